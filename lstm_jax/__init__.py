@@ -1,0 +1,68 @@
+"""lstm_jax: recurrent sequence models in JAX, as pure functions.
+
+``import lstm_jax as lj``: a factory such as ``lj.lstm(128)`` returns a ``Cell``; ``lj.unroll``
+runs it over time.
+"""
+
+from lstm_jax import cells, initializers
+from lstm_jax.cell import Cell, Composite, GateAxis, Gated, Weights, gated_cell, plain_cell
+from lstm_jax.cells.gru import GRUState, gru, mgu
+from lstm_jax.cells.lstm import GREFF_VARIANTS, GateRecurrentState, LSTMState, lstm
+from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
+from lstm_jax.cells.rnn import RNNState, irnn, rnn
+from lstm_jax.compose import (
+    BidirectionalState,
+    CountedState,
+    bidirectional,
+    chain,
+    drop_connect,
+    dropout,
+    initialize,
+    learned_state,
+    mixed_precision,
+    residual,
+    zoneout,
+)
+from lstm_jax.unrolling import Packed, pack, unpack, unroll
+from lstm_jax.version import __version__
+
+__all__ = [
+    "GREFF_VARIANTS",
+    "BidirectionalState",
+    "Cell",
+    "Composite",
+    "CountedState",
+    "GRUState",
+    "GateAxis",
+    "GateRecurrentState",
+    "Gated",
+    "LSTM1997State",
+    "LSTMState",
+    "Packed",
+    "RNNState",
+    "Weights",
+    "__version__",
+    "bidirectional",
+    "cells",
+    "chain",
+    "drop_connect",
+    "dropout",
+    "gated_cell",
+    "gru",
+    "initialize",
+    "initializers",
+    "irnn",
+    "learned_state",
+    "lstm",
+    "lstm_1997",
+    "mgu",
+    "mixed_precision",
+    "pack",
+    "plain_cell",
+    "residual",
+    "rnn",
+    "unpack",
+    "unroll",
+    "zoneout",
+]
+

@@ -1,0 +1,293 @@
+"""The contract: what a cell is, the forms it may declare, and the step derived from a form.
+
+A cell is a tuple of pure functions. Its equations stand once, in ``Gated.pointwise`` (or, for
+a cell of no particular form, in ``Cell.advance``); the step, the scan over time, the fast
+gradient and everything else are derived from them.
+
+Axes: T time, ``*batch`` any number of batch axes, D input size, H hidden size, G gates,
+R the size of the recurrent source (H in most cells).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree
+
+from lstm_jax import checking
+
+Params = PyTree[Any]
+State = PyTree[Any]
+BatchShape = tuple[int, ...]
+
+
+class GateAxis(NamedTuple):
+    """The packed last axis of a cell's weights: which gate stands where, and what it is for.
+
+    ``memory`` says for each gate that guards the memory whether it keeps the old content when
+    it is open (+1: LSTM's forget gate) or overwrites it (-1: LSTM's input gate); initialisers
+    that think in time scales (chrono) read it.
+    """
+
+    names: tuple[str, ...]
+    widths: tuple[int, ...]
+    memory: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def width(self) -> int:
+        return sum(self.widths)
+
+    def split(self, packed: jax.Array) -> dict[str, jax.Array]:
+        """The packed array's columns, gate by gate."""
+        ends = [sum(self.widths[: i + 1]) for i in range(len(self.widths) - 1)]
+        return dict(zip(self.names, jnp.split(packed, ends, axis=-1), strict=True))
+
+    def pack(self, by_name: dict[str, jax.Array]) -> jax.Array:
+        """The inverse of ``split``."""
+        return jnp.concatenate([by_name[name] for name in self.names], axis=-1)
+
+
+def equal_gates(names: tuple[str, ...], size: int, **memory: int) -> GateAxis:
+    """A gate axis in which every gate has ``size`` units."""
+    known = tuple((name, sign) for name, sign in memory.items() if name in names)
+    return GateAxis(names, (size,) * len(names), known)
+
+
+class Weights(NamedTuple):
+    """The matrices that a gated cell's products take, and the bias that joins the input's."""
+
+    w_x: jax.Array  # [D, G*H]
+    w_h: jax.Array  # [R, G*H]
+    b: jax.Array | None = None  # [G*H]; None: no bias, or one that pointwise adds itself
+    w_p: jax.Array | None = None  # [H, P]: a projection of the output (Sak et al. 2014)
+
+
+class Gated(NamedTuple):
+    """The gated form: two products and an elementwise function of them.
+
+    ``z = x w_x + b``, ``r = source(state) w_h``, then ``pointwise(vectors, state, z, r)`` gives
+    ``(state, y, gates)``. ``split`` takes params apart into ``Weights`` and the vectors that
+    pointwise reads (peepholes, norms, masks). Both functions are written on the last axis only:
+    the same lines serve one row, a batch, and a whole sequence.
+    With ``additive``, pointwise reads ``z + r`` alone. With ``Weights.w_p``, the output and the
+    state's ``h`` are finally multiplied by it.
+    """
+
+    pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]]
+    split: Callable[[Params], tuple[Weights, Any]]
+    source: Callable[[Any, Any], jax.Array]
+    additive: bool = False
+
+
+class Run(Protocol):
+    """Unrolls one cell over a whole sequence; the driver hands it to composite cells."""
+
+    def __call__(
+        self,
+        cell: "Cell",
+        params: Params,
+        xs: jax.Array,
+        state: State,
+        initial: State,
+        *,
+        reverse: bool = False,
+        method: str | None = None,
+    ) -> tuple[State, jax.Array]: ...
+
+
+class Composite(NamedTuple):
+    """The form of cells made of cells: how the parts run over a whole sequence.
+
+    ``over_time(run, params, xs, state, initial)`` gives ``(state, ys)``. ``initial`` is the
+    state that a reset returns to; lengths, resets, direction and method are already in ``run``.
+    """
+
+    over_time: Callable[[Run, Params, jax.Array, State, State], tuple[State, jax.Array]]
+
+
+Form = Gated | Composite
+
+
+def _nothing_to_prepare(params: Params, batch_shape: BatchShape, key: Any) -> Params:
+    return params
+
+
+class Cell(NamedTuple):
+    """A recurrent cell: pure functions, in the way of ``optax.GradientTransformation``.
+
+    name: what errors and tables call it.
+    size: the size H of its output.
+    axis: the packed gate axis of its weights.
+    init: ``(key, input_size, dtype=float32) -> params``.
+    initial_state: ``(params, batch_shape=(), dtype=None) -> state``.
+    advance: ``(params, state, x) -> (state, y)``, the bare equations, of prepared params and
+        without checks; None for a layer that cannot be stepped (bidirectional).
+    form: what the unroll may know of the recurrence; None for a cell that is only scanned.
+    prepare: ``(params, batch_shape, key) -> params``: what is done once a sequence and not at
+        each step: drawing masks, casting. Without a key there is no randomness.
+    """
+
+    name: str
+    size: int
+    axis: GateAxis
+    init: Callable[..., Params]
+    initial_state: Callable[..., State]
+    advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]] | None
+    form: Form | None = None
+    prepare: Callable[[Params, BatchShape, Any], Params] = _nothing_to_prepare
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The names of the gates, in the order in which they stand in the packed axis."""
+        return self.axis.names
+
+    def step(
+        self,
+        params: Params,
+        state: State,
+        x: Float[Array, "*batch D"],
+        *,
+        key: Key[Array, ""] | None = None,
+    ) -> tuple[State, Float[Array, "*batch H"]]:
+        """One step in time: ``(state, y)``.
+
+        ``key`` is the key of the whole sequence, the same at every step: masks that last a
+        sequence are drawn from it alone, noise of a step from it and from a count in the state.
+        Without it a noisy cell does what it does in evaluation.
+
+        Raises ValueError or TypeError, naming the argument, for params or a state of another
+        cell, for an ``x`` of another size or of integers, and for a layer without a step.
+        """
+        if self.advance is None:
+            raise ValueError(f"step: {self.name} reads the sequence from both ends; unroll it")
+        x = checking.float_array("x", x, "[*batch, D]", 1)
+        checking.params(self, params, "x", x.shape[-1])
+        same_precision("x", x, params)
+        checking.state(self, params, state, x.shape[:-1])
+        key = None if key is None else checking.random_key("key", key)
+        return self.advance(self.prepare(params, x.shape[:-1], key), state, x)
+
+
+def same_precision(argument: str, x: jax.Array, params: Params) -> None:
+    """Refuses a float64 input beside narrower params: it would be rounded in silence."""
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves(params)}
+    if x.dtype == jnp.float64 and dtypes and jnp.dtype("float64") not in dtypes:
+        names = ", ".join(sorted(dtype.name for dtype in dtypes))
+        raise ValueError(f"{argument}: got dtype float64 beside params of {names}; cast one")
+
+
+def product(x: jax.Array, w: jax.Array) -> jax.Array:
+    """``x @ w`` in the dtype of the weights, summed in float32 or wider.
+
+    The dtype of the weights in use is the compute dtype: bfloat16 weights multiply in bfloat16
+    and hand float32 sums to the gates and to the state.
+    """
+    wide = jnp.promote_types(w.dtype, jnp.float32)
+    return jnp.matmul(x.astype(w.dtype), w, preferred_element_type=wide)
+
+
+def input_product(weights: Weights, x: jax.Array) -> jax.Array:
+    """``z = x w_x + b``, which does not depend on time."""
+    z = product(x, weights.w_x)
+    return z if weights.b is None else z + weights.b
+
+
+def finish(
+    form: Gated,
+    w_p: jax.Array | None,
+    vectors: Any,
+    state: State,
+    z: jax.Array,
+    r: jax.Array,
+    dtype: Any,
+) -> tuple[State, jax.Array, jax.Array]:
+    """What follows the two products: ``(state, y, m)``, where m is y before the projection.
+
+    The new state keeps the old one's dtypes and the output gets ``dtype``, the compute dtype.
+    """
+    new, m, _ = form.pointwise(vectors, state, z, r)
+    y = m
+    if w_p is not None:
+        y = product(m, w_p)
+        new = new._replace(h=y)
+    return like(state, new), y.astype(dtype), m
+
+
+def like(old: State, new: State) -> State:
+    """``new`` in the dtypes of ``old``, as a scan's carry must be."""
+    return jax.tree.map(lambda leaf, before: leaf.astype(before.dtype), new, old)
+
+
+def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.Array]]:
+    """The usual split: ``w_x``, ``w_h``, ``b`` and ``w_p`` are weights, the rest vectors."""
+    vectors = {name: leaf for name, leaf in params.items() if name not in Weights._fields}
+    return Weights(params["w_x"], params["w_h"], params.get("b"), params.get("w_p")), vectors
+
+
+def state_of(make: Callable[[Callable[[int], jax.Array]], State]) -> Callable[..., State]:
+    """An ``initial_state`` from a function that builds the state out of ``zeros(width)``."""
+
+    def initial_state(
+        params: Params, batch_shape: BatchShape = (), dtype: Any = None
+    ) -> State:
+        """Zeros ``[*batch, H]``: float32, or wider where the params are; else ``dtype``."""
+        shape = checking.batch_shape("batch_shape", batch_shape)
+        if dtype is None:
+            floats = [leaf.dtype for leaf in jax.tree.leaves(params)]
+            dtype = jnp.result_type(jnp.float32, *floats)
+        dtype = checking.float_dtype("dtype", dtype)
+        return make(lambda width: jnp.zeros((*shape, width), dtype))
+
+    return initial_state
+
+
+def plain_cell(
+    name: str,
+    size: int,
+    axis: GateAxis,
+    *,
+    init: Callable[[jax.Array, int, Any], Params],
+    state: Callable[[Callable[[int], jax.Array]], State],
+    advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]],
+) -> Cell:
+    """A cell of no particular form: ``advance`` holds its equations, and it is scanned."""
+
+    def checked_init(key: Key[Array, ""], input_size: int, dtype: Any = jnp.float32) -> Params:
+        """Params for inputs of ``input_size``; see the factory for the entries and shapes."""
+        key = checking.random_key("key", key)
+        input_size = checking.positive_int("input_size", input_size)
+        return init(key, input_size, checking.float_dtype("dtype", dtype))
+
+    return Cell(name, size, axis, checked_init, state_of(state), advance)
+
+
+def gated_cell(
+    name: str,
+    size: int,
+    axis: GateAxis,
+    *,
+    init: Callable[[jax.Array, int, Any], Params],
+    state: Callable[[Callable[[int], jax.Array]], State],
+    pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]],
+    split: Callable[[Params], tuple[Weights, Any]] = packed_params,
+    source: Callable[[Any, Any], jax.Array] = lambda vectors, state: state.h,
+    additive: bool = False,
+) -> Cell:
+    """A cell of the gated form; its step is derived from ``pointwise``."""
+    form = Gated(pointwise, split, source, additive)
+    cell = plain_cell(name, size, axis, init=init, state=state, advance=gated_advance(form))
+    return cell._replace(form=form)
+
+
+def gated_advance(form: Gated) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
+    """The step of a gated form."""
+
+    def advance(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
+        weights, vectors = form.split(params)
+        z = input_product(weights, x)
+        r = product(form.source(vectors, state), weights.w_h)
+        state, y, _ = finish(form, weights.w_p, vectors, state, z, r, weights.w_x.dtype)
+        return state, y
+
+    return advance

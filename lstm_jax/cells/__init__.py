@@ -1,0 +1,65 @@
+"""Every cell by name: what command lines and the conformance tests run over.
+
+A cell from outside joins with one line: ``lj.cells.registry["mine"] = my_factory``, where
+``my_factory(size, **options)`` gives a ``Cell``.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from lstm_jax import checking
+from lstm_jax.cell import Cell
+from lstm_jax.cells import gru as _gru
+from lstm_jax.cells import lstm as _lstm
+from lstm_jax.cells import lstm_1997 as _lstm_1997
+from lstm_jax.cells import rnn as _rnn
+
+__all__ = ["make", "registry"]
+
+
+def _lstm_1997_of_size(size: int, *, block_size: int = 1, **options: Any) -> Cell:
+    """``lj.lstm_1997`` by its number of cells: ``size / block_size`` blocks."""
+    size = checking.positive_int("size", size)
+    block_size = checking.positive_int("block_size", block_size)
+    if size % block_size:
+        raise ValueError(f"size: got {size}; takes a multiple of block_size, {block_size}")
+    return _lstm_1997.lstm_1997(size // block_size, block_size, **options)
+
+
+def _lstm_projected(size: int, *, projection: int | None = None, **options: Any) -> Cell:
+    """``lj.lstm`` with a projection, to half its size where none is given."""
+    size = checking.positive_int("size", size)
+    projection = (size + 1) // 2 if projection is None else projection
+    return _lstm.lstm(size, projection=projection, **options)
+
+
+registry: dict[str, Callable[..., Cell]] = {
+    "rnn": _rnn.rnn,
+    "irnn": _rnn.irnn,
+    "lstm": _lstm.lstm,
+    "lstm_norm": functools.partial(_lstm.lstm, norm="layer"),
+    "lstm_projected": _lstm_projected,
+    "lstm_1997": _lstm_1997_of_size,
+    "gru": _gru.gru,
+    "gru_reset_before": functools.partial(_gru.gru, reset_after=False),
+    "gru_norm": functools.partial(_gru.gru, norm="layer"),
+    "mgu": _gru.mgu,
+} | {
+    f"lstm_{variant}": functools.partial(_lstm.lstm, **options)
+    for variant, options in _lstm.GREFF_VARIANTS.items()
+}
+
+
+def make(name: str, size: int, **options: Any) -> Cell:
+    """The registered cell ``name`` with hidden size ``size``; options go to its factory.
+
+    Raises ValueError for an unknown name, TypeError for an option that the cell has not.
+    """
+    factory = registry[checking.choice("name", name, registry)]
+    try:
+        return factory(size, **options)
+    except TypeError as error:
+        if "unexpected keyword" in str(error):
+            raise TypeError(f"options: {name} takes no such option: {error}") from None
+        raise

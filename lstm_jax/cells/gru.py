@@ -1,0 +1,142 @@
+"""Gated recurrent units: the GRU in both conventions, and the minimal gated unit."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import checking
+from lstm_jax import initializers as init
+from lstm_jax.activations import activation as activation_named
+from lstm_jax.cell import (
+    Cell,
+    equal_gates,
+    gated_cell,
+    input_product,
+    like,
+    packed_params,
+    plain_cell,
+    product,
+)
+from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
+
+
+class GRUState(NamedTuple):
+    h: Float[Array, "*batch H"]
+
+
+def gru(
+    size: int,
+    *,
+    reset_after: bool = True,
+    norm: str | None = None,
+    gate_activation: str = "sigmoid",
+    activation: str = "tanh",
+) -> Cell:
+    """The gated recurrent unit: ``h = u h + (1 - u) n`` (Cho et al. 2014, eq. 5 to 8).
+
+    size: hidden size H.
+    reset_after: where the reset gate r stands in the candidate n. True: after the product,
+        ``n = act(x w + b + r (h w_h + b_h))``, as cuDNN, PyTorch and Keras' default have it.
+        False: before it, ``n = act(x w + b + (r h) w_h)``, as in the paper (eq. 8).
+    norm: "layer" for layer normalisation of both products, gates and candidate apart (Ba et al.
+        2016, supplement).
+    gate_activation, activation: of the gates and of the candidate, by name, see ``lj.rnn``.
+
+    Params, in the order reset, update, candidate: ``w_x [D, 3H]``, ``w_h [H, 3H]``, ``b [3H]``;
+    with reset_after ``b_h [H]``, the candidate's recurrent bias; with norm ``scale_x, scale_h
+    [3H]``. State ``GRUState(h)``; output ``h``.
+    """
+    size = checking.positive_int("size", size)
+    checking.flag("reset_after", reset_after)
+    normed = norm_named(norm)
+    gate_act = activation_named("gate_activation", gate_activation)
+    act = activation_named("activation", activation)
+    axis = equal_gates(("reset", "update", "candidate"), size, update=1)
+    name = f"gru({size})" if reset_after else f"gru({size}, reset_after=False)"
+
+    def normalised(packed, scale):
+        gates, candidate = jnp.split(packed, [2 * size], axis=-1)
+        return jnp.concatenate([standardize(gates), standardize(candidate)], axis=-1) * scale
+
+    def gates_of(z, r):
+        pre = z[..., : 2 * size] + r[..., : 2 * size]
+        reset, update = jnp.split(gate_act(pre), 2, axis=-1)
+        return reset, update
+
+    def blend(state, reset, update, candidate):
+        h = update * state.h + (1.0 - update) * candidate
+        return GRUState(h), h, {"reset": reset, "update": update, "candidate": candidate}
+
+    def pointwise(vectors, state, z, r):
+        if normed:
+            z = normalised(z, vectors["scale_x"]) + vectors["b"]
+            r = normalised(r, vectors["scale_h"])
+        reset, update = gates_of(z, r)
+        recurrent = r[..., 2 * size :] + vectors["b_h"]
+        return blend(state, reset, update, act(z[..., 2 * size :] + reset * recurrent))
+
+    def advance(params, state, x):
+        weights, vectors = split(params)
+        z = input_product(weights, x)
+        u_gates, u_candidate = jnp.split(weights.w_h, [2 * size], axis=-1)
+        r = product(state.h, u_gates)
+        if normed:
+            z = normalised(z, vectors["scale_x"]) + vectors["b"]
+            s_gates, s_candidate = jnp.split(vectors["scale_h"], [2 * size])
+            r = standardize(r) * s_gates
+        reset, update = gates_of(z, r)
+        recurrent = product(reset * state.h, u_candidate)
+        if normed:
+            recurrent = standardize(recurrent) * s_candidate
+        new, y, _ = blend(state, reset, update, act(z[..., 2 * size :] + recurrent))
+        return like(state, new), y.astype(weights.w_x.dtype)
+
+    split = bias_after_norm if normed else packed_params
+
+    def init_params(key, input_size, dtype):
+        params = init.packed(key, input_size, axis, dtype)
+        if reset_after:
+            params["b_h"] = jnp.zeros(size, dtype)
+        if normed:
+            params |= {"scale_x": jnp.ones(3 * size, dtype), "scale_h": jnp.ones(3 * size, dtype)}
+        return params
+
+    def zero_state(zeros):
+        return GRUState(zeros(size))
+
+    if reset_after:
+        return gated_cell(name, size, axis, init=init_params, state=zero_state,
+                          pointwise=pointwise, split=split)  # fmt: skip
+    return plain_cell(name, size, axis, init=init_params, state=zero_state, advance=advance)
+
+
+def mgu(size: int) -> Cell:
+    """The minimal gated unit: ``h = (1 - f) h + f tanh(x w + (f h) w_h + b)``.
+
+    Zhou et al. 2016, "Minimal gated unit for recurrent neural networks", section 3; one
+    gate, which both resets and updates. size: hidden size H. Params, in the order forget,
+    candidate: ``w_x [D, 2H]``, ``w_h [H, 2H]``, ``b [2H]``. State ``GRUState(h)``; output ``h``.
+    """
+    size = checking.positive_int("size", size)
+    # The paper's name notwithstanding, an open forget gate overwrites the memory.
+    axis = equal_gates(("forget", "candidate"), size, forget=-1)
+
+    def advance(params, state, x):
+        weights, _ = packed_params(params)
+        z = axis.split(input_product(weights, x))
+        u = axis.split(weights.w_h)
+        f = jax.nn.sigmoid(z["forget"] + product(state.h, u["forget"]))
+        candidate = jnp.tanh(z["candidate"] + product(f * state.h, u["candidate"]))
+        h = (1.0 - f) * state.h + f * candidate
+        return like(state, GRUState(h)), h.astype(weights.w_x.dtype)
+
+    return plain_cell(
+        f"mgu({size})",
+        size,
+        axis,
+        init=lambda key, input_size, dtype: init.packed(key, input_size, axis, dtype),
+        state=lambda zeros: GRUState(zeros(size)),
+        advance=advance,
+    )

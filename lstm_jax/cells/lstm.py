@@ -1,0 +1,178 @@
+"""The long short-term memory with a forget gate, and its variants as options.
+
+Sources: Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000 (forget gate); Gers,
+Schraudolph & Schmidhuber 2002 (peepholes); Sak, Senior & Beaufays 2014 (projection); Greff et
+al. 2015, "LSTM: A Search Space Odyssey" (the variants; section II.A has the equations); Ba, Kiros
+& Hinton 2016 (layer norm; equations 20 to 22 of the supplement).
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import checking
+from lstm_jax import initializers as init
+from lstm_jax.activations import activation
+from lstm_jax.cell import Cell, equal_gates, gated_cell, packed_params
+from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
+
+
+class LSTMState(NamedTuple):
+    h: Float[Array, "*batch H"]
+    c: Float[Array, "*batch H"]
+
+
+class GateRecurrentState(NamedTuple):
+    """The state under full gate recurrence: the last gate activations are sources too."""
+
+    h: Float[Array, "*batch H"]
+    c: Float[Array, "*batch H"]
+    gates: Float[Array, "*batch K*H"]
+
+
+# The nine variants of Greff et al. 2015, section IV. Their vanilla LSTM has peepholes.
+GREFF_VARIANTS: dict[str, dict[str, Any]] = {
+    "v": {"peephole": True},
+    "nig": {"peephole": True, "input_gate": False},
+    "nfg": {"peephole": True, "forget_gate": False},
+    "nog": {"peephole": True, "output_gate": False},
+    "niaf": {"peephole": True, "cell_activation": "identity"},
+    "noaf": {"peephole": True, "output_activation": "identity"},
+    "cifg": {"peephole": True, "coupled": True},
+    "np": {},
+    "fgr": {"peephole": True, "full_gate_recurrence": True},
+}
+
+
+def lstm(
+    size: int,
+    *,
+    forget_bias: float = 1.0,
+    peephole: bool = False,
+    coupled: bool = False,
+    input_gate: bool = True,
+    forget_gate: bool = True,
+    output_gate: bool = True,
+    full_gate_recurrence: bool = False,
+    projection: int | None = None,
+    norm: str | None = None,
+    gate_activation: str = "sigmoid",
+    cell_activation: str = "tanh",
+    output_activation: str = "tanh",
+) -> Cell:
+    """The LSTM: ``c = f c + i g``, ``h = o tanh(c)`` (Greff et al. 2015, section II.A).
+
+    size: hidden size H.
+    forget_bias: initial bias of the forget gate, in every layer; a coupled input gate, whose
+        forget gate is one minus it, starts at minus this.
+    peephole: input and forget gate also see ``c_{t-1}``, the output gate ``c_t``.
+    coupled: the forget gate is ``1 - i`` (CIFG).
+    input_gate, forget_gate, output_gate: False puts the constant 1 in its place.
+    full_gate_recurrence: gates also see all gates of the last step (FGR).
+    projection: size P of ``h = (o tanh(c)) w_p`` (Sak et al. 2014, eq. 12); None for none.
+    norm: "layer" for layer normalisation of both products and of the cell state.
+    gate_activation, cell_activation, output_activation: by name, see ``lj.rnn``; of the gates,
+        of the cell input g, and of c on its way out.
+
+    Params, with G the gates present in the order input, forget, cell, output, and K those among
+    input, forget, output: ``w_x [D, G*H]``, ``w_h [H, G*H]``, ``b [G*H]``; ``p [K*H]``
+    (peepholes, zero at the start), ``w_g [K*H, K*H]`` (full gate recurrence), ``w_p [H, P]``,
+    ``scale_x, scale_h [G*H]``, ``scale_c, bias_c [H]`` (norm).
+    State ``LSTMState(h, c)``; with full gate recurrence it holds ``gates [K*H]`` too.
+    """
+    size = checking.positive_int("size", size)
+    forget_bias = checking.real("forget_bias", forget_bias)
+    for name, value in {"peephole": peephole, "coupled": coupled, "input_gate": input_gate,
+                        "forget_gate": forget_gate, "output_gate": output_gate,
+                        "full_gate_recurrence": full_gate_recurrence}.items():  # fmt: skip
+        checking.flag(name, value)
+    if coupled and not (input_gate and forget_gate):
+        raise ValueError("coupled: got True without an input or forget gate; takes both")
+    out = size if projection is None else checking.positive_int("projection", projection)
+    normed = norm_named(norm)
+    gate_act = activation("gate_activation", gate_activation)
+    cell_act = activation("cell_activation", cell_activation)
+    output_act = activation("output_activation", output_activation)
+
+    present = {"input": input_gate, "forget": forget_gate and not coupled, "cell": True,
+               "output": output_gate}  # fmt: skip
+    axis = equal_gates(tuple(n for n in present if present[n]), size, forget=1, input=-1)
+    squashed = equal_gates(tuple(n for n in axis.names if n != "cell"), size)
+
+    def pointwise(vectors, state, z, r):
+        if normed:
+            z = standardize(z) * vectors["scale_x"] + vectors["b"]
+            r = standardize(r) * vectors["scale_h"]
+        pre = axis.split(z + r)
+        gates = {"cell": cell_act(pre["cell"])}
+        peep = squashed.split(vectors["p"]) if peephole else {}
+
+        def gate(name: str, c: jax.Array) -> Any:
+            if name not in pre:
+                return 1.0
+            gates[name] = gate_act(pre[name] + peep[name] * c if peephole else pre[name])
+            return gates[name]
+
+        i = gate("input", state.c)
+        f = 1.0 - i if coupled else gate("forget", state.c)
+        c = f * state.c + i * gates["cell"]
+        shown = standardize(c) * vectors["scale_c"] + vectors["bias_c"] if normed else c
+        h = gate("output", c) * output_act(shown)
+        if full_gate_recurrence:
+            return GateRecurrentState(h, c, squashed.pack(gates)), h, gates
+        return LSTMState(h, c), h, gates
+
+    def split(params):
+        weights, vectors = bias_after_norm(params) if normed else packed_params(params)
+        if full_gate_recurrence:
+            weights = weights._replace(w_h=with_gate_rows(params["w_h"], params["w_g"]))
+            vectors = {name: leaf for name, leaf in vectors.items() if name != "w_g"}
+        return weights, vectors
+
+    def with_gate_rows(w_h: jax.Array, w_g: jax.Array) -> jax.Array:
+        # The gates' own recurrence reaches gates alone: its cell input columns are zero.
+        columns = squashed.split(w_g) | {"cell": jnp.zeros((w_g.shape[0], size), w_g.dtype)}
+        return jnp.concatenate([w_h, axis.pack(columns)], axis=0)
+
+    def init_params(key, input_size, dtype):
+        packed_key, gate_key, projection_key = jax.random.split(key, 3)
+        params = init.packed(packed_key, input_size, axis, dtype, source_size=out,
+                             b=init.forget_bias(forget_bias))  # fmt: skip
+        if peephole:
+            params["p"] = jnp.zeros(squashed.width, dtype)
+        if full_gate_recurrence:
+            params["w_g"] = init.orthogonal()(gate_key, (squashed.width,), squashed, dtype)
+        if projection is not None:
+            params["w_p"] = init.glorot()(
+                projection_key, (size,), equal_gates(("h",), out), dtype
+            )
+        if normed:
+            params |= {"scale_x": jnp.ones(axis.width, dtype),
+                       "scale_h": jnp.ones(axis.width, dtype),
+                       "scale_c": jnp.ones(size, dtype),
+                       "bias_c": jnp.zeros(size, dtype)}  # fmt: skip
+        return params
+
+    def zero_state(zeros):
+        if full_gate_recurrence:
+            return GateRecurrentState(zeros(out), zeros(size), zeros(squashed.width))
+        return LSTMState(zeros(out), zeros(size))
+
+    def source(vectors, state):
+        if full_gate_recurrence:
+            return jnp.concatenate([state.h, state.gates], axis=-1)
+        return state.h
+
+    return gated_cell(
+        f"lstm({size})",
+        out,
+        axis,
+        init=init_params,
+        state=zero_state,
+        pointwise=pointwise,
+        split=split,
+        source=source,
+        additive=not normed,
+    )

@@ -1,0 +1,122 @@
+"""The original long short-term memory (Hochreiter & Schmidhuber 1997, Neural Computation 9(8)).
+
+Memory blocks of several cells that share an input and an output gate; no forget gate; the gate
+units are recurrent sources like any other unit; and a gradient that is cut wherever it would
+flow back through a recurrent connection, so that it survives in the cells alone (section 4 and
+appendix A.1).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from lstm_jax import checking
+from lstm_jax import initializers as init
+from lstm_jax.cell import Cell, GateAxis, Weights, gated_cell
+
+BIASED = {"none": (), "gates": ("input", "output"), "all": ("input", "output", "cell")}
+
+
+class LSTM1997State(NamedTuple):
+    """h: outputs of the cells; c: their internal states s; gates: activations of the gate units,
+    input gates first, a unit a block."""
+
+    h: Float[Array, "*batch H"]
+    c: Float[Array, "*batch H"]
+    gates: Float[Array, "*batch K"]
+
+
+def lstm_1997(
+    blocks: int,
+    block_size: int = 1,
+    *,
+    output_gate: bool = True,
+    truncate: bool = True,
+    biases: str = "all",
+    input_gate_bias: float | Sequence[float] = 0.0,
+    output_gate_bias: float | Sequence[float] = 0.0,
+    weight_scale: float = 0.1,
+) -> Cell:
+    """The 1997 cell: ``s += in g(net_c)``, ``y = out h(s)`` (section 4; H = blocks * block_size).
+
+    blocks, block_size: memory blocks, and cells in each.
+    output_gate: False puts the constant 1 in its place (experiment 2).
+    truncate: cut the gradient at the recurrent inputs of all units, as the paper does; the
+        result is then by design not the derivative of the loss.
+    biases: which units have one: "none", "gates" (experiment 1) or "all".
+    input_gate_bias, output_gate_bias: initial values, one for all or one a block (the paper's
+        -1, -2, -3).
+    weight_scale: weights start uniform in plus or minus this.
+
+    Units in the packed axis: input gates, output gates (one a block each), cells block by block;
+    u of them. Params ``w_x [D, u]``, ``w_h [u, u]``, rows in the same order, and ``b`` for the
+    units that have one. g is logistic scaled to [-2, 2] and h to [-1, 1] (appendix A.1, eq. 3 to 5).
+    State ``LSTM1997State(h, c, gates)``; output ``h``.
+    """
+    blocks = checking.positive_int("blocks", blocks)
+    block_size = checking.positive_int("block_size", block_size)
+    checking.flag("output_gate", output_gate)
+    checking.flag("truncate", truncate)
+    weight_scale = checking.real("weight_scale", weight_scale)
+    size = blocks * block_size
+    gates = ("input", "output") if output_gate else ("input",)
+    axis = GateAxis((*gates, "cell"), (blocks,) * len(gates) + (size,), (("input", -1),))
+    gate_axis = GateAxis(gates, (blocks,) * len(gates))
+    biased = tuple(n for n in BIASED[checking.choice("biases", biases, BIASED)] if n in axis.names)
+    widths = dict(zip(axis.names, axis.widths, strict=True))
+    bias_axis = GateAxis(biased, tuple(widths[name] for name in biased))
+    start = {"input": input_gate_bias, "output": output_gate_bias}
+    for name, value in start.items():
+        if np.shape(value) not in ((), (blocks,)):
+            raise ValueError(f"{name}_gate_bias: got {value}; takes one number, or {blocks}")
+        if np.any(value) and name not in biased:
+            raise ValueError(f"{name}_gate_bias: got {value}, but {name} gates have no bias")
+
+    def per_cell(gate: jax.Array) -> jax.Array:
+        return jnp.repeat(gate, block_size, axis=-1)
+
+    def pointwise(vectors, state, z, r):
+        pre = axis.split(z + r)
+        acts = {name: jax.nn.sigmoid(pre[name]) for name in gates}
+        g = 4.0 * jax.nn.sigmoid(pre["cell"]) - 2.0
+        c = state.c + per_cell(acts["input"]) * g
+        h = 2.0 * jax.nn.sigmoid(c) - 1.0
+        if output_gate:
+            h = per_cell(acts["output"]) * h
+        return LSTM1997State(h, c, gate_axis.pack(acts)), h, acts | {"cell": g}
+
+    def source(vectors, state):
+        units = jnp.concatenate([state.gates, state.h], axis=-1)
+        return jax.lax.stop_gradient(units) if truncate else units
+
+    def split(params):
+        w_x = params["w_x"]
+        given = bias_axis.split(params["b"]) if biased else {}
+        b = axis.pack({n: given.get(n, jnp.zeros(k, w_x.dtype)) for n, k in widths.items()})
+        return Weights(w_x, params["w_h"], b), {}
+
+    def init_params(key, input_size, dtype):
+        spread = init.uniform(weight_scale)
+        params = init.packed(key, input_size, axis, dtype, source_size=axis.width,
+                             w_x=spread, w_h=spread)  # fmt: skip
+        del params["b"]
+        if biased:
+            values = {name: start[name] for name in biased if name in start}
+            params["b"] = init.per_gate(0.0, **values)(key, (), bias_axis, dtype)
+        return params
+
+    return gated_cell(
+        f"lstm_1997({blocks}, {block_size})",
+        size,
+        axis,
+        init=init_params,
+        state=lambda zeros: LSTM1997State(zeros(size), zeros(size), zeros(gate_axis.width)),
+        pointwise=pointwise,
+        split=split,
+        source=source,
+        additive=True,
+    )

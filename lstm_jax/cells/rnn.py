@@ -1,0 +1,54 @@
+"""The simple recurrent network and its ReLU variant with identity weights."""
+
+from typing import NamedTuple
+
+from jaxtyping import Array, Float
+
+from lstm_jax import checking
+from lstm_jax import initializers as init
+from lstm_jax.activations import activation as activation_named
+from lstm_jax.cell import Cell, GateAxis, equal_gates, gated_cell
+
+
+class RNNState(NamedTuple):
+    h: Float[Array, "*batch H"]
+
+
+def rnn(size: int, *, activation: str = "tanh") -> Cell:
+    """The simple recurrent network (Elman 1990): ``h_t = act(x_t w_x + h_{t-1} w_h + b)``.
+
+    size: hidden size H. activation: sigmoid, tanh, relu, hard_sigmoid or identity.
+    Params ``w_x [D, H]``, ``w_h [H, H]``, ``b [H]``; state ``RNNState(h)``; output ``h``.
+    """
+    return _rnn("rnn", size, activation, init.orthogonal())
+
+
+def irnn(size: int, *, scale: float = 1.0) -> Cell:
+    """The IRNN: ReLU units whose recurrence starts at ``scale`` times the identity.
+
+    Le, Jaitly & Hinton 2015, "A simple way to initialize recurrent networks of rectified linear
+    units", section 2. Params and state as in ``rnn``.
+    """
+    return _rnn("irnn", size, "relu", init.identity(scale))
+
+
+def _rnn(name: str, size: int, activation: str, recurrent: init.Initializer) -> Cell:
+    size = checking.positive_int("size", size)
+    act = activation_named("activation", activation)
+    axis: GateAxis = equal_gates(("cell",), size)
+
+    def pointwise(vectors, state, z, r):
+        h = act(z + r)
+        return RNNState(h), h, {"cell": h}
+
+    return gated_cell(
+        f"{name}({size})",
+        size,
+        axis,
+        init=lambda key, input_size, dtype: init.packed(
+            key, input_size, axis, dtype, w_h=recurrent
+        ),
+        state=lambda zeros: RNNState(zeros(size)),
+        pointwise=pointwise,
+        additive=True,
+    )

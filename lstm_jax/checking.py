@@ -1,0 +1,212 @@
+"""Errors that name the argument, what it got and what it takes.
+
+All checks read shapes and dtypes only, so they run at trace time and cost nothing in a
+compiled program; the one exception, concrete ``lengths``, is checked where values exist.
+"""
+
+import difflib
+import functools
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def choice(argument: str, value: Any, options: Iterable[str]) -> str:
+    """``value`` if it is one of ``options``; otherwise an error that lists them."""
+    names = list(options)
+    if not isinstance(value, str) or value not in names:
+        close = difflib.get_close_matches(str(value), names, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        raise ValueError(f"{argument}: got {value!r}{hint}; takes one of {', '.join(names)}")
+    return value
+
+
+def positive_int(argument: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{argument}: got {value!r}; takes a positive integer")
+    if value < 1:
+        raise ValueError(f"{argument}: got {value}; takes a positive integer")
+    return int(value)
+
+
+def real(argument: str, value: Any) -> float:
+    """``value`` as a float: a finite real number."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not np.isfinite(value):
+        raise ValueError(f"{argument}: got {value!r}; takes a finite number")
+    return float(value)
+
+
+def rate(argument: str, value: Any) -> float:
+    """``value`` as a probability below one."""
+    if real(argument, value) < 0 or value >= 1:
+        raise ValueError(f"{argument}: got {value!r}; takes a probability in [0, 1)")
+    return float(value)
+
+
+def flag(argument: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{argument}: got {value!r}; takes True or False")
+    return bool(value)
+
+
+def float_dtype(argument: str, dtype: Any) -> jnp.dtype:
+    try:
+        resolved = jnp.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{argument}: got {dtype!r}; takes a floating dtype") from None
+    if not jnp.issubdtype(resolved, jnp.floating):
+        raise ValueError(f"{argument}: got {resolved.name}; takes a floating dtype")
+    return resolved
+
+
+def batch_shape(argument: str, shape: Any) -> tuple[int, ...]:
+    if not isinstance(shape, tuple | list) or not all(
+        isinstance(n, numbers.Integral) and n >= 0 for n in shape
+    ):
+        raise ValueError(f"{argument}: got {shape!r}; takes a tuple of sizes such as (32,)")
+    return tuple(int(n) for n in shape)
+
+
+def array(argument: str, value: Any) -> jax.Array:
+    if not isinstance(value, jax.Array | np.ndarray | np.generic):
+        raise TypeError(f"{argument}: got {type(value).__name__}; takes an array")
+    return jnp.asarray(value)
+
+
+def float_array(argument: str, value: Any, axes: str, min_rank: int) -> jax.Array:
+    value = array(argument, value)
+    if value.ndim < min_rank:
+        raise ValueError(f"{argument}: got shape {value.shape}; takes {axes}")
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        raise ValueError(
+            f"{argument}: got dtype {value.dtype.name}; takes a floating dtype "
+            "(embed or one-hot encode integers first)"
+        )
+    return value
+
+
+def random_key(argument: str, key: Any) -> jax.Array:
+    """``key`` as one typed key; a legacy ``jax.random.PRNGKey`` is taken too."""
+    is_array = isinstance(key, jax.Array | np.ndarray)
+    if is_array and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ():
+        return jnp.asarray(key)
+    if is_array and key.dtype == jnp.uint32 and key.ndim == 1:
+        return jax.random.wrap_key_data(jnp.asarray(key))
+    what = f"{key.dtype} of shape {key.shape}" if is_array else repr(key)
+    raise ValueError(f"{argument}: got {what}; takes one key, such as jax.random.key(0)")
+
+
+def the_cell(argument: str, value: Any) -> None:
+    """Duck-typed, so that this file imports nothing of the contract it guards."""
+    if not all(hasattr(value, name) for name in ("init", "initial_state", "step", "form")):
+        hint = " (call the factory: lj.lstm(128))" if callable(value) else ""
+        raise TypeError(f"{argument}: got {value!r}{hint}; takes a Cell, such as lj.lstm(128)")
+
+
+def lengths(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
+    """``lengths`` within ``[0, T]``: an error where values are known, clipped where traced."""
+    known = None if isinstance(value, jax.core.Tracer) else value
+    value = array("lengths", value)
+    if not jnp.issubdtype(value.dtype, jnp.integer):
+        raise ValueError(f"lengths: got dtype {value.dtype.name}; takes integers")
+    if value.shape != batch:
+        raise ValueError(f"lengths: got shape {value.shape}; takes xs's batch axes, {batch}")
+    if known is not None and value.size:
+        low, high = int(np.asarray(known).min()), int(np.asarray(known).max())
+        if low < 0 or high > steps:
+            raise ValueError(
+                f"lengths: got values from {low} to {high}; takes 0 to T = {steps}, "
+                "the length of xs's axis 0"
+            )
+    return jnp.clip(value, 0, steps)
+
+
+def resets(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
+    value = array("resets", value)
+    if value.dtype != jnp.bool_:
+        raise ValueError(f"resets: got dtype {value.dtype.name}; takes bool")
+    if value.shape != (steps, *batch):
+        raise ValueError(
+            f"resets: got shape {value.shape}; takes [T, *batch] as in xs, {(steps, *batch)}"
+        )
+    return value
+
+
+@functools.lru_cache(maxsize=4096)
+def _expected_params(cell: Any, input_size: int) -> Any:
+    return jax.eval_shape(lambda key: cell.init(key, input_size), jax.random.key(0))
+
+
+def _leaves(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): tuple(jnp.shape(leaf)) for path, leaf in leaves}
+
+
+def _wrong_leaf(got: dict, takes: dict) -> str | None:
+    """The first leaf in which ``got`` differs, in words; None where there is none."""
+    for path in [*takes, *got]:
+        if got.get(path) != takes.get(path):
+            has = f"shape {got[path]}" if path in got else "no such entry"
+            return f"{path or 'value'}: got {has}; takes {takes.get(path, 'no such entry')}"
+    return None
+
+
+def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
+    """``value`` has the entries and shapes that ``cell.init(key, input_size)`` gives."""
+    try:
+        expected = _expected_params(cell, input_size)
+    except ValueError as error:  # such as a residual layer whose input is of another size
+        raise ValueError(f"{input_argument}: last axis is {input_size}, but {error}") from None
+    takes, got = _leaves(expected), _leaves(value)
+    wrong = _wrong_leaf(got, takes)
+    if wrong is None:
+        for path, leaf in jax.tree_util.tree_leaves_with_path(value):
+            if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+                name = jax.tree_util.keystr(path)
+                raise ValueError(f"params{name}: got dtype {leaf.dtype}; takes a floating dtype")
+        return
+    made_for = _input_size_of(cell, got, input_size)
+    if made_for is not None:
+        raise ValueError(
+            f"{input_argument}: last axis is {input_size}; takes {made_for}, "
+            f"the input size that params were made for ({cell.name})"
+        )
+    raise ValueError(f"params{wrong}: {cell.name} with {input_size} inputs was not made by these")
+
+
+def _input_size_of(cell: Any, got: dict, wrong_size: int) -> int | None:
+    """The input size under which ``got`` would be right, if there is one."""
+    for size in sorted({n for shape in got.values() for n in shape}):
+        if size != wrong_size and size > 0:
+            try:
+                expected = _leaves(_expected_params(cell, size))
+            except ValueError:
+                continue
+            if expected == got:
+                return size
+    return None
+
+
+def state(cell: Any, params: Any, value: Any, batch: tuple[int, ...]) -> None:
+    """``value`` is a state of ``cell`` with the batch axes of the input."""
+    expected = jax.eval_shape(lambda p: cell.initial_state(p, batch), params)
+    same = jax.tree.structure(expected) == jax.tree.structure(value)
+    if not same and type(expected) is not type(value):
+        raise ValueError(
+            f"state: got {type(value).__name__}; takes {type(expected).__name__}, "
+            f"as {cell.name}.initial_state gives it"
+        )
+    wrong = _wrong_leaf(_leaves(value), _leaves(expected))
+    if wrong is not None or not same:
+        raise ValueError(f"state{wrong or ''} ({cell.name}, batch axes {batch} of the input)")
+    for (path, leaf), like in zip(
+        jax.tree_util.tree_leaves_with_path(value), jax.tree.leaves(expected), strict=True
+    ):
+        kinds = jnp.floating if jnp.issubdtype(like.dtype, jnp.floating) else like.dtype
+        if not jnp.issubdtype(jnp.result_type(leaf), kinds):
+            name = jax.tree_util.keystr(path)
+            raise ValueError(f"state{name}: got dtype {jnp.result_type(leaf)}; takes {like.dtype}")

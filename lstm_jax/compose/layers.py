@@ -1,0 +1,164 @@
+"""Layers: cells one above the other, beside their input, or in both directions.
+
+A composite is stepped through its parts and unrolled part by part, each part over the whole
+sequence by the method that suits it; the results are the same.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax import checking
+from lstm_jax.cell import Cell, Composite, GateAxis
+
+NO_GATES = GateAxis((), ())
+
+
+def split_key(key: Any, n: int) -> list:
+    """One key for each of ``n`` parts; no key gives none."""
+    return [None] * n if key is None else list(jax.random.split(key, n))
+
+
+def chain(*cells: Cell) -> Cell:
+    """A deep stack: the output of each cell is the input of the next.
+
+    Params and state are tuples, an entry a cell. Raises for no cells.
+    """
+    if not cells:
+        raise ValueError("cells: got none; takes one cell or more")
+    for i, cell in enumerate(cells):
+        checking.the_cell(f"cells[{i}]", cell)
+
+    def init(key, input_size, dtype=jnp.float32):
+        keys = jax.random.split(checking.random_key("key", key), len(cells))
+        sizes = [input_size, *(cell.size for cell in cells)]
+        return tuple(c.init(k, d, dtype) for c, k, d in zip(cells, keys, sizes[:-1], strict=True))
+
+    def initial_state(params, batch_shape=(), dtype=None):
+        return tuple(
+            c.initial_state(p, batch_shape, dtype) for c, p in zip(cells, params, strict=True)
+        )
+
+    def prepare(params, batch_shape, key):
+        keys = split_key(key, len(cells))
+        return tuple(
+            c.prepare(p, batch_shape, k) for c, p, k in zip(cells, params, keys, strict=True)
+        )
+
+    def advance(params, state, x):
+        states = []
+        for c, p, s in zip(cells, params, state, strict=True):
+            s, x = c.advance(p, s, x)
+            states.append(s)
+        return tuple(states), x
+
+    def over_time(run, params, xs, state, initial):
+        states = []
+        for c, p, s, s0 in zip(cells, params, state, initial, strict=True):
+            s, xs = run(c, p, xs, s, s0)
+            states.append(s)
+        return tuple(states), xs
+
+    return Cell(
+        f"chain({', '.join(cell.name for cell in cells)})",
+        cells[-1].size,
+        NO_GATES,
+        init,
+        initial_state,
+        None if any(cell.advance is None for cell in cells) else advance,
+        Composite(over_time),
+        prepare,
+    )
+
+
+def residual(cell: Cell) -> Cell:
+    """``x + cell(x)``, for a cell whose output has the size of its input.
+
+    Params and state are the cell's. ``init`` raises for another input size.
+    """
+    checking.the_cell("cell", cell)
+
+    def init(key, input_size, dtype=jnp.float32):
+        if input_size != cell.size:
+            raise ValueError(
+                f"input_size: got {input_size}; residual({cell.name}) takes {cell.size}, "
+                "the size of the cell's output"
+            )
+        return cell.init(key, input_size, dtype)
+
+    def advance(params, state, x):
+        state, y = cell.advance(params, state, x)
+        return state, x.astype(y.dtype) + y
+
+    def over_time(run, params, xs, state, initial):
+        state, ys = run(cell, params, xs, state, initial)
+        return state, xs.astype(ys.dtype) + ys
+
+    return cell._replace(
+        name=f"residual({cell.name})",
+        init=init,
+        advance=None if cell.advance is None else advance,
+        form=Composite(over_time),
+    )
+
+
+class BidirectionalState(NamedTuple):
+    forward: Any
+    backward: Any
+
+
+def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Cell:
+    """Two cells over the same sequence, ``backward`` from each row's last step to its first
+    (Schuster & Paliwal 1997).
+
+    merge: "concat" or "sum" of the two outputs at each time.
+    Params ``{"forward", "backward"}``; the state of each is its last in its own direction.
+    A layer and not a cell: it can be unrolled, and stepping it is an error.
+    """
+    checking.the_cell("forward", forward)
+    checking.the_cell("backward", backward)
+    checking.choice("merge", merge, ("concat", "sum"))
+    if merge == "sum" and forward.size != backward.size:
+        raise ValueError(
+            f"merge: got 'sum' for sizes {forward.size} and {backward.size}; takes equal ones"
+        )
+
+    def init(key, input_size, dtype=jnp.float32):
+        key_f, key_b = jax.random.split(checking.random_key("key", key))
+        return {
+            "forward": forward.init(key_f, input_size, dtype),
+            "backward": backward.init(key_b, input_size, dtype),
+        }
+
+    def initial_state(params, batch_shape=(), dtype=None):
+        return BidirectionalState(
+            forward.initial_state(params["forward"], batch_shape, dtype),
+            backward.initial_state(params["backward"], batch_shape, dtype),
+        )
+
+    def prepare(params, batch_shape, key):
+        key_f, key_b = split_key(key, 2)
+        return {
+            "forward": forward.prepare(params["forward"], batch_shape, key_f),
+            "backward": backward.prepare(params["backward"], batch_shape, key_b),
+        }
+
+    def over_time(run, params, xs, state, initial):
+        f, ys_f = run(forward, params["forward"], xs, state.forward, initial.forward)
+        b, ys_b = run(
+            backward, params["backward"], xs, state.backward, initial.backward, reverse=True
+        )
+        ys = ys_f + ys_b if merge == "sum" else jnp.concatenate([ys_f, ys_b], axis=-1)
+        return BidirectionalState(f, b), ys
+
+    return Cell(
+        f"bidirectional({forward.name}, {backward.name})",
+        forward.size if merge == "sum" else forward.size + backward.size,
+        NO_GATES,
+        init,
+        initial_state,
+        None,
+        Composite(over_time),
+        prepare,
+    )

@@ -1,0 +1,105 @@
+"""Ragged sequences end to end in rows, so that hardly a step is spent on padding."""
+
+import heapq
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Int, Shaped
+
+from lstm_jax import checking
+
+
+class Packed(NamedTuple):
+    """Sequences in rows. ``xs``, ``resets`` and ``lengths`` go to ``lj.unroll`` as they are.
+
+    row, start, steps: where each of the N sequences stands, and how long it is.
+    """
+
+    xs: Shaped[np.ndarray, "T rows *features"]
+    resets: Bool[np.ndarray, "T rows"]
+    lengths: Int[np.ndarray, " rows"]
+    row: Int[np.ndarray, " N"]
+    start: Int[np.ndarray, " N"]
+    steps: Int[np.ndarray, " N"]
+
+
+def pack(
+    sequences: Sequence[Shaped[np.ndarray, "t *features"] | Shaped[jax.Array, "t *features"]],
+    *,
+    rows: int | None = None,
+    max_padding: float = 0.05,
+) -> Packed:
+    """Ragged ``sequences``, each ``[t, *features]``, filled end to end into rows.
+
+    No sequence is cut. rows: how many; None takes the most (the shortest T) for which padding
+    is at most ``max_padding`` of all steps. Packing goes from the longest sequence to the
+    shortest, each into the row that is least full.
+
+    Raises ValueError or TypeError for no sequences, and for ones whose features differ.
+    """
+    if not isinstance(sequences, list | tuple) or not sequences:
+        raise ValueError("sequences: got none; takes a list of arrays [t, *features]")
+    for i, sequence in enumerate(sequences):
+        if not isinstance(sequence, np.ndarray | jax.Array) or sequence.ndim < 1:
+            raise TypeError(f"sequences[{i}]: got {type(sequence).__name__}; takes [t, *features]")
+    arrays = [np.asarray(sequence) for sequence in sequences]
+    first = arrays[0]
+    for i, a in enumerate(arrays):
+        if a.shape[1:] != first.shape[1:] or a.dtype != first.dtype:
+            raise ValueError(
+                f"sequences[{i}]: got {a.dtype} features {a.shape[1:]}; takes {first.dtype} "
+                f"{first.shape[1:]}, as sequences[0]"
+            )
+    steps = np.array([len(a) for a in arrays])
+    if rows is None:
+        rows = _most_rows(steps, checking.rate("max_padding", max_padding))
+    row, start, lengths = _fill(steps, checking.positive_int("rows", rows))
+    xs = np.zeros((int(lengths.max()), rows, *first.shape[1:]), first.dtype)
+    resets = np.zeros(xs.shape[:2], bool)
+    for a, r, s in zip(arrays, row, start, strict=True):
+        xs[s : s + len(a), r] = a
+        resets[s : s + min(len(a), 1), r] = True
+    return Packed(xs, resets, lengths, row, start, steps)
+
+
+def unpack(
+    packed: Packed, ys: Shaped[np.ndarray, "T rows *out"] | Shaped[jax.Array, "T rows *out"]
+) -> list[np.ndarray]:
+    """``ys [T, rows, *out]`` back as one array ``[t, *out]`` a sequence, in their first order."""
+    if not isinstance(packed, Packed):
+        raise TypeError(f"packed: got {type(packed).__name__}; takes what lj.pack gives")
+    ys = np.asarray(checking.array("ys", ys))
+    if ys.shape[:2] != packed.resets.shape:
+        raise ValueError(f"ys: got axes {ys.shape[:2]}; takes [T, rows], {packed.resets.shape}")
+    places = zip(packed.row, packed.start, packed.steps, strict=True)
+    return [ys[start : start + steps, row] for row, start, steps in places]
+
+
+def _fill(steps: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row and start of each sequence, and the length of each row."""
+    row, start = np.zeros((2, len(steps)), int)
+    heap = [(0, r) for r in range(rows)]
+    for i in np.argsort(-steps, kind="stable"):
+        length, r = heap[0]
+        row[i], start[i] = r, length
+        heapq.heapreplace(heap, (length + int(steps[i]), r))
+    lengths = np.zeros(rows, int)
+    for length, r in heap:
+        lengths[r] = length
+    return row, start, lengths
+
+
+def _most_rows(steps: np.ndarray, max_padding: float) -> int:
+    total, longest = int(steps.sum()), int(steps.max())
+    if total == 0:
+        return 1
+    # T is at least the longest sequence, so more rows than this cannot be filled.
+    rows = max(1, int(total / (longest * (1.0 - max_padding))))
+    while rows > 1:
+        lengths = _fill(steps, rows)[2]
+        if total >= (1.0 - max_padding) * rows * int(lengths.max()):
+            break
+        rows -= max(1, rows // 64)
+    return rows

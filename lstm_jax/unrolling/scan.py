@@ -1,0 +1,31 @@
+"""The reference method: ``jax.lax.scan`` over the cell's own step, with JAX's own derivatives."""
+
+import jax
+
+from lstm_jax.cell import Cell, Params, State
+from lstm_jax.unrolling.masks import Masks, where, zero_where_not
+
+
+def ineligible(cell: Cell) -> str | None:
+    """Why this method cannot run ``cell``; None, since it runs every cell with a step."""
+    return None
+
+
+def traverse(
+    cell: Cell,
+    params: Params,
+    xs: jax.Array,
+    state: State,
+    initial: State,
+    masks: Masks,
+    reverse: bool,
+) -> tuple[State, jax.Array]:
+    """``(state, ys)`` of prepared ``params``, one step after the other."""
+    assert cell.advance is not None
+
+    def body(state: State, inputs: tuple) -> tuple[State, jax.Array]:
+        x, valid, reset = inputs
+        new, y = cell.advance(params, where(reset, initial, state) if reset is not None else state, x)
+        return where(valid, new, state), zero_where_not(valid, y)
+
+    return jax.lax.scan(body, state, (xs, masks.valid, masks.resets), reverse=reverse)
