@@ -13,12 +13,14 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from lstm_jax import checking
 
-Params = PyTree[Any]
-State = PyTree[Any]
+Params = Any  # a pytree of arrays with readable keys
+State = Any  # a NamedTuple of arrays [*batch, H]; of composites, a tuple of such
+AnyArray = jax.Array | np.ndarray
 BatchShape = tuple[int, ...]
 
 
@@ -133,7 +135,7 @@ class Cell(NamedTuple):
     axis: GateAxis
     init: Callable[..., Params]
     initial_state: Callable[..., State]
-    advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]] | None
+    advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]]
     form: Form | None = None
     prepare: Callable[[Params, BatchShape, Any], Params] = _nothing_to_prepare
 
@@ -146,9 +148,9 @@ class Cell(NamedTuple):
         self,
         params: Params,
         state: State,
-        x: Float[Array, "*batch D"],
+        x: Float[AnyArray, "*batch D"],
         *,
-        key: Key[Array, ""] | None = None,
+        key: PRNGKeyArray | None = None,
     ) -> tuple[State, Float[Array, "*batch H"]]:
         """One step in time: ``(state, y)``.
 
@@ -159,8 +161,6 @@ class Cell(NamedTuple):
         Raises ValueError or TypeError, naming the argument, for params or a state of another
         cell, for an ``x`` of another size or of integers, and for a layer without a step.
         """
-        if self.advance is None:
-            raise ValueError(f"step: {self.name} reads the sequence from both ends; unroll it")
         x = checking.float_array("x", x, "[*batch, D]", 1)
         checking.params(self, params, "x", x.shape[-1])
         same_precision("x", x, params)
@@ -219,6 +219,12 @@ def like(old: State, new: State) -> State:
     return jax.tree.map(lambda leaf, before: leaf.astype(before.dtype), new, old)
 
 
+def called(factory: str, *arguments: Any, **options: Any) -> str:
+    """What a cell is called: its factory's call, without the options that are off."""
+    given = [f"{name}={value!r}" for name, value in options.items() if value not in (False, None)]
+    return f"{factory}({', '.join([*map(str, arguments), *given])})"
+
+
 def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.Array]]:
     """The usual split: ``w_x``, ``w_h``, ``b`` and ``w_p`` are weights, the rest vectors."""
     vectors = {name: leaf for name, leaf in params.items() if name not in Weights._fields}
@@ -228,9 +234,7 @@ def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.
 def state_of(make: Callable[[Callable[[int], jax.Array]], State]) -> Callable[..., State]:
     """An ``initial_state`` from a function that builds the state out of ``zeros(width)``."""
 
-    def initial_state(
-        params: Params, batch_shape: BatchShape = (), dtype: Any = None
-    ) -> State:
+    def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> State:
         """Zeros ``[*batch, H]``: float32, or wider where the params are; else ``dtype``."""
         shape = checking.batch_shape("batch_shape", batch_shape)
         if dtype is None:
@@ -253,7 +257,7 @@ def plain_cell(
 ) -> Cell:
     """A cell of no particular form: ``advance`` holds its equations, and it is scanned."""
 
-    def checked_init(key: Key[Array, ""], input_size: int, dtype: Any = jnp.float32) -> Params:
+    def checked_init(key: PRNGKeyArray, input_size: int, dtype: Any = jnp.float32) -> Params:
         """Params for inputs of ``input_size``; see the factory for the entries and shapes."""
         key = checking.random_key("key", key)
         input_size = checking.positive_int("input_size", input_size)

@@ -6,6 +6,7 @@ compiled program; the one exception, concrete ``lengths``, is checked where valu
 
 import difflib
 import functools
+import math
 import numbers
 from collections.abc import Iterable
 from typing import Any
@@ -35,7 +36,8 @@ def positive_int(argument: str, value: Any) -> int:
 
 def real(argument: str, value: Any) -> float:
     """``value`` as a float: a finite real number."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not np.isfinite(value):
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not math.isfinite(value):
         raise ValueError(f"{argument}: got {value!r}; takes a finite number")
     return float(value)
 
@@ -65,7 +67,7 @@ def float_dtype(argument: str, dtype: Any) -> jnp.dtype:
 
 def batch_shape(argument: str, shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, tuple | list) or not all(
-        isinstance(n, numbers.Integral) and n >= 0 for n in shape
+        isinstance(n, int | np.integer) and n >= 0 for n in shape
     ):
         raise ValueError(f"{argument}: got {shape!r}; takes a tuple of sizes such as (32,)")
     return tuple(int(n) for n in shape)
@@ -194,7 +196,7 @@ def _input_size_of(cell: Any, got: dict, wrong_size: int) -> int | None:
 def state(cell: Any, params: Any, value: Any, batch: tuple[int, ...]) -> None:
     """``value`` is a state of ``cell`` with the batch axes of the input."""
     expected = jax.eval_shape(lambda p: cell.initial_state(p, batch), params)
-    same = jax.tree.structure(expected) == jax.tree.structure(value)
+    same = str(jax.tree.structure(expected)) == str(jax.tree.structure(value))
     if not same and type(expected) is not type(value):
         raise ValueError(
             f"state: got {type(value).__name__}; takes {type(expected).__name__}, "

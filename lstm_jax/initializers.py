@@ -47,7 +47,13 @@ def lecun() -> Initializer:
 
 def orthogonal(scale: float = 1.0) -> Initializer:
     """An orthogonal matrix times ``scale`` in each gate (Saxe et al. 2014)."""
-    return each_gate(jax.nn.initializers.orthogonal(checking.real("scale", scale)))
+    draw_wide = jax.nn.initializers.orthogonal(checking.real("scale", scale))
+
+    def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        # Its QR decomposition knows float32 and float64 alone.
+        return draw_wide(key, shape, jnp.promote_types(dtype, jnp.float32)).astype(dtype)
+
+    return each_gate(draw)
 
 
 def identity(scale: float = 1.0) -> Initializer:

@@ -45,10 +45,9 @@ registry: dict[str, Callable[..., Cell]] = {
     "gru_reset_before": functools.partial(_gru.gru, reset_after=False),
     "gru_norm": functools.partial(_gru.gru, norm="layer"),
     "mgu": _gru.mgu,
-} | {
-    f"lstm_{variant}": functools.partial(_lstm.lstm, **options)
-    for variant, options in _lstm.GREFF_VARIANTS.items()
 }
+for _variant, _options in _lstm.GREFF_VARIANTS.items():
+    registry[f"lstm_{_variant}"] = functools.partial(_lstm.lstm, **_options)
 
 
 def make(name: str, size: int, **options: Any) -> Cell:

@@ -11,6 +11,7 @@ from lstm_jax import initializers as init
 from lstm_jax.activations import activation as activation_named
 from lstm_jax.cell import (
     Cell,
+    called,
     equal_gates,
     gated_cell,
     input_product,
@@ -54,7 +55,7 @@ def gru(
     gate_act = activation_named("gate_activation", gate_activation)
     act = activation_named("activation", activation)
     axis = equal_gates(("reset", "update", "candidate"), size, update=1)
-    name = f"gru({size})" if reset_after else f"gru({size}, reset_after=False)"
+    name = called("gru" if reset_after else "gru_reset_before", size, norm=norm)
 
     def normalised(packed, scale):
         gates, candidate = jnp.split(packed, [2 * size], axis=-1)

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.activations import activation
-from lstm_jax.cell import Cell, equal_gates, gated_cell, packed_params
+from lstm_jax.cell import Cell, called, equal_gates, gated_cell, packed_params
 from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
 
 
@@ -145,9 +145,7 @@ def lstm(
         if full_gate_recurrence:
             params["w_g"] = init.orthogonal()(gate_key, (squashed.width,), squashed, dtype)
         if projection is not None:
-            params["w_p"] = init.glorot()(
-                projection_key, (size,), equal_gates(("h",), out), dtype
-            )
+            params["w_p"] = init.glorot()(projection_key, (size,), equal_gates(("h",), out), dtype)
         if normed:
             params |= {"scale_x": jnp.ones(axis.width, dtype),
                        "scale_h": jnp.ones(axis.width, dtype),
@@ -166,7 +164,15 @@ def lstm(
         return state.h
 
     return gated_cell(
-        f"lstm({size})",
+        called(
+            "lstm",
+            size,
+            peephole=peephole,
+            coupled=coupled,
+            projection=projection,
+            norm=norm,
+            full_gate_recurrence=full_gate_recurrence,
+        ),
         out,
         axis,
         init=init_params,

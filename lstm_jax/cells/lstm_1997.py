@@ -52,9 +52,10 @@ def lstm_1997(
         -1, -2, -3).
     weight_scale: weights start uniform in plus or minus this.
 
-    Units in the packed axis: input gates, output gates (one a block each), cells block by block;
-    u of them. Params ``w_x [D, u]``, ``w_h [u, u]``, rows in the same order, and ``b`` for the
-    units that have one. g is logistic scaled to [-2, 2] and h to [-1, 1] (appendix A.1, eq. 3 to 5).
+    g is logistic scaled to [-2, 2] and h to [-1, 1] (appendix A.1, eq. 3 to 5). Units in the
+    packed axis: input gates, output gates (one a block each), cells block by block; u of them.
+    Params ``w_x [D, u]``, ``w_h [u, u]``, rows in the same order, and ``b`` for the units that
+    have one.
     State ``LSTM1997State(h, c, gates)``; output ``h``.
     """
     blocks = checking.positive_int("blocks", blocks)

@@ -66,7 +66,7 @@ def chain(*cells: Cell) -> Cell:
         NO_GATES,
         init,
         initial_state,
-        None if any(cell.advance is None for cell in cells) else advance,
+        advance,
         Composite(over_time),
         prepare,
     )
@@ -98,7 +98,7 @@ def residual(cell: Cell) -> Cell:
     return cell._replace(
         name=f"residual({cell.name})",
         init=init,
-        advance=None if cell.advance is None else advance,
+        advance=advance,
         form=Composite(over_time),
     )
 
@@ -124,6 +124,8 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
             f"merge: got 'sum' for sizes {forward.size} and {backward.size}; takes equal ones"
         )
 
+    name = f"bidirectional({forward.name}, {backward.name})"
+
     def init(key, input_size, dtype=jnp.float32):
         key_f, key_b = jax.random.split(checking.random_key("key", key))
         return {
@@ -144,6 +146,9 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
             "backward": backward.prepare(params["backward"], batch_shape, key_b),
         }
 
+    def advance(params, state, x):
+        raise ValueError(f"step: {name} reads the sequence from both ends; unroll it")
+
     def over_time(run, params, xs, state, initial):
         f, ys_f = run(forward, params["forward"], xs, state.forward, initial.forward)
         b, ys_b = run(
@@ -153,12 +158,12 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
         return BidirectionalState(f, b), ys
 
     return Cell(
-        f"bidirectional({forward.name}, {backward.name})",
+        name,
         forward.size if merge == "sum" else forward.size + backward.size,
         NO_GATES,
         init,
         initial_state,
-        None,
+        advance,
         Composite(over_time),
         prepare,
     )

@@ -111,9 +111,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
 
     def advance(params, state, x):
         if variational:
-            return around(
-                lambda x: cell.advance(params.params, state, x), params.noise, None, x
-            )
+            return around(lambda x: cell.advance(params.params, state, x), params.noise, None, x)
         inner, y = around(
             lambda x: cell.advance(params.params, state.cell, x), params.noise, state.t, x
         )
@@ -133,7 +131,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     return cell._replace(
         name=name,
         initial_state=cell.initial_state if variational else _counted(cell),
-        advance=None if cell.advance is None else advance,
+        advance=advance,
         form=Composite(over_time),
         prepare=_prepare_with(cell, _row_keys),
     )

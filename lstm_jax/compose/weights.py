@@ -1,5 +1,4 @@
-"""Wrappers about parameters: how they start, which state they give, in what precision they work.
-"""
+"""Wrappers about parameters: how they start, which state they give, in what precision they work."""
 
 from typing import Any
 
@@ -72,12 +71,12 @@ def learned_state(cell: Cell) -> Cell:
     def advance(params, state, x):
         return cell.advance(params["cell"], state, x)
 
-    form: Any = cell.form
-    if isinstance(form, Gated):
-        form = form._replace(split=lambda params: cell.form.split(params["cell"]))
-    elif isinstance(form, Composite):
+    inner, form = cell.form, cell.form
+    if isinstance(inner, Gated):
+        form = inner._replace(split=lambda params: inner.split(params["cell"]))
+    elif isinstance(inner, Composite):
         form = Composite(
-            lambda run, params, xs, state, initial: cell.form.over_time(
+            lambda run, params, xs, state, initial: inner.over_time(
                 run, params["cell"], xs, state, initial
             )
         )
@@ -86,7 +85,7 @@ def learned_state(cell: Cell) -> Cell:
         init=init,
         initial_state=initial_state,
         prepare=prepare,
-        advance=None if cell.advance is None else advance,
+        advance=advance,
         form=form,
     )
 

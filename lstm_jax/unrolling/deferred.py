@@ -82,7 +82,7 @@ def _deferred(form: Gated, reverse: bool) -> Any:
     def forward(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple:
         weights, vectors, state, initial = combine(floats, others)
 
-        def body(state: State, inputs: tuple) -> tuple:
+        def body(state: State, inputs: tuple) -> tuple[State, tuple]:
             x, valid, reset = inputs
             read = state if reset is None else where(reset, initial, state)
             z = input_product(weights, x)
@@ -109,7 +109,7 @@ def _deferred(form: Gated, reverse: bool) -> Any:
         weights: Weights = floats.weights
         carry = (d_final, *jax.tree.map(jnp.zeros_like, (floats.vectors, floats.initial)))
 
-        def body(carry: tuple, inputs: tuple) -> tuple:
+        def body(carry: tuple, inputs: tuple) -> tuple[tuple, tuple]:
             d_state, d_vectors, d_initial = carry
             d_y, step, valid, reset = inputs
             d_new = zero_where_not(valid, d_state)

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from lstm_jax import checking
-from lstm_jax.cell import Cell, Composite, Params, State, same_precision
+from lstm_jax.cell import AnyArray, Cell, Composite, Params, State, same_precision
 from lstm_jax.unrolling import deferred, scan
 from lstm_jax.unrolling.masks import Masks, zero_where_not
 
@@ -28,15 +28,15 @@ class Context(NamedTuple):
 def unroll(
     cell: Cell,
     params: Params,
-    xs: Float[Array, "T *batch D"],
+    xs: Float[AnyArray, "T *batch D"],
     state: State | None = None,
     *,
-    lengths: Int[Array, "*batch"] | None = None,
-    resets: Bool[Array, "T *batch"] | None = None,
+    lengths: Int[AnyArray, "*batch"] | None = None,
+    resets: Bool[AnyArray, "T *batch"] | None = None,
     reverse: bool = False,
     method: str = "auto",
     checkpoint_every: int | None = None,
-    key: Key[Array, ""] | None = None,
+    key: PRNGKeyArray | None = None,
 ) -> tuple[State, Float[Array, "T *batch H"]]:
     """Runs ``cell`` over the sequence ``xs``: ``(state, ys)``, the last state and all outputs.
 
@@ -62,7 +62,7 @@ def unroll(
     Raises ValueError or TypeError, naming the argument, at trace time.
     """
     checking.the_cell("cell", cell)
-    xs = checking.float_array("xs", xs, "[T, *batch, D]", 2)
+    xs = checking.float_array("xs", xs, "[T, *batch, D]", 2)  # from here on a jax.Array
     steps, batch = xs.shape[0], xs.shape[1:-1]
     checking.params(cell, params, "xs", xs.shape[-1])
     same_precision("xs", xs, params)
@@ -131,9 +131,7 @@ def _method(cell: Cell, method: str) -> Any:
     return METHODS[method]
 
 
-def _starts(
-    resets: jax.Array | None, valid: jax.Array | None, reverse: bool
-) -> jax.Array | None:
+def _starts(resets: jax.Array | None, valid: jax.Array | None, reverse: bool) -> jax.Array | None:
     """Where segments begin in the direction of travel. Backwards a segment begins at its last
     step, one before the next one's start; a start in the padding is none."""
     if resets is None or not reverse:

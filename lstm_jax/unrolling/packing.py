@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from lstm_jax import checking
+from lstm_jax.cell import AnyArray
 
 
 class Packed(NamedTuple):
@@ -26,7 +27,7 @@ class Packed(NamedTuple):
 
 
 def pack(
-    sequences: Sequence[Shaped[np.ndarray, "t *features"] | Shaped[jax.Array, "t *features"]],
+    sequences: Sequence[Shaped[AnyArray, "_ *features"]],
     *,
     rows: int | None = None,
     max_padding: float = 0.05,
@@ -64,9 +65,7 @@ def pack(
     return Packed(xs, resets, lengths, row, start, steps)
 
 
-def unpack(
-    packed: Packed, ys: Shaped[np.ndarray, "T rows *out"] | Shaped[jax.Array, "T rows *out"]
-) -> list[np.ndarray]:
+def unpack(packed: Packed, ys: Shaped[AnyArray, "T rows *out"]) -> list[np.ndarray]:
     """``ys [T, rows, *out]`` back as one array ``[t, *out]`` a sequence, in their first order."""
     if not isinstance(packed, Packed):
         raise TypeError(f"packed: got {type(packed).__name__}; takes what lj.pack gives")

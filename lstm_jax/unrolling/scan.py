@@ -21,11 +21,11 @@ def traverse(
     reverse: bool,
 ) -> tuple[State, jax.Array]:
     """``(state, ys)`` of prepared ``params``, one step after the other."""
-    assert cell.advance is not None
 
     def body(state: State, inputs: tuple) -> tuple[State, jax.Array]:
         x, valid, reset = inputs
-        new, y = cell.advance(params, where(reset, initial, state) if reset is not None else state, x)
+        read = state if reset is None else where(reset, initial, state)
+        new, y = cell.advance(params, read, x)
         return where(valid, new, state), zero_where_not(valid, y)
 
     return jax.lax.scan(body, state, (xs, masks.valid, masks.resets), reverse=reverse)

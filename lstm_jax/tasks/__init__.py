@@ -1,0 +1,35 @@
+"""Benchmark tasks by name, one a file: what the experiments train on.
+
+``tasks.make("adding", length=100)`` gives a ``Task``. A task from outside joins with one line:
+``tasks.registry["mine"] = my_task``. The factories themselves stay in their modules, such as
+``lstm_jax.tasks.adding.adding``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from lstm_jax import checking
+from lstm_jax.tasks import adding as _adding
+from lstm_jax.tasks import digits as _digits
+from lstm_jax.tasks.task import Batch, Score, Task
+
+__all__ = ["Batch", "Score", "Task", "make", "registry"]
+
+registry: dict[str, Callable[..., Task]] = {
+    "adding": _adding.adding,
+    "digits": _digits.digits,
+}
+
+
+def make(name: str, **options: Any) -> Task:
+    """The registered task ``name``; options go to its factory.
+
+    Raises ValueError for an unknown name, TypeError for an option that the task has not.
+    """
+    factory = registry[checking.choice("name", name, registry)]
+    try:
+        return factory(**options)
+    except TypeError as error:
+        if "argument" in str(error):
+            raise TypeError(f"options: {name} takes no such options: {error}") from None
+        raise

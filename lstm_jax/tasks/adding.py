@@ -1,0 +1,54 @@
+"""The adding problem: remember two numbers over a long stretch of noise, and add them."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from lstm_jax import checking
+from lstm_jax.tasks.task import Batch, Score, Task, held_out_key
+
+HELD_OUT = 1000  # sequences in each of validation and test
+
+# Always answering 1, the mean of the sum of two uniform numbers, leaves their variance, 2/12.
+CHANCE = 1 / 6
+
+
+def adding(length: int) -> Task:
+    """The adding problem as in Arjovsky, Shah & Bengio 2016, "Unitary evolution recurrent neural
+    networks"; first in Hochreiter & Schmidhuber 1997, experiment 4.
+
+    length: T, at least 2. Inputs ``[T, B, 2]``: a value in U[0, 1), and a mark that is 1 at one
+    step of the first half (of ``T // 2`` steps), at one of the second, and 0 elsewhere. Target
+    ``[B]``: the sum of the two marked values, asked for at the last step. Loss and score are the
+    mean squared error.
+    """
+    length = checking.positive_int("length", length)
+    if length < 2:
+        raise ValueError(f"length: got {length}; takes at least 2, one step for each mark")
+
+    def sample(key: Key[Array, ""], batch_size: int) -> Batch:
+        """Values, then marks: ``[T, B, 2]``, and the sums ``[B]``."""
+        key = checking.random_key("key", key)
+        batch_size = checking.positive_int("batch_size", batch_size)
+        key_values, key_first, key_second = jax.random.split(key, 3)
+        values = jax.random.uniform(key_values, (length, batch_size))
+        first = jax.random.randint(key_first, (batch_size,), 0, length // 2)
+        second = jax.random.randint(key_second, (batch_size,), length // 2, length)
+        step = jnp.arange(length)[:, None]
+        marks = jnp.where((step == first) | (step == second), 1.0, 0.0)
+        return Batch(jnp.stack([values, marks], axis=-1), (values * marks).sum(axis=0))
+
+    return Task(
+        name=f"adding({length})",
+        input_size=2,
+        output_size=1,
+        sample=sample,
+        validation=sample(held_out_key("validation"), HELD_OUT),
+        test=sample(held_out_key("test"), HELD_OUT),
+        loss=mean_squared_error,
+        score=Score("MSE", mean_squared_error, higher_is_better=False, chance=CHANCE),
+    )
+
+
+def mean_squared_error(outputs: Float[Array, "B 1"], batch: Batch) -> Float[Array, ""]:
+    return jnp.mean((outputs[:, 0] - batch.targets) ** 2)

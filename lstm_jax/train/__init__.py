@@ -1,0 +1,18 @@
+"""Training: a cell with a readout, many steps in one scan, and checkpoints that are there."""
+
+from lstm_jax.train import checkpoint
+from lstm_jax.train.fit import NonFiniteLoss, TrainState, require_finite, start, take_steps
+from lstm_jax.train.model import Model, count_parameters, recurrent, size_for
+
+__all__ = [
+    "Model",
+    "NonFiniteLoss",
+    "TrainState",
+    "checkpoint",
+    "count_parameters",
+    "recurrent",
+    "require_finite",
+    "size_for",
+    "start",
+    "take_steps",
+]

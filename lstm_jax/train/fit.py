@@ -1,0 +1,81 @@
+"""Gradient descent, many steps inside one scan, with the data drawn inside."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from lstm_jax import checking
+from lstm_jax.cell import Params
+from lstm_jax.tasks.task import Task
+from lstm_jax.train.model import Model
+
+
+class TrainState(NamedTuple):
+    """All that training carries from step to step, and all that a checkpoint has to hold."""
+
+    params: Params
+    opt_state: Any
+    step: Int[Array, ""]
+
+
+class NonFiniteLoss(FloatingPointError):
+    """A loss or a score became infinite or not a number."""
+
+
+def start(model: Model, optimizer: optax.GradientTransformation, key: Key[Array, ""]) -> TrainState:
+    """Step 0: fresh params drawn from ``key``."""
+    params = model.init(key)
+    return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32))
+
+
+def take_steps(
+    model: Model,
+    task: Task,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    key: Key[Array, ""],
+    *,
+    steps: int,
+    batch_size: int,
+) -> tuple[TrainState, Float[Array, "steps"]]:
+    """``steps`` steps in one ``jax.lax.scan``: the new state, and the loss before each update.
+
+    The batch and the noise of step ``n`` are drawn from ``fold_in(key, n)``, n counting from the
+    start of training: chunks of any size, put end to end, give the same numbers. A pure
+    function, to be jitted by the caller (with the state's buffers donated, if wanted).
+    """
+    checking.positive_int("steps", steps)
+    checking.positive_int("batch_size", batch_size)
+
+    def loss_of(params: Params, key: jax.Array) -> jax.Array:
+        key_batch, key_noise = jax.random.split(key)
+        batch = task.sample(key_batch, batch_size)
+        return task.loss(model.apply(params, batch.xs, key=key_noise), batch)
+
+    def step(state: TrainState, _: None) -> tuple[TrainState, jax.Array]:
+        step_key = jax.random.fold_in(key, state.step)
+        loss, gradient = jax.value_and_grad(loss_of)(state.params, step_key)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(params, opt_state, state.step + 1), loss
+
+    return jax.lax.scan(step, state, None, length=steps)
+
+
+def require_finite(values: Any, who: str, first_step: int = 0) -> None:
+    """Raises NonFiniteLoss at the first step of ``values [steps]`` that is not finite.
+
+    who: the cell and the seed, for the message. Note that one NaN in a gradient becomes NaN in
+    all of it under ``optax.clip_by_global_norm``, so training cannot recover by itself.
+    """
+    bad = np.flatnonzero(~np.isfinite(np.asarray(values)))
+    if bad.size:
+        value = np.asarray(values)[bad[0]]
+        raise NonFiniteLoss(
+            f"{who}: the loss is {value} at step {first_step + int(bad[0])}; "
+            "try a smaller learning rate"
+        )

@@ -1,0 +1,84 @@
+"""A cell with a linear readout, its parameter count, and the hidden size that fits a budget."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from lstm_jax import checking
+from lstm_jax.cell import Cell, Params
+from lstm_jax.unrolling import unroll
+
+
+class Model(NamedTuple):
+    """Pure functions from sequences to outputs.
+
+    init: ``(key) -> params``, ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``.
+    apply: ``(params, xs [T, *batch, D], *, key=None) -> outputs``, ``[*batch, O]`` at the last
+        step or ``[T, *batch, O]`` at every step; the key draws a noisy cell's noise.
+    """
+
+    cell: Cell
+    init: Callable[[Key[Array, ""]], Params]
+    apply: Callable[..., jax.Array]
+
+
+def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "last") -> Model:
+    """``cell`` unrolled from its initial state, then ``y w + b``.
+
+    reads: "last" for an output at the last step alone, "every" for one at every step.
+    The readout starts with LeCun's normal weights and zero biases.
+    """
+    checking.the_cell("cell", cell)
+    input_size = checking.positive_int("input_size", input_size)
+    output_size = checking.positive_int("output_size", output_size)
+    checking.choice("reads", reads, ("last", "every"))
+
+    def init(key: Key[Array, ""]) -> Params:
+        key_cell, key_readout = jax.random.split(checking.random_key("key", key))
+        w = jax.nn.initializers.lecun_normal()(key_readout, (cell.size, output_size))
+        readout = {"w": w, "b": jnp.zeros(output_size)}
+        return {"cell": cell.init(key_cell, input_size), "readout": readout}
+
+    def apply(
+        params: Params, xs: Float[Array, "T *batch D"], *, key: Key[Array, ""] | None = None
+    ) -> jax.Array:
+        _, ys = unroll(cell, params["cell"], xs, key=key)
+        if reads == "last":
+            if ys.shape[0] == 0:
+                raise ValueError(f"xs: got shape {xs.shape}; takes T of at least 1 to read from")
+            ys = ys[-1]
+        return ys @ params["readout"]["w"] + params["readout"]["b"]
+
+    return Model(cell, init, apply)
+
+
+def count_parameters(model: Model) -> int:
+    """The number of trained numbers, readout included; nothing is computed."""
+    shapes = jax.eval_shape(model.init, jax.random.key(0))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
+def size_for(make: Callable[[int], Cell], budget: int, input_size: int, output_size: int) -> int:
+    """The hidden size whose parameter count, readout included, is nearest to ``budget``.
+
+    make: the factory as a function of the hidden size, such as ``lj.lstm``. Of two sizes equally
+    near, the smaller. Raises ValueError for a budget below the count at size 1.
+    """
+    budget = checking.positive_int("budget", budget)
+
+    def count(size: int) -> int:
+        return count_parameters(recurrent(make(size), input_size, output_size))
+
+    if budget < count(1):
+        raise ValueError(f"budget: got {budget}; takes at least {count(1)}, the count at size 1")
+    high = 2
+    while count(high) < budget:
+        high *= 2
+    low = high // 2
+    while high - low > 1:  # count(low) <= budget <= count(high): counts grow with the size
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) <= budget else (low, middle)
+    return min((low, high), key=lambda size: (abs(count(size) - budget), size))

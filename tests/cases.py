@@ -1,0 +1,64 @@
+"""What goes through the laws: every registered cell, and every wrapper over a representative one.
+
+A cell registered in ``lj.cells.registry`` is found here by itself.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+
+import lstm_jax as lj
+
+
+class Case(NamedTuple):
+    """A cell under test; ``seed`` is that of its noise, None for a cell that has none."""
+
+    cell: lj.Cell
+    input_size: int = 2
+    seed: int | None = None
+
+    @property
+    def key(self) -> Any:
+        return None if self.seed is None else jax.random.key(self.seed)
+
+
+def _wrapped() -> dict[str, Case]:
+    lstm, gru = lj.lstm(3), lj.gru(3)
+    noisy = {
+        "zoneout": lj.zoneout(lj.lstm(3, peephole=True), {"h": 0.2, "c": 0.4}),
+        "zoneout_plain": lj.zoneout(lj.mgu(3), 0.3),
+        "zoneout_projected": lj.zoneout(lj.lstm(3, projection=2), 0.3),
+        "dropout_input": lj.dropout(lstm, 0.4),
+        "dropout_output": lj.dropout(gru, 0.4, on="output"),
+        "dropout_variational": lj.dropout(lstm, 0.4, variational=True),
+        "dropout_recurrent": lj.dropout(gru, 0.4, on="recurrent", variational=True),
+        "drop_connect": lj.drop_connect(lstm, 0.4),
+    }
+    quiet = {
+        "chain": Case(lj.chain(lstm, lj.mgu(2), lj.rnn(3))),
+        "residual": Case(lj.residual(lj.gru(3)), input_size=3),
+        "learned_state": Case(lj.learned_state(lstm)),
+        "learned_state_chain": Case(lj.learned_state(lj.chain(gru, lj.zoneout(lstm, 0.2)))),
+        "bidirectional": Case(lj.bidirectional(lstm, lj.gru(2))),
+        "bidirectional_sum": Case(lj.bidirectional(lstm, lj.mgu(3), merge="sum")),
+        "initialize": Case(lj.initialize(lstm, b=lj.initializers.chrono(20.0))),
+        "lstm_1997_blocks": Case(lj.lstm_1997(2, 2, biases="gates")),
+        "lstm_1997_exact": Case(lj.lstm_1997(3, truncate=False)),
+        "deep_noisy": Case(
+            lj.chain(
+                lj.dropout(lj.zoneout(lstm, 0.2), 0.3),
+                lj.residual(lj.bidirectional(lj.lstm(2), lj.rnn(1))),
+            ),
+            seed=3,
+        ),
+    }
+    return (
+        quiet
+        | {name: Case(cell, seed=1) for name, cell in noisy.items()}
+        | {"zoneout_in_evaluation": Case(noisy["zoneout"])}
+    )
+
+
+CASES: dict[str, Case] = {
+    name: Case(lj.cells.make(name, 3)) for name in lj.cells.registry
+} | _wrapped()

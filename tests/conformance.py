@@ -1,0 +1,502 @@
+"""The laws that every cell obeys (DESIGN: laws 1 to 5), each a function of one case.
+
+``tests/test_conformance.py`` runs every registered cell and every wrapper through all of them;
+a cell of your own goes through them with ``check_laws(Case(my_cell))``.
+
+Everything is float64 unless a law says otherwise, so that agreement means agreement to 1e-12.
+Compiling is what the laws spend their time on, so they share programs: lengths and resets are
+arguments of a program, and neutral where a law does not speak of them.
+"""
+
+import functools
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+import lstm_jax as lj
+from lstm_jax.cell import finish, input_product, product
+from lstm_jax.unrolling.driver import METHODS
+from tests.cases import Case
+
+T, B = 6, 4
+HALF = T // 2
+LENGTHS = np.array([6, 0, 4, 1])
+RESETS = np.array([[0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 1, 0], [1, 0, 0, 0], [0, 0, 1, 0],
+                   [1, 0, 1, 0]], bool)  # fmt: skip
+ALL_STEPS, NO_RESETS = np.full(B, T), np.zeros((T, B), bool)
+
+
+class Args(NamedTuple):
+    """What a program is called with, and what derivatives are taken to (all but the last two)."""
+
+    params: Any
+    xs: jax.Array
+    state: Any
+    lengths: Any = ALL_STEPS
+    resets: Any = NO_RESETS
+
+
+class Outcome(NamedTuple):
+    """What a program gives: last state, outputs, a number made of them, and its gradients."""
+
+    state: Any
+    ys: jax.Array
+    loss: jax.Array
+    d_params: Any
+    d_xs: jax.Array
+    d_state: list
+
+
+def is_float(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def floats_of(tree: Any) -> list:
+    return [leaf for leaf in jax.tree.leaves(tree) if is_float(leaf)]
+
+
+def with_floats(tree: Any, floats: list) -> Any:
+    """``tree`` with its floating leaves replaced."""
+    values = iter(floats)
+    return jax.tree.map(lambda leaf: next(values) if is_float(leaf) else leaf, tree)
+
+
+def draw(like: Any, seed: int, dtype: Any = jnp.float64) -> Any:
+    """Random values in the place of the floating leaves of ``like``, distinct and nonzero."""
+    rng = np.random.default_rng(seed)
+    drawn = [jnp.asarray(0.5 * rng.normal(size=leaf.shape), dtype) for leaf in floats_of(like)]
+    return with_floats(like, drawn)
+
+
+def arguments(case: Case, dtype: Any = jnp.float64, **given: Any) -> Args:
+    """Random params, inputs and initial state of a case."""
+    params = draw(case.cell.init(jax.random.key(0), case.input_size, dtype), 1, dtype)
+    xs = draw(jnp.zeros((T, B, case.input_size)), 2, dtype)
+    return Args(params, xs, draw(case.cell.initial_state(params, (B,)), 3, dtype))._replace(**given)
+
+
+def weighed(tree: Any) -> Any:
+    """One number in which every floating value of ``tree`` counts, each with another weight."""
+    total: Any = 0.0
+    for i, leaf in enumerate(floats_of(tree)):
+        weights = np.cos(1.0 + i + np.arange(leaf.size, dtype=leaf.dtype))
+        total = total + jnp.vdot(weights.reshape(leaf.shape), jnp.sin(leaf))
+    return total
+
+
+def forward(case: Case, *, masked: bool = True, **options: Any) -> Callable[[Args], tuple]:
+    """``args -> (state, ys)``; without ``masked`` neither lengths nor resets are given."""
+
+    def run(args: Args) -> tuple:
+        given = {"lengths": args.lengths, "resets": args.resets} if masked else {}
+        return lj.unroll(
+            case.cell, args.params, args.xs, args.state, key=case.key, **given, **options
+        )
+
+    return run
+
+
+TRACES: dict[tuple, list] = {}
+
+
+def program(case: Case, **options: Any) -> Callable[[Args], Outcome]:
+    """The compiled forward and backward pass of a case, compiled once."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return _program(case, **dict(sorted(given.items())))
+
+
+@functools.cache
+def _program(case: Case, **options: Any) -> Callable[[Args], Outcome]:
+    run = forward(case, **options)
+    traces = TRACES.setdefault((case, *options.items()), [])
+
+    def loss(params, xs, floats, args):
+        state, ys = run(args._replace(params=params, xs=xs, state=with_floats(args.state, floats)))
+        return weighed((state, ys)), (state, ys)
+
+    @jax.jit
+    def both(args: Args) -> Outcome:
+        traces.append(jax.tree.map(jnp.shape, args))
+        grad = jax.value_and_grad(loss, (0, 1, 2), has_aux=True)
+        (value, (state, ys)), grads = grad(args.params, args.xs, floats_of(args.state), args)
+        return Outcome(state, ys, value, *grads)
+
+    return both
+
+
+def close(actual: Any, expected: Any, tolerance: float = 1e-12, what: str = "") -> None:
+    """The same tree of values."""
+    assert jax.tree.structure(actual) == jax.tree.structure(expected), what
+    for (path, a), b in zip(
+        jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True
+    ):
+        where = f"{what} {jax.tree_util.keystr(path)}"
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance, err_msg=where)
+
+
+def row(tree: Any, i: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[i], tree)
+
+
+def eligible(case: Case) -> list[str]:
+    """The methods that can run every part of the cell; the others must say why not."""
+    names = []
+    for method in METHODS:
+        try:
+            jax.eval_shape(forward(case, method=method), arguments(case))
+        except ValueError as error:
+            assert str(error).startswith("method:"), error
+        else:
+            names.append(method)
+    return names
+
+
+def steps(case: Case) -> bool:
+    """Whether the cell can be stepped (a bidirectional layer cannot, and says so)."""
+    args = arguments(case)
+    try:
+        jax.eval_shape(case.cell.step, args.params, args.state, args.xs[0])
+    except ValueError as error:
+        assert "unroll" in str(error), error
+        return False
+    return True
+
+
+# --- Law 1: gradients agree with finite differences. ----------------------------------------
+
+
+def law_gradients_are_derivatives(case: Case) -> None:
+    """Under every method, with lengths, resets and a given state: along random directions in
+    params, inputs and state, to 1e-7; in forward mode too under "scan"."""
+    args = arguments(case, lengths=LENGTHS, resets=RESETS)
+    for method in eligible(case):
+        if cuts_its_gradient(case):
+            check_cut_gradient(case, method)
+            continue
+        run = program(case, method=method)
+        outcome = run(args)
+        grads = (outcome.d_params, outcome.d_xs, outcome.d_state)
+        for seed in range(4):
+            v = draw(grads, 10 + seed)
+            expected = difference_quotient(lambda a: run(a).loss, args, v)
+            along = sum(map(jnp.vdot, jax.tree.leaves(grads), jax.tree.leaves(v)))
+            np.testing.assert_allclose(along, expected, rtol=1e-7, atol=1e-8, err_msg=method)
+        if method == "scan":
+            point = (args.params, args.xs, floats_of(args.state))
+
+            def loss(params, xs, floats):
+                state = with_floats(args.state, floats)
+                moved = args._replace(params=params, xs=xs, state=state)
+                return weighed(forward(case, method="scan")(moved))
+
+            _, forward_mode = jax.jit(partial(jax.jvp, loss))(point, v)
+            np.testing.assert_allclose(along, forward_mode, rtol=1e-10, atol=1e-12)
+
+
+def difference_quotient(loss: Callable, args: Args, v: tuple, step: float = 1e-5) -> Any:
+    """The central difference of ``loss`` along ``v = (d_params, d_xs, d_state)``."""
+
+    def moved(by: float) -> Any:
+        point = (args.params, args.xs, floats_of(args.state))
+        params, xs, floats = jax.tree.map(lambda a, d: a + by * d, point, v)
+        return loss(args._replace(params=params, xs=xs, state=with_floats(args.state, floats)))
+
+    return (moved(step) - moved(-step)) / (2 * step)
+
+
+def cuts_its_gradient(case: Case) -> bool:
+    """Whether the gradient stops, by design, at the recurrent source (the 1997 cell)."""
+    form = case.cell.form
+    if not isinstance(form, lj.Gated):
+        return False
+    args = arguments(case)
+    _, vectors = form.split(case.cell.prepare(args.params, (B,), None))
+
+    def total(floats):
+        return jnp.sum(form.source(vectors, with_floats(args.state, floats)))
+
+    return not any(np.any(g) for g in jax.grad(total)(floats_of(args.state)))
+
+
+def check_cut_gradient(case: Case, method: str) -> None:
+    """The gradient is the derivative of the same recurrence with its sources held fixed."""
+    cell, args = case.cell, arguments(case)
+
+    def split(params):
+        return cell.form.split(cell.prepare(params, (B,), None))
+
+    held, state, step = [], args.state, jax.jit(cell.step)
+    for x in args.xs:
+        held.append(cell.form.source(split(args.params)[1], state))
+        state, _ = step(args.params, state, x)
+
+    def loss(args):
+        weights, vectors = split(args.params)
+        state, ys = args.state, []
+        for x, source in zip(args.xs, held, strict=True):
+            z, r = input_product(weights, x), product(source, weights.w_h)
+            state, y, _ = finish(cell.form, weights.w_p, vectors, state, z, r, x.dtype)
+            ys.append(y)
+        return weighed((state, jnp.stack(ys)))
+
+    grads = jax.jit(jax.grad(lambda p, xs: loss(args._replace(params=p, xs=xs)), (0, 1)))
+    d_params, d_xs = grads(args.params, args.xs)
+    outcome = program(case, method=method)(args)
+    close((outcome.d_params, outcome.d_xs), (d_params, d_xs), what=method)
+    v = (draw(d_params, 10), draw(d_xs, 11), [jnp.zeros_like(f) for f in floats_of(args.state)])
+    along = sum(map(jnp.vdot, jax.tree.leaves((d_params, d_xs)), jax.tree.leaves(v[:2])))
+    np.testing.assert_allclose(along, difference_quotient(jax.jit(loss), args, v), rtol=1e-7)
+
+
+# --- Law 2: all methods agree. ---------------------------------------------------------------
+
+
+def law_methods_agree(case: Case) -> None:
+    """Outputs, final states and gradients; also with recomputation in blocks, without masks,
+    and stepped by hand with the sequence's key."""
+    plain = arguments(case)
+    reference = program(case, method="scan")(plain)
+    close(program(case, masked=False)(plain), reference, what="auto, without masks")
+    masked = arguments(case, lengths=LENGTHS, resets=RESETS)
+    for options in ({}, {"reverse": True}):
+        expected = program(case, method="scan", **options)(masked)
+        for method in eligible(case):
+            # Blocks of four do not divide T; backwards the shorter one comes first.
+            options |= {"method": method, "checkpoint_every": 4 if "reverse" in options else None}
+            close(program(case, **options)(masked), expected, what=str(options))
+    if steps(case):
+        step, state, ys = jax.jit(partial(case.cell.step, key=case.key)), plain.state, []
+        for x in plain.xs:
+            state, y = step(plain.params, state, x)
+            ys.append(y)
+        close((state, jnp.stack(ys)), (reference.state, reference.ys), what="step by step")
+
+
+# --- Law 3: padding is inert. ----------------------------------------------------------------
+
+
+def law_padding_is_inert(case: Case) -> None:
+    """NaN in it changes nothing, outputs and gradients in it are zero, length 0 gives the
+    initial state, and a row alone equals the row in its batch."""
+    args = arguments(case, lengths=LENGTHS, resets=RESETS)
+    padding = np.arange(T)[:, None] >= LENGTHS
+    poisoned = args._replace(xs=jnp.where(padding[..., None], jnp.nan, args.xs))
+    for method in eligible(case):
+        for options in (
+            {"method": method, "checkpoint_every": None},
+            {"reverse": True, "method": method, "checkpoint_every": 4},
+        ):
+            clean = program(case, **options)(args)
+            close(program(case, **options)(poisoned), clean, 0.0, what=str(options))
+            assert not np.any(np.asarray(clean.ys)[padding]), "outputs in the padding"
+            assert not np.any(np.asarray(clean.d_xs)[padding]), "gradients in the padding"
+            close(row(clean.state, 1), row(args.state, 1), 0.0, what="length 0")
+    if case.key is None:
+        alone = jax.jit(forward(case))
+        inside = program(case, method="scan")(args)
+        for i, length in enumerate(LENGTHS):
+            one = Args(args.params, poisoned.xs[:, i], row(args.state, i), length, RESETS[:, i])
+            expected = (row(inside.state, i), inside.ys[:, i])
+            close(alone(one), expected, what="a row alone")
+
+
+# --- Law 4: chunks equal the whole, a reset equals a split, reverse equals reversing. ---------
+
+
+def law_chunks_equal_the_whole(case: Case) -> None:
+    if not steps(case):
+        return  # it looks ahead
+    args = arguments(case, lengths=LENGTHS, resets=RESETS)
+    whole = program(case, method="scan")(args)
+    chunk, state, ys = jax.jit(forward(case)), args.state, []
+    for start in (0, HALF):
+        part = slice(start, start + HALF)
+        lengths = np.clip(LENGTHS - start, 0, HALF)
+        state, y = chunk(Args(args.params, args.xs[part], state, lengths, RESETS[part]))
+        ys.append(y)
+    close((state, jnp.concatenate(ys)), (whole.state, whole.ys))
+
+
+def law_a_reset_is_a_split(case: Case) -> None:
+    """A row with a reset equals its pieces run apart, forward and in reverse; the given state
+    enters the piece that is travelled first."""
+    resets = NO_RESETS.copy()
+    resets[HALF] = True
+    args = arguments(case, resets=resets)
+    start = case.cell.initial_state(args.params, (B,))
+    if not steps(case):
+        args = args._replace(state=start)  # each direction would enter another piece with it
+    for options in ({}, {"reverse": True}):
+        state, ys = program(case, method="scan", **options)(args)[:2]
+        piece = jax.jit(forward(case, masked=False, **options))
+        first, second = args._replace(xs=args.xs[:HALF]), args._replace(xs=args.xs[HALF:])
+        if options:
+            (last, y1), (_, y2) = piece(first._replace(state=start)), piece(second)
+        else:
+            (_, y1), (last, y2) = piece(first), piece(second._replace(state=start))
+        close(ys, jnp.concatenate([y1, y2]), what=str(options))
+        if steps(case):
+            close(state, last, what=str(options))
+
+
+def law_reverse_is_reversing(case: Case) -> None:
+    """Each row by hand: its first ``length`` steps turned round, run, and turned back."""
+    if not steps(case):
+        return check_both_directions(case)
+    args = arguments(case, lengths=LENGTHS)
+    turned = program(case, method="scan")(args._replace(xs=turn(args.xs)))
+    backwards = program(case, method="scan", reverse=True)(args)
+    close((backwards.state, backwards.ys), (turned.state, turn(turned.ys)))
+
+
+def turn(values: Any) -> jax.Array:
+    """Each row's first ``length`` steps in the opposite order, the padding where it was."""
+    turned = np.array(values)
+    for i, n in enumerate(LENGTHS):
+        turned[:n, i] = turned[:n, i][::-1]
+    return jnp.asarray(turned)
+
+
+def check_both_directions(case: Case) -> None:
+    """A bidirectional layer over reversed rows: its states are those of the reversed run."""
+    args = arguments(case, lengths=LENGTHS)
+    quiet = case._replace(seed=None)
+    turned = program(quiet, method="scan", reverse=True)(args._replace(xs=turn(args.xs)))
+    plain = program(quiet, method="scan")(args)
+    close((turned.state, turn(turned.ys)), (plain.state, plain.ys))
+
+
+# --- Law 5: transformations, devices, precision. -----------------------------------------------
+
+
+def law_vmap_over_seeds(case: Case) -> None:
+    many = [draw(arguments(case).params, seed) for seed in range(3)]
+    args = arguments(case, lengths=LENGTHS, resets=RESETS)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *many)
+    run = forward(case)
+    together = jax.jit(jax.vmap(lambda params: run(args._replace(params=params))))(stacked)
+    for i, params in enumerate(many):
+        one = program(case, method="scan")(args._replace(params=params))
+        close(row(together, i), (one.state, one.ys))
+
+
+def law_one_trace_for_one_shape(case: Case) -> None:
+    """Other values of everything, lengths and resets among it, run the same program."""
+    run = program(case, method="scan")
+    for seed in (20, 21):
+        run(draw(arguments(case), seed)._replace(lengths=LENGTHS[::-1].copy(), resets=~RESETS))
+        run(arguments(case))
+    shapes = TRACES[(case, ("method", "scan"))]
+    assert len(shapes) == 1, f"traced for {shapes}"
+
+
+def law_gradient_of_gradient(case: Case) -> None:
+    """Under every method, as under "scan", where it is JAX's own."""
+    args = arguments(case)
+    args = args._replace(xs=args.xs[:HALF])
+
+    def norm(method: str) -> Any:
+        run = forward(case, masked=False, method=method)
+
+        def squared(params):
+            grads = jax.grad(lambda p: weighed(run(args._replace(params=p))))(params)
+            return sum(jnp.vdot(g, g) for g in jax.tree.leaves(grads))
+
+        return jax.jit(jax.grad(squared))(args.params)
+
+    methods = eligible(case)
+    expected = norm("scan")
+    assert any(np.any(leaf) for leaf in jax.tree.leaves(expected))
+    for method in methods:
+        if method != "scan":
+            close(norm(method), expected, 1e-10, what=method)
+
+
+def law_batch_over_devices(case: Case) -> None:
+    """The batch axis spread over two devices, on Auto and Explicit meshes and in shard_map,
+    starting from the cell's own initial state: values and gradients as on one device."""
+    quiet = case._replace(seed=None)  # each device would draw noise for rows of its own
+    args = arguments(quiet)
+
+    def loss(params, xs):
+        return weighed_evenly(lj.unroll(quiet.cell, params, xs))
+
+    both = jax.value_and_grad(loss, (0, 1))
+    expected = jax.jit(both)(args.params, args.xs)
+    batch = PartitionSpec(None, "data")
+    for kind in (AxisType.Auto, AxisType.Explicit):
+        mesh = jax.make_mesh((2,), ("data",), axis_types=(kind,), devices=jax.devices()[:2])
+        with jax.set_mesh(mesh):
+            xs = jax.device_put(args.xs, NamedSharding(mesh, batch))
+            params = jax.device_put(args.params, NamedSharding(mesh, PartitionSpec()))
+            close(jax.jit(both)(params, xs), expected, 1e-11, what=str(kind))
+
+    def on_each(params, xs):
+        value, grads = both(params, xs)
+        return jax.lax.psum(value, "data"), grads
+
+    specs = (PartitionSpec(), batch)
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
+    mapped = jax.shard_map(on_each, mesh=mesh, in_specs=specs, out_specs=(PartitionSpec(), specs))
+    close(jax.jit(mapped)(args.params, args.xs), expected, 1e-11, what="shard_map")
+
+
+def weighed_evenly(tree: Any) -> Any:
+    """One number to which each row adds by itself, wherever it stands."""
+    return sum(jnp.sum(jnp.sin((1.0 + i) * leaf)) for i, leaf in enumerate(floats_of(tree)))
+
+
+def law_bfloat16_compute(case: Case) -> None:
+    """bfloat16 outputs near the float32 ones, over a float32 state."""
+    args = arguments(case, jnp.float32)
+    mixed = case._replace(cell=lj.mixed_precision(case.cell))
+    state, ys = jax.jit(forward(case, masked=False))(args)
+    low_state, low_ys = jax.jit(forward(mixed, masked=False))(args)
+    assert ys.dtype == jnp.float32 and low_ys.dtype == jnp.bfloat16
+    assert [leaf.dtype for leaf in floats_of(low_state)] == [jnp.float32] * len(floats_of(state))
+    close(low_state, state, 0.06)
+    close(low_ys.astype(jnp.float32), ys, 0.06)
+    assert np.any(np.asarray(low_ys, np.float32) != np.asarray(ys)), "was float32 all along"
+
+
+# --- The contract itself. ------------------------------------------------------------------------
+
+
+def law_the_contract(case: Case) -> None:
+    """Any batch axes, none and zero among them; T = 0; gates as wide as the weights; dtypes."""
+    cell, size = case.cell, case.input_size
+    params = cell.init(jax.random.key(0), size)
+    close(params, cell.init(jax.random.key(0), size), 0.0, what="init is a function of its key")
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+    if cell.gates and isinstance(params, dict) and "w_x" in params:
+        assert len(set(cell.gates)) == len(cell.gates) == len(cell.axis.widths)
+        assert params["w_x"].shape == (size, cell.axis.width)
+    for batch in ((), (2,), (2, 1), (0,)):
+        start = cell.initial_state(params, batch)
+        for n in (0, 2):
+            xs = jnp.ones((n, *batch, size), jnp.float32)
+            state, ys = jax.eval_shape(partial(lj.unroll, cell, key=case.key), params, xs)
+            assert (ys.shape, ys.dtype) == ((n, *batch, cell.size), jnp.float32)
+            assert jax.tree.map(jnp.shape, state) == jax.tree.map(jnp.shape, start)
+    start = cell.initial_state(params, (2,))
+    close(lj.unroll(cell, params, jnp.ones((0, 2, size), jnp.float32))[0], start, 0.0, "T = 0")
+    half = cell.init(jax.random.key(0), size, jnp.bfloat16)
+    assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {jnp.dtype("bfloat16")}
+    assert {leaf.dtype for leaf in floats_of(cell.initial_state(half))} == {jnp.dtype("float32")}
+
+
+LAWS: dict[str, Callable[[Case], None]] = {
+    name.removeprefix("law_"): law for name, law in globals().items() if name.startswith("law_")
+}
+
+
+def check_laws(case: Case) -> None:
+    """``case`` through every law."""
+    with jax.enable_x64(True):
+        for law in LAWS.values():
+            law(case)
