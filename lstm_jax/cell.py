@@ -27,14 +27,16 @@ BatchShape = tuple[int, ...]
 class GateAxis(NamedTuple):
     """The packed last axis of a cell's weights: which gate stands where, and what it is for.
 
-    ``memory`` says for each gate that guards the memory whether it keeps the old content when
-    it is open (+1: LSTM's forget gate) or overwrites it (-1: LSTM's input gate); initialisers
-    that think in time scales (chrono) read it.
+    ``keeps`` names the gate that decides how much of the old memory stays: +1 where it stays
+    while the gate is open (LSTM's forget gate), -1 where it is overwritten then (the input gate of
+    a coupled LSTM). ``writes`` names a gate that lets new content in beside it. Initialisers that
+    think in time scales read them.
     """
 
     names: tuple[str, ...]
     widths: tuple[int, ...]
-    memory: tuple[tuple[str, int], ...] = ()
+    keeps: tuple[tuple[str, int], ...] = ()
+    writes: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -50,10 +52,12 @@ class GateAxis(NamedTuple):
         return jnp.concatenate([by_name[name] for name in self.names], axis=-1)
 
 
-def equal_gates(names: tuple[str, ...], size: int, **memory: int) -> GateAxis:
+def equal_gates(
+    names: tuple[str, ...], size: int, keeps: dict[str, int] | None = None, writes: str = ""
+) -> GateAxis:
     """A gate axis in which every gate has ``size`` units."""
-    known = tuple((name, sign) for name, sign in memory.items() if name in names)
-    return GateAxis(names, (size,) * len(names), known)
+    writing = (writes,) if writes in names else ()
+    return GateAxis(names, (size,) * len(names), tuple((keeps or {}).items()), writing)
 
 
 class Weights(NamedTuple):

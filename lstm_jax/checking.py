@@ -177,7 +177,7 @@ def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
             f"{input_argument}: last axis is {input_size}; takes {made_for}, "
             f"the input size that params were made for ({cell.name})"
         )
-    raise ValueError(f"params{wrong}: {cell.name} with {input_size} inputs was not made by these")
+    raise ValueError(f"params{wrong}, as {cell.name}.init gives it for {input_size} inputs")
 
 
 def _input_size_of(cell: Any, got: dict, wrong_size: int) -> int | None:

@@ -121,19 +121,16 @@ def per_gate(default: Initializer | float = 0.0, **gates: Any) -> Initializer:
 
 
 def forget_bias(value: float = 1.0) -> Initializer:
-    """Biases that start with the memory kept: ``value`` on each gate that keeps the old content
-    when open, ``-value`` on one that overwrites it and has no partner that keeps it, else zero.
+    """Biases that start with the memory kept: ``value`` on the gate that keeps it while open,
+    ``-value`` on one that overwrites it then, zero on the others.
 
-    An LSTM's forget gate gets ``value`` (Gers et al. 2000; Jozefowicz et al. 2015) and its input
-    gate zero; the coupled input gate of a CIFG, whose forget gate is one minus it, ``-value``.
+    An LSTM's forget gate gets ``value`` (Gers et al. 2000; Jozefowicz et al. 2015); the coupled
+    input gate of a CIFG, whose forget gate is one minus it, ``-value``.
     """
     value = checking.real("value", value)
 
     def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
-        signs = dict(axis.memory)
-        if any(sign > 0 for sign in signs.values()):
-            signs = {name: sign for name, sign in signs.items() if sign > 0}
-        biases = {name: sign * value for name, sign in signs.items()}
+        biases = {name: sign * value for name, sign in axis.keeps}
         return per_gate(0.0, **biases)(key, rows, axis, dtype)
 
     return initialize
@@ -142,10 +139,10 @@ def forget_bias(value: float = 1.0) -> Initializer:
 def chrono(t_max: float) -> Initializer:
     """Biases for dependencies of up to ``t_max`` steps (Tallec & Ollivier 2018, section 3).
 
-    ``log u`` with u uniform in [1, t_max - 1], one draw a unit, on the gate that keeps the
-    memory, and its negative on the gate that overwrites it; other biases, and all biases of a
-    cell without such gates (a plain RNN), are zero. The paper takes 1.5 T for the copy task and
-    T for adding.
+    ``log u`` with u uniform in [1, t_max - 1], one draw a unit, on the gate that keeps the memory
+    (its negative where that gate overwrites when open), and its negative on the gate that writes
+    beside it. Other biases are zero, and so are all of a cell that has no gate to keep its memory
+    with (a plain RNN). The paper takes 1.5 T for the copy task and T for adding.
     """
     t_max = checking.real("t_max", t_max)
     if t_max <= 2:
@@ -158,7 +155,9 @@ def chrono(t_max: float) -> Initializer:
 
             return each_gate(draw)  # one key for all: the input bias is minus the forget bias
 
-        gates = {name: signed(sign) for name, sign in axis.memory}
+        gates = {name: signed(sign) for name, sign in axis.keeps}
+        if gates:
+            gates |= {name: signed(-1) for name in axis.writes}
         return per_gate(0.0, **gates)(key, rows, axis, dtype)
 
     return initialize

@@ -183,7 +183,7 @@ def law_gradients_are_derivatives(case: Case) -> None:
         grads = (outcome.d_params, outcome.d_xs, outcome.d_state)
         for seed in range(4):
             v = draw(grads, 10 + seed)
-            expected = difference_quotient(lambda a: run(a).loss, args, v)
+            expected = difference_quotient(lambda a, run=run: run(a).loss, args, v)
             along = sum(map(jnp.vdot, jax.tree.leaves(grads), jax.tree.leaves(v)))
             np.testing.assert_allclose(along, expected, rtol=1e-7, atol=1e-8, err_msg=method)
         if method == "scan":

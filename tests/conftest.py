@@ -1,26 +1,23 @@
-"""Before anything else is imported: several CPU devices, and enforced shape annotations."""
+"""Before lstm_jax is imported: several CPU devices, quick compiles, enforced shape annotations."""
 
 import os
-
-# The tests compile thousands of tiny programs and run each a few times: three times less time
-# in the compiler. Programs that a test starts as a process of its own run as a user's would.
-_QUICK_COMPILE = (
-    " --xla_backend_optimization_level=0"
-    " --xla_cpu_parallel_codegen_split_count=1"
-    " --xla_cpu_use_fusion_emitters=false"
-)
-_USERS_FLAGS = os.environ.get("XLA_FLAGS", "")
-os.environ["XLA_FLAGS"] = _USERS_FLAGS + _QUICK_COMPILE
 
 import jax
 import pytest
 from jaxtyping import install_import_hook
 
+# The tests compile thousands of tiny programs and run each a few times: this takes up to three
+# times less time in the compiler. Programs that a test starts as a process run as a user's would.
+users_flags = os.environ.get("XLA_FLAGS", "")
+flags = [users_flags, "--xla_backend_optimization_level=0"]
+if jax.__version_info__ < (0, 11):  # later versions know no other emitters
+    flags += ["--xla_cpu_parallel_codegen_split_count=1", "--xla_cpu_use_fusion_emitters=false"]
+os.environ["XLA_FLAGS"] = " ".join(flags)
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 4)
+jax.devices()  # reads the flags now
+os.environ["XLA_FLAGS"] = users_flags
 install_import_hook("lstm_jax", "beartype.beartype")
-jax.devices()  # reads XLA_FLAGS now ...
-os.environ["XLA_FLAGS"] = _USERS_FLAGS  # ... so that processes started later do not inherit them
 
 
 @pytest.fixture

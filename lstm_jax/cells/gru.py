@@ -54,7 +54,7 @@ def gru(
     normed = norm_named(norm)
     gate_act = activation_named("gate_activation", gate_activation)
     act = activation_named("activation", activation)
-    axis = equal_gates(("reset", "update", "candidate"), size, update=1)
+    axis = equal_gates(("reset", "update", "candidate"), size, {"update": 1})
     name = called("gru" if reset_after else "gru_reset_before", size, norm=norm)
 
     def normalised(packed, scale):
@@ -122,7 +122,7 @@ def mgu(size: int) -> Cell:
     """
     size = checking.positive_int("size", size)
     # The paper's name notwithstanding, an open forget gate overwrites the memory.
-    axis = equal_gates(("forget", "candidate"), size, forget=-1)
+    axis = equal_gates(("forget", "candidate"), size, {"forget": -1})
 
     def advance(params, state, x):
         weights, _ = packed_params(params)

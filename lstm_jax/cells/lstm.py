@@ -98,7 +98,9 @@ def lstm(
 
     present = {"input": input_gate, "forget": forget_gate and not coupled, "cell": True,
                "output": output_gate}  # fmt: skip
-    axis = equal_gates(tuple(n for n in present if present[n]), size, forget=1, input=-1)
+    keeps = {"input": -1} if coupled else {"forget": 1} if forget_gate else {}
+    names = tuple(name for name in present if present[name])
+    axis = equal_gates(names, size, keeps, writes="" if coupled else "input")
     squashed = equal_gates(tuple(n for n in axis.names if n != "cell"), size)
 
     def pointwise(vectors, state, z, r):

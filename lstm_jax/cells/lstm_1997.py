@@ -65,7 +65,7 @@ def lstm_1997(
     weight_scale = checking.real("weight_scale", weight_scale)
     size = blocks * block_size
     gates = ("input", "output") if output_gate else ("input",)
-    axis = GateAxis((*gates, "cell"), (blocks,) * len(gates) + (size,), (("input", -1),))
+    axis = GateAxis((*gates, "cell"), (blocks,) * len(gates) + (size,), writes=("input",))
     gate_axis = GateAxis(gates, (blocks,) * len(gates))
     biased = tuple(n for n in BIASED[checking.choice("biases", biases, BIASED)] if n in axis.names)
     widths = dict(zip(axis.names, axis.widths, strict=True))

@@ -1,0 +1,219 @@
+"""Every mistake at the public API is a ValueError or TypeError that names the argument."""
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+
+import lstm_jax as lj
+from lstm_jax import initializers as init
+
+KEY = jax.random.key(0)
+CELL, GRU = lj.lstm(4), lj.gru(4)
+PARAMS, GRU_PARAMS = CELL.init(KEY, 3), GRU.init(KEY, 3)
+XS, X = jnp.zeros((5, 2, 3)), jnp.zeros((2, 3))
+STATE = CELL.initial_state(PARAMS, (2,))
+
+
+@pytest.fixture(autouse=True)
+def without_shape_annotations():
+    """Users' calls are not type-checked: our own errors must come first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def unroll(cell=CELL, params=PARAMS, xs=XS, *args, **options):
+    return lj.unroll(cell, params, xs, *args, **options)
+
+
+CALLS = {
+    # the unroll's arrays
+    "xs: no batch, no time": ("xs", lambda: unroll(xs=jnp.zeros(3))),
+    "xs: another input size": ("xs", lambda: unroll(xs=jnp.zeros((5, 2, 7)))),
+    "xs: integers": ("xs", lambda: unroll(xs=jnp.zeros((5, 2, 3), int))),
+    "xs: booleans": ("xs", lambda: unroll(xs=jnp.zeros((5, 2, 3), bool))),
+    "xs: complex": ("xs", lambda: unroll(xs=jnp.zeros((5, 2, 3), complex))),
+    "xs: a list": ("xs", lambda: unroll(xs=[[1.0, 2.0, 3.0]])),
+    "xs: None": ("xs", lambda: unroll(xs=None)),
+    "lengths: over T": ("lengths", lambda: unroll(lengths=jnp.array([6, 1]))),
+    "lengths: over T, NumPy": ("lengths", lambda: unroll(lengths=np.array([6, 1]))),
+    "lengths: over T, inside jit": (
+        "lengths",
+        lambda: jax.jit(lambda xs: unroll(xs=xs, lengths=np.array([6, 1])))(XS),
+    ),
+    "lengths: negative": ("lengths", lambda: unroll(lengths=jnp.array([-1, 1]))),
+    "lengths: floats": ("lengths", lambda: unroll(lengths=jnp.array([1.0, 2.0]))),
+    "lengths: another shape": ("lengths", lambda: unroll(lengths=jnp.array([1, 2, 3]))),
+    "lengths: a list": ("lengths", lambda: unroll(lengths=[1, 2])),
+    "lengths: one for all": ("lengths", lambda: unroll(lengths=3)),
+    "resets: another shape": ("resets", lambda: unroll(resets=jnp.zeros((2, 5), bool))),
+    "resets: no batch": ("resets", lambda: unroll(resets=jnp.zeros(5, bool))),
+    "resets: floats": ("resets", lambda: unroll(resets=jnp.zeros((5, 2)))),
+    # the unroll's state and params
+    "state: of another cell": ("state", lambda: unroll(CELL, PARAMS, XS, lj.GRUState(X))),
+    "state: of another batch": (
+        "state",
+        lambda: unroll(CELL, PARAMS, XS, CELL.initial_state(PARAMS, (3,))),
+    ),
+    "state: without batch": ("state", lambda: unroll(CELL, PARAMS, XS, CELL.initial_state(PARAMS))),
+    "state: of another size": (
+        "state",
+        lambda: unroll(CELL, PARAMS, XS, lj.LSTMState(jnp.zeros((2, 5)), jnp.zeros((2, 5)))),
+    ),
+    "state: a tuple": ("state", lambda: unroll(CELL, PARAMS, XS, (X, X))),
+    "state: integers": ("state", lambda: unroll(CELL, PARAMS, XS, jax.tree.map(jnp.int32, STATE))),
+    "state: an array": ("state", lambda: unroll(CELL, PARAMS, XS, X)),
+    "params: of another cell": ("params", lambda: unroll(CELL, GRU_PARAMS)),
+    "params: of another size": ("params", lambda: unroll(CELL, lj.lstm(5).init(KEY, 3))),
+    "params: one missing": ("params", lambda: unroll(CELL, {"w_x": PARAMS["w_x"]})),
+    "params: None": ("params", lambda: unroll(CELL, None)),
+    "params: integers": ("params", lambda: unroll(CELL, jax.tree.map(jnp.int32, PARAMS))),
+    "params: of one layer for two": ("params", lambda: unroll(lj.chain(CELL, CELL), PARAMS)),
+    # the unroll's options
+    "cell: the factory": ("cell", lambda: unroll(lj.lstm)),
+    "cell: a string": ("cell", lambda: unroll("lstm")),
+    "method: unknown": ("method", lambda: unroll(method="fast")),
+    "method: not for this cell": (
+        "method",
+        lambda: unroll(lj.mgu(4), lj.mgu(4).init(KEY, 3), method="deferred"),
+    ),
+    "reverse: a string": ("reverse", lambda: unroll(reverse="yes")),
+    "checkpoint_every: zero": ("checkpoint_every", lambda: unroll(checkpoint_every=0)),
+    "checkpoint_every: a float": ("checkpoint_every", lambda: unroll(checkpoint_every=2.0)),
+    "key: a seed": ("key", lambda: unroll(key=0)),
+    "key: several": ("key", lambda: unroll(key=jax.random.split(KEY))),
+    # step, init and initial_state
+    "step: another input size": ("x", lambda: CELL.step(PARAMS, STATE, jnp.zeros((2, 7)))),
+    "step: integers": ("x", lambda: CELL.step(PARAMS, STATE, jnp.zeros((2, 3), int))),
+    "step: another batch": ("state", lambda: CELL.step(PARAMS, STATE, jnp.zeros((5, 3)))),
+    "step: another cell's state": ("state", lambda: CELL.step(PARAMS, lj.GRUState(X), X)),
+    "step: another cell's params": ("params", lambda: CELL.step(GRU_PARAMS, STATE, X)),
+    "step: a bidirectional layer": ("step", lambda: stepped_both_ways()),
+    "init: no key": ("key", lambda: CELL.init(0, 3)),
+    "init: no inputs": ("input_size", lambda: CELL.init(KEY, 0)),
+    "init: half an input": ("input_size", lambda: CELL.init(KEY, 1.5)),
+    "init: integers": ("dtype", lambda: CELL.init(KEY, 3, jnp.int32)),
+    "init: no dtype": ("dtype", lambda: CELL.init(KEY, 3, "float33")),
+    "initial_state: batch of a number": ("batch_shape", lambda: CELL.initial_state(PARAMS, 2)),
+    "initial_state: negative batch": ("batch_shape", lambda: CELL.initial_state(PARAMS, (-1,))),
+    "initial_state: integers": ("dtype", lambda: CELL.initial_state(PARAMS, (2,), jnp.int32)),
+    # factories
+    "lstm: size zero": ("size", lambda: lj.lstm(0)),
+    "lstm: a float size": ("size", lambda: lj.lstm(4.0)),
+    "lstm: size True": ("size", lambda: lj.lstm(True)),
+    "lstm: an unknown activation": ("cell_activation", lambda: lj.lstm(4, cell_activation="tahn")),
+    "lstm: forget bias not finite": ("forget_bias", lambda: lj.lstm(4, forget_bias=np.inf)),
+    "lstm: coupled to nothing": ("coupled", lambda: lj.lstm(4, coupled=True, input_gate=False)),
+    "lstm: peephole as a number": ("peephole", lambda: lj.lstm(4, peephole=1)),
+    "lstm: an unknown norm": ("norm", lambda: lj.lstm(4, norm="batch")),
+    "lstm: projection to nothing": ("projection", lambda: lj.lstm(4, projection=0)),
+    "rnn: an unknown activation": ("activation", lambda: lj.rnn(4, activation="sine")),
+    "rnn: a function as activation": ("activation", lambda: lj.rnn(4, activation=jnp.tanh)),
+    "gru: reset_after as a string": ("reset_after", lambda: lj.gru(4, reset_after="no")),
+    "lstm_1997: no blocks": ("blocks", lambda: lj.lstm_1997(0)),
+    "lstm_1997: unknown biases": ("biases", lambda: lj.lstm_1997(2, biases="some")),
+    "lstm_1997: biases of other blocks": (
+        "input_gate_bias",
+        lambda: lj.lstm_1997(2, input_gate_bias=[-1.0, -2.0, -3.0]),
+    ),
+    "lstm_1997: a bias that is not there": (
+        "output_gate_bias",
+        lambda: lj.lstm_1997(2, biases="none", output_gate_bias=-1.0),
+    ),
+    "make: an unknown cell": ("name", lambda: lj.cells.make("lstn", 4)),
+    "make: an unknown option": ("options", lambda: lj.cells.make("rnn", 4, peephole=True)),
+    # composition
+    "chain: nothing": ("cells", lambda: lj.chain()),
+    "chain: a list": ("cells", lambda: lj.chain([CELL, CELL])),
+    "chain: the factory": ("cells", lambda: lj.chain(CELL, lj.lstm)),
+    "residual: another input size": ("input_size", lambda: lj.residual(CELL).init(KEY, 3)),
+    "zoneout: rate one": ("rate", lambda: lj.zoneout(CELL, 1.0)),
+    "zoneout: negative": ("rate", lambda: lj.zoneout(CELL, -0.1)),
+    "zoneout: an unknown field": ("rate", lambda: lj.zoneout(GRU, {"c": 0.5})),
+    "zoneout: a chain": ("cell", lambda: lj.zoneout(lj.chain(CELL, GRU), 0.1)),
+    "dropout: rate two": ("rate", lambda: lj.dropout(CELL, 2.0)),
+    "dropout: on nothing known": ("on", lambda: lj.dropout(CELL, 0.5, on="state")),
+    "dropout: recurrent at each step": (
+        "variational",
+        lambda: lj.dropout(CELL, 0.5, on="recurrent"),
+    ),
+    "dropout: recurrent, not gated": (
+        "on",
+        lambda: lj.dropout(lj.mgu(4), 0.5, on="recurrent", variational=True),
+    ),
+    "drop_connect: not a number": ("rate", lambda: lj.drop_connect(CELL, "half")),
+    "bidirectional: unknown merge": ("merge", lambda: lj.bidirectional(CELL, GRU, merge="mean")),
+    "bidirectional: sum of sizes": (
+        "merge",
+        lambda: lj.bidirectional(CELL, lj.gru(3), merge="sum"),
+    ),
+    "mixed_precision: integers": ("compute_dtype", lambda: lj.mixed_precision(CELL, "int8")),
+    "initialize: a number": ("w_x", lambda: lj.initialize(CELL, w_x=0.1)),
+    "initialize: a chain": (
+        "b",
+        lambda: lj.initialize(lj.chain(CELL), b=init.constant(0.0)).init(KEY, 3),
+    ),
+    "learned_state: a string": ("cell", lambda: lj.learned_state("lstm")),
+    # initialisers
+    "chrono: too short": ("t_max", lambda: init.chrono(2)),
+    "per_gate: an unknown gate": (
+        "per_gate",
+        lambda: lj.initialize(GRU, b=init.per_gate(forget=1.0)).init(KEY, 3),
+    ),
+    "per_gate: values of another size": (
+        "per_gate",
+        lambda: lj.initialize(CELL, b=init.per_gate(forget=[1.0, 2.0])).init(KEY, 3),
+    ),
+    "uniform: not a number": ("scale", lambda: init.uniform("small")),
+    # packing
+    "pack: nothing": ("sequences", lambda: lj.pack([])),
+    "pack: an array": ("sequences", lambda: lj.pack(XS)),
+    "pack: other features": ("sequences[1]", lambda: lj.pack([np.zeros((2, 3)), np.zeros((2, 4))])),
+    "pack: other dtypes": ("sequences[1]", lambda: lj.pack([np.zeros(2), np.zeros(2, int)])),
+    "pack: numbers": ("sequences[0]", lambda: lj.pack([1.0, 2.0])),
+    "pack: no rows": ("rows", lambda: lj.pack([np.zeros((2, 3))], rows=0)),
+    "pack: all padding": ("max_padding", lambda: lj.pack([np.zeros((2, 3))], max_padding=1.0)),
+    "unpack: other outputs": ("ys", lambda: lj.unpack(lj.pack([np.zeros((2, 3))]), X)),
+    "unpack: not packed": ("packed", lambda: lj.unpack(XS, XS)),
+}
+
+
+def stepped_both_ways():
+    cell = lj.bidirectional(CELL, GRU)
+    params = cell.init(KEY, 3)
+    return cell.step(params, cell.initial_state(params, (2,)), X)
+
+
+@pytest.mark.parametrize("mistake", CALLS)
+def test_a_mistake_is_named(mistake):
+    argument, call = CALLS[mistake]
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call()
+    message = str(caught.value)
+    assert message.startswith(argument), message
+    assert caught.type.__module__ == "builtins", caught.type  # ours, not a library's
+
+
+def test_float64_input_beside_float32_params_is_refused():
+    with jax.enable_x64(True), pytest.raises(ValueError, match=r"^xs: got dtype float64 beside"):
+        unroll(xs=np.zeros((5, 2, 3)))
+
+
+def test_the_message_says_what_it_got_and_what_it_takes():
+    with pytest.raises(ValueError) as caught:
+        unroll(xs=jnp.zeros((5, 2, 7)))
+    assert str(caught.value) == (
+        "xs: last axis is 7; takes 3, the input size that params were made for (lstm(4))"
+    )
+    with pytest.raises(ValueError, match=r"did you mean 'lstm'\?"):
+        lj.cells.make("lstn", 4)
+
+
+def test_traced_lengths_are_clipped_to_their_range():
+    run = jax.jit(lambda lengths: unroll(xs=jnp.ones((5, 2, 3)), lengths=lengths))
+    state, ys = run(jnp.array([9, -3]))
+    expected_state, expected_ys = unroll(xs=jnp.ones((5, 2, 3)), lengths=jnp.array([5, 0]))
+    np.testing.assert_array_equal(ys, expected_ys)
+    np.testing.assert_array_equal(state.c, expected_state.c)

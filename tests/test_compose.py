@@ -1,0 +1,166 @@
+"""Wrappers: what each does to the numbers, beyond the laws that it keeps."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstm_jax as lj
+from tests.conformance import close, draw
+
+KEY = jax.random.key(0)
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def drawn(cell, size=3, steps=5):
+    params = draw(cell.init(KEY, size, jnp.float64), 1)
+    return params, draw(jnp.zeros((steps, 2, size)), 2)
+
+
+def test_a_chain_feeds_each_cell_with_the_one_before():
+    cells = lj.lstm(4), lj.gru(2), lj.rnn(3)
+    params, xs = drawn(lj.chain(*cells))
+    states, expected = [], xs
+    for cell, p in zip(cells, params, strict=True):
+        state, expected = lj.unroll(cell, p, expected)
+        states.append(state)
+    close(lj.unroll(lj.chain(*cells), params, xs), (tuple(states), expected))
+
+
+def test_residual_adds_its_input():
+    params, xs = drawn(lj.residual(lj.gru(3)))
+    state, ys = lj.unroll(lj.gru(3), params, xs)
+    close(lj.unroll(lj.residual(lj.gru(3)), params, xs), (state, xs + ys))
+
+
+@pytest.mark.parametrize("merge", ["concat", "sum"])
+def test_bidirectional_merges_a_forward_and_a_reversed_run(merge):
+    forward, backward = lj.lstm(4), lj.gru(4)
+    cell = lj.bidirectional(forward, backward, merge=merge)
+    params, xs = drawn(cell)
+    _, f = lj.unroll(forward, params["forward"], xs)
+    _, b = lj.unroll(backward, params["backward"], xs[::-1])
+    expected = f + b[::-1] if merge == "sum" else jnp.concatenate([f, b[::-1]], -1)
+    close(lj.unroll(cell, params, xs)[1], expected)
+    assert cell.size == expected.shape[-1]
+
+
+def test_a_learned_state_is_where_rows_start_and_restart():
+    cell = lj.learned_state(lj.lstm(4))
+    params, xs = drawn(cell)
+    resets = np.zeros((5, 2), bool)
+    resets[3] = True
+    start = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, 4)), params["state"])
+    inner = params["cell"]
+    _, first = lj.unroll(lj.lstm(4), inner, xs[:3], start)
+    final, second = lj.unroll(lj.lstm(4), inner, xs[3:], start)
+    close(lj.unroll(cell, params, xs, resets=resets), (final, jnp.concatenate([first, second])))
+    grads = jax.grad(lambda p: jnp.sum(lj.unroll(cell, p, xs, resets=resets)[1]))(params)
+    assert all(np.all(leaf != 0) for leaf in jax.tree.leaves(grads["state"]))
+
+
+def test_zoneout_in_evaluation_is_the_mean_of_old_and_new():
+    cell, inner = lj.zoneout(lj.lstm(4), {"h": 0.2, "c": 0.5}), lj.lstm(4)
+    params, xs = drawn(cell)
+    state = lj.LSTMState(*draw((jnp.zeros((2, 4)), jnp.zeros((2, 4))), 3))
+    new, _ = inner.step(params, state, xs[0])
+    counted = lj.CountedState(state, jnp.zeros(2, jnp.uint32))
+    zoned, y = cell.step(params, counted, xs[0])
+    close(zoned.cell.h, 0.2 * state.h + 0.8 * new.h)
+    close(zoned.cell.c, 0.5 * state.c + 0.5 * new.c)
+    close(y, zoned.cell.h)
+
+
+@pytest.mark.parametrize("cell", [lj.lstm(200), lj.mgu(200)], ids=["gated", "plain"])
+def test_zoneout_keeps_old_units_with_its_rate(cell):
+    noisy = lj.zoneout(cell, 0.3)
+    params, xs = drawn(noisy)
+    old = draw(cell.initial_state(params, (2,)), 3)
+    new, _ = cell.step(params, old, xs[0])
+    counted = lj.CountedState(old, jnp.zeros(2, jnp.uint32))
+    zoned, _ = noisy.step(params, counted, xs[0], key=KEY)
+    kept = np.asarray(zoned.cell.h == old.h)
+    assert np.all(kept | np.asarray(zoned.cell.h == new.h))  # each unit is one or the other
+    assert abs(kept.mean() - 0.3) < 0.08
+    if hasattr(old, "c"):
+        assert np.any(kept != np.asarray(zoned.cell.c == old.c))  # fields draw for themselves
+
+
+@pytest.mark.parametrize("variational", [False, True])
+@pytest.mark.parametrize("on", ["input", "output"])
+def test_dropout_keeps_the_mean_and_drops_its_rate(on, variational):
+    """Seen through a cell that shows its input: h = x."""
+    size = 400
+    show = lj.rnn(size, activation="identity")
+    params = {"w_x": jnp.eye(size), "w_h": jnp.zeros((size, size)), "b": jnp.zeros(size)}
+    cell = lj.dropout(show, 0.25, on=on, variational=variational)
+    _, ys = lj.unroll(cell, params, jnp.ones((6, 2, size)), key=KEY)
+    dropped = np.asarray(ys == 0)
+    np.testing.assert_allclose(np.asarray(ys)[~dropped], 1 / 0.75)
+    assert abs(dropped.mean() - 0.25) < 0.05
+    assert np.all(dropped == dropped[0]) == variational  # one mask a sequence, or one a step
+    assert np.any(dropped[:, 0] != dropped[:, 1])  # rows draw for themselves
+    close(lj.unroll(cell, params, jnp.ones((6, 2, size)))[1], jnp.ones((6, 2, size)))
+
+
+def test_recurrent_dropout_masks_the_source_alone():
+    """One mask a sequence on what w_h multiplies; the GRU's own path from h to h is whole."""
+    cell = lj.dropout(lj.gru(50), 0.5, on="recurrent", variational=True)
+    params, xs = drawn(cell, steps=1)
+    state = draw(cell.initial_state(params, (2,)), 3)
+    noisy = cell.prepare(params, (2,), KEY)
+    mask = noisy.noise
+    assert set(np.unique(mask)) == {0.0, 2.0}
+    form = cell.form
+    weights, vectors = form.split(noisy)
+    close(form.source(vectors, state), state.h * mask)
+    new, _ = cell.advance(noisy, state, xs[0])
+    plain = lj.gru(50)
+    z = xs[0] @ params["w_x"] + params["b"]
+    expected, _, _ = plain.form.pointwise(
+        {"b_h": params["b_h"]}, state, z, (state.h * mask) @ weights.w_h
+    )
+    close(new, expected)
+
+
+def test_drop_connect_is_the_cell_with_weights_missing():
+    cell = lj.drop_connect(lj.chain(lj.lstm(6), lj.gru(5)), 0.5)
+    params, xs = drawn(cell)
+    dropped = cell.prepare(params, (2,), KEY)
+    for before, after in zip(params, dropped, strict=True):
+        gone = np.asarray(after["w_h"] == 0)
+        assert 0.3 < gone.mean() < 0.7
+        np.testing.assert_allclose(after["w_h"][~gone], 2 * before["w_h"][~gone])
+        np.testing.assert_array_equal(after["w_x"], before["w_x"])
+    inner = lj.chain(lj.lstm(6), lj.gru(5))
+    close(lj.unroll(cell, params, xs, key=KEY), lj.unroll(inner, dropped, xs))
+    grads = jax.grad(lambda p: jnp.sum(lj.unroll(cell, p, xs, key=KEY)[1]))(params)
+    for g, after in zip(grads, dropped, strict=True):
+        assert not np.any(np.asarray(g["w_h"])[np.asarray(after["w_h"] == 0)])
+
+
+def test_the_layers_of_a_chain_draw_different_noise():
+    show = lj.rnn(300, activation="identity")
+    params = {"w_x": jnp.eye(300), "w_h": jnp.zeros((300, 300)), "b": jnp.zeros(300)}
+    cell = lj.dropout(show, 0.5, variational=True)
+    _, ys = lj.unroll(lj.chain(cell, cell), (params, params), jnp.ones((1, 300)), key=KEY)
+    assert abs(np.mean(np.asarray(ys) != 0) - 0.25) < 0.1
+
+
+def test_mixed_precision_multiplies_in_bfloat16():
+    cell = lj.mixed_precision(lj.lstm(8))
+    params, xs = cell.init(KEY, 4), jnp.ones((3, 2, 4), jnp.float32)
+    text = str(jax.make_jaxpr(lambda xs: lj.unroll(cell, params, xs))(xs))
+    products = [line for line in text.splitlines() if "dot_general" in line]
+    assert products and all("preferred_element_type=float32" in line for line in products)
+    assert "bf16[4,32]" in text and "bf16[8,32]" in text
+
+
+def test_every_public_function_says_what_it_takes():
+    """Docstrings on all that is public, and no module in the way of a function."""
+    import inspect
+
+    for name in lj.__all__:
+        value = getattr(lj, name)
+        if callable(value):
+            assert not inspect.ismodule(value) and inspect.getdoc(value), name
