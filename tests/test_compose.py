@@ -151,8 +151,7 @@ def test_mixed_precision_multiplies_in_bfloat16():
     cell = lj.mixed_precision(lj.lstm(8))
     params, xs = cell.init(KEY, 4), jnp.ones((3, 2, 4), jnp.float32)
     text = str(jax.make_jaxpr(lambda xs: lj.unroll(cell, params, xs))(xs))
-    products = [line for line in text.splitlines() if "dot_general" in line]
-    assert products and all("preferred_element_type=float32" in line for line in products)
+    assert text.count("dot_general") == text.count("preferred_element_type=float32") == 2
     assert "bf16[4,32]" in text and "bf16[8,32]" in text
 
 

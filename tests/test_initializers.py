@@ -92,7 +92,8 @@ def test_forget_bias_is_in_every_layer_and_direction():
 
 
 def test_chrono_is_the_log_of_a_uniform_time():
-    b = gates_of(lj.lstm(4000), "b", b=init.chrono(101.0))
+    axis = lj.lstm(4000).axis
+    b = axis.split(init.chrono(101.0)(KEY, (), axis, jnp.float32))
     times = np.exp(np.asarray(b["forget"]))
     assert times.min() >= 1.0 and times.max() <= 100.0
     np.testing.assert_allclose(times.mean(), 50.5, rtol=0.03)
@@ -102,7 +103,8 @@ def test_chrono_is_the_log_of_a_uniform_time():
     assert np.all(gru["update"] > 0) and not np.any(gru["reset"])
     mgu = gates_of(lj.mgu(4), "b", b=init.chrono(101.0))
     assert np.all(mgu["forget"] < 0)  # its forget gate overwrites when open
-    assert not np.any(gates_of(lj.rnn(4), "b", b=init.chrono(101.0))["cell"])
+    for gateless in (lj.rnn(4), lj.lstm(4, forget_gate=False), lj.lstm_1997(4)):
+        assert not any(np.any(v) for v in gates_of(gateless, "b", b=init.chrono(101.0)).values())
 
 
 def test_per_gate_sets_gates_by_name():

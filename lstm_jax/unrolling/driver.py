@@ -62,10 +62,10 @@ def unroll(
     Raises ValueError or TypeError, naming the argument, at trace time.
     """
     checking.the_cell("cell", cell)
-    xs = checking.float_array("xs", xs, "[T, *batch, D]", 2)  # from here on a jax.Array
-    steps, batch = xs.shape[0], xs.shape[1:-1]
-    checking.params(cell, params, "xs", xs.shape[-1])
-    same_precision("xs", xs, params)
+    inputs = checking.float_array("xs", xs, "[T, *batch, D]", 2)
+    steps, batch = inputs.shape[0], inputs.shape[1:-1]
+    checking.params(cell, params, "xs", inputs.shape[-1])
+    same_precision("xs", inputs, params)
     params = jax.tree.map(jnp.asarray, params)
     if state is not None:
         checking.state(cell, params, state, batch)
@@ -75,22 +75,23 @@ def unroll(
     if checkpoint_every is not None:
         checkpoint_every = checking.positive_int("checkpoint_every", checkpoint_every)
     key = None if key is None else checking.random_key("key", key)
-    valid = None
+    valid, starts = None, None
     if lengths is not None:
         bound = checking.lengths(lengths, steps, batch)
         valid = jnp.expand_dims(jnp.arange(steps), range(1, 1 + bound.ndim)) < bound
-        xs = zero_where_not(valid, xs)  # before any product: 0 * NaN would be NaN
+        inputs = zero_where_not(valid, inputs)  # before any product: 0 * NaN would be NaN
     if resets is not None:
-        resets = checking.resets(resets, steps, batch)
+        starts = checking.resets(resets, steps, batch)
 
-    params, state = _of_the_batch((params, state), xs)
+    params, state = _of_the_batch((params, state), inputs)
     initial = cell.initial_state(params, batch)
     if state is not None:
         initial = jax.tree.map(lambda leaf, s: leaf.astype(s.dtype), initial, state)
-    initial = _with_batch_sharding(initial, xs)
+    initial = _with_batch_sharding(initial, inputs)
     state = initial if state is None else state
-    context = Context(valid, resets, method, checkpoint_every)
-    return _run(context, cell, cell.prepare(params, batch, key), xs, state, initial, reverse)
+    prepared = cell.prepare(params, batch, key)
+    context = Context(valid, starts, method, checkpoint_every)
+    return _run(context, cell, prepared, inputs, state, initial, reverse)
 
 
 def _run(

@@ -1,0 +1,48 @@
+# `make compare` and `make test` set everything up by themselves, in a virtual environment here.
+# PYTHON chooses the interpreter (3.11 or later), found on the PATH or among pyenv's versions:
+# `make test PYTHON=python3.13`.
+PYTHON ?= python3
+VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+RUN := $(VENV)/bin/python
+READY := $(VENV)/ready
+
+.PHONY: help compare test test-slow laws lint types clean
+
+help:
+	@echo "make compare    which cell remembers: LSTM, GRU and RNNs on two tasks, in five minutes"
+	@echo "make test       the tests (make test-slow: those that take minutes; make laws: cells only)"
+	@echo "make lint types formatting and style; static types"
+
+compare: $(READY)
+	$(RUN) -m experiments first_comparison
+
+test: $(READY)
+	$(RUN) -m pytest -n auto --dist loadgroup
+
+test-slow: $(READY)
+	$(RUN) -m pytest -m slow
+
+laws: $(READY)
+	$(RUN) -m pytest -n auto --dist loadgroup tests/test_conformance.py tests/test_references.py
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(READY)
+	$(VENV)/bin/mypy
+
+$(READY): pyproject.toml
+	@set -e; for python in "$(PYTHON)" \
+	    "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(patsubst python%,%,$(notdir $(PYTHON)))*/bin/python; do \
+	  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    test -x $(RUN) || "$$python" -m venv $(VENV); \
+	    $(RUN) -m pip install --quiet --upgrade pip; \
+	    $(RUN) -m pip install --quiet --editable '.[dev]'; \
+	    touch $(READY); exit 0; \
+	  fi; \
+	done; \
+	echo "PYTHON: got $(PYTHON), which is not here or is older than 3.11" >&2; exit 1
+
+clean:
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis

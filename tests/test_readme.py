@@ -1,0 +1,55 @@
+"""The README keeps its word: its Python runs, and its example cell obeys the laws."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import lstm_jax as lj
+from tests.cases import Case
+from tests.conformance import LAWS
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def block(word: str) -> str:
+    """The one Python block that has ``word`` in it."""
+    (found,) = [text for text in BLOCKS if word in text]
+    return found
+
+
+def test_the_first_lines_run_and_are_ten():
+    text = block("value_and_grad")
+    assert len([line for line in text.splitlines() if line.strip()]) <= 10
+    exec(text, {})
+
+
+def _ugrnn():
+    text = block("def ugrnn")
+    assert len(text.splitlines()) < 40
+    names = {}
+    exec(text, names)
+    return names["ugrnn"]
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("law", LAWS)
+def test_the_example_cell_obeys(law):
+    LAWS[law](_case())
+
+
+_CASES: list[Case] = []
+
+
+def _case() -> Case:
+    if not _CASES:  # one cell for all laws, which share its compiled programs
+        _CASES.append(Case(_ugrnn()(3)))
+        del lj.cells.registry["ugrnn"]  # the example registers itself; other tests must not see it
+    return _CASES[0]
+
+
+def test_every_file_that_the_readme_names_is_there():
+    root = Path(__file__).parent.parent
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (root / target).exists(), target
