@@ -5,7 +5,7 @@ runs it over time.
 """
 
 from lstm_jax import cells, initializers
-from lstm_jax.cell import Cell, Composite, GateAxis, Gated, Weights, gated_cell, plain_cell
+from lstm_jax.cell import Cell, Composite, Gated, Weights, gated_cell, plain_cell
 from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.lstm import GREFF_VARIANTS, GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
@@ -23,6 +23,7 @@ from lstm_jax.compose import (
     residual,
     zoneout,
 )
+from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.unrolling import Packed, pack, unpack, unroll
 from lstm_jax.version import __version__
 
@@ -47,6 +48,7 @@ __all__ = [
     "chain",
     "drop_connect",
     "dropout",
+    "equal_gates",
     "gated_cell",
     "gru",
     "initialize",

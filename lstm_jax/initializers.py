@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax import checking
-from lstm_jax.cell import GateAxis
+from lstm_jax.gates import GateAxis
 
 Initializer = Callable[[jax.Array, tuple[int, ...], GateAxis, Any], jax.Array]
 

@@ -12,7 +12,6 @@ from lstm_jax.activations import activation as activation_named
 from lstm_jax.cell import (
     Cell,
     called,
-    equal_gates,
     gated_cell,
     input_product,
     like,
@@ -21,6 +20,7 @@ from lstm_jax.cell import (
     product,
 )
 from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
+from lstm_jax.gates import equal_gates
 
 
 class GRUState(NamedTuple):

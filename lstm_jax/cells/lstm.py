@@ -15,8 +15,9 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.activations import activation
-from lstm_jax.cell import Cell, called, equal_gates, gated_cell, packed_params
+from lstm_jax.cell import Cell, called, gated_cell, packed_params
 from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
+from lstm_jax.gates import equal_gates
 
 
 class LSTMState(NamedTuple):

@@ -16,7 +16,8 @@ from jaxtyping import Array, Float
 
 from lstm_jax import checking
 from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, GateAxis, Weights, gated_cell
+from lstm_jax.cell import Cell, Weights, gated_cell
+from lstm_jax.gates import GateAxis
 
 BIASED = {"none": (), "gates": ("input", "output"), "all": ("input", "output", "cell")}
 

@@ -7,7 +7,8 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.activations import activation as activation_named
-from lstm_jax.cell import Cell, GateAxis, equal_gates, gated_cell
+from lstm_jax.cell import Cell, gated_cell
+from lstm_jax.gates import GateAxis, equal_gates
 
 
 class RNNState(NamedTuple):

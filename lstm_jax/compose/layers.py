@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
-from lstm_jax.cell import Cell, Composite, GateAxis
+from lstm_jax.cell import Cell, Composite
+from lstm_jax.gates import GateAxis
 
 NO_GATES = GateAxis((), ())
 
