@@ -21,22 +21,19 @@ def rnn(size: int, *, activation: str = "tanh") -> Cell:
     size: hidden size H. activation: sigmoid, tanh, relu, hard_sigmoid or identity.
     Params ``w_x [D, H]``, ``w_h [H, H]``, ``b [H]``; state ``RNNState(h)``; output ``h``.
     """
-    return _rnn("rnn", size, activation, init.glorot(), init.orthogonal())
+    return _rnn("rnn", size, activation, init.orthogonal())
 
 
 def irnn(size: int, *, scale: float = 1.0) -> Cell:
-    """The IRNN: ReLU units whose recurrence starts at ``scale`` times the identity, and whose
-    input weights start normal with standard deviation 0.001.
+    """The IRNN: ReLU units whose recurrence starts at ``scale`` times the identity.
 
     Le, Jaitly & Hinton 2015, "A simple way to initialize recurrent networks of rectified linear
-    units", sections 2 and 4. Params and state as in ``rnn``.
+    units", section 2. Params and state as in ``rnn``.
     """
-    return _rnn("irnn", size, "relu", init.normal(0.001), init.identity(scale))
+    return _rnn("irnn", size, "relu", init.identity(scale))
 
 
-def _rnn(
-    name: str, size: int, activation: str, w_x: init.Initializer, w_h: init.Initializer
-) -> Cell:
+def _rnn(name: str, size: int, activation: str, recurrent: init.Initializer) -> Cell:
     size = checking.positive_int("size", size)
     act = activation_named("activation", activation)
     axis: GateAxis = equal_gates(("cell",), size)
@@ -50,7 +47,7 @@ def _rnn(
         size,
         axis,
         init=lambda key, input_size, dtype: init.packed(
-            key, input_size, axis, dtype, w_x=w_x, w_h=w_h
+            key, input_size, axis, dtype, w_h=recurrent
         ),
         state=lambda zeros: RNNState(zeros(size)),
         pointwise=pointwise,
