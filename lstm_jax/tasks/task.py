@@ -1,10 +1,11 @@
 """What a task is: where its data come from, what is minimised, and what is reported."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 Reads = Literal["last", "every"]
@@ -36,6 +37,13 @@ class Score(NamedTuple):
     @property
     def direction(self) -> str:
         return "higher is better" if self.higher_is_better else "lower is better"
+
+    def or_worst(self, scores: Sequence[Any]) -> np.ndarray:
+        """``scores`` as an array of any shape, with the worst possible score, plus or minus
+        infinity, for None and NaN: of a run that diverged."""
+        worst = -np.inf if self.higher_is_better else np.inf
+        values = np.array(scores, float)
+        return np.where(np.isfinite(values), values, worst)
 
 
 class Task(NamedTuple):
