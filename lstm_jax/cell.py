@@ -8,6 +8,7 @@ Axes: T time, ``*batch`` any number of batch axes, D input size, H hidden size, 
 R the size of the recurrent source (H in most cells).
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -22,7 +23,7 @@ from lstm_jax.gates import GateAxis
 Params = Any  # a pytree of arrays with readable keys
 State = Any  # a NamedTuple of arrays [*batch, H]; of composites, a tuple of such
 AnyArray = jax.Array | np.ndarray
-BatchShape = tuple[int, ...]
+BatchShape = tuple[Any, ...]  # of integers, or of the symbols of an exported program
 
 
 class Weights(NamedTuple):
@@ -188,10 +189,19 @@ def like(old: State, new: State) -> State:
     return jax.tree.map(lambda leaf, before: leaf.astype(before.dtype), new, old)
 
 
-def called(factory: str, *arguments: Any, **options: Any) -> str:
-    """What a cell is called: its factory's call, without the options that are off."""
-    given = [f"{name}={value!r}" for name, value in options.items() if value not in (False, None)]
-    return f"{factory}({', '.join([*map(str, arguments), *given])})"
+def called(factory: Callable[..., Cell], arguments: dict[str, Any]) -> str:
+    """What a cell is called: the call of its factory, options left at their defaults left out.
+
+    arguments: the factory's ``locals()`` on its first line.
+    """
+    parts = []
+    for name, parameter in inspect.signature(factory).parameters.items():
+        value = arguments[name]
+        if parameter.default is inspect.Parameter.empty:
+            parts.append(value.name if isinstance(value, Cell) else str(value))
+        elif value != parameter.default:
+            parts.append(f"{name}={value!r}")
+    return f"{factory.__name__}({', '.join(parts)})"
 
 
 def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.Array]]:

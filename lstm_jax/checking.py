@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 
@@ -36,10 +37,22 @@ def positive_int(argument: str, value: Any) -> int:
 
 def real(argument: str, value: Any) -> float:
     """``value`` as a float: a finite real number."""
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not math.isfinite(value):
+    try:
+        number = math.nan if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
         raise ValueError(f"{argument}: got {value!r}; takes a finite number")
-    return float(value)
+    return number
+
+
+def reals(argument: str, value: Any, size: int) -> np.ndarray:
+    """``value`` as one finite number, or one a unit."""
+    if isinstance(value, list | tuple | np.ndarray | jax.Array) and np.ndim(value) == 1:
+        if len(value) != size:
+            raise ValueError(f"{argument}: got {len(value)} values; takes one, or {size}")
+        return np.array([real(argument, item) for item in value])
+    return np.array(real(argument, value))
 
 
 def rate(argument: str, value: Any) -> float:
@@ -57,20 +70,40 @@ def flag(argument: str, value: Any) -> bool:
 
 def float_dtype(argument: str, dtype: Any) -> jnp.dtype:
     try:
+        if dtype is None:
+            raise TypeError
         resolved = jnp.dtype(dtype)
     except TypeError:
         raise TypeError(f"{argument}: got {dtype!r}; takes a floating dtype") from None
-    if not jnp.issubdtype(resolved, jnp.floating):
+    if not jnp.issubdtype(resolved, jnp.floating) or resolved.itemsize < 2:
         raise ValueError(f"{argument}: got {resolved.name}; takes a floating dtype")
     return resolved
 
 
 def batch_shape(argument: str, shape: Any) -> tuple[int, ...]:
-    if not isinstance(shape, tuple | list) or not all(
-        isinstance(n, int | np.integer) and n >= 0 for n in shape
-    ):
+    if not isinstance(shape, tuple | list) or not all(_is_size(n) for n in shape):
         raise ValueError(f"{argument}: got {shape!r}; takes a tuple of sizes such as (32,)")
-    return tuple(int(n) for n in shape)
+    return tuple(shape)
+
+
+def _is_size(n: Any) -> bool:
+    if isinstance(n, int | np.integer) and not isinstance(n, bool):
+        return bool(n >= 0)
+    return jax.export.is_symbolic_dim(n)  # the size of an exported program's batch
+
+
+def entries(argument: str, value: Any, names: tuple[str, ...], whose: str) -> None:
+    """``value`` is a dict with the entries of a cell made of cells."""
+    if not isinstance(value, dict) or set(value) != set(names):
+        got = sorted(value) if isinstance(value, dict) else type(value).__name__
+        raise ValueError(f"{argument}: got {got}; {whose} takes the entries {', '.join(names)}")
+
+
+def parts(argument: str, value: Any, count: int, whose: str) -> None:
+    """``value`` is a tuple with an entry for each part."""
+    if not isinstance(value, tuple | list) or len(value) != count:
+        got = len(value) if isinstance(value, tuple | list) else type(value).__name__
+        raise ValueError(f"{argument}: got {got}; {whose} takes a tuple of {count}")
 
 
 def array(argument: str, value: Any) -> jax.Array:
@@ -96,7 +129,7 @@ def random_key(argument: str, key: Any) -> jax.Array:
     is_array = isinstance(key, jax.Array | np.ndarray)
     if is_array and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ():
         return jnp.asarray(key)
-    if is_array and key.dtype == jnp.uint32 and key.ndim == 1:
+    if is_array and key.dtype == jnp.uint32 and key.shape in ((2,), (4,)):
         return jax.random.wrap_key_data(jnp.asarray(key))
     what = f"{key.dtype} of shape {key.shape}" if is_array else repr(key)
     raise ValueError(f"{argument}: got {what}; takes one key, such as jax.random.key(0)")
@@ -124,7 +157,7 @@ def lengths(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
                 f"lengths: got values from {low} to {high}; takes 0 to T = {steps}, "
                 "the length of xs's axis 0"
             )
-    return jnp.clip(value, 0, steps)
+    return jnp.clip(value.astype(jnp.int32), 0, steps)  # T may not fit in an int8
 
 
 def resets(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:

@@ -29,6 +29,17 @@ class GateAxis(NamedTuple):
         ends = [sum(self.widths[: i + 1]) for i in range(len(self.widths) - 1)]
         return dict(zip(self.names, jnp.split(packed, ends, axis=-1), strict=True))
 
+    def leading(self, width: int) -> "GateAxis":
+        """The first gates alone, ``width`` units of them (such as those that have a bias)."""
+        count = next((i for i in range(len(self.names) + 1) if sum(self.widths[:i]) == width), None)
+        if count is None:
+            raise ValueError(f"width: got {width}; takes that of the first gates of {self.names}")
+        names = self.names[:count]
+        keeps = tuple((name, sign) for name, sign in self.keeps if name in names)
+        return GateAxis(
+            names, self.widths[:count], keeps, tuple(n for n in self.writes if n in names)
+        )
+
     def pack(self, by_name: dict[str, jax.Array]) -> jax.Array:
         """The inverse of ``split``."""
         return jnp.concatenate([by_name[name] for name in self.names], axis=-1)

@@ -11,7 +11,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from lstm_jax import checking
 from lstm_jax.gates import GateAxis
@@ -73,7 +72,8 @@ def identity(scale: float = 1.0) -> Initializer:
 
 def uniform(scale: float) -> Initializer:
     """Uniform in ``[-scale, scale]``."""
-    scale = checking.real("scale", scale)
+    if checking.real("scale", scale) < 0:
+        raise ValueError(f"scale: got {scale}; takes a number of zero or more")
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
         return jax.random.uniform(key, shape, dtype, -scale, scale)
@@ -109,12 +109,8 @@ def per_gate(default: Initializer | float = 0.0, **gates: Any) -> Initializer:
             if callable(value):
                 blocks.append(value(k, rows, GateAxis((name,), (width,)), dtype))
                 continue
-            values = np.asarray(value, dtype)
-            if values.shape not in ((), (width,)):
-                raise ValueError(
-                    f"per_gate: got {values.shape} values for {name}; takes one or {width}"
-                )
-            blocks.append(jnp.broadcast_to(values, (*rows, width)))
+            values = checking.reals(f"per_gate: {name}", value, width)
+            blocks.append(jnp.broadcast_to(values.astype(dtype), (*rows, width)))
         return jnp.concatenate(blocks, axis=-1)
 
     return initialize
@@ -137,7 +133,7 @@ def forget_bias(value: float = 1.0) -> Initializer:
 
 
 def chrono(t_max: float) -> Initializer:
-    """Biases for dependencies of up to ``t_max`` steps (Tallec & Ollivier 2018, section 3).
+    """Biases for dependencies of up to ``t_max`` steps (Tallec & Ollivier 2018, section 2).
 
     ``log u`` with u uniform in [1, t_max - 1], one draw a unit, on the gate that keeps the memory
     (its negative where that gate overwrites when open), and its negative on the gate that writes

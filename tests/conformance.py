@@ -386,11 +386,12 @@ def law_vmap_over_seeds(case: Case) -> None:
 
 
 def law_one_trace_for_one_shape(case: Case) -> None:
-    """Other values of everything, lengths and resets among it, run the same program."""
-    run = program(case, method="scan")
-    for seed in (20, 21):
-        run(draw(arguments(case), seed)._replace(lengths=LENGTHS[::-1].copy(), resets=~RESETS))
-        run(arguments(case))
+    """Other values of everything run the same program, and so does the state that it gave: no
+    weak type, no dtype and no shape changes on the way."""
+    run, args = program(case, method="scan"), arguments(case)
+    state = case.cell.initial_state(args.params, (B,))
+    for lengths, resets in ((ALL_STEPS, NO_RESETS), (LENGTHS, RESETS), (LENGTHS[::-1], ~RESETS)):
+        state = run(args._replace(state=state, lengths=lengths.copy(), resets=resets)).state
     shapes = TRACES[(case, ("method", "scan"))]
     assert len(shapes) == 1, f"traced for {shapes}"
 
@@ -418,32 +419,37 @@ def law_gradient_of_gradient(case: Case) -> None:
 
 
 def law_batch_over_devices(case: Case) -> None:
-    """The batch axis spread over two devices, on Auto and Explicit meshes and in shard_map,
-    starting from the cell's own initial state: values and gradients as on one device."""
-    quiet = case._replace(seed=None)  # each device would draw noise for rows of its own
-    args = arguments(quiet)
+    """The batch axis spread over two devices, starting from the cell's own initial state: on Auto
+    and Explicit meshes, with noise, lengths and resets, and in shard_map (where each device
+    would draw noise for rows of its own), values and gradients are as on one device."""
+    args = arguments(case, lengths=LENGTHS, resets=RESETS)
 
-    def loss(params, xs):
-        return weighed_evenly(lj.unroll(quiet.cell, params, xs))
+    def both(key: Any) -> Callable:
+        def loss(params, xs):
+            given = {"lengths": args.lengths, "resets": args.resets} if key is not None else {}
+            return weighed_evenly(lj.unroll(case.cell, params, xs, key=key, **given))
 
-    both = jax.value_and_grad(loss, (0, 1))
-    expected = jax.jit(both)(args.params, args.xs)
+        return jax.value_and_grad(loss, (0, 1))
+
+    key = jax.random.key(0) if case.key is None else case.key
+    expected = jax.jit(both(key))(args.params, args.xs)
     batch = PartitionSpec(None, "data")
     for kind in (AxisType.Auto, AxisType.Explicit):
         mesh = jax.make_mesh((2,), ("data",), axis_types=(kind,), devices=jax.devices()[:2])
         with jax.set_mesh(mesh):
             xs = jax.device_put(args.xs, NamedSharding(mesh, batch))
             params = jax.device_put(args.params, NamedSharding(mesh, PartitionSpec()))
-            close(jax.jit(both)(params, xs), expected, 1e-11, what=str(kind))
+            close(jax.jit(both(key))(params, xs), expected, 1e-11, what=str(kind))
 
     def on_each(params, xs):
-        value, grads = both(params, xs)
+        value, grads = both(None)(params, xs)
         return jax.lax.psum(value, "data"), grads
 
     specs = (PartitionSpec(), batch)
     mesh = jax.make_mesh((2,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:2])
     mapped = jax.shard_map(on_each, mesh=mesh, in_specs=specs, out_specs=(PartitionSpec(), specs))
-    close(jax.jit(mapped)(args.params, args.xs), expected, 1e-11, what="shard_map")
+    quiet = jax.jit(both(None))(args.params, args.xs)
+    close(jax.jit(mapped)(args.params, args.xs), quiet, 1e-11, what="shard_map")
 
 
 def weighed_evenly(tree: Any) -> Any:
@@ -452,16 +458,24 @@ def weighed_evenly(tree: Any) -> Any:
 
 
 def law_bfloat16_compute(case: Case) -> None:
-    """bfloat16 outputs near the float32 ones, over a float32 state."""
+    """bfloat16 outputs and gradients near the float32 ones under every method, over a float32
+    state, with float32 gradients of float32 params."""
     args = arguments(case, jnp.float32)
     mixed = case._replace(cell=lj.mixed_precision(case.cell))
-    state, ys = jax.jit(forward(case, masked=False))(args)
-    low_state, low_ys = jax.jit(forward(mixed, masked=False))(args)
-    assert ys.dtype == jnp.float32 and low_ys.dtype == jnp.bfloat16
-    assert [leaf.dtype for leaf in floats_of(low_state)] == [jnp.float32] * len(floats_of(state))
-    close(low_state, state, 0.06)
-    close(low_ys.astype(jnp.float32), ys, 0.06)
-    assert np.any(np.asarray(low_ys, np.float32) != np.asarray(ys)), "was float32 all along"
+    plain = program(case, masked=False)(args)
+    for method in eligible(case):
+        low = program(mixed, masked=False, method=method)(args)
+        assert (plain.ys.dtype, low.ys.dtype) == (jnp.float32, jnp.bfloat16)
+        assert {leaf.dtype for leaf in floats_of(low.state)} == {jnp.dtype("float32")}
+        assert {leaf.dtype for leaf in jax.tree.leaves(low.d_params)} == {jnp.dtype("float32")}
+        close(low.state, plain.state, 0.06, what=method)
+        close(low.ys.astype(jnp.float32), plain.ys, 0.06, what=method)
+        assert np.any(np.asarray(low.ys, np.float32) != np.asarray(plain.ys)), "float32 all along"
+        for got, wanted in zip(
+            jax.tree.leaves(low.d_params), jax.tree.leaves(plain.d_params), strict=True
+        ):
+            scale = np.linalg.norm(wanted) + 1e-3
+            assert np.linalg.norm(np.asarray(got) - np.asarray(wanted)) < 0.1 * scale, method
 
 
 # --- The contract itself. ------------------------------------------------------------------------

@@ -157,13 +157,73 @@ CALLS = {
     ),
     "learned_state: a string": ("cell", lambda: lj.learned_state("lstm")),
     # initialisers
+    "initialize: a library's own": (
+        "w_h",
+        lambda: lj.initialize(CELL, w_h=jax.nn.initializers.orthogonal()).init(KEY, 3),
+    ),
+    "initialize: not called": (
+        "w_h",
+        lambda: lj.initialize(CELL, w_h=init.orthogonal).init(KEY, 3),
+    ),
+    "initialize: a matrix's, for a bias": (
+        "b",
+        lambda: lj.initialize(CELL, b=init.glorot()).init(KEY, 3),
+    ),
+    "per_gate: None": (
+        "b: per_gate: forget",
+        lambda: lj.initialize(CELL, b=init.per_gate(forget=None)).init(KEY, 3),
+    ),
+    "per_gate: a word": (
+        "b: per_gate: forget",
+        lambda: lj.initialize(CELL, b=init.per_gate(forget="one")).init(KEY, 3),
+    ),
+    "uniform: negative": ("scale", lambda: init.uniform(-0.1)),
+    "lstm_1997: negative weights": ("scale", lambda: lj.lstm_1997(2, weight_scale=-0.1)),
+    "lstm_1997: no bias": ("input_gate_bias", lambda: lj.lstm_1997(2, input_gate_bias=None)),
+    "lstm_1997: NaN": ("output_gate_bias", lambda: lj.lstm_1997(2, output_gate_bias=np.nan)),
+    "lstm_1997: a word": ("input_gate_bias", lambda: lj.lstm_1997(2, input_gate_bias="-1")),
+    "make: an option that the variant sets": (
+        "options",
+        lambda: lj.cells.make("lstm_v", 4, peephole=False),
+    ),
+    "make: the size twice": ("options", lambda: lj.cells.make("lstm_1997", 4, blocks=3)),
+    "mixed_precision: None": ("compute_dtype", lambda: lj.mixed_precision(CELL, None)),
+    "mixed_precision: eight bits": (
+        "compute_dtype",
+        lambda: lj.mixed_precision(CELL, "float8_e4m3fn"),
+    ),
+    "init: dtype None": ("dtype", lambda: CELL.init(KEY, 3, None)),
+    "init: a broken key": ("key", lambda: CELL.init(np.zeros(3, np.uint32), 3)),
+    "initial_state: True": ("batch_shape", lambda: CELL.initial_state(PARAMS, (True,))),
+    "initial_state: chain, other params": (
+        "params",
+        lambda: lj.chain(CELL, GRU).initial_state((PARAMS,)),
+    ),
+    "initial_state: learned, other params": (
+        "params",
+        lambda: lj.learned_state(CELL).initial_state(PARAMS),
+    ),
+    "initial_state: bidirectional, other params": (
+        "params",
+        lambda: lj.bidirectional(CELL, GRU).initial_state(PARAMS),
+    ),
+    "drop_connect: nothing to drop": (
+        "cell",
+        lambda: lj.drop_connect(GRU._replace(name="bare"), 0.5).prepare({}, (), KEY),
+    ),
+    "zoneout: beyond floats": ("rate", lambda: lj.zoneout(CELL, 10**400)),
+    "pack: a word for padding": (
+        "max_padding",
+        lambda: lj.pack([np.zeros((2, 3))], rows=1, max_padding="x"),
+    ),
+    "pack: inside jit": ("sequences[0]", lambda: jax.jit(lambda x: lj.pack([x]).xs)(X)),
     "chrono: too short": ("t_max", lambda: init.chrono(2)),
     "per_gate: an unknown gate": (
-        "per_gate",
+        "b: per_gate",
         lambda: lj.initialize(GRU, b=init.per_gate(forget=1.0)).init(KEY, 3),
     ),
     "per_gate: values of another size": (
-        "per_gate",
+        "b: per_gate: forget",
         lambda: lj.initialize(CELL, b=init.per_gate(forget=[1.0, 2.0])).init(KEY, 3),
     ),
     "uniform: not a number": ("scale", lambda: init.uniform("small")),

@@ -41,6 +41,22 @@ def test_each_is_usable_on_every_cell(name):
         np.testing.assert_array_equal(params["w_x"], plain["w_x"])
 
 
+@pytest.mark.parametrize("name", lj.cells.registry)
+def test_weights_are_drawn_apart(name):
+    """With as many inputs as units, w_x and w_h must not be one draw."""
+    cell = lj.initialize(lj.cells.make(name, 16), w_h=init.normal(1.0), w_x=init.normal(1.0))
+    for drawn in (cell, lj.initialize(lj.cells.make(name, 16), w_h=init.uniform(0.1))):
+        params = drawn.init(KEY, 16)
+        rows = min(len(params["w_x"]), len(params["w_h"]))
+        pair = params["w_x"][:rows].ravel(), params["w_h"][:rows].ravel()
+        assert abs(np.corrcoef(*pair)[0, 1]) < 0.25
+
+
+def test_biases_of_the_gates_alone():
+    cell = lj.initialize(lj.lstm_1997(2, biases="gates"), b=init.constant(1.0))
+    np.testing.assert_array_equal(cell.init(KEY, 3)["b"], np.ones(4))
+
+
 def gates_of(cell, entry, **initializers):
     return cell.axis.split(lj.initialize(cell, **initializers).init(KEY, 8)[entry])
 

@@ -58,6 +58,110 @@ def test_auto_defers_for_gated_cells_and_scans_the_others():
         forward_mode(lj.lstm(3), "auto")
 
 
+@pytest.mark.parametrize("method", ["scan", "auto"])
+@pytest.mark.parametrize(
+    "cell",
+    [lj.mgu(16), lj.lstm(16, peephole=True), lj.gru(16), lj.lstm(16, projection=8)],
+    ids=["mgu", "lstm", "gru", "projected"],
+)
+@pytest.mark.parametrize("every", [None, 50])
+def test_bfloat16_gradients_are_summed_over_time_in_float32(cell, method, every):
+    """A sum of a thousand terms kept in bfloat16 would be off by tens of percent."""
+    rng = np.random.default_rng(0)
+    xs = jnp.asarray(rng.normal(size=(1000, 8, 4)), jnp.float32)
+    weights = jnp.asarray(rng.normal(size=(1000, 8, cell.size)), jnp.float32)
+    params = cell.init(jax.random.key(0), 4)
+    low = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    exact = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), low)
+
+    def gradient(cell, params):
+        def loss(params):
+            ys = lj.unroll(cell, params, xs, method=method, checkpoint_every=every)[1]
+            return jnp.sum(weights * ys.astype(jnp.float32) + 0.1 * ys.astype(jnp.float32))
+
+        return jax.jit(jax.grad(loss))(params)
+
+    expected = gradient(cell, exact)
+    for got in (gradient(cell, low), gradient(lj.mixed_precision(cell), exact)):
+        for name, leaf in got.items():
+            error = np.linalg.norm(np.float32(leaf) - expected[name])
+            assert error < 0.03 * np.linalg.norm(expected[name]), name
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int64"])
+def test_lengths_may_be_narrower_than_the_time_is_long(dtype):
+    cell = lj.rnn(2)
+    params = cell.init(jax.random.key(0), 1)
+    lengths = np.array([100, 2], dtype)
+    for run in (lj.unroll, jax.jit(lj.unroll, static_argnums=0)):
+        ys = run(cell, params, jnp.ones((300, 2, 1)), lengths=lengths)[1]
+        np.testing.assert_array_equal((ys != 0).any(-1).sum(0), lengths)
+
+
+def test_a_state_with_matrices_in_it_unrolls():
+    """Fast weights, say: further axes behind the batch's."""
+
+    def advance(params, state, x):
+        state = 0.5 * state + x[..., :, None] * x[..., None, :]
+        return state, state[..., 0] + params["b"]
+
+    cell = lj.Cell("outer(3)", 3, lj.GateAxis((), ()),
+                   lambda key, size, dtype=jnp.float32: {"b": jnp.zeros(size, dtype)},
+                   lambda params, batch=(), dtype=None: jnp.zeros((*batch, 3, 3)),
+                   advance)  # fmt: skip
+    params, xs = cell.init(jax.random.key(0), 3), draw(jnp.zeros((4, 2, 3)), 0, jnp.float32)
+    state, _ = lj.unroll(cell, params, xs, lengths=np.array([4, 2]), resets=np.eye(4, 2) > 0)
+    products = xs[:, :, :, None] * xs[:, :, None, :]
+    row0 = products[3, 0] + 0.5 * (products[2, 0] + 0.5 * (products[1, 0] + 0.5 * products[0, 0]))
+    np.testing.assert_allclose(state[0], row0, rtol=1e-6)
+    np.testing.assert_allclose(state[1], products[1, 1], rtol=1e-6)  # reset at 1, ends at 2
+
+
+def test_blocks_of_an_empty_batch():
+    cell = lj.rnn(8)
+    ys = lj.unroll(cell, cell.init(jax.random.key(0), 2), jnp.ones((6, 0, 2)), checkpoint_every=4)[
+        1
+    ]
+    assert ys.shape == (6, 0, 8)
+
+
+def test_no_steps_inside_shard_map():
+    cell = lj.lstm(3)
+    params = cell.init(jax.random.key(0), 2)
+    mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,),
+                         devices=jax.devices()[:2])  # fmt: skip
+    whole, batch = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(None, "data")
+    run = jax.shard_map(lambda p, xs: lj.unroll(cell, p, xs)[1], mesh=mesh,
+                        in_specs=(whole, batch), out_specs=batch)  # fmt: skip
+    assert run(params, jnp.ones((0, 4, 2))).shape == (0, 4, 3)
+
+
+def test_a_program_for_any_time_and_batch_can_be_exported():
+    export = pytest.importorskip("jax.export")
+    cell = lj.chain(lj.lstm(3), lj.gru(2))
+    params = cell.init(jax.random.key(0), 2)
+    steps, batch = export.symbolic_shape("T, B")
+    shapes = jax.ShapeDtypeStruct((steps, batch, 2), jnp.float32)
+    program = export.export(jax.jit(lambda xs: lj.unroll(cell, params, xs)[1]))(shapes)
+    xs = draw(jnp.zeros((5, 3, 2)), 0, jnp.float32)
+    np.testing.assert_allclose(program.call(xs), lj.unroll(cell, params, xs)[1], rtol=1e-5)
+
+
+def test_a_call_outside_jit_compiles_once():
+    cell = lj.lstm(5)
+    params, xs = cell.init(jax.random.key(0), 2), jnp.ones((4, 3, 2))
+    calls = [0]
+
+    def advance(params, state, x, inner=cell.advance):
+        calls[0] += 1
+        return inner(params, state, x)
+
+    counted = cell._replace(advance=advance, form=None)
+    for _ in range(3):
+        lj.unroll(counted, params, xs)
+    assert calls[0] == 1
+
+
 def test_an_ineligible_part_is_named():
     cell = lj.chain(lj.lstm(3), lj.residual(lj.mgu(3)))
     params = cell.init(jax.random.key(0), 3)

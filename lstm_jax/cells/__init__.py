@@ -4,7 +4,6 @@ A cell from outside joins with one line: ``lj.cells.registry["mine"] = my_factor
 ``my_factory(size, **options)`` gives a ``Cell``.
 """
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -34,20 +33,32 @@ def _lstm_projected(size: int, *, projection: int | None = None, **options: Any)
     return _lstm.lstm(size, projection=projection, **options)
 
 
+def _preset(factory: Callable[..., Cell], **fixed: Any) -> Callable[..., Cell]:
+    """``factory`` with some options set, which a caller cannot set again unnoticed."""
+
+    def make_preset(size: int, **options: Any) -> Cell:
+        taken = sorted(options.keys() & fixed.keys())
+        if taken:
+            raise TypeError(f"options: got {', '.join(taken)}, which this variant sets itself")
+        return factory(size, **fixed, **options)
+
+    return make_preset
+
+
 registry: dict[str, Callable[..., Cell]] = {
     "rnn": _rnn.rnn,
     "irnn": _rnn.irnn,
     "lstm": _lstm.lstm,
-    "lstm_norm": functools.partial(_lstm.lstm, norm="layer"),
+    "lstm_norm": _preset(_lstm.lstm, norm="layer"),
     "lstm_projected": _lstm_projected,
     "lstm_1997": _lstm_1997_of_size,
     "gru": _gru.gru,
-    "gru_reset_before": functools.partial(_gru.gru, reset_after=False),
-    "gru_norm": functools.partial(_gru.gru, norm="layer"),
+    "gru_reset_before": _preset(_gru.gru, reset_after=False),
+    "gru_norm": _preset(_gru.gru, norm="layer"),
     "mgu": _gru.mgu,
 }
 for _variant, _options in _lstm.GREFF_VARIANTS.items():
-    registry[f"lstm_{_variant}"] = functools.partial(_lstm.lstm, **_options)
+    registry[f"lstm_{_variant}"] = _preset(_lstm.lstm, **_options)
 
 
 def make(name: str, size: int, **options: Any) -> Cell:
@@ -59,6 +70,6 @@ def make(name: str, size: int, **options: Any) -> Cell:
     try:
         return factory(size, **options)
     except TypeError as error:
-        if "unexpected keyword" in str(error):
+        if "unexpected keyword" in str(error) or "multiple values" in str(error):
             raise TypeError(f"options: {name} takes no such option: {error}") from None
         raise

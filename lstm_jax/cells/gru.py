@@ -49,13 +49,13 @@ def gru(
     with reset_after ``b_h [H]``, the candidate's recurrent bias; with norm ``scale_x, scale_h
     [3H]``. State ``GRUState(h)``; output ``h``.
     """
+    name = called(gru, locals())
     size = checking.positive_int("size", size)
     checking.flag("reset_after", reset_after)
     normed = norm_named(norm)
     gate_act = activation_named("gate_activation", gate_activation)
     act = activation_named("activation", activation)
     axis = equal_gates(("reset", "update", "candidate"), size, {"update": 1})
-    name = called("gru" if reset_after else "gru_reset_before", size, norm=norm)
 
     def normalised(packed, scale):
         gates, candidate = jnp.split(packed, [2 * size], axis=-1)
@@ -120,6 +120,7 @@ def mgu(size: int) -> Cell:
     gate, which both resets and updates. size: hidden size H. Params, in the order forget,
     candidate: ``w_x [D, 2H]``, ``w_h [H, 2H]``, ``b [2H]``. State ``GRUState(h)``; output ``h``.
     """
+    name = called(mgu, locals())
     size = checking.positive_int("size", size)
     # The paper's name notwithstanding, an open forget gate overwrites the memory.
     axis = equal_gates(("forget", "candidate"), size, {"forget": -1})
@@ -134,7 +135,7 @@ def mgu(size: int) -> Cell:
         return like(state, GRUState(h)), h.astype(weights.w_x.dtype)
 
     return plain_cell(
-        f"mgu({size})",
+        name,
         size,
         axis,
         init=lambda key, input_size, dtype: init.packed(key, input_size, axis, dtype),

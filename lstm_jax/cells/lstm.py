@@ -83,12 +83,13 @@ def lstm(
     ``scale_x, scale_h [G*H]``, ``scale_c, bias_c [H]`` (norm).
     State ``LSTMState(h, c)``; with full gate recurrence it holds ``gates [K*H]`` too.
     """
+    name = called(lstm, locals())
     size = checking.positive_int("size", size)
     forget_bias = checking.real("forget_bias", forget_bias)
-    for name, value in {"peephole": peephole, "coupled": coupled, "input_gate": input_gate,
+    for flag, value in {"peephole": peephole, "coupled": coupled, "input_gate": input_gate,
                         "forget_gate": forget_gate, "output_gate": output_gate,
                         "full_gate_recurrence": full_gate_recurrence}.items():  # fmt: skip
-        checking.flag(name, value)
+        checking.flag(flag, value)
     if coupled and not (input_gate and forget_gate):
         raise ValueError("coupled: got True without an input or forget gate; takes both")
     out = size if projection is None else checking.positive_int("projection", projection)
@@ -100,7 +101,7 @@ def lstm(
     present = {"input": input_gate, "forget": forget_gate and not coupled, "cell": True,
                "output": output_gate}  # fmt: skip
     keeps = {"input": -1} if coupled else {"forget": 1} if forget_gate else {}
-    names = tuple(name for name in present if present[name])
+    names = tuple(gate for gate, there in present.items() if there)
     axis = equal_gates(names, size, keeps, writes="" if coupled else "input")
     squashed = equal_gates(tuple(n for n in axis.names if n != "cell"), size)
 
@@ -167,15 +168,7 @@ def lstm(
         return state.h
 
     return gated_cell(
-        called(
-            "lstm",
-            size,
-            peephole=peephole,
-            coupled=coupled,
-            projection=projection,
-            norm=norm,
-            full_gate_recurrence=full_gate_recurrence,
-        ),
+        name,
         out,
         axis,
         init=init_params,

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax import checking
 from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, Weights, gated_cell
+from lstm_jax.cell import Cell, Weights, called, gated_cell
 from lstm_jax.gates import GateAxis
 
 BIASED = {"none": (), "gates": ("input", "output"), "all": ("input", "output", "cell")}
@@ -59,24 +59,26 @@ def lstm_1997(
     have one.
     State ``LSTM1997State(h, c, gates)``; output ``h``.
     """
+    name = called(lstm_1997, locals())
     blocks = checking.positive_int("blocks", blocks)
     block_size = checking.positive_int("block_size", block_size)
     checking.flag("output_gate", output_gate)
     checking.flag("truncate", truncate)
-    weight_scale = checking.real("weight_scale", weight_scale)
     size = blocks * block_size
     gates = ("input", "output") if output_gate else ("input",)
     axis = GateAxis((*gates, "cell"), (blocks,) * len(gates) + (size,), writes=("input",))
     gate_axis = GateAxis(gates, (blocks,) * len(gates))
-    biased = tuple(n for n in BIASED[checking.choice("biases", biases, BIASED)] if n in axis.names)
     widths = dict(zip(axis.names, axis.widths, strict=True))
-    bias_axis = GateAxis(biased, tuple(widths[name] for name in biased))
-    start = {"input": input_gate_bias, "output": output_gate_bias}
-    for name, value in start.items():
-        if np.shape(value) not in ((), (blocks,)):
-            raise ValueError(f"{name}_gate_bias: got {value}; takes one number, or {blocks}")
-        if np.any(value) and name not in biased:
-            raise ValueError(f"{name}_gate_bias: got {value}, but {name} gates have no bias")
+    biased = tuple(n for n in BIASED[checking.choice("biases", biases, BIASED)] if n in axis.names)
+    bias_axis = axis.leading(sum(widths[gate] for gate in biased))
+    start = {
+        "input": checking.reals("input_gate_bias", input_gate_bias, blocks),
+        "output": checking.reals("output_gate_bias", output_gate_bias, blocks),
+    }
+    for gate, value in start.items():
+        if np.any(value) and gate not in biased:
+            raise ValueError(f"{gate}_gate_bias: got {value}, but {gate} gates have no bias")
+    spread = init.uniform(weight_scale)
 
     def per_cell(gate: jax.Array) -> jax.Array:
         return jnp.repeat(gate, block_size, axis=-1)
@@ -102,7 +104,6 @@ def lstm_1997(
         return Weights(w_x, params["w_h"], b), {}
 
     def init_params(key, input_size, dtype):
-        spread = init.uniform(weight_scale)
         params = init.packed(key, input_size, axis, dtype, source_size=axis.width,
                              w_x=spread, w_h=spread)  # fmt: skip
         del params["b"]
@@ -112,7 +113,7 @@ def lstm_1997(
         return params
 
     return gated_cell(
-        f"lstm_1997({blocks}, {block_size})",
+        name,
         size,
         axis,
         init=init_params,

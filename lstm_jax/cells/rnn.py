@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.activations import activation as activation_named
-from lstm_jax.cell import Cell, gated_cell
+from lstm_jax.cell import Cell, called, gated_cell
 from lstm_jax.gates import GateAxis, equal_gates
 
 
@@ -21,7 +21,7 @@ def rnn(size: int, *, activation: str = "tanh") -> Cell:
     size: hidden size H. activation: sigmoid, tanh, relu, hard_sigmoid or identity.
     Params ``w_x [D, H]``, ``w_h [H, H]``, ``b [H]``; state ``RNNState(h)``; output ``h``.
     """
-    return _rnn("rnn", size, activation, init.orthogonal())
+    return _rnn(called(rnn, locals()), size, activation, init.orthogonal())
 
 
 def irnn(size: int, *, scale: float = 1.0) -> Cell:
@@ -32,7 +32,7 @@ def irnn(size: int, *, scale: float = 1.0) -> Cell:
     paper's, normal with deviation 0.001 (``lj.initialize(cell, w_x=normal(0.001))``), learn far
     more slowly within the budgets of our experiments.
     """
-    return _rnn("irnn", size, "relu", init.identity(scale))
+    return _rnn(called(irnn, locals()), size, "relu", init.identity(scale))
 
 
 def _rnn(name: str, size: int, activation: str, recurrent: init.Initializer) -> Cell:
@@ -45,7 +45,7 @@ def _rnn(name: str, size: int, activation: str, recurrent: init.Initializer) -> 
         return RNNState(h), h, {"cell": h}
 
     return gated_cell(
-        f"{name}({size})",
+        name,
         size,
         axis,
         init=lambda key, input_size, dtype: init.packed(

@@ -37,6 +37,7 @@ def chain(*cells: Cell) -> Cell:
         return tuple(c.init(k, d, dtype) for c, k, d in zip(cells, keys, sizes[:-1], strict=True))
 
     def initial_state(params, batch_shape=(), dtype=None):
+        checking.parts("params", params, len(cells), "chain")
         return tuple(
             c.initial_state(p, batch_shape, dtype) for c, p in zip(cells, params, strict=True)
         )
@@ -135,6 +136,7 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
         }
 
     def initial_state(params, batch_shape=(), dtype=None):
+        checking.entries("params", params, ("forward", "backward"), "bidirectional")
         return BidirectionalState(
             forward.initial_state(params["forward"], batch_shape, dtype),
             backward.initial_state(params["backward"], batch_shape, dtype),

@@ -4,7 +4,8 @@ All randomness comes from the sequence's key, given to ``lj.unroll`` or to ``ste
 a noisy cell does what it does in evaluation. Masks that last a sequence come from the key alone.
 Noise of a single step comes from a key a row and from the row's count of steps since its start,
 which stands in the state: so chunks, recomputation and every method see the same noise, and a
-row that is reset sees what a new sequence would.
+row that is reset sees what a new sequence would. Inside ``shard_map`` give each device a key of
+its own, or the rows of all devices get the same noise.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
-from lstm_jax.cell import BatchShape, Cell, Composite, Gated, gated_advance
+from lstm_jax.cell import BatchShape, Cell, Composite, Gated, called, gated_advance
 from lstm_jax.compose.layers import NO_GATES, split_key
 
 
@@ -57,12 +58,21 @@ def _bernoulli(keys: jax.Array, probability: float, width: int) -> jax.Array:
 
 def _at_step(keys: jax.Array, t: jax.Array) -> jax.Array:
     """The key of step ``t [*rows]`` of each row; ``keys`` may lack leading (time) axes."""
+    keys = _spread_like(keys, t)
     fold = jax.random.fold_in
     for _ in range(keys.ndim):
         fold = jax.vmap(fold)
     for _ in range(t.ndim - keys.ndim):
         fold = jax.vmap(fold, in_axes=(None, 0))
     return fold(keys, t)
+
+
+def _spread_like(keys: jax.Array, rows: jax.Array) -> jax.Array:
+    """On an Explicit mesh: the rows' keys where the rows are."""
+    spec = jax.typeof(rows).sharding.spec[rows.ndim - keys.ndim : rows.ndim]
+    if all(axis is None for axis in spec):
+        return keys
+    return jax.sharding.reshard(keys, jax.sharding.PartitionSpec(*spec))
 
 
 def _counted(cell: Cell) -> Callable[..., CountedState]:
@@ -87,11 +97,11 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     Between layers as in Zaremba et al. 2014: ``chain(a, dropout(b, 0.5), ...)``. The params are
     the cell's; the state too, or ``CountedState`` where masks are drawn at each step.
     """
+    name = called(dropout, locals())
     checking.the_cell("cell", cell)
     rate = checking.rate("rate", rate)
     checking.choice("on", on, ("input", "output", "recurrent"))
     checking.flag("variational", variational)
-    name = f"dropout({cell.name}, {rate}, {on})"
     if on == "recurrent":
         if not variational:
             raise ValueError("variational: got False for recurrent dropout; takes True")
@@ -100,7 +110,8 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     def drop(keys, t, values):
         if keys is None:
             return values
-        mask = _bernoulli(keys if t is None else _at_step(keys, t), 1.0 - rate, values.shape[-1])
+        keys = keys if t is None else _at_step(keys, t)
+        mask = _bernoulli(keys, 1.0 - rate, values.shape[-1])
         return jnp.where(mask, values / (1.0 - rate), 0).astype(values.dtype)
 
     def around(inner: Callable[[Any], tuple], keys: Any, t: Any, x: jax.Array) -> tuple:
@@ -145,7 +156,7 @@ def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
     def draw(params, batch_shape, key):
         weights, _ = inner.split(params)
         keys = _row_keys(params, batch_shape, key)
-        return _bernoulli(keys, 1.0 - rate, weights.w_h.shape[0]) / (1.0 - rate)
+        return _bernoulli(keys, 1.0 - rate, weights.w_h.shape[0])
 
     def split(params):
         weights, vectors = inner.split(params.params)
@@ -153,7 +164,7 @@ def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
 
     def source(vectors, state):
         h = inner.source(vectors[0], state)
-        return h if vectors[1] is None else h * vectors[1].astype(h.dtype)
+        return h if vectors[1] is None else jnp.where(vectors[1], h / (1.0 - rate), 0)
 
     def pointwise(vectors, state, z, r):
         return inner.pointwise(vectors[0], state, z, r)
@@ -165,30 +176,33 @@ def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
 
 
 def drop_connect(cell: Cell, rate: float) -> Cell:
-    """Sets a share ``rate`` of the recurrent weights ``w_h`` to zero, the same for all steps and
-    rows of a sequence, and scales the others by ``1 / (1 - rate)`` (Merity et al. 2018,
-    "weight drop", after Wan et al. 2013). Params, state and form are the cell's.
+    """Sets a share ``rate`` of the recurrent weights (``w_h``, ``w_g``) to zero, the same ones for
+    all steps and rows of a sequence, and scales the others by ``1 / (1 - rate)`` (Merity et al.
+    2018, "weight drop", after Wan et al. 2013). Params, state and form are the cell's.
     """
+    name = called(drop_connect, locals())
     checking.the_cell("cell", cell)
     rate = checking.rate("rate", rate)
 
     def prepare(params, batch_shape, key):
         inner_key, own_key = split_key(key, 2)
         if key is not None:
-            paths = jax.tree_util.tree_leaves_with_path(params)
-            keys = iter(jax.random.split(own_key, len(paths)))
+            paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+            recurrent = [p for p in paths if getattr(p[-1], "key", None) in ("w_h", "w_g")]
+            if not recurrent:
+                raise ValueError(f"cell: got {cell.name}; drop_connect takes one with a w_h")
+            keys = dict(zip(recurrent, jax.random.split(own_key, len(recurrent)), strict=True))
 
             def mask(path, leaf):
-                k = next(keys)
-                if getattr(path[-1], "key", None) != "w_h":
+                if path not in keys:
                     return leaf
-                kept = jax.random.bernoulli(k, 1.0 - rate, leaf.shape)
+                kept = jax.random.bernoulli(keys[path], 1.0 - rate, leaf.shape)
                 return jnp.where(kept, leaf / (1.0 - rate), 0)
 
             params = jax.tree_util.tree_map_with_path(mask, params)
         return cell.prepare(params, batch_shape, inner_key)
 
-    return cell._replace(name=f"drop_connect({cell.name}, {rate})", prepare=prepare)
+    return cell._replace(name=name, prepare=prepare)
 
 
 def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
@@ -200,6 +214,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
     Params are the cell's; state ``CountedState``. For one cell with a state field ``h``, its
     output; in a chain, zone the layers out.
     """
+    name = called(zoneout, locals())
     checking.the_cell("cell", cell)
     fields = _state_fields(cell)
     if isinstance(rate, Mapping):
@@ -246,7 +261,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
         )
 
     return cell._replace(
-        name=f"zoneout({cell.name}, {rate})",
+        name=name,
         initial_state=_counted(cell),
         advance=advance if form is None else gated_advance(form),
         form=form,

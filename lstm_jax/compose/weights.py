@@ -30,14 +30,24 @@ def initialize(
             raise TypeError(f"{name}: got {initializer!r}; takes one of lj.initializers")
 
     def init(key, input_size, dtype=jnp.float32):
+        key = checking.random_key("key", key)
         params = cell.init(key, input_size, dtype)
+        # fold_in(key, i) is what split(key) gives as its i-th: far from those that init took.
+        own = jax.random.fold_in(key, 2**31 - 1)
         for i, (name, initializer) in enumerate(given.items()):
             if not isinstance(params, dict) or name not in params:
                 raise ValueError(f"{name}: {cell.name} has no such entry; initialise its parts")
             shape = params[name].shape
-            leaf = initializer(jax.random.fold_in(key, i), shape[:-1], cell.axis, dtype)
-            if leaf.shape != shape:
-                raise ValueError(f"{name}: got shape {leaf.shape}; {cell.name} takes {shape}")
+            axis = cell.axis.leading(shape[-1])  # some biases are those of the gates alone
+            try:
+                leaf = initializer(jax.random.fold_in(own, i), shape[:-1], axis, dtype)
+            except Exception as error:
+                raise ValueError(
+                    f"{name}: {error or type(error).__name__}; takes one of lj.initializers "
+                    f"that gives {shape}, or each_gate(f) of a function f(key, shape, dtype)"
+                ) from error
+            if jnp.shape(leaf) != shape:
+                raise ValueError(f"{name}: got shape {jnp.shape(leaf)}; takes {shape}")
             params = params | {name: leaf.astype(dtype)}
         return params
 
@@ -57,6 +67,7 @@ def learned_state(cell: Cell) -> Cell:
         return {"cell": inner, "state": jax.tree.map(lambda s: s.astype(dtype), _floats(state))}
 
     def initial_state(params, batch_shape=(), dtype=None):
+        checking.entries("params", params, ("cell", "state"), "learned_state")
         zeros = cell.initial_state(params["cell"], batch_shape, dtype)
         return jax.tree.map(
             lambda zero, start: zero if start is None else zero + start.astype(zero.dtype),

@@ -26,7 +26,15 @@ from lstm_jax.cell import (
     like,
     product,
 )
-from lstm_jax.unrolling.masks import Masks, combine, partition, where, zero_where_not
+from lstm_jax.unrolling.masks import (
+    Masks,
+    combine,
+    narrowed,
+    partition,
+    where,
+    widened,
+    zero_where_not,
+)
 
 
 class Leaves(NamedTuple):
@@ -107,7 +115,8 @@ def _deferred(form: Gated, reverse: bool) -> Any:
         floats, xs, others, masks, saved = residuals
         (d_final, _), d_ys = cotangents
         weights: Weights = floats.weights
-        carry = (d_final, *jax.tree.map(jnp.zeros_like, (floats.vectors, floats.initial)))
+        sums = widened(jax.tree.map(jnp.zeros_like, (floats.vectors, floats.initial)))
+        carry = (d_final, *sums)
 
         def body(carry: tuple, inputs: tuple) -> tuple[tuple, tuple]:
             d_state, d_vectors, d_initial = carry
@@ -121,7 +130,10 @@ def _deferred(form: Gated, reverse: bool) -> Any:
                 z, r = pre if len(pre) == 2 else (pre[0], jnp.zeros_like(pre[0]))
                 return _tapped(form, weights, whole, combine(read, counts), z, r, tap, d_y.dtype)
 
-            tap = None if weights.w_p is None else jnp.zeros_like(d_y)
+            tap = None
+            if weights.w_p is not None:
+                wide = jnp.promote_types(weights.w_p.dtype, jnp.float32)  # as product gives it
+                tap = jnp.zeros_like(d_y, wide)
             _, pull = jax.vjp(after_products, floats.vectors, read, step.pre, tap)
             dv, d_read, d_pre, d_tap = pull((d_new, d_y))
 
@@ -154,6 +166,7 @@ def _deferred(form: Gated, reverse: bool) -> Any:
         if weights.w_p is not None:
             d_w_p = _matrix_gradient(saved.m, weights.w_p, d_taps)
         d_weights = Weights(d_w_x, d_w_h, d_b, d_w_p)
+        d_vectors, d_initial = narrowed((d_vectors, d_initial), (floats.vectors, floats.initial))
         return Leaves(d_weights, d_vectors, d_state, d_initial), d_xs, None, None
 
     recurrence = jax.custom_vjp(primal)

@@ -1,16 +1,17 @@
 """The driver: checks, lengths, resets, direction and recomputation, the same for every method."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax import checking
 from lstm_jax.cell import AnyArray, Cell, Composite, Params, State, same_precision
 from lstm_jax.unrolling import deferred, scan
-from lstm_jax.unrolling.masks import Masks, zero_where_not
+from lstm_jax.unrolling.masks import Masks, narrowed, widened, zero_where_not
 
 # In the order in which "auto" tries them: the first that is eligible runs.
 METHODS = {"deferred": deferred, "scan": scan}
@@ -31,7 +32,7 @@ def unroll(
     xs: Float[AnyArray, "T *batch D"],
     state: State | None = None,
     *,
-    lengths: Int[AnyArray, "*batch"] | None = None,
+    lengths: Integer[AnyArray, "*batch"] | None = None,
     resets: Bool[AnyArray, "T *batch"] | None = None,
     reverse: bool = False,
     method: str = "auto",
@@ -42,7 +43,8 @@ def unroll(
 
     params: as ``cell.init(key, D)`` gives them.
     state: where to start; None for ``cell.initial_state``. Chunks of a sequence, each started
-        with the state of the one before, equal the whole.
+        with the state of the one before, equal the whole. (In reverse, chunks must not be cut
+        where a reset stands: it is the earlier chunk's last step that would have to know of it.)
     lengths: steps that count in each row. Past them the state is frozen, outputs are zero,
         gradients are exactly zero, and the values of ``xs`` (NaN included) change nothing.
         Values outside [0, T] are an error where they are known, clipped where they are traced.
@@ -83,15 +85,39 @@ def unroll(
     if resets is not None:
         starts = checking.resets(resets, steps, batch)
 
-    params, state = _of_the_batch((params, state), inputs)
+    return _unrolled(
+        cell, params, inputs, state, valid, starts, key, reverse, method, checkpoint_every
+    )
+
+
+# Compiled by itself where the caller does not compile: a call outside jit then costs one dispatch.
+@functools.partial(jax.jit, inline=True, static_argnums=(0, 7, 8, 9))
+def _unrolled(
+    cell: Cell,
+    params: Params,
+    xs: jax.Array,
+    state: State | None,
+    valid: jax.Array | None,
+    resets: jax.Array | None,
+    key: Any,
+    reverse: bool,
+    method: str,
+    checkpoint_every: int | None,
+) -> tuple[State, jax.Array]:
+    """``unroll`` of checked arguments: where all starts, and on which devices."""
+    batch = xs.shape[1:-1]
+    params, state = _of_the_batch((params, state), xs)
     initial = cell.initial_state(params, batch)
     if state is not None:
         initial = jax.tree.map(lambda leaf, s: leaf.astype(s.dtype), initial, state)
-    initial = _with_batch_sharding(initial, inputs)
+    if xs.shape[0] > 0:
+        zeros = jax.lax.stop_gradient(jnp.where(False, xs[..., 0], 0))  # spread as the batch is
+        initial = _spread(initial, zeros[0])
+        valid, resets = (None if m is None else m & (zeros == 0) for m in (valid, resets))
+    initial = _of_the_batch(initial, xs)
     state = initial if state is None else state
-    prepared = cell.prepare(params, batch, key)
-    context = Context(valid, starts, method, checkpoint_every)
-    return _run(context, cell, prepared, inputs, state, initial, reverse)
+    context = Context(valid, resets, method, checkpoint_every)
+    return _run(context, cell, cell.prepare(params, batch, key), xs, state, initial, reverse)
 
 
 def _run(
@@ -146,27 +172,29 @@ def _in_blocks(traverse: Callable, every: int) -> Callable:
     between blocks and recomputing the rest."""
 
     def blocks(cell, params, xs, state, initial, masks, reverse):
-        def block(params, initial, state, inputs):
+        def block(wide, initial, state, inputs):
             xs, masks = inputs
-            return traverse(cell, params, xs, state, initial, masks, reverse)
+            return traverse(cell, narrowed(wide, params), xs, state, initial, masks, reverse)
 
         block = jax.checkpoint(block)
-        whole = xs.shape[0] // every * every
+        wide = widened(params)  # gradients of all blocks are summed in this
+        count = xs.shape[0] // every
+        whole = count * every
         inputs = (xs, masks)
-        head = jax.tree.map(lambda a: a[:whole].reshape(-1, every, *a.shape[1:]), inputs)
+        head = jax.tree.map(lambda a: a[:whole].reshape(count, every, *a.shape[1:]), inputs)
         rest = jax.tree.map(lambda a: a[whole:], inputs)
         parts = []
 
         def run_head(state):
             state, ys = jax.lax.scan(
-                lambda s, inputs: block(params, initial, s, inputs), state, head, reverse=reverse
+                lambda s, inputs: block(wide, initial, s, inputs), state, head, reverse=reverse
             )
             parts.append(ys.reshape(whole, *ys.shape[2:]))
             return state
 
         def run_rest(state):
             if whole < xs.shape[0]:
-                state, ys = block(params, initial, state, rest)
+                state, ys = block(wide, initial, state, rest)
                 parts.append(ys)
             return state
 
@@ -191,14 +219,10 @@ def _of_the_batch(tree: Any, xs: jax.Array) -> Any:
     return jax.tree.map(cast, tree) if axes else tree
 
 
-def _with_batch_sharding(state: State, xs: jax.Array) -> State:
-    """``state`` spread over devices as the batch axes of ``xs`` are, whose zeros it adds."""
-    if xs.shape[0] == 0:
-        return state
-    batch_zero = jax.lax.stop_gradient(jnp.where(False, xs[0, ..., :1], 0))
+def _spread(state: State, zeros: jax.Array) -> State:
+    """``state`` spread over devices as ``zeros [*batch]`` are, which it adds."""
 
     def spread(leaf: jax.Array) -> jax.Array:
-        zero = batch_zero if leaf.ndim == xs.ndim - 1 else batch_zero[..., 0]
-        return leaf + zero.astype(leaf.dtype)
+        return leaf + jnp.expand_dims(zeros, range(zeros.ndim, leaf.ndim)).astype(leaf.dtype)
 
     return jax.tree.map(spread, state)

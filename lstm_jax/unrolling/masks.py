@@ -35,6 +35,21 @@ def zero_where_not(mask: jax.Array | None, tree: Any) -> Any:
     return where(mask, tree, jax.tree.map(jnp.zeros_like, tree))
 
 
+def widened(tree: Any) -> Any:
+    """``tree`` with its floating leaves in float32 or wider: what sums over time are kept in."""
+
+    def widen(leaf: Any) -> Any:
+        wide = jnp.promote_types(leaf.dtype, jnp.float32) if differentiable(leaf) else leaf.dtype
+        return leaf.astype(wide)
+
+    return jax.tree.map(widen, tree)
+
+
+def narrowed(tree: Any, like: Any) -> Any:
+    """``tree`` in the dtypes of ``like``."""
+    return jax.tree.map(lambda leaf, narrow: leaf.astype(narrow.dtype), tree, like)
+
+
 def differentiable(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jnp.inexact)
 

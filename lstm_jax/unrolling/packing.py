@@ -41,10 +41,16 @@ def pack(
     Raises ValueError or TypeError for no sequences, and for ones whose features differ.
     """
     if not isinstance(sequences, list | tuple) or not sequences:
-        raise ValueError("sequences: got none; takes a list of arrays [t, *features]")
+        got = "none" if isinstance(sequences, list | tuple) else type(sequences).__name__
+        raise ValueError(f"sequences: got {got}; takes a list of arrays [t, *features]")
+    max_padding = checking.rate("max_padding", max_padding)
     for i, sequence in enumerate(sequences):
-        if not isinstance(sequence, np.ndarray | jax.Array) or sequence.ndim < 1:
-            raise TypeError(f"sequences[{i}]: got {type(sequence).__name__}; takes [t, *features]")
+        known = isinstance(sequence, np.ndarray | jax.Array)
+        if not known or sequence.ndim < 1 or isinstance(sequence, jax.core.Tracer):
+            raise TypeError(
+                f"sequences[{i}]: got {type(sequence).__name__}; takes an array [t, *features] "
+                "outside of jit"
+            )
     arrays = [np.asarray(sequence) for sequence in sequences]
     first = arrays[0]
     for i, a in enumerate(arrays):
@@ -55,7 +61,7 @@ def pack(
             )
     steps = np.array([len(a) for a in arrays])
     if rows is None:
-        rows = _most_rows(steps, checking.rate("max_padding", max_padding))
+        rows = _most_rows(steps, max_padding)
     row, start, lengths = _fill(steps, checking.positive_int("rows", rows))
     xs = np.zeros((int(lengths.max()), rows, *first.shape[1:]), first.dtype)
     resets = np.zeros(xs.shape[:2], bool)

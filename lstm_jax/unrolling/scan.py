@@ -3,7 +3,7 @@
 import jax
 
 from lstm_jax.cell import Cell, Params, State
-from lstm_jax.unrolling.masks import Masks, where, zero_where_not
+from lstm_jax.unrolling.masks import Masks, narrowed, where, widened, zero_where_not
 
 
 def ineligible(cell: Cell) -> str | None:
@@ -20,12 +20,17 @@ def traverse(
     masks: Masks,
     reverse: bool,
 ) -> tuple[State, jax.Array]:
-    """``(state, ys)`` of prepared ``params``, one step after the other."""
+    """``(state, ys)`` of prepared ``params``, one step after the other.
+
+    The loop reads them widened and narrows them in each step, so that the gradients of bfloat16
+    weights are summed over time in float32.
+    """
+    wide = widened(params)
 
     def body(state: State, inputs: tuple) -> tuple[State, jax.Array]:
         x, valid, reset = inputs
         read = state if reset is None else where(reset, initial, state)
-        new, y = cell.advance(params, read, x)
+        new, y = cell.advance(narrowed(wide, params), read, x)
         return where(valid, new, state), zero_where_not(valid, y)
 
     return jax.lax.scan(body, state, (xs, masks.valid, masks.resets), reverse=reverse)
