@@ -80,7 +80,7 @@ def float_dtype(argument: str, dtype: Any) -> jnp.dtype:
     return resolved
 
 
-def batch_shape(argument: str, shape: Any) -> tuple[int, ...]:
+def batch_shape(argument: str, shape: Any) -> tuple[Any, ...]:
     if not isinstance(shape, tuple | list) or not all(_is_size(n) for n in shape):
         raise ValueError(f"{argument}: got {shape!r}; takes a tuple of sizes such as (32,)")
     return tuple(shape)
