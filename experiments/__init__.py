@@ -1,0 +1,1 @@
+"""Honest comparisons, one file each: ``python -m experiments`` lists them."""

@@ -1,0 +1,93 @@
+"""``python -m experiments`` lists the experiments; ``python -m experiments NAME`` runs one.
+
+A new experiment is one file beside this one, with ``TIME``, a frozen dataclass ``Config`` and
+``settings(config)``, and its name in ``EXPERIMENTS``.
+"""
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+EXPERIMENTS = ("first_comparison", "adding", "digits")
+INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
+
+def main(argv: list[str]) -> int:
+    """The exit code; an error that a user can mend is one line, without a traceback."""
+    name = argv[0] if argv else ""
+    if name in ("", "-h", "--help", "list"):
+        print(listing())
+        return 0
+    if name not in EXPERIMENTS:
+        print(f"no experiment {name!r}\n\n{listing()}", file=sys.stderr)
+        return 2
+    try:
+        return run(name, argv[1:])
+    except KeyboardInterrupt:
+        command = " ".join(["python -m experiments", *argv])
+        print(f"\nstopped; the same command goes on from here: {command}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def listing() -> str:
+    lines = ["python -m experiments NAME [options]   (NAME --help lists the options)", ""]
+    for name in EXPERIMENTS:
+        module = load(name)
+        summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+        lines.append(f"  {name:<18} {module.TIME:<8} {summary}")
+    return "\n".join([*lines, "", "Times are for two CPU cores."])
+
+
+def load(name: str) -> ModuleType:
+    return importlib.import_module(f"experiments.{name}")
+
+
+def run(name: str, argv: list[str]) -> int:
+    import tyro
+
+    module = load(name)
+
+    def command(
+        config: Any, *, out: Path | None = None, overwrite: bool = False, sweep: bool = False
+    ) -> int:
+        """Runs the experiment.
+
+        Args:
+            config: What is compared.
+            out: Run folder; runs/NAME if none is given (runs/NAME_sweep for a sweep).
+            overwrite: Start afresh, and lose the run that is in the folder.
+            sweep: Choose a learning rate for each cell, on validation data, and stop.
+        """
+        from experiments import conduct
+
+        out = out or Path("runs") / (f"{name}_sweep" if sweep else name)
+        try:
+            jobs = conduct.plan(module.settings(config), sweeping=sweep)
+        except (ValueError, TypeError, ImportError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
+        return conduct.conduct(name, jobs, out, overwrite=overwrite, sweeping=sweep)
+
+    command.__annotations__["config"] = Annotated[module.Config, tyro.conf.arg(name="")]
+    return tyro.cli(
+        command,
+        args=argv,
+        prog=f"python -m experiments {name}",
+        description=module.__doc__,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def use_all_cores() -> None:
+    """Makes each core a device of JAX, for the seeds to be spread over; before JAX is used."""
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, 8))
+
+
+if __name__ == "__main__":
+    use_all_cores()
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""Learning curves: one panel a setting, one line a cell, a band for the range over seeds."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")  # a file, never a window
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.setting import Job
+
+# Okabe & Ito's palette, which the colour-blind can tell apart; dashes for print without colour.
+STYLES = (
+    ("#0072B2", "-"),
+    ("#D55E00", "--"),
+    ("#009E73", "-."),
+    ("#CC79A7", ":"),
+    ("#E69F00", (0, (5, 1, 1, 1, 1, 1))),
+    ("#56B4E9", (0, (8, 2))),
+    ("#000000", (0, (1, 3))),
+)
+
+
+def curves(jobs: list[Job], results: list[dict[str, Any]], path: Path) -> None:
+    """Writes the figure to ``path`` (PNG): median and range of the validation score."""
+    names = list(dict.fromkeys(job.setting.task.name for job in jobs))
+    cells = list(dict.fromkeys(job.cell for job in jobs))
+    styles = {cell: STYLES[i % len(STYLES)] for i, cell in enumerate(cells)}
+    figure = Figure(figsize=(1.2 + 4.0 * len(names), 3.8), dpi=150, layout="constrained")
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for panel, name in zip(panels, names, strict=True):
+        pairs = zip(jobs, results, strict=True)
+        shown = [(job, result) for job, result in pairs if job.setting.task.name == name]
+        draw(panel, shown, styles)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    aside = path.with_suffix(".tmp.png")
+    figure.savefig(aside)
+    aside.replace(path)
+
+
+def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> None:
+    """One setting's panel."""
+    task, budget = shown[0][0].setting.task, shown[0][0].setting.budget
+    for job, result in shown:
+        steps = [line["step"] for line in result["curve"]]
+        scores = task.score.or_worst([line["validation"] for line in result["curve"]])
+        colour, dashes = styles[job.cell]
+        panel.plot(
+            steps, np.median(scores, axis=1),
+            color=colour, linestyle=dashes, linewidth=2, label=job.cell,
+        )  # fmt: skip
+        panel.fill_between(
+            steps, scores.min(axis=1), scores.max(axis=1), color=colour, alpha=0.18, linewidth=0
+        )
+    panel.axhline(task.score.chance, color="0.35", linewidth=1, linestyle=(0, (2, 2)))
+    panel.annotate(
+        "chance", (1, task.score.chance), (-3, 3), xycoords=("axes fraction", "data"),
+        textcoords="offset points", ha="right", va="bottom", fontsize=8, color="0.25",
+    )  # fmt: skip
+    if task.score.higher_is_better:
+        panel.set_ylim(0, 1)
+    else:
+        panel.set_yscale("log")
+        panel.set_ylim(top=min(panel.get_ylim()[1], 10 * task.score.chance))
+    panel.set_xlim(0, budget.steps)
+    panel.set_title(f"{task.name}: median and range of {len(shown[0][0].seeds)} seeds", fontsize=10)
+    panel.set_xlabel(f"training steps of {budget.batch_size} sequences")
+    panel.set_ylabel(f"validation {task.score.name} ({task.score.direction})")
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(alpha=0.25, linewidth=0.5)

@@ -1,0 +1,167 @@
+"""The run folder: what a run leaves behind, and what it needs to go on after being killed.
+
+    config.json        all that decides the numbers; another configuration is refused
+    environment.json   versions, git revision and machine of every start
+    SETTING/CELL/      metrics.jsonl (one line a measurement), checkpoints, result.json when done
+    results.json, report.md, curves.png
+
+Files are written whole: to a name aside, then renamed.
+"""
+
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing guards a folder against a second run
+    fcntl = None  # type: ignore[assignment]
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "lstm_jax")
+
+
+class Refused(ValueError):
+    """The command and the run folder do not fit together; the message says what to do."""
+
+
+def write(path: Path, text: str) -> None:
+    """The whole text or none of it, whenever the process is killed."""
+    aside = path.with_name(path.name + ".tmp")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextlib.contextmanager
+def opened(path: Path, config: dict[str, Any], *, overwrite: bool = False) -> Iterator[Path]:
+    """The folder for this configuration, new or to go on in, for this process alone.
+
+    Raises Refused where the folder was made with another configuration, is no run folder, or is
+    in use.
+    """
+    if path.exists() and not path.is_dir():
+        raise Refused(f"{path} is a file; give another --out")
+    strangers = path.is_dir() and any(path.iterdir()) and not (path / "config.json").exists()
+    if strangers and any(entry.name != "lock" for entry in path.iterdir()):
+        raise Refused(f"{path} holds files but no run; give another --out")
+    path.mkdir(parents=True, exist_ok=True)
+    with (path / "lock").open("w") as lock:
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # falls with the process
+            except OSError:
+                raise Refused(f"{path} is in use by another process") from None
+        if overwrite:
+            empty(path)
+        if (path / "config.json").exists():
+            require_same(path, read_json(path / "config.json"), config)
+        else:
+            write_json(path / "config.json", config)
+        record_environment(path / "environment.json")
+        yield path
+
+
+def empty(path: Path) -> None:
+    """Removes an earlier run; config.json last, so that a killed removal can be repeated."""
+    entries = [entry for entry in path.iterdir() if entry.name != "lock"]
+    for entry in sorted(entries, key=lambda entry: entry.name == "config.json"):
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> None:
+    before, now = flat(saved), flat(json.loads(json.dumps(config)))
+    for field in [*now, *before]:
+        if before.get(field) != now.get(field):
+            raise Refused(
+                f"{path} was made with {field} = {before.get(field)}, and this command has "
+                f"{now.get(field)}; give another --out, or --overwrite to lose the run in it"
+            )
+
+
+def flat(tree: Any, name: str = "") -> dict[str, Any]:
+    """Nested dicts as one, under names such as "adding(100).lstm.steps"."""
+    if not isinstance(tree, dict):
+        return {name: tree}
+    return {
+        inner: leaf
+        for key, value in tree.items()
+        for inner, leaf in flat(value, f"{name}.{key}" if name else key).items()
+    }
+
+
+def record_environment(path: Path) -> None:
+    """One entry a start: bits are promised within the same versions on the same machine only."""
+    starts = read_json(path) if path.exists() else []
+    entry = {
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        "git": git_revision(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "devices": [str(device) for device in jax.devices()],
+    }
+    write_json(path, [*starts, entry])
+
+
+def git_revision() -> str | None:
+    """The revision of the code, "-dirty" where files differ from it; None outside git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        return subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+class Metrics:
+    """JSON lines, one a measurement, never twice for one step."""
+
+    def __init__(self, path: Path, upto: int):
+        """Keeps the lines up to step ``upto``, where the checkpoint is; those after it were
+        written by a process that was killed, and will be written again."""
+        self.path = path
+        self.lines = [line for line in read_lines(path) if line["step"] <= upto]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, "".join(json.dumps(line) + "\n" for line in self.lines))
+
+    def append(self, line: dict[str, Any]) -> None:
+        """On disk before it returns, so that no checkpoint is ever ahead of its metrics."""
+        self.lines.append(line)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics file; one that was cut off in writing ends it."""
+    lines: list[dict[str, Any]] = []
+    if not path.exists():
+        return lines
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines

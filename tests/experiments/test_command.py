@@ -1,0 +1,149 @@
+import json
+
+import numpy as np
+import pytest
+
+from experiments import adding, conduct, runner
+from experiments import folder as run_folder
+from experiments.__main__ import EXPERIMENTS, load, main
+from experiments.setting import Setting, comparison_jobs
+from lstm_jax import tasks, train
+
+TINY = "--lengths 4 --cells rnn irnn --seeds 2 --parameters 40 --steps 20 --every 10"
+
+
+def tiny(out, *more):
+    command = ["adding", *TINY.split(), "--learning-rate", "0.01", "--out", str(out)]
+    return main([*command, *more])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    assert tiny(out) == 0
+    return out
+
+
+def test_all_experiments_are_listed_with_the_time_they_take(capsys):
+    assert main([]) == 0
+    lines = capsys.readouterr().out
+    for name in EXPERIMENTS:
+        assert f"{name} " in lines and load(name).TIME in lines
+
+
+def test_an_experiment_says_what_it_is_what_to_type_and_what_to_expect():
+    for name in EXPERIMENTS:
+        text = load(name).__doc__
+        assert f"python -m experiments {name}" in text and "Expect" in text
+
+
+def test_an_unknown_experiment_lists_those_that_are(capsys):
+    assert main(["ading"]) == 2
+    assert "first_comparison" in capsys.readouterr().err
+
+
+def test_the_report_has_the_numbers_of_the_run(finished, capsys):
+    results = json.loads((finished / "results.json").read_text())
+    (setting,) = results["settings"]
+    assert setting["direction"] == "lower is better" and setting["task"] == "adding(4)"
+    assert [cell["cell"] for cell in setting["cells"]] == ["rnn", "irnn"]
+    text = (finished / "report.md").read_text()
+    for cell in setting["cells"]:
+        result = json.loads((finished / "adding_4" / cell["cell"] / "result.json").read_text())
+        assert cell["test"] == result["test"] and len(result["test"]) == 2
+        assert cell["median"] == sum(result["test"]) / 2
+        assert (cell["best"], cell["worst"]) == (min(result["test"]), max(result["test"]))
+        assert f"| {cell['cell']} |" in text and f"{cell['median']:.4f}" in text
+    assert "chance: 0.1667" in text
+    assert (finished / "curves.png").read_bytes().startswith(b"\x89PNG")
+    (start, *_) = json.loads((finished / "environment.json").read_text())
+    assert {"python", "jax", "jaxlib", "orbax-checkpoint", "git"} <= start.keys()
+
+
+def test_a_finished_run_shows_its_table_again_without_training(finished, capsys, monkeypatch):
+    def never(*_):
+        raise AssertionError("nothing is left to compile")
+
+    monkeypatch.setattr(runner, "Programs", never)
+    assert tiny(finished) == 0
+    assert "adding(4): test MSE" in capsys.readouterr().out
+
+
+def test_another_configuration_is_refused_and_named(finished, capsys):
+    assert tiny(finished, "--steps", "30") == 1
+    message = capsys.readouterr().err
+    assert "adding(4).rnn.steps = 20, and this command has 30" in message
+    assert "--out" in message and "--overwrite" in message
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert tiny(tmp_path, "--overwrite") == 1
+    assert "holds files but no run" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_overwrite_starts_afresh(tmp_path):
+    with run_folder.opened(tmp_path / "run", {"steps": 1}) as path:
+        (path / "old").mkdir()
+    with run_folder.opened(tmp_path / "run", {"steps": 2}, overwrite=True) as path:
+        assert not (path / "old").exists()
+        assert json.loads((path / "config.json").read_text()) == {"steps": 2}
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    with (
+        run_folder.opened(tmp_path, {}),
+        pytest.raises(run_folder.Refused, match="in use"),
+        run_folder.opened(tmp_path, {}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--steps", "25"], "steps: got 25; takes a multiple of every, 10"),
+        (["--cells", "lsmt"], "did you mean 'lstm'"),
+        (["--seeds", "0"], "seeds: got 0"),
+        (["--parameters", "2"], "budget: got 2"),
+        (["--learning-rate", "-1"], "learning_rate: got -1"),
+    ],
+)
+def test_bad_options_are_one_line(tmp_path, capsys, options, message):
+    assert tiny(tmp_path, *options) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_cell_without_a_chosen_rate_says_where_rates_come_from():
+    task = tasks.make("adding", length=4)
+    setting = Setting(task, adding.Config(cells=("mgu",)), {"lstm": 0.1})
+    with pytest.raises(ValueError, match=r"none was chosen for mgu on adding.*--sweep"):
+        comparison_jobs(setting)
+
+
+def test_every_cell_of_a_comparison_has_about_the_same_parameters_and_a_chosen_rate():
+    for name in EXPERIMENTS:
+        module = load(name)
+        for job in conduct.plan(module.settings(module.Config()), sweeping=False):
+            budget = job.setting.budget
+            assert abs(job.parameters - budget.parameters) < 0.05 * budget.parameters
+            assert job.parameters == train.count_parameters(job.model)
+            assert len(job.seeds) >= 3
+
+
+def test_a_sweep_chooses_on_validation_alone(tmp_path, capsys):
+    assert tiny(tmp_path / "sweep", "--sweep") == 0
+    chosen = json.loads((tmp_path / "sweep" / "sweep.json").read_text())["adding(4)"]["rnn"]
+    means = {float(rate): mean for rate, mean in chosen["means"].items()}
+    assert chosen["chosen"] == min(means, key=means.__getitem__)
+    lines = run_folder.read_lines(tmp_path / "sweep" / "adding_4" / "rnn" / "metrics.jsonl")
+    config = json.loads((tmp_path / "sweep" / "config.json").read_text())["adding(4)"]["rnn"]
+    third = [
+        value
+        for value, rate in zip(lines[-1]["validation"], config["learning_rates"], strict=True)
+        if rate == 1e-3
+    ]
+    np.testing.assert_allclose(means[1e-3], np.mean(third))
+    result = json.loads((tmp_path / "sweep" / "adding_4" / "rnn" / "result.json").read_text())
+    assert "test" not in result

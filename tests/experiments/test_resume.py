@@ -1,0 +1,210 @@
+"""A run that is killed at any moment ends with the numbers of a run that was not."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from experiments import adding, report, runner
+from experiments import folder as run_folder
+from experiments.progress import Progress
+from experiments.setting import comparison_jobs
+from lstm_jax import train
+
+CONFIG = adding.Config(
+    lengths=(4,), cells=("rnn",), seeds=2, parameters=40, steps=40, every=10, learning_rate=0.01
+)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def job():
+    return comparison_jobs(adding.settings(CONFIG)[0])[0]
+
+
+@pytest.fixture(scope="module")
+def programs(job):
+    return runner.Programs(job)
+
+
+@pytest.fixture
+def run(job, programs, monkeypatch):
+    """Runs the tiny job in a folder, with a checkpoint after every chunk."""
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", -1.0)
+
+    def run(path):
+        progress = Progress([job], Console(quiet=True))
+        return runner.run_job(job, programs, path, progress, sweeping=False)
+
+    return run
+
+
+def timeless(result):
+    """Without what a clock decides."""
+    if isinstance(result, dict):
+        clocks = ("seconds", "steps_per_second")
+        return {name: timeless(value) for name, value in result.items() if name not in clocks}
+    return [timeless(value) for value in result] if isinstance(result, list) else result
+
+
+def killing(function, at, *, before):
+    """``function``, killed before or after its call number ``at``."""
+    calls = 0
+
+    def wrapped(*args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls == at and before:
+            raise Killed
+        result = function(*args, **kwargs)
+        if calls == at:
+            raise Killed
+        return result
+
+    return wrapped
+
+
+def test_a_run_killed_anywhere_ends_with_the_same_bits(run, tmp_path, monkeypatch):
+    whole = run(tmp_path / "whole")
+    assert [line["step"] for line in whole["curve"]] == [10, 20, 30, 40]
+    places = [(run_folder.Metrics, "append"), (train.checkpoint, "save")]
+    for owner, name in places:
+        for at in (1, 3, 4):
+            for before in (True, False):
+                path = tmp_path / f"{name}{at}{before}"
+                with monkeypatch.context() as patch:
+                    patch.setattr(owner, name, killing(getattr(owner, name), at, before=before))
+                    with pytest.raises(Killed):
+                        run(path)
+                assert timeless(run(path)) == timeless(whole)
+                steps = [line["step"] for line in run_folder.read_lines(path / "metrics.jsonl")]
+                assert steps == [10, 20, 30, 40]
+
+
+def test_a_line_cut_off_in_writing_is_written_again(run, tmp_path, monkeypatch):
+    whole = run(tmp_path / "whole")
+    path = tmp_path / "cut"
+    with monkeypatch.context() as patch:
+        save = train.checkpoint.save
+        patch.setattr(train.checkpoint, "save", killing(save, 3, before=True))
+        with pytest.raises(Killed):
+            run(path)
+    metrics = path / "metrics.jsonl"
+    metrics.write_text(metrics.read_text()[:-7])
+    assert timeless(run(path)) == timeless(whole)
+
+
+def test_seeds_do_not_depend_on_each_other_or_on_the_devices(job, run, tmp_path):
+    whole = run(tmp_path / "whole")
+    alone = job._replace(seeds=job.seeds[1:], learning_rates=job.learning_rates[1:])
+    progress = Progress([alone], Console(quiet=True))
+    result = runner.run_all([alone], tmp_path / "alone", progress)[0]
+    assert result["test"] == whole["test"][1:]
+    assert len(set(whole["test"])) == 2
+
+
+def test_a_run_that_diverges_is_named_and_counts_as_the_worst(job, programs, tmp_path):
+    console = Console(file=io.StringIO(), width=200)
+    spoilt = programs.state._replace(params=spoil(programs.state.params, run=1))
+    train.checkpoint.save(tmp_path / "checkpoints", 20, spoilt)
+    result = runner.run_job(job, programs, tmp_path, Progress([job], console), sweeping=False)
+    text = console.file.getvalue()
+    assert text.count("the loss is nan") == 1
+    assert "adding(4) rnn, seed 1, learning rate 0.01: the loss is nan at step 20" in text
+    assert result["test"][0] is not None and result["test"][1] is None
+    (setting,) = report.summarize("x", [job], [result])["settings"]
+    assert report.row(setting["cells"][0])[4:6] == [
+        "diverged",  # the median of two, of which one is infinite
+        f"{result['test'][0]:.4f} to diverged",
+    ]
+
+
+def test_an_error_is_raised_where_all_runs_diverge(job, programs, tmp_path):
+    spoilt = spoil(spoil(programs.state.params, run=1), run=0)
+    train.checkpoint.save(tmp_path / "checkpoints", 20, programs.state._replace(params=spoilt))
+    progress = Progress([job], Console(quiet=True))
+    with pytest.raises(train.NonFiniteLoss, match=r"rnn, seed 0, .*the loss is nan at step 20"):
+        runner.run_job(job, programs, tmp_path, progress, sweeping=False)
+
+
+def spoil(params, run):
+    """NaN in one run's readout."""
+    bias = params["readout"]["b"].at[run].set(float("nan"))
+    return {**params, "readout": {**params["readout"], "b": bias}}
+
+
+# The command as a user gives it, but with a checkpoint after every chunk.
+CHILD = """
+import sys
+from experiments import runner
+from experiments.__main__ import main, use_all_cores
+use_all_cores()
+runner.CHECKPOINT_SECONDS = -1.0
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+QUICK = "--xla_backend_optimization_level=0"  # to compile, not to run
+
+
+def start(out):
+    options = "--lengths 4 --cells rnn --seeds 2 --parameters 40 --steps 300 --every 10"
+    command = ["adding", *options.split(), "--learning-rate", "0.01", "--out", str(out)]
+    return subprocess.Popen(
+        [sys.executable, "-c", CHILD, *command],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_lines(child, path, count):
+    deadline = time.monotonic() + 120
+    while len(run_folder.read_lines(path)) < count:
+        assert child.poll() is None, child.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.003)
+
+
+def test_kill_minus_nine_then_control_c_then_the_end(tmp_path):
+    out, metrics = tmp_path / "run", tmp_path / "run" / "adding_4" / "rnn" / "metrics.jsonl"
+    undisturbed = start(tmp_path / "whole")
+    child = start(out)
+    wait_for_lines(child, metrics, 5)
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    done = len(run_folder.read_lines(metrics))
+    assert 5 <= done < 25
+    child = start(out)
+    wait_for_lines(child, metrics, done + 3)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate()
+    assert child.returncode == 130, errors
+    assert errors.strip().startswith("stopped; the same command goes on from here")
+    assert len(errors.strip().splitlines()) == 1
+    child = start(out)
+    for process in (child, undisturbed):
+        output, errors = process.communicate()
+        assert process.returncode == 0, errors
+        assert "adding(4)" in output
+    resumed, whole = (
+        json.loads((path / "results.json").read_text()) for path in (out, tmp_path / "whole")
+    )
+    assert timeless(resumed) == timeless(whole)
+    lines, expected = (
+        [timeless(line) for line in run_folder.read_lines(path / "adding_4/rnn/metrics.jsonl")]
+        for path in (out, tmp_path / "whole")
+    )
+    assert lines == expected and len(lines) == 30

@@ -1,0 +1,85 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import lstm_jax as lj
+from lstm_jax import train
+from lstm_jax.tasks.adding import adding
+
+TASK = adding(6)
+MODEL = train.recurrent(lj.gru(4), 2, 1)
+OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
+KEY = jax.random.key(11)
+
+
+@jax.jit
+def one(state):
+    return train.take_steps(MODEL, TASK, OPTIMIZER, state, KEY, steps=1, batch_size=8)
+
+
+@jax.jit
+def six(state):
+    return train.take_steps(MODEL, TASK, OPTIMIZER, state, KEY, steps=6, batch_size=8)
+
+
+def fresh():
+    return train.start(MODEL, OPTIMIZER, jax.random.key(2))
+
+
+def test_a_step_is_the_one_written_by_hand():
+    state = fresh()
+    key_batch, _ = jax.random.split(jax.random.fold_in(KEY, 0))
+    batch = TASK.sample(key_batch, 8)
+
+    def loss(params):
+        _, ys = lj.unroll(MODEL.cell, params["cell"], batch.xs)
+        outputs = ys[-1] @ params["readout"]["w"] + params["readout"]["b"]
+        return jnp.mean((outputs[:, 0] - batch.targets) ** 2)
+
+    value, gradient = jax.value_and_grad(loss)(state.params)
+    updates, _ = OPTIMIZER.update(gradient, state.opt_state)
+    expected = optax.apply_updates(state.params, updates)
+    after, losses = one(state)
+    np.testing.assert_allclose(losses, [value], rtol=1e-5)
+    for got, wanted in zip(jax.tree.leaves(after.params), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-6)
+    assert int(after.step) == 1
+
+
+def test_a_chunk_equals_its_steps_one_by_one_to_the_bit():
+    whole, losses = six(fresh())
+    state, singles = fresh(), []
+    for _ in range(6):
+        state, loss = one(state)
+        singles.append(float(loss[0]))
+    np.testing.assert_array_equal(losses, np.array(singles, np.float32))
+    jax.tree.map(np.testing.assert_array_equal, whole, state)
+    assert len(set(singles)) == 6  # every step had a batch of its own
+
+
+def test_training_learns():
+    state, first = fresh(), None
+    for _ in range(40):
+        state, losses = six(state)
+        first = losses.mean() if first is None else first
+    assert losses.mean() < 0.5 * first
+
+
+def test_a_loss_that_is_not_finite_is_named():
+    state = fresh()
+    bad = jax.tree.map(lambda leaf: leaf * jnp.nan, state.params)
+    _, losses = six(state._replace(params=bad))
+    with pytest.raises(train.NonFiniteLoss, match=r"gru, seed 3: the loss is nan at step 40;"):
+        train.require_finite(losses, "gru, seed 3", 40)
+    with pytest.raises(train.NonFiniteLoss, match="the loss is inf at step 7"):
+        train.require_finite([1.0, 2.0, np.inf, np.nan], "rnn", 5)
+    train.require_finite([1.0, 2.0], "rnn")
+
+
+def test_bad_input_names_the_argument():
+    with pytest.raises(ValueError, match="steps: got 0"):
+        train.take_steps(MODEL, TASK, OPTIMIZER, fresh(), KEY, steps=0, batch_size=8)
+    with pytest.raises(ValueError, match="batch_size: got -1"):
+        train.take_steps(MODEL, TASK, OPTIMIZER, fresh(), KEY, steps=1, batch_size=-1)

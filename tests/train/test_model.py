@@ -1,0 +1,55 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstm_jax as lj
+from lstm_jax import train
+
+
+def test_the_readout_is_linear_in_the_last_or_in_every_output():
+    cell = lj.lstm(5)
+    last = train.recurrent(cell, 3, 2)
+    every = train.recurrent(cell, 3, 2, reads="every")
+    params = last.init(jax.random.key(0))
+    xs = jax.random.normal(jax.random.key(1), (7, 4, 3))
+    _, ys = lj.unroll(cell, params["cell"], xs)
+    by_hand = np.asarray(ys) @ np.asarray(params["readout"]["w"]) + params["readout"]["b"]
+    np.testing.assert_allclose(every.apply(params, xs), by_hand, atol=1e-6)
+    np.testing.assert_allclose(last.apply(params, xs), by_hand[-1], atol=1e-6)
+
+
+def test_noise_comes_from_the_key_alone():
+    model = train.recurrent(lj.dropout(lj.rnn(20), 0.5), 3, 2)
+    params = model.init(jax.random.key(0))
+    xs = jax.random.normal(jax.random.key(1), (7, 4, 3))
+    one, same, other = (model.apply(params, xs, key=jax.random.key(s)) for s in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, other)
+    np.testing.assert_array_equal(model.apply(params, xs), model.apply(params, xs))
+
+
+def test_parameters_are_counted_with_the_readout():
+    model = train.recurrent(lj.lstm(32), 2, 1)
+    assert train.count_parameters(model) == 4 * 32 * (2 + 32 + 1) + 32 + 1
+    leaves = jax.tree.leaves(model.init(jax.random.key(0)))
+    assert train.count_parameters(model) == sum(leaf.size for leaf in leaves)
+
+
+@pytest.mark.parametrize(("make", "budget"), [(lj.lstm, 50), (lj.gru, 1000), (lj.rnn, 4500)])
+def test_size_for_is_nearer_than_its_neighbours(make, budget):
+    def distance(size):
+        return abs(train.count_parameters(train.recurrent(make(size), 2, 1)) - budget)
+
+    size = train.size_for(make, budget, 2, 1)
+    assert distance(size) <= min(distance(max(size - 1, 1)), distance(size + 1))
+
+
+def test_bad_input_names_the_argument():
+    with pytest.raises(ValueError, match="budget: got 3; takes at least 14"):
+        train.size_for(lj.lstm, 3, 1, 1)
+    with pytest.raises(ValueError, match="reads: got 'first'"):
+        train.recurrent(lj.lstm(3), 2, 1, reads="first")
+    model = train.recurrent(lj.lstm(3), 2, 1)
+    with pytest.raises(ValueError, match="xs: got shape"):
+        model.apply(model.init(jax.random.key(0)), jnp.zeros((0, 1, 2)))
