@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 
 help:
 	@echo "make compare    which cell remembers: LSTM, GRU and RNNs on two tasks, in five minutes"
-	@echo "make test       the tests (make test-slow: those that take minutes; make laws: cells only)"
+	@echo "make test       the tests (make laws: every cell through every law, which takes longer)"
 	@echo "make lint types formatting and style; static types"
 
 compare: $(READY)
@@ -20,10 +20,11 @@ test: $(READY)
 	$(RUN) -m pytest -n auto --dist loadgroup
 
 test-slow: $(READY)
-	$(RUN) -m pytest -m slow
+	$(RUN) -m pytest -n auto --dist loadgroup -m slow
 
 laws: $(READY)
-	$(RUN) -m pytest -n auto --dist loadgroup tests/test_conformance.py tests/test_references.py
+	$(RUN) -m pytest -n auto --dist loadgroup -m "slow or not slow" \
+	  tests/test_conformance.py tests/test_references.py
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -1,8 +1,11 @@
 """Runs jobs: all seeds of a cell side by side, measured, checkpointed, and able to go on."""
 
+import contextlib
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -59,7 +62,9 @@ def run_job(
     state = programs.state
     step = train.checkpoint.latest_step(path / "checkpoints") or 0
     if step:
-        state = programs.place(train.checkpoint.restore(path / "checkpoints", state))
+        with uninterrupted():
+            restored = train.checkpoint.restore(path / "checkpoints", state)
+        state = programs.place(restored)
     metrics = run_folder.Metrics(path / "metrics.jsonl", step)
     progress.at(job, step)
     saved = time.monotonic()
@@ -76,7 +81,8 @@ def run_job(
         }
         metrics.append(line)
         if step == budget.steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
-            train.checkpoint.save(path / "checkpoints", step, state)
+            with uninterrupted():
+                train.checkpoint.save(path / "checkpoints", step, state)
             saved = time.monotonic()
         progress.at(job, step)
     result = {
@@ -179,6 +185,23 @@ class Programs:
     def score(self, params: Any, batch: Batch) -> np.ndarray:
         """The task's score on held-out data ``[runs]``."""
         return np.asarray(self._score(params, batch))
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block: Orbax writes from threads of its own, which must not
+    be left behind by a process that ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[bool] = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def numbers(values: np.ndarray) -> list[float | None]:

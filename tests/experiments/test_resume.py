@@ -143,6 +143,16 @@ def spoil(params, run):
     return {**params, "readout": {**params["readout"], "b": bias}}
 
 
+def test_control_c_waits_for_a_checkpoint_to_be_written():
+    done = False
+    with pytest.raises(KeyboardInterrupt), runner.uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done = True
+    assert done
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
 # The command as a user gives it, but with a checkpoint after every chunk.
 CHILD = """
 import sys
