@@ -56,8 +56,8 @@ def unroll(
         "deferred" (gated cells) puts all weight gradients off to one large product after the
         loop, and has no forward-mode derivative; "auto" takes the fastest that fits, and never
         changes the numbers beyond rounding.
-    checkpoint_every: keep only every so-manieth state for the backward pass and compute the
-        rest again; about the square root of T keeps least. None keeps all.
+    checkpoint_every: keep for the backward pass only the states between blocks of this many steps
+        and compute the rest again; about the square root of T keeps least. None keeps all.
     key: draws the noise of noisy cells; the same key gives the same noise under every method,
         chunking and recomputation. None: no noise, as in evaluation.
 
