@@ -5,10 +5,21 @@ runs it over time.
 """
 
 from lstm_jax import cells, initializers
-from lstm_jax.cell import Cell, Composite, Gated, Weights, gated_cell, plain_cell
+from lstm_jax.cell import (
+    Cell,
+    Composite,
+    Gated,
+    Linear,
+    Weights,
+    gated_cell,
+    linear_cell,
+    plain_cell,
+)
 from lstm_jax.cells.gru import GRUState, gru, mgu
+from lstm_jax.cells.lru import LRUState, lru
 from lstm_jax.cells.lstm import GREFF_VARIANTS, GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
+from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
 from lstm_jax.cells.rnn import RNNState, irnn, rnn
 from lstm_jax.compose import (
     BidirectionalState,
@@ -37,8 +48,11 @@ __all__ = [
     "GateAxis",
     "GateRecurrentState",
     "Gated",
+    "LRUState",
     "LSTM1997State",
     "LSTMState",
+    "Linear",
+    "MinimalState",
     "Packed",
     "RNNState",
     "Weights",
@@ -55,9 +69,13 @@ __all__ = [
     "initializers",
     "irnn",
     "learned_state",
+    "linear_cell",
+    "lru",
     "lstm",
     "lstm_1997",
     "mgu",
+    "min_gru",
+    "min_lstm",
     "mixed_precision",
     "pack",
     "plain_cell",

@@ -14,6 +14,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "relu": jax.nn.relu,
     "hard_sigmoid": jax.nn.hard_sigmoid,  # relu6(x + 3) / 6
     "identity": lambda x: x,
+    "positive": lambda x: jax.numpy.where(x >= 0, x + 0.5, jax.nn.sigmoid(x)),  # Feng et al. 2024
 }
 
 

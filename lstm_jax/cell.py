@@ -1,8 +1,8 @@
-"""The contract: what a cell is, the forms it may declare, and the step derived from a form.
+"""The contract: what a cell is, and the step derived from the form that it declares.
 
-A cell is a tuple of pure functions. Its equations stand once, in ``Gated.pointwise`` (or, for
-a cell of no particular form, in ``Cell.advance``); the step, the scan over time, the fast
-gradient and everything else are derived from them.
+A cell is a tuple of pure functions. Its equations stand once, in ``Gated.pointwise``, in
+``Linear.coefficients`` (or, for a cell of no particular form, in ``Cell.advance``); the step, the
+scan over time, the fast gradient and everything else are derived from them.
 
 Axes: T time, ``*batch`` any number of batch axes, D input size, H hidden size, G gates,
 R the size of the recurrent source (H in most cells).
@@ -10,75 +10,26 @@ R the size of the recurrent source (H in most cells).
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from lstm_jax import checking
+from lstm_jax.forms import (
+    AnyArray,
+    BatchShape,
+    Form,
+    Gated,
+    Linear,
+    Params,
+    State,
+    Weights,
+)
+from lstm_jax.forms import Composite as Composite
+from lstm_jax.forms import Run as Run
 from lstm_jax.gates import GateAxis
-
-Params = Any  # a pytree of arrays with readable keys
-State = Any  # a NamedTuple of arrays [*batch, H]; of composites, a tuple of such
-AnyArray = jax.Array | np.ndarray
-BatchShape = tuple[Any, ...]  # of integers, or of the symbols of an exported program
-
-
-class Weights(NamedTuple):
-    """The matrices that a gated cell's products take, and the bias that joins the input's."""
-
-    w_x: jax.Array  # [D, G*H]
-    w_h: jax.Array  # [R, G*H]
-    b: jax.Array | None = None  # [G*H]; None: no bias, or one that pointwise adds itself
-    w_p: jax.Array | None = None  # [H, P]: a projection of the output (Sak et al. 2014)
-
-
-class Gated(NamedTuple):
-    """The gated form: two products and an elementwise function of them.
-
-    ``z = x w_x + b``, ``r = source(state) w_h``, then ``pointwise(vectors, state, z, r)`` gives
-    ``(state, y, gates)``. ``split`` takes params apart into ``Weights`` and the vectors that
-    pointwise reads (peepholes, norms, masks). Both functions are written on the last axis only:
-    the same lines serve one row, a batch, and a whole sequence.
-    With ``additive``, pointwise reads ``z + r`` alone. With ``Weights.w_p``, the output and the
-    state's ``h`` are finally multiplied by it.
-    """
-
-    pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]]
-    split: Callable[[Params], tuple[Weights, Any]]
-    source: Callable[[Any, Any], jax.Array]
-    additive: bool = False
-
-
-class Run(Protocol):
-    """Unrolls one cell over a whole sequence; the driver hands it to composite cells."""
-
-    def __call__(
-        self,
-        cell: "Cell",
-        params: Params,
-        xs: jax.Array,
-        state: State,
-        initial: State,
-        *,
-        reverse: bool = False,
-        method: str | None = None,
-    ) -> tuple[State, jax.Array]: ...
-
-
-class Composite(NamedTuple):
-    """The form of cells made of cells: how the parts run over a whole sequence.
-
-    ``over_time(run, params, xs, state, initial)`` gives ``(state, ys)``. ``initial`` is the
-    state that a reset returns to; lengths, resets, direction and method are already in ``run``.
-    """
-
-    over_time: Callable[[Run, Params, jax.Array, State, State], tuple[State, jax.Array]]
-
-
-Form = Gated | Composite
 
 
 def _nothing_to_prepare(params: Params, batch_shape: BatchShape, key: Any) -> Params:
@@ -153,8 +104,13 @@ def product(x: jax.Array, w: jax.Array) -> jax.Array:
     The dtype of the weights in use is the compute dtype: bfloat16 weights multiply in bfloat16
     and hand float32 sums to the gates and to the state.
     """
-    wide = jnp.promote_types(w.dtype, jnp.float32)
-    return jnp.matmul(x.astype(w.dtype), w, preferred_element_type=wide)
+    sums = jnp.promote_types(w.dtype, jnp.float32)
+    return jnp.matmul(x.astype(w.dtype), w, preferred_element_type=sums)
+
+
+def wide(values: jax.Array) -> jax.Array:
+    """``values`` in float32 or wider, as states and gates are."""
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
 
 
 def input_product(weights: Weights, x: jax.Array) -> jax.Array:
@@ -272,5 +228,34 @@ def gated_advance(form: Gated) -> Callable[[Params, State, jax.Array], tuple[Sta
         r = product(form.source(vectors, state), weights.w_h)
         state, y, _ = finish(form, weights.w_p, vectors, state, z, r, weights.w_x.dtype)
         return state, y
+
+    return advance
+
+
+def linear_cell(
+    name: str,
+    size: int,
+    axis: GateAxis,
+    *,
+    init: Callable[[jax.Array, int, Any], Params],
+    state: Callable[[Callable[[int], jax.Array]], State],
+    coefficients: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]],
+    read: Callable[[State], jax.Array],
+    write: Callable[[jax.Array], State],
+    output: Callable[[Params, jax.Array, jax.Array], jax.Array],
+) -> Cell:
+    """A cell of the linear form; its step is derived from ``coefficients`` and ``output``."""
+    form = Linear(coefficients, read, write, output)
+    cell = plain_cell(name, size, axis, init=init, state=state, advance=linear_advance(form))
+    return cell._replace(form=form)
+
+
+def linear_advance(form: Linear) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
+    """The step of a linear form."""
+
+    def advance(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
+        a, b = form.coefficients(params, x)
+        h = a * form.read(state) + b
+        return like(state, form.write(h)), form.output(params, h, x)
 
     return advance

@@ -181,3 +181,20 @@ def packed(
         "w_h": (w_h or orthogonal())(key_h, (source_size,), axis, dtype),
         "b": (b or constant(0.0))(key_b, (), axis, dtype),
     }
+
+
+def packed_input(
+    key: jax.Array,
+    input_size: int,
+    axis: GateAxis,
+    dtype: Any,
+    *,
+    w_x: Initializer | None = None,
+    b: Initializer | None = None,
+) -> dict[str, jax.Array]:
+    """``packed`` for cells without recurrent weights: ``w_x`` and ``b``."""
+    key_x, key_b = jax.random.split(key)
+    return {
+        "w_x": (w_x or glorot())(key_x, (input_size,), axis, dtype),
+        "b": (b or constant(0.0))(key_b, (), axis, dtype),
+    }

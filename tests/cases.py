@@ -32,6 +32,8 @@ def _wrapped() -> dict[str, Case]:
         "dropout_output": lj.dropout(gru, 0.4, on="output"),
         "dropout_variational": lj.dropout(lstm, 0.4, variational=True),
         "dropout_recurrent": lj.dropout(gru, 0.4, on="recurrent", variational=True),
+        "zoneout_linear": lj.zoneout(lj.min_lstm(3), 0.3),
+        "dropout_linear": lj.dropout(lj.lru(3), 0.4),
         "drop_connect": lj.drop_connect(lstm, 0.4),
     }
     quiet = {
@@ -44,6 +46,9 @@ def _wrapped() -> dict[str, Case]:
         "initialize": Case(lj.initialize(lstm, b=lj.initializers.chrono(20.0))),
         "lstm_1997_blocks": Case(lj.lstm_1997(2, 2, biases="gates")),
         "lstm_1997_exact": Case(lj.lstm_1997(3, truncate=False)),
+        "learned_state_linear": Case(lj.learned_state(lj.min_gru(3))),
+        "bidirectional_linear": Case(lj.bidirectional(lj.min_gru(2), lj.lru(2))),
+        "chain_linear": Case(lj.chain(lj.min_lstm(3), lj.lru(2, state_size=3))),
         "deep_noisy": Case(
             lj.chain(
                 lj.dropout(lj.zoneout(lstm, 0.2), 0.3),

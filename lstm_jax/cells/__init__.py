@@ -10,8 +10,10 @@ from typing import Any
 from lstm_jax import checking
 from lstm_jax.cell import Cell
 from lstm_jax.cells import gru as _gru
+from lstm_jax.cells import lru as _lru
 from lstm_jax.cells import lstm as _lstm
 from lstm_jax.cells import lstm_1997 as _lstm_1997
+from lstm_jax.cells import minimal as _minimal
 from lstm_jax.cells import rnn as _rnn
 
 __all__ = ["make", "registry"]
@@ -56,6 +58,9 @@ registry: dict[str, Callable[..., Cell]] = {
     "gru_reset_before": _preset(_gru.gru, reset_after=False),
     "gru_norm": _preset(_gru.gru, norm="layer"),
     "mgu": _gru.mgu,
+    "min_lstm": _minimal.min_lstm,
+    "min_gru": _minimal.min_gru,
+    "lru": _lru.lru,
 }
 for _variant, _options in _lstm.GREFF_VARIANTS.items():
     registry[f"lstm_{_variant}"] = _preset(_lstm.lstm, **_options)

@@ -18,7 +18,8 @@ class RNNState(NamedTuple):
 def rnn(size: int, *, activation: str = "tanh") -> Cell:
     """The simple recurrent network (Elman 1990): ``h_t = act(x_t w_x + h_{t-1} w_h + b)``.
 
-    size: hidden size H. activation: sigmoid, tanh, relu, hard_sigmoid or identity.
+    size: hidden size H. activation: sigmoid, tanh, relu, hard_sigmoid, identity or positive
+    (``x + 0.5`` above zero, sigmoid below).
     Params ``w_x [D, H]``, ``w_h [H, H]``, ``b [H]``; state ``RNNState(h)``; output ``h``.
     """
     return _rnn(called(rnn, locals()), size, activation, init.orthogonal())

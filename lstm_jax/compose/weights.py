@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
-from lstm_jax.cell import Cell, Composite, Gated
+from lstm_jax.cell import Cell, Composite, Gated, Linear
 from lstm_jax.initializers import Initializer
 
 
@@ -85,6 +85,11 @@ def learned_state(cell: Cell) -> Cell:
     inner, form = cell.form, cell.form
     if isinstance(inner, Gated):
         form = inner._replace(split=lambda params: inner.split(params["cell"]))
+    elif isinstance(inner, Linear):
+        form = inner._replace(
+            coefficients=lambda params, x: inner.coefficients(params["cell"], x),
+            output=lambda params, h, x: inner.output(params["cell"], h, x),
+        )
     elif isinstance(inner, Composite):
         form = Composite(
             lambda run, params, xs, state, initial: inner.over_time(

@@ -10,11 +10,11 @@ from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax import checking
 from lstm_jax.cell import AnyArray, Cell, Composite, Params, State, same_precision
-from lstm_jax.unrolling import deferred, scan
+from lstm_jax.unrolling import associative, deferred, scan
 from lstm_jax.unrolling.masks import Masks, narrowed, widened, zero_where_not
 
 # In the order in which "auto" tries them: the first that is eligible runs.
-METHODS = {"deferred": deferred, "scan": scan}
+METHODS = {"deferred": deferred, "associative": associative, "scan": scan}
 
 
 class Context(NamedTuple):
@@ -54,8 +54,9 @@ def unroll(
         of their inputs, and resets keep their segments.
     method: "scan" is ``jax.lax.scan`` with JAX's own derivatives and runs every cell;
         "deferred" (gated cells) puts all weight gradients off to one large product after the
-        loop, and has no forward-mode derivative; "auto" takes the fastest that fits, and never
-        changes the numbers beyond rounding.
+        loop; "associative" (linear cells) takes all products at once and the steps in parallel
+        where that pays. Neither has a forward-mode derivative. "auto" takes the fastest that
+        fits, and never changes the numbers beyond rounding.
     checkpoint_every: keep for the backward pass only the states between blocks of this many steps
         and compute the rest again; about the square root of T keeps least. None keeps all.
     key: draws the noise of noisy cells; the same key gives the same noise under every method,

@@ -1,0 +1,94 @@
+"""The linear recurrent unit: a diagonal complex recurrence between two real products."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import checking
+from lstm_jax import initializers as init
+from lstm_jax.cell import Cell, called, linear_cell, product, wide
+from lstm_jax.gates import equal_gates
+
+
+class LRUState(NamedTuple):
+    real: Float[Array, "*batch N"]
+    imag: Float[Array, "*batch N"]
+
+
+def lru(
+    size: int,
+    *,
+    state_size: int | None = None,
+    r_min: float = 0.0,
+    r_max: float = 1.0,
+    max_phase: float = 2.0 * math.pi,
+) -> Cell:
+    """The LRU: ``h = lambda h + gamma (x B)``, ``y = Re(h C) + x w_skip``, with h complex and
+    ``lambda = exp(-exp(nu_log) + i exp(theta_log))``.
+
+    Orvieto et al. 2023, "Resurrecting Recurrent Neural Networks for Long Sequences", section 3
+    and appendix A. size: size H of the output. state_size: N, the number of complex units; None
+    for H. r_min, r_max, max_phase: lambda starts uniform in the ring between these radii, with
+    phases in [0, max_phase] (lemma 3.2); long sequences want r_min near 1 and a small phase.
+
+    Params, all real: ``w_x [D, 2N]``, the real and the imaginary part of B; ``w_y [2N, H]``, the
+    real part of C and minus the imaginary one; ``w_skip [D, H]``; ``nu_log, theta_log, gamma_log
+    [N]``, where gamma starts as ``sqrt(1 - |lambda|^2)``. (The paper's code has a diagonal skip,
+    for inputs of the output's size alone.) State ``LRUState(real, imag)``; output ``y``.
+    """
+    name = called(lru, locals())
+    size = checking.positive_int("size", size)
+    units = size if state_size is None else checking.positive_int("state_size", state_size)
+    r_min, r_max = checking.real("r_min", r_min), checking.real("r_max", r_max)
+    if r_min < 0:
+        raise ValueError(f"r_min: got {r_min}; takes a radius of zero or more")
+    if not r_min < r_max <= 1:
+        raise ValueError(f"r_max: got {r_max}; takes a radius above r_min, {r_min}, and at most 1")
+    max_phase = checking.real("max_phase", max_phase)
+    if not 0 < max_phase <= 2 * math.pi:
+        raise ValueError(f"max_phase: got {max_phase}; takes an angle above 0 and at most 2 pi")
+    axis = equal_gates(("real", "imag"), units)
+    to_output = equal_gates(("output",), size)
+
+    def coefficients(params, x):
+        nu, theta = jnp.exp(wide(params["nu_log"])), jnp.exp(wide(params["theta_log"]))
+        parts = axis.split(product(x, params["w_x"]))
+        b = jax.lax.complex(parts["real"], parts["imag"])
+        return jnp.exp(jax.lax.complex(-nu, theta)), jnp.exp(wide(params["gamma_log"])) * b
+
+    def output(params, h, x):
+        y = product(jnp.concatenate([h.real, h.imag], axis=-1), params["w_y"])
+        return (y + product(x, params["w_skip"])).astype(params["w_x"].dtype)
+
+    def init_params(key, input_size, dtype):
+        key_x, key_y, key_skip, key_nu, key_theta = jax.random.split(key, 5)
+        # At the bounds 0 and 1 of a uniform draw the logarithms below would be infinite.
+        tiny = 1e-6
+        area = jax.random.uniform(key_nu, (units,), jnp.float32, tiny, 1.0 - tiny)
+        nu = -0.5 * jnp.log(r_min**2 + area * (r_max**2 - r_min**2))
+        phase = max_phase * jax.random.uniform(key_theta, (units,), jnp.float32, tiny, 1.0)
+        vectors = {
+            "nu_log": jnp.log(nu),
+            "theta_log": jnp.log(phase),
+            "gamma_log": 0.5 * jnp.log(-jnp.expm1(-2.0 * nu)),
+        }
+        return {
+            "w_x": init.normal((2 * input_size) ** -0.5)(key_x, (input_size,), axis, dtype),
+            "w_y": init.normal(units**-0.5)(key_y, (2 * units,), to_output, dtype),
+            "w_skip": init.lecun()(key_skip, (input_size,), to_output, dtype),
+        } | {name: leaf.astype(dtype) for name, leaf in vectors.items()}
+
+    return linear_cell(
+        name,
+        size,
+        axis,
+        init=init_params,
+        state=lambda zeros: LRUState(zeros(units), zeros(units)),
+        coefficients=coefficients,
+        read=lambda state: jax.lax.complex(wide(state.real), wide(state.imag)),
+        write=lambda h: LRUState(h.real, h.imag),
+        output=output,
+    )

@@ -1,0 +1,83 @@
+"""Minimal gated cells, whose gates read the input alone: linear in their state.
+
+Source: Feng et al. 2024, "Were RNNs All We Needed?", sections 3.1 and 3.2 and appendix B.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+from jaxtyping import Array, Float
+
+from lstm_jax import checking
+from lstm_jax import initializers as init
+from lstm_jax.activations import activation as activation_named
+from lstm_jax.cell import Cell, called, linear_cell, product, wide
+from lstm_jax.gates import GateAxis, equal_gates
+
+
+class MinimalState(NamedTuple):
+    h: Float[Array, "*batch H"]
+
+
+def min_gru(size: int, *, activation: str = "identity") -> Cell:
+    """The minGRU: ``h = (1 - u) h + u g(n)``, with ``u, n = x w_x + b`` and u a sigmoid gate.
+
+    Feng et al. 2024, section 3.1.3. size: hidden size H. activation: g, by name, see ``lj.rnn``;
+    "identity" as in section 3.1.3, "positive" as in the paper's log-space form (appendix B.2.2).
+
+    Params, in the order update, candidate: ``w_x [D, 2H]``, ``b [2H]``. An open update gate
+    overwrites the memory, as in ``lj.mgu``. State ``MinimalState(h)``; output ``h``.
+    """
+    name = called(min_gru, locals())
+    size = checking.positive_int("size", size)
+    act = activation_named("activation", activation)
+    axis = equal_gates(("update", "candidate"), size, {"update": -1})
+
+    def coefficients(params, x):
+        pre = axis.split(product(x, params["w_x"]) + params["b"])
+        update = jax.nn.sigmoid(pre["update"])
+        return jax.nn.sigmoid(-pre["update"]), update * act(pre["candidate"])
+
+    return _minimal(name, axis, coefficients, init.constant(0.0))
+
+
+def min_lstm(size: int, *, forget_bias: float = 1.0, activation: str = "identity") -> Cell:
+    """The minLSTM: ``h = f / (f + i) h + i / (f + i) g(n)``, with ``i, f, n = x w_x + b`` and
+    sigmoid gates i and f.
+
+    Feng et al. 2024, section 3.2.3. size: hidden size H. forget_bias: initial bias of the forget
+    gate; the paper's is zero, and a larger one trains in fewer steps (its appendix D).
+    activation: g, as in ``lj.min_gru``.
+
+    Params, in the order input, forget, candidate: ``w_x [D, 3H]``, ``b [3H]``.
+    State ``MinimalState(h)``; output ``h``.
+    """
+    name = called(min_lstm, locals())
+    size = checking.positive_int("size", size)
+    forget_bias = checking.real("forget_bias", forget_bias)
+    act = activation_named("activation", activation)
+    axis = equal_gates(("input", "forget", "candidate"), size, {"forget": 1}, writes="input")
+
+    def coefficients(params, x):
+        pre = axis.split(product(x, params["w_x"]) + params["b"])
+        # f / (f + i) = sigmoid(log f - log i), which does not divide 0 by 0 where both are closed.
+        balance = jax.nn.log_sigmoid(pre["forget"]) - jax.nn.log_sigmoid(pre["input"])
+        return jax.nn.sigmoid(balance), jax.nn.sigmoid(-balance) * act(pre["candidate"])
+
+    return _minimal(name, axis, coefficients, init.forget_bias(forget_bias))
+
+
+def _minimal(name: str, axis: GateAxis, coefficients: Callable, bias: init.Initializer) -> Cell:
+    size = axis.widths[0]
+    return linear_cell(
+        name,
+        size,
+        axis,
+        init=lambda key, input_size, dtype: init.packed_input(key, input_size, axis, dtype, b=bias),
+        state=lambda zeros: MinimalState(zeros(size)),
+        coefficients=coefficients,
+        read=lambda state: wide(state.h),
+        write=MinimalState,
+        output=lambda params, h, x: h.astype(params["w_x"].dtype),
+    )

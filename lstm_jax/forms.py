@@ -1,0 +1,90 @@
+"""The forms that a cell may declare: what the unroll may know of its recurrence.
+
+Axes: T time, ``*batch`` any number of batch axes, D input size, H hidden size, G gates,
+R the size of the recurrent source (H in most cells).
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+if TYPE_CHECKING:
+    from lstm_jax.cell import Cell
+
+Params = Any  # a pytree of arrays with readable keys
+State = Any  # a NamedTuple of arrays [*batch, H]; of composites, a tuple of such
+AnyArray = jax.Array | np.ndarray
+BatchShape = tuple[Any, ...]  # of integers, or of the symbols of an exported program
+
+
+class Weights(NamedTuple):
+    """The matrices that a gated cell's products take, and the bias that joins the input's."""
+
+    w_x: jax.Array  # [D, G*H]
+    w_h: jax.Array  # [R, G*H]
+    b: jax.Array | None = None  # [G*H]; None: no bias, or one that pointwise adds itself
+    w_p: jax.Array | None = None  # [H, P]: a projection of the output (Sak et al. 2014)
+
+
+class Gated(NamedTuple):
+    """The gated form: two products and an elementwise function of them.
+
+    ``z = x w_x + b``, ``r = source(state) w_h``, then ``pointwise(vectors, state, z, r)`` gives
+    ``(state, y, gates)``. ``split`` takes params apart into ``Weights`` and the vectors that
+    pointwise reads (peepholes, norms, masks). Both functions are written on the last axis only:
+    the same lines serve one row, a batch, and a whole sequence.
+    With ``additive``, pointwise reads ``z + r`` alone. With ``Weights.w_p``, the output and the
+    state's ``h`` are finally multiplied by it.
+    """
+
+    pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]]
+    split: Callable[[Params], tuple[Weights, Any]]
+    source: Callable[[Any, Any], jax.Array]
+    additive: bool = False
+
+
+class Linear(NamedTuple):
+    """The linear form: ``h_t = a_t h_{t-1} + b_t``, unit by unit, with a and b of x alone.
+
+    ``coefficients(params, x)`` gives ``(a, b)``; a may lack leading axes where it does not depend
+    on x. ``read(state)`` gives the ``h`` of a state, real or complex, in float32 or wider;
+    ``write(h)`` the state, a NamedTuple of real arrays. ``output(params, h, x)`` gives y, in the
+    dtype of the weights. All are written on the last axis only, as in the gated form.
+    Ways through time that multiply many a's with each other take them to be at most 1 in size.
+    """
+
+    coefficients: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]]
+    read: Callable[[State], jax.Array]
+    write: Callable[[jax.Array], State]
+    output: Callable[[Params, jax.Array, jax.Array], jax.Array]
+
+
+class Run(Protocol):
+    """Unrolls one cell over a whole sequence; the driver hands it to composite cells."""
+
+    def __call__(
+        self,
+        cell: "Cell",
+        params: Params,
+        xs: jax.Array,
+        state: State,
+        initial: State,
+        *,
+        reverse: bool = False,
+        method: str | None = None,
+    ) -> tuple[State, jax.Array]: ...
+
+
+class Composite(NamedTuple):
+    """The form of cells made of cells: how the parts run over a whole sequence.
+
+    ``over_time(run, params, xs, state, initial)`` gives ``(state, ys)``. ``initial`` is the
+    state that a reset returns to; lengths, resets, direction and method are already in ``run``.
+    """
+
+    over_time: Callable[[Run, Params, jax.Array, State, State], tuple[State, jax.Array]]
+
+
+Form = Gated | Linear | Composite

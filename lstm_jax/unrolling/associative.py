@@ -1,0 +1,48 @@
+"""Linear cells: all coefficients as large products, the recurrence, all outputs at once.
+
+What the padding and resets do is said in the coefficients: ``a = 1, b = 0`` keeps the state past
+a row's end, and ``a = 0`` with the initial state's part in ``b`` starts anew.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.cell import Cell, Linear, Params, State, like
+from lstm_jax.unrolling.masks import Masks, where, zero_where_not
+from lstm_jax.unrolling.recurrence import recurrence
+
+
+def ineligible(cell: Cell) -> str | None:
+    """Why this method cannot run ``cell``; None where it can."""
+    if isinstance(cell.form, Linear):
+        return None
+    return f"{cell.name} is not of the linear form, whose steps can be taken together"
+
+
+def traverse(
+    cell: Cell,
+    params: Params,
+    xs: jax.Array,
+    state: State,
+    initial: State,
+    masks: Masks,
+    reverse: bool,
+) -> tuple[State, jax.Array]:
+    """``(state, ys)`` of prepared ``params``. Has no forward-mode derivative (a custom VJP)."""
+    form = cell.form
+    assert isinstance(form, Linear)
+    h0, restart = form.read(state), form.read(initial)
+    a, b = form.coefficients(params, xs)
+    dtype = jnp.result_type(a, b, h0)
+    b = b.astype(dtype)
+    a = a.astype(dtype) + jnp.zeros_like(b)  # not broadcast_to, which knows no mesh
+    if masks.resets is not None:
+        b = where(masks.resets, a * restart + b, b)
+        a = zero_where_not(~masks.resets, a)
+    a = where(masks.valid, a, jnp.ones_like(a))
+    b = zero_where_not(masks.valid, b)
+    h = recurrence(a, b, h0.astype(dtype), reverse, masks.resets is not None)
+    ys = zero_where_not(masks.valid, form.output(params, h, xs))
+    if xs.shape[0] == 0:
+        return state, ys
+    return like(state, form.write(h[0 if reverse else -1])), ys

@@ -1,0 +1,131 @@
+"""The linear recurrence ``h_t = a_t h_{t-1} + b_t`` over a whole sequence, and its derivative.
+
+Its derivative is the same recurrence run the other way: with ``d_t`` the cotangent of ``h_t``,
+
+    g_t = d_t + a_{t+1} g_{t+1},    d a_t = g_t h_{t-1},    d b_t = g_t,    d h_0 = a_1 g_1
+
+(for complex values too: JAX's cotangents are not conjugated). So the backward pass keeps ``a``
+and ``h`` alone, whatever the solver keeps on its way.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.export
+import jax.numpy as jnp
+
+Times = Callable[[jax.Array, jax.Array], jax.Array]
+Solver = Callable[[jax.Array, jax.Array, jax.Array, bool, Times], jax.Array]
+
+CHUNK = 64
+
+
+def one_by_one(a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: Times) -> jax.Array:
+    """A loop over time."""
+
+    def body(h: jax.Array, coefficients: tuple) -> tuple[jax.Array, jax.Array]:
+        a, b = coefficients
+        h = times(a, h) + b
+        return h, h
+
+    return jax.lax.scan(body, h0, (a, b), reverse=reverse)[1]
+
+
+def all_at_once(
+    a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: Times
+) -> jax.Array:
+    """``jax.lax.associative_scan``: twice the work or more, in about 2 log T parallel steps."""
+    if a.shape[0] == 0:
+        return b
+
+    def after(first: tuple, second: tuple) -> tuple[jax.Array, jax.Array]:
+        return first[0] * second[0], times(second[0], first[1]) + second[1]
+
+    a_all, from_zero = jax.lax.associative_scan(after, (a, b), reverse=reverse)
+    return times(a_all, h0) + from_zero
+
+
+def in_chunks(a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: Times) -> jax.Array:
+    """A loop over chunks of ``CHUNK`` steps, each solved at once."""
+    steps = a.shape[0]
+    short = -steps % CHUNK
+    beyond = [(short, 0) if reverse else (0, short)] + [(0, 0)] * (a.ndim - 1)
+
+    def chunks(values: jax.Array, beyond_value: int) -> jax.Array:
+        filled = jnp.pad(values, beyond, constant_values=beyond_value)
+        return filled.reshape(-1, CHUNK, *values.shape[1:])
+
+    def body(h: jax.Array, chunk: tuple) -> tuple[jax.Array, jax.Array]:
+        hs = all_at_once(*chunk, h, reverse, times)
+        return hs[0 if reverse else -1], hs
+
+    hs = jax.lax.scan(body, h0, (chunks(a, 1), chunks(b, 0)), reverse=reverse)[1]
+    hs = hs.reshape(-1, *b.shape[1:])
+    return hs[short:] if reverse else hs[:steps]
+
+
+def by_platform(
+    a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: Times
+) -> jax.Array:
+    """The solver that suits the platform that the program is compiled for; see above."""
+    if jax.export.is_symbolic_dim(a.shape[0]):
+        return one_by_one(a, b, h0, reverse, times)  # the others' depth is a number
+
+    def run(solver: Solver) -> Callable:
+        return lambda a, b, h0: solver(a, b, h0, reverse, times)
+
+    return jax.lax.platform_dependent(a, b, h0, cpu=run(one_by_one), default=run(all_at_once))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def recurrence(
+    a: jax.Array,
+    b: jax.Array,
+    h0: jax.Array,
+    reverse: bool = False,
+    restarts: bool = False,
+    solver: Solver = by_platform,
+) -> jax.Array:
+    """All ``h_t`` of ``h_t = a_t h_{t-1} + b_t``: ``a``, ``b`` and the result ``[T, ...]``.
+
+    h0 ``[...]``: the h before the first step in the direction of travel.
+    restarts: where ``a`` is zero nothing is left of what came before, infinities and NaN included.
+    """
+    return solver(a, b, h0, reverse, _times(restarts))
+
+
+def _times(restarts: bool) -> Times:
+    def times(a: jax.Array, h: jax.Array) -> jax.Array:
+        return jnp.where(a == 0, jnp.zeros_like(h), a * h) if restarts else a * h
+
+    return times
+
+
+def _forward(
+    a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, restarts: bool, solver: Solver
+) -> tuple:
+    h = recurrence(a, b, h0, reverse, restarts, solver)
+    return h, (a, h, h0)
+
+
+def _backward(
+    reverse: bool, restarts: bool, solver: Solver, residuals: tuple, d_h: jax.Array
+) -> tuple:
+    a, h, h0 = residuals
+    if a.shape[0] == 0:
+        return a, d_h, jnp.zeros_like(h0)
+    zero = jnp.zeros_like(h0)
+    g = recurrence(_shifted(a, zero, not reverse), d_h, zero, not reverse, restarts, solver)
+    first = -1 if reverse else 0
+    d_h0 = _times(restarts)(a[first], g[first])
+    return g * _shifted(h, h0, reverse), g, d_h0
+
+
+def _shifted(values: jax.Array, start: jax.Array, reverse: bool) -> jax.Array:
+    """The values one step earlier in the direction of travel, beginning with ``start``."""
+    parts = [values[1:], start[None]] if reverse else [start[None], values[:-1]]
+    return jnp.concatenate(parts)
+
+
+recurrence.defvjp(_forward, _backward)
