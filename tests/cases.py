@@ -47,7 +47,7 @@ def _wrapped() -> dict[str, Case]:
         "lstm_1997_blocks": Case(lj.lstm_1997(2, 2, biases="gates")),
         "lstm_1997_exact": Case(lj.lstm_1997(3, truncate=False)),
         "learned_state_linear": Case(lj.learned_state(lj.min_gru(3))),
-        "bidirectional_linear": Case(lj.bidirectional(lj.min_gru(2), lj.lru(2))),
+        "bidirectional_linear": Case(lj.bidirectional(lj.min_gru(2), lj.lru(3))),
         "chain_linear": Case(lj.chain(lj.min_lstm(3), lj.lru(2, state_size=3))),
         "deep_noisy": Case(
             lj.chain(

@@ -107,11 +107,29 @@ def test_lstm_variants_equal_numpy(variant):
         (lj.lstm(H, norm="layer"), reference.lstm_layer_norm),
         (lj.gru(H, norm="layer"), reference.gru_layer_norm),
         (lj.mgu(H), reference.mgu),
+        (lj.min_gru(H), reference.min_gru),
+        (lj.min_lstm(H), reference.min_lstm),
+        (lj.lru(H), reference.lru),
+        (lj.lru(H, state_size=2), reference.lru),
     ],
-    ids=["lstm_projected", "lstm_norm", "gru_norm", "mgu"],
+    ids=["lstm_projected", "lstm_norm", "gru_norm", "mgu", "min_gru", "min_lstm", "lru", "lru_2"],
 )
 def test_other_cells_equal_numpy(cell, function):
     params, xs, state = drawn(cell)
+    final, ys = lj.unroll(cell, params, xs, state)
+    close((final._asdict(), ys), function(params, xs, *state))
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(
+    "factory, function",
+    [(lj.min_gru, reference.min_gru_log), (lj.min_lstm, reference.min_lstm_log)],
+    ids=["min_gru", "min_lstm"],
+)
+def test_positive_minimal_cells_equal_the_papers_log_space(factory, function):
+    cell = factory(H, activation="positive")
+    params, xs, state = drawn(cell)
+    state = state._replace(h=jnp.abs(state.h))
     final, ys = lj.unroll(cell, params, xs, state)
     close((final._asdict(), ys), function(params, xs, *state))
 

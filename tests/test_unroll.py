@@ -45,7 +45,7 @@ def test_blocks_of_any_length(every):
                  expected)  # fmt: skip
 
 
-def test_auto_defers_for_gated_cells_and_scans_the_others():
+def test_auto_picks_by_form_and_scans_the_others():
     """Seen in the derivative: a custom one has no forward mode."""
 
     def forward_mode(cell, method):
@@ -54,15 +54,24 @@ def test_auto_defers_for_gated_cells_and_scans_the_others():
 
     forward_mode(lj.lstm(3), "scan")
     forward_mode(lj.mgu(3), "auto")
-    with pytest.raises(TypeError, match="custom_vjp"):
-        forward_mode(lj.lstm(3), "auto")
+    forward_mode(lj.lru(3), "scan")
+    for cell in (lj.lstm(3), lj.lru(3)):
+        with pytest.raises(TypeError, match="custom_vjp"):
+            forward_mode(cell, "auto")
 
 
 @pytest.mark.parametrize("method", ["scan", "auto"])
 @pytest.mark.parametrize(
     "cell",
-    [lj.mgu(16), lj.lstm(16, peephole=True), lj.gru(16), lj.lstm(16, projection=8)],
-    ids=["mgu", "lstm", "gru", "projected"],
+    [
+        lj.mgu(16),
+        lj.lstm(16, peephole=True),
+        lj.gru(16),
+        lj.lstm(16, projection=8),
+        lj.min_lstm(16),
+        lj.lru(16),
+    ],
+    ids=["mgu", "lstm", "gru", "projected", "min_lstm", "lru"],
 )
 @pytest.mark.parametrize("every", [None, 50])
 def test_bfloat16_gradients_are_summed_over_time_in_float32(cell, method, every):
@@ -138,7 +147,7 @@ def test_no_steps_inside_shard_map():
 
 def test_a_program_for_any_time_and_batch_can_be_exported():
     export = pytest.importorskip("jax.export")
-    cell = lj.chain(lj.lstm(3), lj.gru(2))
+    cell = lj.chain(lj.lstm(3), lj.gru(2), lj.min_gru(3), lj.lru(2))
     params = cell.init(jax.random.key(0), 2)
     steps, batch = export.symbolic_shape("T, B")
     shapes = jax.ShapeDtypeStruct((steps, batch, 2), jnp.float32)

@@ -1,6 +1,7 @@
 """Minimal gated cells, whose gates read the input alone: linear in their state.
 
-Source: Feng et al. 2024, "Were RNNs All We Needed?", sections 3.1 and 3.2 and appendix B.
+Source: Feng et al. 2024, "Were RNNs All We Needed?", sections 3.1 (minGRU) and 3.2 (minLSTM), and
+appendix B for the same in log space.
 """
 
 from collections.abc import Callable
@@ -23,8 +24,8 @@ class MinimalState(NamedTuple):
 def min_gru(size: int, *, activation: str = "identity") -> Cell:
     """The minGRU: ``h = (1 - u) h + u g(n)``, with ``u, n = x w_x + b`` and u a sigmoid gate.
 
-    Feng et al. 2024, section 3.1.3. size: hidden size H. activation: g, by name, see ``lj.rnn``;
-    "identity" as in section 3.1.3, "positive" as in the paper's log-space form (appendix B.2.2).
+    Feng et al. 2024, section 3.1. size: hidden size H. activation: g, by name, see ``lj.rnn``;
+    "identity" as in section 3.1, "positive" as in the paper's log-space form (appendix B).
 
     Params, in the order update, candidate: ``w_x [D, 2H]``, ``b [2H]``. An open update gate
     overwrites the memory, as in ``lj.mgu``. State ``MinimalState(h)``; output ``h``.
@@ -46,9 +47,8 @@ def min_lstm(size: int, *, forget_bias: float = 1.0, activation: str = "identity
     """The minLSTM: ``h = f / (f + i) h + i / (f + i) g(n)``, with ``i, f, n = x w_x + b`` and
     sigmoid gates i and f.
 
-    Feng et al. 2024, section 3.2.3. size: hidden size H. forget_bias: initial bias of the forget
-    gate; the paper's is zero, and a larger one trains in fewer steps (its appendix D).
-    activation: g, as in ``lj.min_gru``.
+    Feng et al. 2024, section 3.2. size: hidden size H. forget_bias: initial bias of the forget
+    gate. activation: g, as in ``lj.min_gru``.
 
     Params, in the order input, forget, candidate: ``w_x [D, 3H]``, ``b [3H]``.
     State ``MinimalState(h)``; output ``h``.

@@ -589,3 +589,97 @@ def lstm_1997(params, xs, *, blocks, block_size, output_gate=True):
                 activations[:, first_cell + v] = out_gate * squashed
         ys[t] = activations[:, first_cell:]
     return {"s": s, "y": activations}, ys
+
+
+# ---------------------------------------------------------------------------------------------
+# Cells that are linear in their state
+
+
+def min_gru(params, xs, h0):
+    """minGRU (Feng, Tung, Ahmed, Bengio and Hajimirsadeghi 2024, arXiv 2410.01201, section 3.1).
+
+    z = sigmoid(Linear(x)); h~ = Linear(x); h_t = (1 - z) * h_{t-1} + z * h~.
+    Packed axis: ("update", "candidate"). Final state: {"h"}.
+    """
+    p = _f64_dict(params)
+    xs, h = _f64(xs), _f64(h0)
+    ys = np.zeros((*xs.shape[:2], h.shape[-1]))
+    for t in range(len(xs)):
+        pre_z, candidate = np.split(xs[t] @ p["w_x"] + p["b"], 2, axis=-1)
+        z = sigmoid(pre_z)
+        h = (1.0 - z) * h + z * candidate
+        ys[t] = h
+    return {"h": h}, ys
+
+
+def min_lstm(params, xs, h0):
+    """minLSTM (the same paper, section 3.2).
+
+    f, i = sigmoid(Linear(x)); f' = f / (f + i), i' = i / (f + i); h_t = f' * h_{t-1} + i' * h~.
+    Packed axis: ("input", "forget", "candidate"). Final state: {"h"}.
+    """
+    p = _f64_dict(params)
+    xs, h = _f64(xs), _f64(h0)
+    ys = np.zeros((*xs.shape[:2], h.shape[-1]))
+    for t in range(len(xs)):
+        pre_i, pre_f, candidate = np.split(xs[t] @ p["w_x"] + p["b"], 3, axis=-1)
+        i, f = sigmoid(pre_i), sigmoid(pre_f)
+        h = f / (f + i) * h + i / (f + i) * candidate
+        ys[t] = h
+    return {"h": h}, ys
+
+
+def _log_positive(x):
+    """log g(x), with g(x) = x + 0.5 where x >= 0 and sigmoid(x) elsewhere (appendix B)."""
+    return np.where(x >= 0.0, np.log(np.maximum(x, 0.0) + 0.5), -np.logaddexp(0.0, -x))
+
+
+def _scan_log(log_a, log_b, h0):
+    """The paper's parallel scan in log space (appendix B); ``h0`` and all values positive."""
+    a_star = np.concatenate([np.zeros_like(h0)[None], np.cumsum(log_a, axis=0)])
+    log_values = np.concatenate([np.log(h0)[None], log_b])
+    ys = np.exp(a_star + np.logaddexp.accumulate(log_values - a_star, axis=0))[1:]
+    return {"h": ys[-1]}, ys
+
+
+def min_gru_log(params, xs, h0):
+    """minGRU in log space, with the positive candidate (the same paper, appendix B)."""
+    p = _f64_dict(params)
+    k, candidate = np.split(_f64(xs) @ p["w_x"] + p["b"], 2, axis=-1)
+    log_z, log_one_minus_z = -np.logaddexp(0.0, -k), -np.logaddexp(0.0, k)
+    return _scan_log(log_one_minus_z, log_z + _log_positive(candidate), _f64(h0))
+
+
+def min_lstm_log(params, xs, h0):
+    """minLSTM in log space, with the positive candidate (the same paper, appendix B)."""
+    p = _f64_dict(params)
+    pre_i, pre_f, candidate = np.split(_f64(xs) @ p["w_x"] + p["b"], 3, axis=-1)
+    difference = np.logaddexp(0.0, -pre_f) - np.logaddexp(0.0, -pre_i)
+    log_f, log_i = -np.logaddexp(0.0, difference), -np.logaddexp(0.0, -difference)
+    return _scan_log(log_f, log_i + _log_positive(candidate), _f64(h0))
+
+
+def lru(params, xs, real0, imag0):
+    """Linear recurrent unit (Orvieto et al. 2023, arXiv 2303.06349, equations 2 and 3).
+
+    Not step by step, but as the sum that its steps unroll to:
+    h_t = Lambda^(t+1) h_0 + sum_k Lambda^(t-k) gamma B x_k; y_t = Re(C h_t) + D x_t,
+    with Lambda = diag(exp(-exp(nu_log) + i exp(theta_log))).
+    ``w_x`` holds the columns Re B, Im B; ``w_y`` the rows Re C, -Im C; ``w_skip`` is D.
+    Final state: {"real", "imag"}.
+    """
+    p = _f64_dict(params)
+    xs = _f64(xs)
+    steps = len(xs)
+    nu, theta, gamma = (np.exp(p[name]) for name in ("nu_log", "theta_log", "gamma_log"))
+    eigenvalues = np.exp(-nu) * (np.cos(theta) + 1j * np.sin(theta))
+    b_re, b_im = np.split(p["w_x"], 2, axis=-1)
+    c_re, minus_c_im = np.split(p["w_y"], 2, axis=0)
+    driven = gamma * (xs @ (b_re + 1j * b_im))
+    hs = np.zeros((steps, *real0.shape), complex)
+    for t in range(steps):
+        hs[t] = eigenvalues ** (t + 1) * (_f64(real0) + 1j * _f64(imag0))
+        for k in range(t + 1):
+            hs[t] += eigenvalues ** (t - k) * driven[k]
+    ys = (hs @ (c_re - 1j * minus_c_im)).real + xs @ p["w_skip"]
+    return {"real": hs[-1].real, "imag": hs[-1].imag}, ys

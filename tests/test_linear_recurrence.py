@@ -1,0 +1,134 @@
+"""The solvers of ``h_t = a_t h_{t-1} + b_t`` against its steps written out and JAX's derivatives."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstm_jax as lj
+from benchmarks.linear_recurrence import CHUNK, SOLVERS, main
+from lstm_jax.unrolling.recurrence import by_platform, recurrence
+from tests.conformance import close
+
+SOLVERS = SOLVERS | {"by platform": by_platform}
+pytestmark = pytest.mark.usefixtures("x64")
+
+
+def drawn(steps, dtype, shape=(2, 3)):
+    rng = np.random.default_rng(0)
+
+    def values(*shape):
+        real = rng.normal(size=shape)
+        return jnp.asarray(real + 1j * rng.normal(size=shape) if "complex" in dtype else real)
+
+    return 0.6 * values(steps, *shape), values(steps, *shape), values(*shape)
+
+
+def by_hand(a, b, h0, reverse):
+    hs, h = [None] * len(a), h0
+    for t in range(len(a))[:: -1 if reverse else 1]:
+        h = a[t] * h + b[t]
+        hs[t] = h
+    return jnp.stack(hs)
+
+
+def real_loss(solve, *args):
+    h = solve(*args)
+    weights = np.cos(np.arange(h.size)).reshape(h.shape)
+    return jnp.sum(weights * jnp.sin(h.real) + weights[::-1] * h.imag**2)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_each_solver_equals_the_loop_by_hand(solver, reverse, dtype):
+    args = drawn(7, dtype)
+    expected, expected_pull = jax.vjp(partial(by_hand, reverse=reverse), *args)
+    solve = partial(recurrence, reverse=reverse, solver=SOLVERS[solver])
+    h, pull = jax.vjp(solve, *args)
+    cotangent = drawn(7, dtype)[1]
+    close(h, expected)
+    close(pull(cotangent), expected_pull(cotangent))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_gradients_of_gradients(solver, dtype):
+    args = drawn(5, dtype)
+
+    def squared(solve, *args):
+        grads = jax.grad(partial(real_loss, solve), (0, 1, 2))(*args)
+        return sum(jnp.sum(g.real**2 + 2.0 * g.imag**2) for g in grads)
+
+    solve = partial(recurrence, solver=SOLVERS[solver])
+    second = jax.jit(jax.grad(partial(squared, solve), (0, 1, 2)))(*args)
+    by_jax = jax.jit(jax.grad(partial(squared, partial(by_hand, reverse=False)), (0, 1, 2)))
+    close(second, by_jax(*args), 1e-10)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("steps", [0, 1, CHUNK, CHUNK + 3])
+def test_any_number_of_steps(steps, reverse):
+    args = drawn(steps, "float64")
+    runs = [
+        jax.vjp(partial(recurrence, reverse=reverse, solver=solver), *args)
+        for solver in SOLVERS.values()
+    ]
+    for h, pull in runs[1:]:
+        close(h, runs[0][0])
+        close(pull(jnp.ones_like(h)), runs[0][1](jnp.ones_like(h)))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_restart_leaves_nothing_of_nan_and_infinity(solver, reverse):
+    a, b, h0 = drawn(9, "float64")
+    a = a.at[4].set(0.0)
+    before = slice(5, None) if reverse else slice(0, 4)
+    since = slice(0, 5) if reverse else slice(4, None)
+    solve = partial(recurrence, reverse=reverse, restarts=True, solver=SOLVERS[solver])
+    broken = b.at[before].set(jnp.nan), jnp.full_like(h0, jnp.inf)
+    h, pull = jax.vjp(lambda b, h0: solve(a, b, h0)[since], *broken)
+    close(h, by_hand(a, b, h0, reverse)[since])
+    d_b, d_h0 = pull(jnp.ones_like(h))
+    assert np.all(np.isfinite(d_b)) and not np.any(d_b[before]) and not np.any(d_h0)
+
+
+@pytest.mark.parametrize("method", ["scan", "associative"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_nan_in_one_sequence_of_a_row_does_not_reach_the_next(method, reverse):
+    cell = lj.chain(lj.min_gru(3), lj.lru(2))
+    params = cell.init(jax.random.key(0), 2, jnp.float64)
+    xs, resets = jnp.ones((6, 1, 2)), np.array([1, 0, 0, 1, 0, 0], bool)[:, None]
+    bad, clean = (slice(3, 6), slice(0, 3)) if reverse else (slice(0, 3), slice(3, 6))
+
+    def loss(xs):
+        ys = lj.unroll(cell, params, xs, resets=resets, reverse=reverse, method=method)[1]
+        return jnp.sum(ys[clean]), ys
+
+    (_, expected), d_expected = jax.value_and_grad(loss, has_aux=True)(xs)
+    (_, ys), d_xs = jax.value_and_grad(loss, has_aux=True)(xs.at[bad].set(jnp.nan))
+    assert np.all(np.isnan(ys[bad]))
+    close((ys[clean], d_xs[clean]), (expected[clean], d_expected[clean]))
+
+
+@pytest.mark.parametrize("cell", [lj.min_gru(32), lj.lru(32)], ids=["min_gru", "lru"])
+def test_memory_does_not_grow_by_the_logarithm_of_time(cell):
+    """The compiled backward pass keeps a few arrays [T, batch, H], as many for any T."""
+
+    def arrays(steps):
+        params = jax.eval_shape(lambda key: cell.init(key, 4), jax.random.key(0))
+        xs = jax.ShapeDtypeStruct((steps, 8, 4), jnp.float32)
+        loss = lambda params, xs: jnp.sum(lj.unroll(cell, params, xs)[1])  # noqa: E731
+        compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
+        return compiled.memory_analysis().temp_size_in_bytes / (steps * 8 * 32 * 4)
+
+    few, many = arrays(256), arrays(4096)
+    assert many < 1.1 * few and many < 30, (few, many)
+
+
+def test_the_benchmark_runs(capsys):
+    main(["9,2,3"])
+    assert "complex64" in capsys.readouterr().out
