@@ -1,23 +1,27 @@
-"""Which solver of the linear recurrence is fastest where: forward and backward, milliseconds.
+"""Which solver of the linear recurrence is fastest, and which method for whole linear cells.
 
     python -m benchmarks.linear_recurrence
 
-A row a shape; the solvers take turns, and the median of their times counts. "all at once" is
+A row a shape; the contenders take turns, and the median of their times counts. "all at once" is
 ``jax.lax.associative_scan``. Give shapes as T,B,H to time others: ``... 784,64,128 200,8,32``.
 """
 
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from rich.console import Console
 from rich.table import Table
 
+import lstm_jax as lj
 from lstm_jax.unrolling.recurrence import Times, all_at_once, one_by_one, recurrence
 
+Shape = tuple[int, int, int]
 CHUNK = 64
 
 
@@ -32,7 +36,8 @@ def in_chunks(a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: T
         return filled.reshape(-1, CHUNK, *values.shape[1:])
 
     def body(h: jax.Array, chunk: tuple) -> tuple[jax.Array, jax.Array]:
-        hs = all_at_once(*chunk, h, reverse, times)
+        a, b = chunk
+        hs = all_at_once(a, b, h, reverse, times)
         return hs[0 if reverse else -1], hs
 
     hs = jax.lax.scan(body, h0, (chunks(a, 1), chunks(b, 0)), reverse=reverse)[1]
@@ -40,51 +45,87 @@ def in_chunks(a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: T
     return hs[short:] if reverse else hs[:steps]
 
 
-SHAPES = [(64, 32, 128), (512, 32, 128), (784, 64, 128), (10_000, 4, 64), (100_000, 1, 64)]
+SHAPES: list[Shape] = [
+    (64, 32, 128),
+    (512, 32, 128),
+    (784, 64, 128),
+    (10_000, 4, 64),
+    (100_000, 1, 64),
+]
 SOLVERS = {
     "one by one": one_by_one,
     "all at once": all_at_once,
     f"in chunks of {CHUNK}": in_chunks,
 }
+CELLS = {"min_gru": lj.min_gru, "lru": lj.lru}
+METHODS = ("scan", "associative")
 ROUNDS = 9
 
 
-def timed(shape: tuple[int, int, int], dtype: str) -> list[float]:
-    """The median time of each solver, in the order of ``SOLVERS``."""
-    steps, batch, size = shape
-    keys = jax.random.split(jax.random.key(0), 5)
-    real = [jax.random.normal(key, (steps, batch, size)) for key in keys[:4]]
-    a, b, weights = jax.nn.sigmoid(real[0]), real[1], real[2]
+def medians(programs: Sequence[Callable], *args: Any) -> list[float]:
+    """The median milliseconds of each program, all of them taking turns."""
+    times: list[list[float]] = [[] for _ in programs]
+    for turn in range(ROUNDS + 1):
+        for program, taken in zip(programs, times, strict=True):
+            start = time.perf_counter()
+            jax.block_until_ready(program(*args))
+            if turn > 0:  # the first one compiles
+                taken.append(1e3 * (time.perf_counter() - start))
+    return [statistics.median(taken) for taken in times]
+
+
+def solvers(shape: Shape, dtype: str) -> list[float]:
+    """The recurrence alone, by each solver."""
+    gate, value, weights, phase = jax.random.normal(jax.random.key(0), (4, *shape))
+    a, b = jax.nn.sigmoid(gate), value
     if dtype == "complex64":
-        a, b = a * jnp.exp(1j * real[3]), b + 1j * real[3]
-    h0 = jnp.zeros((batch, size), b.dtype)
+        a, b = a * jnp.exp(1j * phase), b + 1j * phase
 
     def loss(solver, a, b, h0):
         return jnp.vdot(weights, recurrence(a, b, h0, False, False, solver).real)
 
     programs = [jax.jit(jax.grad(partial(loss, s), (0, 1, 2))) for s in SOLVERS.values()]
-    times: list[list[float]] = [[] for _ in programs]
-    for round in range(ROUNDS + 1):
-        for program, taken in zip(programs, times, strict=True):
-            start = time.perf_counter()
-            jax.block_until_ready(program(a, b, h0))
-            if round > 0:  # the first one compiles
-                taken.append(1e3 * (time.perf_counter() - start))
-    return [statistics.median(taken) for taken in times]
+    return medians(programs, a, b, jnp.zeros_like(b[0]))
+
+
+def unrolls(shape: Shape, name: str) -> list[float]:
+    """A whole cell with H inputs and H units, by each method."""
+    cell = CELLS[name](shape[-1])
+    params = cell.init(jax.random.key(0), shape[-1])
+    xs, weights = jax.random.normal(jax.random.key(1), (2, *shape))
+
+    def loss(method, params, xs):
+        return jnp.vdot(weights, lj.unroll(cell, params, xs, method=method)[1])
+
+    programs = [jax.jit(jax.grad(partial(loss, m), (0, 1))) for m in METHODS]
+    return medians(programs, params, xs)
+
+
+def table(
+    measure: Callable, rows: Sequence[str], contenders: Iterable[str], shapes: list[Shape]
+) -> Table:
+    where = f"{jax.devices()[0].device_kind}, jax {jax.__version__}"
+    result = Table(title=f"forward + backward, ms (median of {ROUNDS}) on {where}")
+    for column in ("T", "B", "H", "", *contenders):
+        result.add_column(column, justify="right")
+    for shape in shapes:
+        for row in rows:
+            times = measure(shape, row)
+            shown = [f"[bold]{t:.1f}[/]" if t == min(times) else f"{t:.1f}" for t in times]
+            result.add_row(*map(str, shape), row, *shown)
+    return result
 
 
 def main(arguments: list[str]) -> None:
-    shapes = [tuple(int(n) for n in argument.split(",")) for argument in arguments] or SHAPES
-    where = f"{jax.devices()[0].device_kind}, jax {jax.__version__}"
-    table = Table(title=f"forward + backward, ms (median of {ROUNDS}) on {where}")
-    for column in ("T", "B", "H", "dtype", *SOLVERS):
-        table.add_column(column, justify="right")
-    for shape in shapes:
-        for dtype in ("float32", "complex64"):
-            medians = timed(shape, dtype)
-            shown = [f"[bold]{m:.1f}[/]" if m == min(medians) else f"{m:.1f}" for m in medians]
-            table.add_row(*map(str, shape), dtype, *shown)
-    Console().print(table)
+    shapes = [shape_named(argument) for argument in arguments] or SHAPES
+    console = Console()
+    console.print(table(solvers, ("float32", "complex64"), SOLVERS, shapes))
+    console.print(table(unrolls, tuple(CELLS), METHODS, shapes))
+
+
+def shape_named(argument: str) -> Shape:
+    steps, batch, size = (int(n) for n in argument.split(","))
+    return steps, batch, size
 
 
 if __name__ == "__main__":

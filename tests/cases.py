@@ -33,7 +33,6 @@ def _wrapped() -> dict[str, Case]:
         "dropout_variational": lj.dropout(lstm, 0.4, variational=True),
         "dropout_recurrent": lj.dropout(gru, 0.4, on="recurrent", variational=True),
         "zoneout_linear": lj.zoneout(lj.min_lstm(3), 0.3),
-        "dropout_linear": lj.dropout(lj.lru(3), 0.4),
         "drop_connect": lj.drop_connect(lstm, 0.4),
     }
     quiet = {

@@ -1,4 +1,4 @@
-"""The solvers of ``h_t = a_t h_{t-1} + b_t`` against its steps written out and JAX's derivatives."""
+"""The solvers of ``h_t = a_t h_{t-1} + b_t`` against its steps in Python and JAX's derivatives."""
 
 from functools import partial
 
@@ -72,13 +72,14 @@ def test_gradients_of_gradients(solver, dtype):
 @pytest.mark.parametrize("steps", [0, 1, CHUNK, CHUNK + 3])
 def test_any_number_of_steps(steps, reverse):
     args = drawn(steps, "float64")
-    runs = [
-        jax.vjp(partial(recurrence, reverse=reverse, solver=solver), *args)
-        for solver in SOLVERS.values()
-    ]
-    for h, pull in runs[1:]:
-        close(h, runs[0][0])
-        close(pull(jnp.ones_like(h)), runs[0][1](jnp.ones_like(h)))
+
+    def both(solver, *args):
+        solve = partial(recurrence, reverse=reverse, solver=solver)
+        return solve(*args), jax.grad(partial(real_loss, solve), (0, 1, 2))(*args)
+
+    expected, *others = (jax.jit(partial(both, solver))(*args) for solver in SOLVERS.values())
+    for other in others:
+        close(other, expected)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -129,6 +130,14 @@ def test_memory_does_not_grow_by_the_logarithm_of_time(cell):
     assert many < 1.1 * few and many < 30, (few, many)
 
 
+@pytest.mark.parametrize("platform, loops", [("cpu", True), ("tpu", False)])
+def test_the_platform_that_is_compiled_for_decides(platform, loops):
+    lowered = jax.jit(recurrence).trace(*drawn(9, "float64")).lower(lowering_platforms=(platform,))
+    assert ("stablehlo.while" in lowered.as_text()) == loops
+
+
 def test_the_benchmark_runs(capsys):
-    main(["9,2,3"])
-    assert "complex64" in capsys.readouterr().out
+    with jax.enable_x64(False):
+        main(["9,2,3"])
+    shown = capsys.readouterr().out
+    assert "complex64" in shown and "min_gru" in shown

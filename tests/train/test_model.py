@@ -36,7 +36,8 @@ def test_parameters_are_counted_with_the_readout():
     assert train.count_parameters(model) == sum(leaf.size for leaf in leaves)
 
 
-@pytest.mark.parametrize(("make", "budget"), [(lj.lstm, 50), (lj.gru, 1000), (lj.rnn, 4500)])
+@pytest.mark.parametrize(("make", "budget"), [(lj.lstm, 50), (lj.gru, 1000), (lj.rnn, 4500),
+                                             (lj.min_gru, 500), (lj.lru, 4500)])  # fmt: skip
 def test_size_for_is_nearer_than_its_neighbours(make, budget):
     def distance(size):
         return abs(train.count_parameters(train.recurrent(make(size), 2, 1)) - budget)
