@@ -53,6 +53,18 @@ def test_each_solver_equals_the_loop_by_hand(solver, reverse, dtype):
     close(pull(cotangent), expected_pull(cotangent))
 
 
+@pytest.mark.parametrize("constant", [(0,), (0, 1), (1, 2)])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_may_be_constant_along_axes(solver, constant):
+    a, b, h0 = drawn(7, "complex128")
+    a = jnp.mean(a, constant, keepdims=True)
+    solve = partial(recurrence, reverse=True, solver=SOLVERS[solver])
+    spread = lambda a, b, h0: by_hand(a + jnp.zeros_like(b), b, h0, True)  # noqa: E731
+    close(solve(a, b, h0), spread(a, b, h0))
+    grads = jax.grad(partial(real_loss, solve), (0, 1, 2))(a, b, h0)
+    close(grads, jax.grad(partial(real_loss, spread), (0, 1, 2))(a, b, h0))
+
+
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_gradients_of_gradients(solver, dtype):

@@ -35,7 +35,9 @@ def traverse(
     a, b = form.coefficients(params, xs)
     dtype = jnp.result_type(a, b, h0)
     b = b.astype(dtype)
-    a = a.astype(dtype) + jnp.zeros_like(b)  # not broadcast_to, which knows no mesh
+    a = jnp.expand_dims(a.astype(dtype), range(b.ndim - a.ndim))
+    if any(mask is not None for mask in masks):
+        a = a + jnp.zeros_like(b)  # not broadcast_to, which knows no mesh
     if masks.resets is not None:
         b = where(masks.resets, a * restart + b, b)
         a = zero_where_not(~masks.resets, a)

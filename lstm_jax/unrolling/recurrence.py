@@ -40,20 +40,23 @@ Solver = Callable[[jax.Array, jax.Array, jax.Array, bool, Times], jax.Array]
 def one_by_one(a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: Times) -> jax.Array:
     """A loop over time."""
 
-    def body(h: jax.Array, coefficients: tuple) -> tuple[jax.Array, jax.Array]:
-        a, b = coefficients
-        h = times(a, h) + b
+    a_each = None if _constant(a, b) else a
+
+    def body(h: jax.Array, step: tuple) -> tuple[jax.Array, jax.Array]:
+        a_now, b_now = step
+        h = times(a[0] if a_now is None else a_now, h) + b_now
         return h, h
 
-    return jax.lax.scan(body, h0, (a, b), reverse=reverse)[1]
+    return jax.lax.scan(body, h0, (a_each, b), reverse=reverse)[1]
 
 
 def all_at_once(
     a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: Times
 ) -> jax.Array:
     """``jax.lax.associative_scan``: twice the work or more, in about 2 log T parallel steps."""
-    if a.shape[0] == 0:
+    if b.shape[0] == 0:
         return b
+    a = a + jnp.zeros_like(b)  # not broadcast_to, which knows no mesh
 
     def after(first: tuple, second: tuple) -> tuple[jax.Array, jax.Array]:
         return first[0] * second[0], times(second[0], first[1]) + second[1]
@@ -66,7 +69,7 @@ def by_platform(
     a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: Times
 ) -> jax.Array:
     """The solver for the platform that the program is compiled for: the one place of the choice."""
-    if jax.export.is_symbolic_dim(a.shape[0]):
+    if jax.export.is_symbolic_dim(b.shape[0]):
         return one_by_one(a, b, h0, reverse, times)  # the others' depth is a number
 
     def run(solver: Solver) -> Callable:
@@ -84,8 +87,9 @@ def recurrence(
     restarts: bool = False,
     solver: Solver = by_platform,
 ) -> jax.Array:
-    """All ``h_t`` of ``h_t = a_t h_{t-1} + b_t``: ``a``, ``b`` and the result ``[T, ...]``.
+    """All ``h_t`` of ``h_t = a_t h_{t-1} + b_t``: ``b`` and the result ``[T, ...]``.
 
+    a: ``[T, ...]``, with 1 for every axis along which it is constant, such as ``[1, 1, H]``.
     h0 ``[...]``: the h before the first step in the direction of travel.
     restarts: where ``a`` is zero nothing is left of what came before, infinities and NaN included.
     """
@@ -110,13 +114,21 @@ def _backward(
     reverse: bool, restarts: bool, solver: Solver, residuals: tuple, d_h: jax.Array
 ) -> tuple:
     a, h, h0 = residuals
-    if a.shape[0] == 0:
-        return a, d_h, jnp.zeros_like(h0)
     zero = jnp.zeros_like(h0)
-    g = recurrence(_shifted(a, zero, not reverse), d_h, zero, not reverse, restarts, solver)
+    if h.shape[0] == 0:
+        return jnp.zeros_like(a), d_h, zero
+    following = a if _constant(a, h) else _shifted(a, jnp.zeros_like(a[0]), not reverse)
+    g = recurrence(following, d_h, zero, not reverse, restarts, solver)
     first = -1 if reverse else 0
+    d_a = g * _shifted(h, h0, reverse)
+    constant_axes = [i for i, n in enumerate(a.shape) if n != d_a.shape[i]]
     d_h0 = _times(restarts)(a[first], g[first])
-    return g * _shifted(h, h0, reverse), g, d_h0
+    return jnp.sum(d_a, constant_axes, keepdims=True), g, d_h0
+
+
+def _constant(a: jax.Array, b: jax.Array) -> bool:
+    """Whether ``a`` is the same at all times."""
+    return a.shape[0] != b.shape[0]
 
 
 def _shifted(values: jax.Array, start: jax.Array, reverse: bool) -> jax.Array:
