@@ -21,7 +21,8 @@ def backward_memory(cell, steps, **options):
     return compiled.memory_analysis().temp_size_in_bytes
 
 
-@pytest.mark.parametrize("cell", [lj.lstm(32), lj.mgu(32)], ids=["lstm", "mgu"])
+@pytest.mark.parametrize("cell", [lj.lstm(32), lj.mgu(32), lj.min_gru(32)],
+                         ids=["lstm", "mgu", "min_gru"])  # fmt: skip
 @pytest.mark.parametrize("method", ["scan", "auto"])
 def test_recomputing_in_blocks_takes_less_memory(cell, method):
     whole = backward_memory(cell, 1024, method=method)

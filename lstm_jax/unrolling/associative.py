@@ -2,6 +2,16 @@
 
 What the padding and resets do is said in the coefficients: ``a = 1, b = 0`` keeps the state past
 a row's end, and ``a = 0`` with the initial state's part in ``b`` starts anew.
+
+Whole cells, forward and backward, H inputs and H units, milliseconds as in ``recurrence.py``:
+
+                  min_gru             lru
+      T   B    H    scan associative    scan associative
+     64  32  128     7.0         4.9    13.5         8.2
+    512  32  128    68.4        55.1   126.3        97.3
+    784  64  128   199.4       159.3   310.0       302.6
+  10000   4   64   125.9        52.6   234.7        99.3
+ 100000   1   64   375.4       143.9   533.6       248.3
 """
 
 import jax
