@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 import lstm_jax as lj
-from lstm_jax.unrolling.recurrence import Solver, Times, all_at_once, one_by_one, recurrence
+from lstm_jax.unrolling.recurrence import Solver, Times, all_at_once, linear_recurrence, one_by_one
 
 Shape = tuple[int, int, int]
 CHUNK = 64
@@ -83,7 +83,7 @@ def solvers(shape: Shape, dtype: str) -> list[float]:
         a, b = a * jnp.exp(1j * phase), b + 1j * phase
 
     def loss(solver, a, b, h0):
-        return jnp.vdot(weights, recurrence(a, b, h0, False, False, solver).real)
+        return jnp.vdot(weights, linear_recurrence(a, b, h0, False, False, solver).real)
 
     programs = [jax.jit(jax.grad(partial(loss, s), (0, 1, 2))) for s in SOLVERS.values()]
     return medians(programs, a, b, jnp.zeros_like(b[0]))

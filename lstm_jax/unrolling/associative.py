@@ -19,7 +19,7 @@ import jax.numpy as jnp
 
 from lstm_jax.cell import Cell, Linear, Params, State, like
 from lstm_jax.unrolling.masks import Masks, where, zero_where_not
-from lstm_jax.unrolling.recurrence import recurrence
+from lstm_jax.unrolling.recurrence import linear_recurrence
 
 
 def ineligible(cell: Cell) -> str | None:
@@ -53,7 +53,7 @@ def traverse(
         a = zero_where_not(~masks.resets, a)
     a = where(masks.valid, a, jnp.ones_like(a))
     b = zero_where_not(masks.valid, b)
-    h = recurrence(a, b, h0.astype(dtype), reverse, masks.resets is not None)
+    h = linear_recurrence(a, b, h0.astype(dtype), reverse, masks.resets is not None)
     ys = zero_where_not(masks.valid, form.output(params, h, xs))
     if xs.shape[0] == 0:
         return state, ys

@@ -39,7 +39,6 @@ Solver = Callable[[jax.Array, jax.Array, jax.Array, bool, Times], jax.Array]
 
 def one_by_one(a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: Times) -> jax.Array:
     """A loop over time."""
-
     a_each = None if _constant(a, b) else a
 
     def body(h: jax.Array, step: tuple) -> tuple[jax.Array, jax.Array]:
@@ -79,7 +78,7 @@ def by_platform(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
-def recurrence(
+def linear_recurrence(
     a: jax.Array,
     b: jax.Array,
     h0: jax.Array,
@@ -106,7 +105,7 @@ def _times(restarts: bool) -> Times:
 def _forward(
     a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, restarts: bool, solver: Solver
 ) -> tuple:
-    h = recurrence(a, b, h0, reverse, restarts, solver)
+    h = linear_recurrence(a, b, h0, reverse, restarts, solver)
     return h, (a, h, h0)
 
 
@@ -118,7 +117,7 @@ def _backward(
     if h.shape[0] == 0:
         return jnp.zeros_like(a), d_h, zero
     following = a if _constant(a, h) else _shifted(a, jnp.zeros_like(a[0]), not reverse)
-    g = recurrence(following, d_h, zero, not reverse, restarts, solver)
+    g = linear_recurrence(following, d_h, zero, not reverse, restarts, solver)
     first = -1 if reverse else 0
     d_a = g * _shifted(h, h0, reverse)
     constant_axes = [i for i, n in enumerate(a.shape) if n != d_a.shape[i]]
@@ -137,4 +136,4 @@ def _shifted(values: jax.Array, start: jax.Array, reverse: bool) -> jax.Array:
     return jnp.concatenate(parts)
 
 
-recurrence.defvjp(_forward, _backward)
+linear_recurrence.defvjp(_forward, _backward)
