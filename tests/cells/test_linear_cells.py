@@ -49,8 +49,8 @@ def test_the_lru_starts_in_its_ring(r_min, r_max, max_phase):
     gamma = np.exp(np.float64(params["gamma_log"]))
     np.testing.assert_allclose(gamma**2, 1 - radius**2, rtol=1e-4, atol=1e-6)
     # So a unit under white noise has the variance of its input, B x: about 1/2 + 1/2.
-    xs = jax.random.normal(jax.random.key(1), (1000, 5))
-    state, _ = lj.unroll(cell, params, xs)
+    xs = jax.random.normal(jax.random.key(1), (500, 50, 5))
+    state, _ = lj.unroll(cell, params, xs, method="scan")
     assert 0.8 < np.mean(state.real**2 + state.imag**2) < 1.25
 
 
