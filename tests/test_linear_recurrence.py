@@ -48,7 +48,7 @@ def real_loss(solve, *args):
 def test_each_solver_equals_the_loop_by_hand(solver, reverse, dtype):
     args = drawn(7, dtype)
     expected, expected_pull = jax.vjp(partial(by_hand, reverse=reverse), *args)
-    solve = partial(linear_recurrence, reverse=reverse, solver=SOLVERS[solver])
+    solve = jax.jit(partial(linear_recurrence, reverse=reverse, solver=SOLVERS[solver]))
     h, pull = jax.vjp(solve, *args)
     cotangent = drawn(7, dtype)[1]
     close(h, expected)
@@ -60,7 +60,7 @@ def test_each_solver_equals_the_loop_by_hand(solver, reverse, dtype):
 def test_a_may_be_constant_along_axes(solver, constant):
     a, b, h0 = drawn(7, "complex128")
     a = jnp.mean(a, constant, keepdims=True)
-    solve = partial(linear_recurrence, reverse=True, solver=SOLVERS[solver])
+    solve = jax.jit(partial(linear_recurrence, reverse=True, solver=SOLVERS[solver]))
     spread = lambda a, b, h0: by_hand(a + jnp.zeros_like(b), b, h0, True)  # noqa: E731
     close(solve(a, b, h0), spread(a, b, h0))
     grads = jax.grad(partial(real_loss, solve), (0, 1, 2))(a, b, h0)
@@ -76,7 +76,7 @@ def test_gradients_of_gradients(solver, dtype):
         grads = jax.grad(partial(real_loss, solve), (0, 1, 2))(*args)
         return sum(jnp.sum(g.real**2 + 2.0 * g.imag**2) for g in grads)
 
-    solve = partial(linear_recurrence, solver=SOLVERS[solver])
+    solve = jax.jit(partial(linear_recurrence, solver=SOLVERS[solver]))
     second = jax.jit(jax.grad(partial(squared, solve), (0, 1, 2)))(*args)
     by_jax = jax.jit(jax.grad(partial(squared, partial(by_hand, reverse=False)), (0, 1, 2)))
     close(second, by_jax(*args), 1e-10)
@@ -88,7 +88,7 @@ def test_any_number_of_steps(steps, reverse):
     args = drawn(steps, "float64")
 
     def both(solver, *args):
-        solve = partial(linear_recurrence, reverse=reverse, solver=solver)
+        solve = jax.jit(partial(linear_recurrence, reverse=reverse, solver=solver))
         return solve(*args), jax.grad(partial(real_loss, solve), (0, 1, 2))(*args)
 
     expected, *others = (jax.jit(partial(both, solver))(*args) for solver in SOLVERS.values())
@@ -103,7 +103,9 @@ def test_a_restart_leaves_nothing_of_nan_and_infinity(solver, reverse):
     a = a.at[4].set(0.0)
     before = slice(5, None) if reverse else slice(0, 4)
     since = slice(0, 5) if reverse else slice(4, None)
-    solve = partial(linear_recurrence, reverse=reverse, restarts=True, solver=SOLVERS[solver])
+    solve = jax.jit(
+        partial(linear_recurrence, reverse=reverse, restarts=True, solver=SOLVERS[solver])
+    )
     broken = b.at[before].set(jnp.nan), jnp.full_like(h0, jnp.inf)
     h, pull = jax.vjp(lambda b, h0: solve(a, b, h0)[since], *broken)
     close(h, by_hand(a, b, h0, reverse)[since])
