@@ -5,6 +5,7 @@ runs it over time.
 """
 
 from lstm_jax import cells, initializers
+from lstm_jax.allocator import keep_freed_memory
 from lstm_jax.cell import Cell, Composite, Gated, Weights, gated_cell, plain_cell
 from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.lstm import GREFF_VARIANTS, GateRecurrentState, LSTMState, lstm
@@ -54,6 +55,7 @@ __all__ = [
     "initialize",
     "initializers",
     "irnn",
+    "keep_freed_memory",
     "learned_state",
     "lstm",
     "lstm_1997",
