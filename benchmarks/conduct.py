@@ -1,5 +1,6 @@
 """A benchmark from its settings to its report, in a run folder that a killed run goes on in."""
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import lstm_jax as lj
-from benchmarks import contenders, machine, report, timing
+from benchmarks import allocation, contenders, latency, machine, memory, report, timing
 from benchmarks.build import Disagreement
 from benchmarks.measure import measure
 from benchmarks.settings import Settings, keys
@@ -26,7 +27,7 @@ def conduct(settings: Settings, out: Path, *, overwrite: bool) -> int:
     config = {"benchmark": "peers", **settings.decides(), "versions": versions(here)}
     try:
         with run_folder.opened(out, config, overwrite=overwrite) as path:
-            run(plan(settings, here), path, console)
+            run(plan(settings, here, path), path, console)
             summary = report.collect(path, machine.describe(), config, absent)
             report.report(summary, path, console)
     except (run_folder.Refused, Disagreement) as error:
@@ -53,13 +54,31 @@ def versions(peers: tuple[str, ...]) -> dict[str, str]:
 Job = tuple[str, str, Callable[[], Any]]  # its name, its file, and what gives its JSON
 
 
-def plan(settings: Settings, peers: tuple[str, ...]) -> list[Job]:
+def plan(settings: Settings, peers: tuple[str, ...], path: Path) -> list[Job]:
     """All that is to be measured."""
-
-    def comparison(key: Any) -> Job:
-        return str(key), key.file, lambda: measure(key, peers, settings)
-
-    return [comparison(key) for key in keys(settings)]
+    comparisons = list(keys(settings))
+    jobs: list[Job] = [
+        (str(key), key.file, functools.partial(measure, key, peers, settings))
+        for key in comparisons
+    ]
+    cells = settings.cells
+    if settings.latency:
+        jobs += [
+            (f"one step, {cell} {size}", f"latency_{cell}_{size}.json",
+             functools.partial(latency.measure, cell, size, peers))
+            for cell in cells for size in latency.SIZES
+        ]  # fmt: skip
+    if settings.memory:
+        jobs += [
+            (f"memory, {cell}", f"memory_{cell}.json",
+             functools.partial(memory.measure, cell, peers))
+            for cell in cells
+        ]  # fmt: skip
+    if settings.allocator and comparisons:
+        key = comparisons[0]
+        work = functools.partial(allocation.measure, key, peers, settings, path)
+        jobs.append((f"allocator, {key}", f"allocator_{key.file}", work))
+    return jobs
 
 
 def run(jobs: list[Job], path: Path, console: Console) -> None:

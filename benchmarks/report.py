@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Shown
 
-from benchmarks import tables
+from benchmarks import figure, sections, tables
 from benchmarks.contenders import TITLES
 from benchmarks.settings import Key
 from benchmarks.work import Shape
@@ -19,7 +19,10 @@ def collect(
     """All that was measured in the run folder, as JSON."""
     read = {file.stem: run_folder.read_json(file) for file in (path / "measured").glob("*.json")}
     results = sorted((r for r in read.values() if "columns" in r), key=key_of)
-    others = {name: value for name, value in sorted(read.items()) if "columns" not in value}
+    parts = {
+        section: [read[name] for name in sorted(read) if name.startswith(f"{section}_")]
+        for section in ("latency", "memory", "allocator")
+    }
     starts = run_folder.read_json(path / "environment.json")
     return {
         "machine": machine,
@@ -29,7 +32,7 @@ def collect(
         "revisions": list(dict.fromkeys(start["git"] for start in starts)),
         "absent": absent,
         "results": results,
-        **others,
+        **parts,
     }
 
 
@@ -42,16 +45,25 @@ def key_of(result: dict[str, Any]) -> tuple[bool, int, Key]:
 
 def report(summary: dict[str, Any], path: Path, console: Console) -> None:
     """Prints the tables, and writes results.json, report.md and the figures into ``path``."""
-    all_tables = tables.speed_tables(summary["results"])
+    results = summary["results"]
+    all_tables = tables.speed_tables(results) + sections.tables(summary)
     for table in all_tables:
-        shown = Shown(title=table.title, caption=table.note, title_justify="left")
-        for i, name in enumerate(table.header):
-            shown.add_column(name, justify="right" if i else "left")
-        for row in table.rows:
-            shown.add_row(*row)
-        console.print(shown)
+        console.print(printed(table))
+    figures = [f"ratios_{cell}" for cell in dict.fromkeys(result["cell"] for result in results)]
+    for name in figures:
+        figure.draw_ratios(results, name.removeprefix("ratios_"), path / f"{name}.png")
     run_folder.write_json(path / "results.json", summary)
-    run_folder.write(path / "report.md", markdown(summary, all_tables, []))
+    run_folder.write(path / "report.md", markdown(summary, all_tables, figures))
+
+
+def printed(table: tables.Table) -> Shown:
+    """For the terminal."""
+    shown = Shown(title=table.title, caption=table.note, title_justify="left")
+    for i, name in enumerate(table.header):
+        shown.add_column(name, justify="right" if i else "left")
+    for row in table.rows:
+        shown.add_row(*row)
+    return shown
 
 
 def markdown(summary: dict[str, Any], all_tables: list[tables.Table], figures: list[str]) -> str:

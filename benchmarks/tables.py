@@ -93,7 +93,7 @@ def share_table(results: list[Result]) -> Table:
         "FLOP/s of the matrix products, forward and backward, over those of one large float32 "
         "product measured in the same rounds; one JAX device has the threads of all cores."
     )
-    return contender_table("Share of the machine's matrix rate, one device", results, cell, note)
+    return by_contender("Share of the machine's matrix rate, one device", results, cell, note)
 
 
 def compile_tables(results: list[Result]) -> list[Table]:
@@ -111,20 +111,21 @@ def compile_tables(results: list[Result]) -> list[Table]:
     compile_note = "Seconds to trace, lower and compile forward and backward, on one device."
     memory_note = "MB that XLA reserves beside arguments and results: forward and backward."
     return [
-        contender_table("Compile time", results, seconds, compile_note),
-        contender_table("Temporary memory", results, megabytes, memory_note),
+        by_contender("Compile time", results, seconds, compile_note),
+        by_contender("Temporary memory", results, megabytes, memory_note),
     ]
 
 
-def contender_table(
-    title: str, results: list[Result], cell: Callable[[Result, str], str], note: str
+def by_contender(
+    title: str,
+    records: list[Result],
+    cell: Callable[[Result, str], str],
+    note: str,
+    label: Callable[[Result], str] = lambda result: f"{result['cell'].upper()} {named(result)}",
 ) -> Table:
-    """A row a comparison, a column a contender; a column without any entry is left out."""
-    names = [name for name in TITLES if any(cell(result, name) for result in results)]
-    rows = [
-        [f"{result['cell'].upper()} {named(result)}", *(cell(result, name) for name in names)]
-        for result in results
-    ]
+    """A row a record, a column a contender; a column without any entry is left out."""
+    names = [name for name in TITLES if any(cell(record, name) for record in records)]
+    rows = [[label(record), *(cell(record, name) for name in names)] for record in records]
     return Table(title, ["", *(TITLES[name] for name in names)], rows, note)
 
 

@@ -30,8 +30,9 @@ def model(cell: str, layers: list[Layer]) -> Model:
         return nnx.RNN(made, time_major=True)
 
     parts = [filled(layer) for layer in layers]
-    graph, params, rest = nnx.split(nnx.Sequential(*parts), nnx.Param, ...)
-    step_graph, step_rest = nnx.split(parts[0].cell, nnx.Param, ...)[::2]
+    split: Any = nnx.split
+    graph, params, rest = split(nnx.Sequential(*parts), nnx.Param, ...)
+    step_graph, _, step_rest = split(parts[0].cell, nnx.Param, ...)
 
     def run(params: Any, xs: Any) -> Any:
         # New variables: the random counters of ``rest`` must belong to this trace.

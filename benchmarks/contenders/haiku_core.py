@@ -23,8 +23,8 @@ def model(cell: str, layers: list[Layer]) -> Model:
     size = layers[0]["w_h"].shape[0]
     order = ORDER[cell]
     # sigmoid(-a) = 1 - sigmoid(a) turns what is written into what is kept.
-    signs = np.repeat(np.float32([1, 1, 1, 1] if cell == "lstm" else [-1, 1, 1]), size)
-    shift = np.repeat(np.float32([0, 0, 1, 0]), size) if cell == "lstm" else np.float32(0)
+    signs = np.repeat(np.array([1, 1, 1, 1] if cell == "lstm" else [-1, 1, 1], np.float32), size)
+    forget = np.repeat(np.array([0, 0, 1, 0], np.float32), size)
 
     def core(i: int) -> Any:
         return (hk.LSTM if cell == "lstm" else hk.GRU)(size, name=f"layer_{i}")
@@ -39,7 +39,7 @@ def model(cell: str, layers: list[Layer]) -> Model:
         w_x, w_h, b = (columns(layer[name], order) * signs for name in ("w_x", "w_h", "b"))
         if cell == "lstm":
             stacked = np.concatenate([w_x, w_h])
-            return {f"layer_{i}/linear": {"w": stacked, "b": b - shift}}
+            return {f"layer_{i}/linear": {"w": stacked, "b": b - forget}}
         return {f"layer_{i}": {"w_i": w_x, "w_h": w_h, "b": b}}
 
     def to_layer(i: int, layer: Layer, tree: Any) -> Layer:
@@ -55,8 +55,8 @@ def model(cell: str, layers: list[Layer]) -> Model:
     params: dict[str, Any] = {}
     for i, layer in enumerate(layers):
         params |= weights(i, layer)
-    whole = hk.without_apply_rng(hk.transform(run))
-    one = hk.without_apply_rng(hk.transform(lambda x, state: core(0)(x, state)))
+    whole: Any = hk.without_apply_rng(hk.transform(run))
+    one: Any = hk.without_apply_rng(hk.transform(lambda x, state: core(0)(x, state)))
 
     def step(params: Any, state: Any, x: Any) -> tuple[Any, Any]:
         y, state = one.apply(params, x, state)
