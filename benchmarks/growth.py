@@ -10,7 +10,7 @@ matplotlib.use("Agg")  # a file, never a window
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from benchmarks import report as peers_report
 from benchmarks.contenders import OURS, TITLES
@@ -34,9 +34,11 @@ def report(
     points: list[tuple[str, int, Key]],
     machine: dict[str, Any],
     config: dict[str, Any],
+    absent: dict[str, str],
     path: Path,
     console: Console,
 ) -> None:
+    """Prints the tables, and writes results.json, report.md and the figures into ``path``."""
     measured = path / "measured"
     read = [(axis, value, run_folder.read_json(measured / key.file)) for axis, value, key in points]
     streamed = measured / "stream.json"
@@ -48,7 +50,7 @@ def report(
         "versions": config["versions"],
         "jax": starts[-1]["jax"],
         "revisions": list(dict.fromkeys(start["git"] for start in starts)),
-        "absent": {},
+        "absent": absent,
         "points": [{"axis": axis, "value": value, **record} for axis, value, record in read],
         "stream": long,
     }
@@ -130,7 +132,7 @@ def draw_growth(points: list[Point], config: dict[str, Any], path: Path) -> None
         for panel in (time, memory):
             logarithmic(panel)
         memory.set_xticks(values, list(map(str, values)), fontsize=8)
-        memory.xaxis.set_minor_formatter(NullFormatter())
+        memory.xaxis.set_minor_locator(NullLocator())
         memory.set_xlabel(AXES[axis])
     panels[0][0].set_ylabel("forward and backward, ms")
     panels[1][0].set_ylabel("temporary memory, MB")
@@ -166,7 +168,7 @@ def draw_stream(record: dict[str, Any], path: Path) -> None:
     if all(at["bytes"] is not None for at in along):
         memory.plot(steps, [at["bytes"] / 1e6 for at in along], color=STYLES[0][0], linewidth=2)
     memory.set_xscale("log")
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, 1.2 * memory.get_ylim()[1])
     memory.set_ylabel("resident memory, MB")
     memory.spines[["top", "right"]].set_visible(False)
     memory.grid(alpha=0.3, linewidth=0.5)

@@ -131,7 +131,7 @@ def run(sweep: Sweep, out: Path, *, overwrite: bool) -> int:
     try:
         with run_folder.opened(out, config, overwrite=overwrite) as path:
             conduct.run(plan(sweep, here), path, console)
-            growth.report(points(sweep), machine.describe(), config, path, console)
+            growth.report(points(sweep), machine.describe(), config, absent, path, console)
     except (run_folder.Refused, Disagreement) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

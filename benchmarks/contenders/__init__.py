@@ -59,7 +59,7 @@ class Model(NamedTuple):
 
 
 class Missing(Exception):
-    """A peer that is not installed, or that does not run here."""
+    """A peer that is not installed, or not for this JAX."""
 
 
 def load(name: str) -> ModuleType:
@@ -68,8 +68,8 @@ def load(name: str) -> ModuleType:
         raise ValueError(f"peers: got {name!r}; takes {', '.join(PEERS)}")
     try:
         return importlib.import_module(f"benchmarks.contenders.{MODULES[name]}")
-    except ImportError as error:
-        raise Missing(f"{TITLES[name]} is not installed ({error})") from error
+    except (ImportError, AttributeError) as error:  # or made for another JAX
+        raise Missing(f"{TITLES[name]} cannot be imported ({error})") from error
 
 
 def available(peers: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
