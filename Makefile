@@ -6,15 +6,19 @@ VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: help compare test test-slow laws lint types clean
+.PHONY: help compare benchmarks test test-slow laws lint types clean
 
 help:
 	@echo "make compare    which cell remembers: LSTM, GRU and RNNs on two tasks, in five minutes"
+	@echo "make benchmarks speed and memory beside the peers; PyTorch too where it is installed"
 	@echo "make test       the tests (make laws: every cell through every law, which takes longer)"
 	@echo "make lint types formatting and style; static types"
 
 compare: $(READY)
 	$(RUN) -m experiments first_comparison
+
+benchmarks: $(VENV)/ready-benchmarks
+	$(RUN) -m benchmarks
 
 test: $(READY)
 	$(RUN) -m pytest -n auto --dist loadgroup
@@ -44,6 +48,10 @@ $(READY): pyproject.toml
 	  fi; \
 	done; \
 	echo "PYTHON: got $(PYTHON), which is not here or is older than 3.11" >&2; exit 1
+
+$(VENV)/ready-benchmarks: $(READY)
+	$(RUN) -m pip install --quiet --editable '.[benchmarks]'
+	touch $@
 
 clean:
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis

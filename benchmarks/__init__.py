@@ -1,1 +1,1 @@
-"""Speed, measured side by side: ``python -m benchmarks.linear_recurrence``."""
+"""Speed and memory of lstm_jax beside its peers: ``python -m benchmarks``."""

@@ -88,6 +88,18 @@ def use_all_cores() -> None:
     jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, 8))
 
 
+def keep_freed_memory() -> None:
+    """Saves training the pages that it would map anew in every step, and says so; before any
+    array is made. KEEP_FREED_MEMORY=0 in the environment turns it off."""
+    import lstm_jax as lj
+
+    if os.environ.get("KEEP_FREED_MEMORY", "1") != "0" and lj.keep_freed_memory():
+        text = "freed memory is kept for the next step; KEEP_FREED_MEMORY=0 turns this off"
+        print(text, file=sys.stderr)
+
+
 if __name__ == "__main__":
     use_all_cores()
+    if sys.argv[1:2] and sys.argv[1] in EXPERIMENTS:
+        keep_freed_memory()
     sys.exit(main(sys.argv[1:]))

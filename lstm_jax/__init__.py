@@ -5,6 +5,7 @@ runs it over time.
 """
 
 from lstm_jax import cells, initializers
+from lstm_jax.allocator import keep_freed_memory
 from lstm_jax.cell import (
     Cell,
     Composite,
@@ -68,6 +69,7 @@ __all__ = [
     "initialize",
     "initializers",
     "irnn",
+    "keep_freed_memory",
     "learned_state",
     "linear_cell",
     "lru",

@@ -1,0 +1,46 @@
+"""What keeping freed memory is worth: the first shape in two processes, with and without."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.settings import Key, Settings
+from benchmarks.timing import median
+from experiments import folder as run_folder
+
+SECTIONS_OFF = ("--no-latency", "--no-memory", "--no-allocator")
+
+
+def measure(key: Key, peers: tuple[str, ...], settings: Settings, path: Path) -> dict[str, Any]:
+    """Median milliseconds, forward and backward on one device, by contender."""
+    both = {kept: in_a_process(key, peers, settings, path, kept) for kept in (True, False)}
+    return {
+        "cell": key.cell,
+        "shape": str(key.shape),
+        "layers": key.layers,
+        "kept_ms": both[True],
+        "given_back_ms": both[False],
+    }
+
+
+def in_a_process(
+    key: Key, peers: tuple[str, ...], settings: Settings, path: Path, kept: bool
+) -> dict[str, float]:
+    """The benchmark itself, for this shape alone, in a folder within the run's."""
+    out = path / ("kept" if kept else "given_back")
+    command = [sys.executable, "-m", "benchmarks", "--cells", key.cell, "--shapes", str(key.shape)]
+    command += ["--layers", str(key.layers), "--rounds", str(settings.rounds)]
+    command += ["--budget", str(settings.budget), "--peers", *peers]
+    command += ["--keep-memory" if kept else "--no-keep-memory", *SECTIONS_OFF]
+    done = subprocess.run(
+        [*command, "--out", str(out)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
+    columns = run_folder.read_json(out / "measured" / key.file)["columns"]
+    return {
+        name.split("@")[0]: median(facts["both_ms"])
+        for name, facts in columns.items()
+        if name.endswith("@1") or name.startswith("torch@")
+    }

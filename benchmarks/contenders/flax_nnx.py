@@ -1,0 +1,66 @@
+"""Flax NNX: ``nnx.RNN(nnx.OptimizedLSTMCell)`` or ``nnx.RNN(nnx.GRUCell)``, time first.
+
+The gates stand in our order. The GRU has no recurrent candidate bias. The layout is chosen for
+speed: ``nnx.RNN`` with batch first would put a transpose on either side of the same loop.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from benchmarks.contenders import Model
+from benchmarks.work import Layer
+
+PACKAGE = "flax"
+CONVENTIONS = {"lstm": "default", "gru": "default"}
+
+
+def model(cell: str, layers: list[Layer]) -> Model:
+    biased = "dense_h" if cell == "lstm" else "dense_i"
+
+    def filled(layer: Layer) -> nnx.RNN:
+        kind: Any = nnx.OptimizedLSTMCell if cell == "lstm" else nnx.GRUCell
+        made = kind(layer["w_x"].shape[0], layer["w_h"].shape[0], rngs=nnx.Rngs(0))
+        made.dense_i.kernel.set_value(jnp.asarray(layer["w_x"]))
+        made.dense_h.kernel.set_value(jnp.asarray(layer["w_h"]))
+        getattr(made, biased).bias.set_value(jnp.asarray(layer["b"]))
+        return nnx.RNN(made, time_major=True)
+
+    parts = [filled(layer) for layer in layers]
+    split: Any = nnx.split
+    graph, params, rest = split(nnx.Sequential(*parts), nnx.Param, ...)
+    step_graph, _, step_rest = split(parts[0].cell, nnx.Param, ...)
+
+    def run(params: Any, xs: Any) -> Any:
+        # New variables: the random counters of ``rest`` must belong to this trace.
+        return nnx.merge(graph, params, jax.tree.map(lambda leaf: leaf, rest))(xs)
+
+    def first(tree: Any) -> Any:
+        return tree["layers"][0]["cell"]
+
+    def step(params: Any, state: Any, x: Any) -> tuple[Any, Any]:
+        return nnx.merge(step_graph, first(params), step_rest)(state, x)
+
+    def to_layers(tree: Any) -> list[Layer]:
+        parts = [tree["layers"][i]["cell"] for i in range(len(layers))]
+        return [
+            {
+                "w_x": np.asarray(part["dense_i"]["kernel"].get_value()),
+                "w_h": np.asarray(part["dense_h"]["kernel"].get_value()),
+                "b": np.asarray(part[biased]["bias"].get_value()),
+            }
+            for part in parts
+        ]
+
+    zeros = jnp.zeros((1, layers[0]["w_h"].shape[0]))
+    return Model(
+        params=params,
+        run=run,
+        to_layers=to_layers,
+        time_axis=0,
+        step=step,
+        state=(zeros, zeros) if cell == "lstm" else zeros,
+    )

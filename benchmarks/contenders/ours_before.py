@@ -1,0 +1,11 @@
+"""lstm_jax's GRU with the reset gate before the product: the one that equals Haiku's."""
+
+from benchmarks.contenders import Model, ours
+from benchmarks.work import Layer
+
+PACKAGE = "lstm_jax"
+CONVENTIONS = {"lstm": "default", "gru": "reset before"}
+
+
+def model(cell: str, layers: list[Layer]) -> Model:
+    return ours.model(cell, layers, reset_after=False)

@@ -1,0 +1,62 @@
+"""Streaming: microseconds of one step at batch 1, with the state carried from call to call."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks import contenders, work
+from benchmarks.build import compare
+from benchmarks.contenders import TORCH
+
+SIZES = (64, 128, 512)  # input and hidden size alike
+ROUNDS, CALLS = 20, 100
+CHECKED = 5  # steps whose outputs are compared before any is timed
+
+
+def measure(cell: str, size: int, peers: tuple[str, ...]) -> dict[str, Any]:
+    """The median over 2,000 calls, 100 at a time in turns, each waited for, as one who streams
+    waits; microseconds by contender. A call from Python is part of it."""
+    given = work.make(cell, work.Shape(1, CHECKED, size, size), 1)
+    steps = {name: stepper(name, given) for name in contenders.entrants(peers, cell)}
+    ys = {name: first_outputs(name, given) for name in steps}
+    for name, outputs in ys.items():
+        compare(name, "outputs of single steps", outputs, ys[contenders.base(name, cell)])
+
+    calls: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(ROUNDS):
+        for name, step in steps.items():
+            time.sleep(0.002)
+            for _ in range(CALLS):
+                start = time.perf_counter()
+                step()
+                calls[name].append(1e6 * (time.perf_counter() - start))
+    medians = {name: round(float(np.median(times)), 2) for name, times in calls.items()}
+    return {"cell": cell, "size": size, "microseconds": medians}
+
+
+def first_outputs(name: str, given: work.Work) -> np.ndarray:
+    """The outputs ``[T, 1, H]`` of single steps on the same input."""
+    step = stepper(name, given)
+    return np.stack([np.asarray(step()) for _ in range(CHECKED)])
+
+
+def stepper(name: str, given: work.Work) -> Callable[[], Any]:
+    """A call does one step on the first input, from where the call before left off."""
+    module = contenders.load(name)
+    if name == TORCH:
+        return module.stepper(given.cell, given.layers, given.xs[0])
+    model = module.model(given.cell, given.layers)
+    params, x = jax.device_put((model.params, jnp.asarray(given.xs[0])), jax.devices()[0])
+    state = jax.device_put(model.state, jax.devices()[0])
+    jitted = jax.jit(model.step)
+
+    def step() -> Any:
+        nonlocal state
+        state, y = jitted(params, state, x)
+        return y.block_until_ready()
+
+    return step

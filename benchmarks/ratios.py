@@ -1,0 +1,79 @@
+"""From times to ratios: what the tables and the figure say of one comparison."""
+
+from typing import Any
+
+from benchmarks import contenders
+from benchmarks.contenders import OURS, TORCH, base
+from benchmarks.measure import column
+from benchmarks.timing import geometric_mean, paired_ratio
+
+Result = dict[str, Any]
+
+
+def device_counts(results: list[Result]) -> list[int]:
+    """1 and, where it was measured, all."""
+    names = {name for result in results for name in result["columns"]}
+    return sorted(int(name.split("@")[1]) for name in names if name.startswith(f"{OURS}@"))
+
+
+def times(result: Result, name: str, devices: int, program: str) -> list[float] | None:
+    """Milliseconds, one a round; None where the contender was not there."""
+    columns = result["columns"]
+    if name == TORCH:
+        found = next((columns[key] for key in columns if key.startswith(f"{TORCH}@")), None)
+    else:
+        found = columns.get(column(name, devices))
+    return None if found is None else found[f"{program}_ms"]
+
+
+def ratio(result: Result, name: str, devices: int, program: str) -> float | None:
+    """Their time over ours on as many devices, in the convention of the contender's cell."""
+    theirs = times(result, name, devices, program)
+    if theirs is None:
+        return None
+    ours = times(result, convention(result, name), devices, program)
+    return None if ours is None else paired_ratio(theirs, ours)
+
+
+def convention(result: Result, name: str) -> str:
+    """Ours with which the contender is compared, also where the contender is not installed."""
+    try:
+        return base(name, result["cell"])
+    except contenders.Missing:
+        return OURS
+
+
+def fastest_jax_peer(result: Result, devices: int, program: str) -> tuple[str | None, float | None]:
+    """The JAX peer with the smallest ratio, and that ratio."""
+    ratios = {
+        name: value
+        for name in contenders.PEERS
+        if name != TORCH and (value := ratio(result, name, devices, program)) is not None
+    }
+    if not ratios:
+        return None, None
+    name = min(ratios, key=lambda name: ratios[name])
+    return name, ratios[name]
+
+
+def mean_ratio(results: list[Result], name: str, devices: int, program: str) -> float | None:
+    """The geometric mean over the comparisons that have the contender on so many devices."""
+    found = (ratio(result, name, devices, program) for result in results)
+    return geometric_mean(value for value in found if value is not None)
+
+
+def mean_fastest(results: list[Result], devices: int, program: str) -> float | None:
+    found = (fastest_jax_peer(result, devices, program)[1] for result in results)
+    return geometric_mean(value for value in found if value is not None)
+
+
+def matrix_share(result: Result, name: str, devices: int) -> float | None:
+    """FLOP/s of the products, forward and backward, over those of a large product just then."""
+    milliseconds = times(result, name, devices, "both")
+    if milliseconds is None:
+        return None
+    return (
+        result["gflop"]["both"]
+        / (sorted(milliseconds)[len(milliseconds) // 2] / 1e3)
+        / (result["matrix_gflops"])
+    )

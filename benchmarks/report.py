@@ -1,0 +1,91 @@
+"""What a benchmark ends in: tables, report.md, results.json and figures."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as Shown
+
+from benchmarks import figure, sections, tables
+from benchmarks.contenders import TITLES
+from benchmarks.settings import Key
+from benchmarks.work import Shape
+from experiments import folder as run_folder
+
+
+def collect(
+    path: Path, machine: dict[str, Any], config: dict[str, Any], absent: dict[str, str]
+) -> dict[str, Any]:
+    """All that was measured in the run folder, as JSON."""
+    read = {file.stem: run_folder.read_json(file) for file in (path / "measured").glob("*.json")}
+    results = sorted((r for r in read.values() if "columns" in r), key=key_of)
+    parts = {
+        section: [read[name] for name in sorted(read) if name.startswith(f"{section}_")]
+        for section in ("latency", "memory", "allocator")
+    }
+    starts = run_folder.read_json(path / "environment.json")
+    return {
+        "machine": machine,
+        "settings": {name: value for name, value in config.items() if name != "versions"},
+        "versions": config["versions"],
+        "jax": starts[-1]["jax"],
+        "revisions": list(dict.fromkeys(start["git"] for start in starts)),
+        "absent": absent,
+        "results": results,
+        **parts,
+    }
+
+
+def key_of(result: dict[str, Any]) -> tuple[bool, int, Key]:
+    """In order of work; batch 1, which has no column of several devices, last."""
+    shape = Shape.parse(result["shape"])
+    size = shape.batch * shape.steps * shape.hidden * (shape.inputs + shape.hidden)
+    return shape.batch == 1, size, Key(result["cell"], shape, result["layers"])
+
+
+def report(summary: dict[str, Any], path: Path, console: Console) -> None:
+    """Prints the tables, and writes results.json, report.md and the figures into ``path``."""
+    results = summary["results"]
+    all_tables = tables.speed_tables(results) + sections.tables(summary)
+    for table in all_tables:
+        console.print(printed(table))
+    figures = [f"ratios_{cell}" for cell in dict.fromkeys(result["cell"] for result in results)]
+    for name in figures:
+        figure.draw_ratios(results, name.removeprefix("ratios_"), path / f"{name}.png")
+    run_folder.write_json(path / "results.json", summary)
+    run_folder.write(path / "report.md", markdown(summary, all_tables, figures))
+
+
+def printed(table: tables.Table) -> Shown:
+    """For the terminal."""
+    shown = Shown(title=table.title, caption=table.note, title_justify="left")
+    for i, name in enumerate(table.header):
+        shown.add_column(name, justify="right" if i else "left")
+    for row in table.rows:
+        shown.add_row(*row)
+    return shown
+
+
+def markdown(summary: dict[str, Any], all_tables: list[tables.Table], figures: list[str]) -> str:
+    lines = ["# lstm_jax beside its peers", "", *heading(summary), ""]
+    lines += [line for figure in figures for line in (f"![{figure}]({figure}.png)", "")]
+    return "\n".join([*lines, *(line for table in all_tables for line in tables.text(table))])
+
+
+def heading(summary: dict[str, Any]) -> list[str]:
+    """What the numbers belong to, and who was not there."""
+    machine, settings = summary["machine"], summary["settings"]
+    versions = ", ".join(f"{TITLES[n]} {v}" for n, v in summary["versions"].items())
+    kept = "was told to keep" if settings["keep_memory"] else "was not told to keep"
+    lines = [
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; "
+        f"Python {machine['python']}, jax {summary['jax']}; {versions}. "
+        f"{settings['rounds']} rounds or {settings['budget']:g} s a comparison, in turns. "
+        f"The allocator {kept} freed memory, for every contender.",
+    ]
+    revisions = [revision for revision in summary["revisions"] if revision]
+    if revisions:
+        lines += ["", f"Revision {', '.join(revisions)}."]
+    for reason in summary["absent"].values():
+        lines += ["", f"Column left empty: {reason}."]
+    return lines
