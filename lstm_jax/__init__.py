@@ -36,7 +36,7 @@ from lstm_jax.compose import (
     zoneout,
 )
 from lstm_jax.gates import GateAxis, equal_gates
-from lstm_jax.unrolling import Packed, pack, unpack, unroll
+from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
 from lstm_jax.version import __version__
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Cell",
     "Composite",
     "CountedState",
+    "Deferred",
     "GRUState",
     "GateAxis",
     "GateRecurrentState",
@@ -64,6 +65,7 @@ __all__ = [
     "drop_connect",
     "dropout",
     "equal_gates",
+    "explain",
     "gated_cell",
     "gru",
     "initialize",

@@ -211,7 +211,7 @@ def gated_cell(
     pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]],
     split: Callable[[Params], tuple[Weights, Any]] = packed_params,
     source: Callable[[Any, Any], jax.Array] = lambda vectors, state: state.h,
-    additive: bool = False,
+    additive: bool | int = False,
 ) -> Cell:
     """A cell of the gated form; its step is derived from ``pointwise``."""
     form = Gated(pointwise, split, source, additive)

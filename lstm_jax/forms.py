@@ -35,14 +35,15 @@ class Gated(NamedTuple):
     ``(state, y, gates)``. ``split`` takes params apart into ``Weights`` and the vectors that
     pointwise reads (peepholes, norms, masks). Both functions are written on the last axis only:
     the same lines serve one row, a batch, and a whole sequence.
-    With ``additive``, pointwise reads ``z + r`` alone. With ``Weights.w_p``, the output and the
-    state's ``h`` are finally multiplied by it.
+    With ``additive``, pointwise reads ``z + r`` alone, or, where it is a number, reads so of the
+    first so many columns. With ``Weights.w_p``, the output and the state's ``h`` are finally
+    multiplied by it.
     """
 
     pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]]
     split: Callable[[Params], tuple[Weights, Any]]
     source: Callable[[Any, Any], jax.Array]
-    additive: bool = False
+    additive: bool | int = False
 
 
 class Linear(NamedTuple):

@@ -109,7 +109,8 @@ def gru(
 
     if reset_after:
         return gated_cell(name, size, axis, init=init_params, state=zero_state,
-                          pointwise=pointwise, split=split)  # fmt: skip
+                          pointwise=pointwise, split=split,
+                          additive=False if normed else 2 * size)  # fmt: skip
     return plain_cell(name, size, axis, init=init_params, state=zero_state, advance=advance)
 
 

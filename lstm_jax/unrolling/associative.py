@@ -29,6 +29,15 @@ def ineligible(cell: Cell) -> str | None:
     return f"{cell.name} is not of the linear form, whose steps can be taken together"
 
 
+def why(cell: Cell, params: Params, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """What is to be said of a run."""
+    steps = "one after the other" if jax.default_backend() == "cpu" else "in parallel"
+    return (
+        "the linear form: all products at once, before and after the recurrence",
+        f"steps {steps}: see linear_recurrence",
+    )
+
+
 def traverse(
     cell: Cell,
     params: Params,

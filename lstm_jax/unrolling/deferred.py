@@ -1,4 +1,4 @@
-"""Deferred weight gradients for gated cells: all of them as large products after the loop.
+"""Deferred weight gradients for gated cells: large products in place of many small sums.
 
 JAX's own derivative of a scan adds up every weight gradient step by step: at each step a small
 product and a read and a write of a whole matrix. Here the backward scan carries the cotangent of
@@ -6,26 +6,20 @@ the state alone and emits that of each step's pre-activations; with these,
 
     d w_x = sum_t x_t^T dz_t,   d w_h = sum_t source_t^T dr_t,   d w_p = sum_t m_t^T dp_t
 
-are one product each over time and batch together. The vectors that pointwise reads (peepholes,
-norms) are small, and their gradients are summed in the carry.
+are one product each over all rows and a block of steps. The block is long enough for the product
+to run at the machine's rate, and short enough for its operands to stay in the cache. The vectors
+that pointwise reads (peepholes, norms) are small, and their gradients are summed in the carry.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cell import (
-    Cell,
-    Gated,
-    Params,
-    State,
-    Weights,
-    finish,
-    input_product,
-    like,
-    product,
-)
+from lstm_jax.cell import Cell, Gated, Params, State, Weights, finish, input_product, like, product
+from lstm_jax.unrolling.blocks import over_blocks
+from lstm_jax.unrolling.choice import Choice, Deferred, choose
 from lstm_jax.unrolling.masks import (
     Masks,
     combine,
@@ -35,6 +29,8 @@ from lstm_jax.unrolling.masks import (
     widened,
     zero_where_not,
 )
+
+AS_MEASURED = Deferred()
 
 
 class Leaves(NamedTuple):
@@ -47,11 +43,20 @@ class Leaves(NamedTuple):
     initial: Any
 
 
+class Pre(NamedTuple):
+    """Pre-activations, or their cotangents: the columns that are only read as ``z + r``, and the
+    further ones of z and of r. None: no such columns."""
+
+    both: jax.Array | None
+    z: jax.Array | None
+    r: jax.Array | None
+
+
 class Saved(NamedTuple):
     """What the forward scan keeps of each step for the backward one, each ``[T, *batch, ...]``."""
 
     state: Any  # as the step read it, after a reset
-    pre: tuple[jax.Array, ...]  # (z + r,) or (z, r)
+    pre: Pre | None  # None where they are computed again
     m: jax.Array | None  # the output before a projection
 
 
@@ -62,6 +67,16 @@ def ineligible(cell: Cell) -> str | None:
     return f"{cell.name} is not of the gated form, whose weight gradients can be put off"
 
 
+def why(
+    cell: Cell, params: Params, shape: tuple[int, ...], options: Deferred = AS_MEASURED
+) -> tuple[str, ...]:
+    """What is to be said of a run on inputs of ``shape``."""
+    form = cell.form
+    assert isinstance(form, Gated)
+    choice = choose(form, form.split(params)[0], shape, options)
+    return ("the gated form: weight gradients as large products over many steps", *choice.why)
+
+
 def traverse(
     cell: Cell,
     params: Params,
@@ -70,64 +85,77 @@ def traverse(
     initial: State,
     masks: Masks,
     reverse: bool,
+    options: Deferred = AS_MEASURED,
 ) -> tuple[State, jax.Array]:
     """``(state, ys)`` of prepared ``params``. Has no forward-mode derivative (a custom VJP)."""
     form = cell.form
     assert isinstance(form, Gated)
     weights, vectors = form.split(params)
+    choice = choose(form, weights, xs.shape, options)
     floats, others = partition(Leaves(weights, vectors, state, initial))
-    (final, counts), ys = _deferred(form, reverse)(floats, xs, others, masks)
+    (final, counts), ys = _deferred(form, choice, reverse)(floats, xs, others, masks)
     return combine(final, counts), ys
 
 
-def _deferred(form: Gated, reverse: bool) -> Any:
+def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
     """The recurrence ``(floats, xs, others, masks) -> ((final floats, final others), ys)``.
 
     Keys, counts and masks are arguments like the rest, since a custom VJP must not close over
     traced arrays; they have no cotangent.
     """
 
-    def forward(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple:
+    def forward(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks, keep: bool) -> tuple:
         weights, vectors, state, initial = combine(floats, others)
+        hoisted = choice.product == "hoisted"
+        pre_of = _pre_of(form, weights, choice.product)
 
         def body(state: State, inputs: tuple) -> tuple[State, tuple]:
             x, valid, reset = inputs
             read = state if reset is None else where(reset, initial, state)
-            z = input_product(weights, x)
-            r = product(form.source(vectors, read), weights.w_h)
-            new, y, m = finish(form, weights.w_p, vectors, read, z, r, weights.w_x.dtype)
-            pre = (z + r,) if form.additive else (z, r)
-            saved = Saved(read, pre, None if weights.w_p is None else m)
+            pre = pre_of(x, form.source(vectors, read))
+            new, y, m = finish(form, weights.w_p, vectors, read, *_z_and_r(pre), weights.w_x.dtype)
+            saved = None
+            if keep:
+                kept = pre if choice.keep == "products" else None
+                saved = Saved(read, kept, None if weights.w_p is None else m)
             return where(valid, new, state), (zero_where_not(valid, y), saved)
 
-        inputs = (xs, masks.valid, masks.resets)
-        final, (ys, saved) = jax.lax.scan(body, state, inputs, reverse=reverse)
-        return (partition(final), ys), saved
+        def block(state: State, inputs: tuple) -> tuple[State, tuple]:
+            xs, masks = inputs
+            read = input_product(weights, xs) if hoisted else xs
+            return jax.lax.scan(body, state, (read, *masks), reverse=reverse)
+
+        every = choice.block if hoisted else None
+        return over_blocks(block, state, (xs, masks), every, reverse=reverse)
 
     def primal(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple:
-        return forward(floats, xs, others, masks)[0]
+        final, (ys, _) = forward(floats, xs, others, masks, keep=False)
+        return partition(final), ys
 
     def fwd(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple:
-        out, saved = forward(floats, xs, others, masks)
-        return out, (floats, xs, others, masks, saved)
+        final, (ys, saved) = forward(floats, xs, others, masks, keep=True)
+        return (partition(final), ys), (floats, xs, others, masks, saved)
 
     def bwd(residuals: tuple, cotangents: tuple) -> tuple:
         floats, xs, others, masks, saved = residuals
         (d_final, _), d_ys = cotangents
         weights: Weights = floats.weights
-        sums = widened(jax.tree.map(jnp.zeros_like, (floats.vectors, floats.initial)))
-        carry = (d_final, *sums)
+        w_x_transposed, w_h_transposed = _transposed(weights.w_x), _transposed(weights.w_h)
+        sums = widened(jax.tree.map(jnp.zeros_like, floats._replace(state=None)))
+
+        def source_of(vectors: Any, read: Any, counts: Any) -> jax.Array:
+            return form.source(combine(vectors, others.vectors), combine(read, counts))
 
         def body(carry: tuple, inputs: tuple) -> tuple[tuple, tuple]:
             d_state, d_vectors, d_initial = carry
-            d_y, step, valid, reset = inputs
+            d_y, step, (valid, reset) = inputs
             d_new = zero_where_not(valid, d_state)
             d_y = zero_where_not(valid, d_y)
             read, counts = partition(step.state)
 
-            def after_products(vectors: Any, read: Any, pre: tuple, tap: Any) -> tuple:
+            def after_products(vectors: Any, read: Any, pre: Pre, tap: Any) -> tuple:
                 whole = combine(vectors, others.vectors)
-                z, r = pre if len(pre) == 2 else (pre[0], jnp.zeros_like(pre[0]))
+                z, r = _z_and_r(pre)
                 return _tapped(form, weights, whole, combine(read, counts), z, r, tap, d_y.dtype)
 
             tap = None
@@ -137,12 +165,11 @@ def _deferred(form: Gated, reverse: bool) -> Any:
             _, pull = jax.vjp(after_products, floats.vectors, read, step.pre, tap)
             dv, d_read, d_pre, d_tap = pull((d_new, d_y))
 
-            def source(vectors: Any, read: Any) -> jax.Array:
-                return form.source(combine(vectors, others.vectors), combine(read, counts))
-
-            h, pull_source = jax.vjp(source, floats.vectors, read)
-            _, pull_product = jax.vjp(lambda h: product(h, weights.w_h), h)
-            dv_source, d_read_source = pull_source(*pull_product(d_pre[-1]))
+            source, pull_source = jax.vjp(
+                lambda vectors, read: source_of(vectors, read, counts), floats.vectors, read
+            )
+            d_source = _cotangent_product(_side_by_side(d_pre.both, d_pre.r), w_h_transposed)
+            dv_source, d_read_source = pull_source(d_source.astype(source.dtype))
             d_read = _add(d_read, d_read_source)
             if reset is not None:
                 d_initial = _add(d_initial, zero_where_not(reset, d_read))
@@ -151,27 +178,91 @@ def _deferred(form: Gated, reverse: bool) -> Any:
             d_vectors = _add(d_vectors, _add(dv, dv_source))
             return (like(d_state, passed), d_vectors, d_initial), (d_pre, d_tap)
 
-        inputs = (d_ys, saved, masks.valid, masks.resets)
-        carry, (d_pre, d_taps) = jax.lax.scan(body, carry, inputs, reverse=not reverse)
-        d_state, d_vectors, d_initial = carry
+        def block(carry: tuple, inputs: tuple) -> tuple[tuple, jax.Array]:
+            (d_state, d_vectors, d_initial), d_weights = carry
+            xs, d_ys, saved, masks = inputs
+            sources = source_of(floats.vectors, *partition(saved.state))
+            if saved.pre is None:
+                pre = _sums(form, input_product(weights, xs), product(sources, weights.w_h))
+                saved = saved._replace(pre=pre)
+            carry, (d_pre, d_taps) = jax.lax.scan(
+                body, (d_state, d_vectors, d_initial), (d_ys, saved, masks), reverse=not reverse
+            )
+            d_z, d_r = _side_by_side(d_pre.both, d_pre.z), _side_by_side(d_pre.both, d_pre.r)
+            w_x, w_h, b, w_p = weights
+            new = Weights(
+                w_x=_matrix_gradient(xs, w_x, d_z),
+                w_h=_matrix_gradient(sources, w_h, d_r),
+                b=None if b is None else jnp.sum(d_z, range(d_z.ndim - 1)),
+                w_p=None if w_p is None else _matrix_gradient(saved.m, w_p, d_taps),
+            )
+            d_xs = _cotangent_product(d_z, w_x_transposed).astype(xs.dtype)
+            return (carry, _add(d_weights, new)), d_xs
 
-        sources = form.source(combine(floats.vectors, others.vectors), saved.state)
-        _, pull_x = jax.vjp(
-            lambda w_x, b, xs: input_product(Weights(w_x, weights.w_h, b), xs),
-            weights.w_x, weights.b, xs,
-        )  # fmt: skip
-        d_w_x, d_b, d_xs = pull_x(d_pre[0])
-        d_w_h = _matrix_gradient(sources, weights.w_h, d_pre[-1])
-        d_w_p = None
-        if weights.w_p is not None:
-            d_w_p = _matrix_gradient(saved.m, weights.w_p, d_taps)
-        d_weights = Weights(d_w_x, d_w_h, d_b, d_w_p)
-        d_vectors, d_initial = narrowed((d_vectors, d_initial), (floats.vectors, floats.initial))
-        return Leaves(d_weights, d_vectors, d_state, d_initial), d_xs, None, None
+        carry = (d_final, sums.vectors, sums.initial), sums.weights
+        inputs = (xs, d_ys, saved, masks)
+        carry, d_xs = over_blocks(block, carry, inputs, choice.block, reverse=not reverse)
+        (d_state, d_vectors, d_initial), d_weights = carry
+        d_floats = Leaves(d_weights, d_vectors, d_state, d_initial)
+        return narrowed(d_floats, floats), d_xs, None, None
 
     recurrence = jax.custom_vjp(primal)
     recurrence.defvjp(fwd, bwd)
     return recurrence
+
+
+def _pre_of(form: Gated, weights: Weights, order: str) -> Any:
+    """``(x, source) -> Pre`` of a step; hoisted, x is z already."""
+    if order == "joined":
+        dtype = weights.w_x.dtype
+        times_both = _with_bias(weights._replace(w_x=jnp.concatenate([weights.w_x, weights.w_h])))
+
+        def pre_of(x: jax.Array, source: jax.Array) -> Pre:
+            xh = jnp.concatenate([x.astype(dtype), source.astype(dtype)], axis=-1)
+            return Pre(times_both(xh), None, None)
+
+    else:
+        times_w_x = _with_bias(weights)
+
+        def pre_of(x: jax.Array, source: jax.Array) -> Pre:
+            z = x if order == "hoisted" else times_w_x(x)
+            return _sums(form, z, product(source, weights.w_h))
+
+    return pre_of
+
+
+def _with_bias(weights: Weights) -> Callable[[jax.Array], jax.Array]:
+    """``x -> x w_x + b``, the bias as a row of the weights beside a column of ones where that
+    rounds nothing: XLA's gate loops run up to twice as fast where no vector is added in them."""
+    w_x, _, b, _ = weights
+    if b is None or not b.dtype == w_x.dtype == jnp.promote_types(w_x.dtype, jnp.float32):
+        return lambda x: input_product(weights, x)
+    with_b = jnp.concatenate([w_x, b[None]])
+
+    def times(x: jax.Array) -> jax.Array:
+        return product(jnp.concatenate([x, jnp.ones_like(x[..., :1])], axis=-1), with_b)
+
+    return times
+
+
+def _sums(form: Gated, z: jax.Array, r: jax.Array) -> Pre:
+    n = z.shape[-1] if form.additive is True else int(form.additive)
+    if n == 0:
+        return Pre(None, z, r)
+    if n == z.shape[-1]:
+        return Pre(z + r, None, None)
+    return Pre(z[..., :n] + r[..., :n], z[..., n:], r[..., n:])
+
+
+def _z_and_r(pre: Pre) -> tuple[jax.Array, jax.Array]:
+    """A z and an r whose sum is right in the columns where only the sum is read."""
+    zeros = None if pre.both is None else jnp.zeros_like(pre.both)
+    return _side_by_side(pre.both, pre.z), _side_by_side(zeros, pre.r)
+
+
+def _side_by_side(first: jax.Array | None, then: jax.Array | None) -> jax.Array:
+    parts = [part for part in (first, then) if part is not None]
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
 
 
 def _tapped(form, weights, vectors, state, z, r, tap, dtype) -> tuple:
@@ -185,10 +276,31 @@ def _tapped(form, weights, vectors, state, z, r, tap, dtype) -> tuple:
     return partition(like(state, new._replace(h=h)))[0], h.astype(dtype)
 
 
+def _transposed(w: jax.Array) -> jax.Array:
+    """``w^T`` in memory. Left to itself, XLA would transpose within each product, which on a CPU
+    costs up to half of the rate."""
+    return jax.lax.optimization_barrier(jnp.moveaxis(w, -1, 0))
+
+
+def _cotangent_product(d: jax.Array, transposed: jax.Array) -> jax.Array:
+    """``d @ w^T``, in float32 or wider."""
+    wide = jnp.promote_types(d.dtype, jnp.float32)
+    dims = (((d.ndim - 1,), (0,)), ((), ()))
+    return jax.lax.dot_general(d, transposed, dims, preferred_element_type=wide)
+
+
 def _matrix_gradient(inputs: jax.Array, w: jax.Array, d_out: jax.Array) -> jax.Array:
     """The gradient of ``w`` in ``product(inputs, w)``, over time and batch in one product."""
-    _, pull = jax.vjp(lambda w: product(inputs, w), w)
-    return pull(d_out)[0]
+    rows = inputs.ndim - 1
+    dims = ((tuple(range(1, rows + 1)), tuple(range(rows))), ((), ()))
+    sharding = jax.typeof(w).sharding
+    return jax.lax.dot_general(
+        _transposed(inputs.astype(w.dtype)),
+        d_out,
+        dims,
+        preferred_element_type=jnp.promote_types(w.dtype, jnp.float32),
+        out_sharding=sharding if sharding.mesh.are_all_axes_explicit else None,
+    )
 
 
 def _add(a: Any, b: Any) -> Any:

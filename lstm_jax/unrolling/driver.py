@@ -10,11 +10,13 @@ from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax import checking
 from lstm_jax.cell import AnyArray, Cell, Composite, Params, State, same_precision
-from lstm_jax.unrolling import associative, deferred, scan
+from lstm_jax.unrolling import associative, deferred, memory, scan
+from lstm_jax.unrolling.blocks import over_blocks
+from lstm_jax.unrolling.choice import Deferred, check_options
 from lstm_jax.unrolling.masks import Masks, narrowed, widened, zero_where_not
 
 # In the order in which "auto" tries them: the first that is eligible runs.
-METHODS = {"deferred": deferred, "associative": associative, "scan": scan}
+METHODS: dict[str, Any] = {"deferred": deferred, "associative": associative, "scan": scan}
 
 
 class Context(NamedTuple):
@@ -22,8 +24,9 @@ class Context(NamedTuple):
 
     valid: jax.Array | None
     resets: jax.Array | None
-    method: str
+    method: str | Deferred
     checkpoint_every: int | None
+    parts: list[memory.Part] | None = None  # where the call is looked into and not run
 
 
 def unroll(
@@ -35,8 +38,8 @@ def unroll(
     lengths: Integer[AnyArray, "*batch"] | None = None,
     resets: Bool[AnyArray, "T *batch"] | None = None,
     reverse: bool = False,
-    method: str = "auto",
-    checkpoint_every: int | None = None,
+    method: str | Deferred = "auto",
+    checkpoint_every: int | str | None = None,
     key: PRNGKeyArray | None = None,
 ) -> tuple[State, Float[Array, "T *batch H"]]:
     """Runs ``cell`` over the sequence ``xs``: ``(state, ys)``, the last state and all outputs.
@@ -53,17 +56,63 @@ def unroll(
     reverse: from the last step that counts to the first, in each row; outputs stay at the time
         of their inputs, and resets keep their segments.
     method: "scan" is ``jax.lax.scan`` with JAX's own derivatives and runs every cell;
-        "deferred" (gated cells) puts all weight gradients off to one large product after the
-        loop; "associative" (linear cells) takes all products at once and the steps in parallel
-        where that pays. Neither has a forward-mode derivative. "auto" takes the fastest that
-        fits, and never changes the numbers beyond rounding.
+        "deferred" (gated cells) puts weight gradients off to large products over many steps, and
+        ``lj.Deferred(...)`` does so in a way of your own; "associative" (linear cells) takes all
+        products at once and the steps in parallel where that pays. Neither has a forward-mode
+        derivative. "auto" takes the fastest that fits, and never changes the numbers beyond
+        rounding; ``lj.explain`` says what it takes, and why.
     checkpoint_every: keep for the backward pass only the states between blocks of this many steps
-        and compute the rest again; about the square root of T keeps least. None keeps all.
+        and compute the rest again. "auto" takes the number that keeps least, about the square
+        root of T. A bound such as "64 MiB" takes the longest blocks with which the backward pass,
+        outputs and cotangents included, fits in that much (by the shapes at trace time: under
+        vmap those of one example). None keeps all.
     key: draws the noise of noisy cells; the same key gives the same noise under every method,
         chunking and recomputation. None: no noise, as in evaluation.
 
     Raises ValueError or TypeError, naming the argument, at trace time.
     """
+    arguments = _checked(cell, params, xs, state, lengths, resets, key)
+    _check_ways(reverse, method, checkpoint_every)
+    return _unrolled(*arguments, reverse, method, checkpoint_every)
+
+
+def explain(
+    cell: Cell,
+    params: Params,
+    xs: Float[AnyArray, "T *batch D"],
+    state: State | None = None,
+    *,
+    lengths: Integer[AnyArray, "*batch"] | None = None,
+    resets: Bool[AnyArray, "T *batch"] | None = None,
+    reverse: bool = False,
+    method: str | Deferred = "auto",
+    checkpoint_every: int | str | None = None,
+    key: PRNGKeyArray | None = None,
+) -> str:
+    """How ``lj.unroll`` with these arguments goes through time, and why; nothing is run.
+
+    A paragraph for each cell that is unrolled, with its method, what that method decided, and
+    about how much memory its backward pass takes. Raises what ``lj.unroll`` raises.
+    """
+    arguments = _checked(cell, params, xs, state, lengths, resets, key)
+    _check_ways(reverse, method, checkpoint_every)
+    parts = _parts(*arguments, reverse, method)
+    every = _every(checkpoint_every, parts)
+    lines = []
+    for p in parts:
+        lines += [f"{p.cell}: {p.method}", *(f"  {reason}" for reason in p.why)]
+    if parts:
+        steps = max(p.steps for p in parts)
+        blocks = "all steps kept" if every is None else f"recomputed in blocks of {every} steps"
+        size = memory.readable(memory.needed(parts, every or max(steps, 1)))
+        lines.append(f"backward pass: {blocks}, about {size}")
+    return "\n".join(lines)
+
+
+def _checked(
+    cell: Any, params: Any, xs: Any, state: Any, lengths: Any, resets: Any, key: Any
+) -> tuple[Any, ...]:
+    """The arguments of ``unroll`` as ``_unrolled`` takes them, or an error that says why not."""
     checking.the_cell("cell", cell)
     inputs = checking.float_array("xs", xs, "[T, *batch, D]", 2)
     steps, batch = inputs.shape[0], inputs.shape[1:-1]
@@ -73,10 +122,6 @@ def unroll(
     if state is not None:
         checking.state(cell, params, state, batch)
         state = jax.tree.map(jnp.asarray, state)
-    checking.flag("reverse", reverse)
-    checking.choice("method", method, ("auto", *METHODS))
-    if checkpoint_every is not None:
-        checkpoint_every = checking.positive_int("checkpoint_every", checkpoint_every)
     key = None if key is None else checking.random_key("key", key)
     valid, starts = None, None
     if lengths is not None:
@@ -86,9 +131,20 @@ def unroll(
     if resets is not None:
         starts = checking.resets(resets, steps, batch)
 
-    return _unrolled(
-        cell, params, inputs, state, valid, starts, key, reverse, method, checkpoint_every
-    )
+    return cell, params, inputs, state, valid, starts, key
+
+
+def _check_ways(reverse: Any, method: Any, checkpoint_every: Any) -> None:
+    checking.flag("reverse", reverse)
+    if isinstance(method, Deferred):
+        check_options("method", method)
+    else:
+        checking.choice("method", method, ("auto", *METHODS))
+    if isinstance(checkpoint_every, str):
+        if checkpoint_every != "auto":
+            memory.bound_in_bytes("checkpoint_every", checkpoint_every)
+    elif checkpoint_every is not None:
+        checking.positive_int("checkpoint_every", checkpoint_every)
 
 
 # Compiled by itself where the caller does not compile: a call outside jit then costs one dispatch.
@@ -102,10 +158,55 @@ def _unrolled(
     resets: jax.Array | None,
     key: Any,
     reverse: bool,
-    method: str,
-    checkpoint_every: int | None,
+    method: str | Deferred,
+    checkpoint_every: int | str | None,
 ) -> tuple[State, jax.Array]:
-    """``unroll`` of checked arguments: where all starts, and on which devices."""
+    """``unroll`` of checked arguments."""
+    arguments = (cell, params, xs, state, valid, resets, key)
+    parts = _parts(*arguments, reverse, method) if isinstance(checkpoint_every, str) else []
+    context = Context(valid, resets, method, _every(checkpoint_every, parts))
+    return _started(context, cell, params, xs, state, key, reverse)
+
+
+def _parts(
+    cell: Cell,
+    params: Params,
+    xs: jax.Array,
+    state: State | None,
+    valid: jax.Array | None,
+    resets: jax.Array | None,
+    key: Any,
+    reverse: bool,
+    method: str | Deferred,
+) -> list[memory.Part]:
+    """What a call is made of: its cells, each with its method; only shapes are computed."""
+    parts: list[memory.Part] = []
+
+    def run(params, xs, state, valid, resets, key):
+        context = Context(valid, resets, method, None, parts)
+        return _started(context, cell, params, xs, state, key, reverse)
+
+    jax.eval_shape(run, params, xs, state, valid, resets, key)
+    return parts
+
+
+def _every(checkpoint_every: int | str | None, parts: list[memory.Part]) -> int | None:
+    if isinstance(checkpoint_every, str):
+        return memory.block_for("checkpoint_every", checkpoint_every, parts)
+    return checkpoint_every
+
+
+def _started(
+    context: Context,
+    cell: Cell,
+    params: Params,
+    xs: jax.Array,
+    state: State | None,
+    key: Any,
+    reverse: bool,
+) -> tuple[State, jax.Array]:
+    """A call from where all starts, and on the devices that its inputs are on."""
+    valid, resets = context.valid, context.resets
     batch = xs.shape[1:-1]
     params, state = _of_the_batch((params, state), xs)
     initial = cell.initial_state(params, batch)
@@ -117,7 +218,7 @@ def _unrolled(
         valid, resets = (None if m is None else m & (zeros == 0) for m in (valid, resets))
     initial = _of_the_batch(initial, xs)
     state = initial if state is None else state
-    context = Context(valid, resets, method, checkpoint_every)
+    context = context._replace(valid=valid, resets=resets)
     return _run(context, cell, cell.prepare(params, batch, key), xs, state, initial, reverse)
 
 
@@ -141,7 +242,16 @@ def _run(
         state, ys = cell.form.over_time(run, params, xs, state, initial)
         return state, zero_where_not(context.valid, ys)
     masks = Masks(context.valid, _starts(context.resets, context.valid, reverse))
-    traverse = _method(cell, context.method).traverse
+    name, traverse, why = _method(cell, context.method)
+    if context.parts is not None:
+        reasons = why(cell, params, xs.shape)
+
+        def over_time(params, xs, state, masks):
+            return traverse(cell, params, xs, state, initial, masks, reverse)
+
+        context.parts.append(
+            memory.part(cell.name, name, reasons, over_time, params, xs, state, masks)
+        )
     if context.checkpoint_every is None:
         return traverse(cell, params, xs, state, initial, masks, reverse)
     return _in_blocks(traverse, context.checkpoint_every)(
@@ -149,14 +259,22 @@ def _run(
     )
 
 
-def _method(cell: Cell, method: str) -> Any:
-    """The module that traverses time; a method that cannot is an error that says why."""
+def _method(cell: Cell, method: str | Deferred) -> tuple[str, Callable, Callable]:
+    """The method's name, its ``traverse`` and its ``why``; one that cannot run the cell is an
+    error that says so."""
     if method == "auto":
-        return next(module for module in METHODS.values() if module.ineligible(cell) is None)
-    reason = METHODS[method].ineligible(cell)
+        name = next(name for name, m in METHODS.items() if m.ineligible(cell) is None)
+        return name, METHODS[name].traverse, METHODS[name].why
+    if isinstance(method, Deferred):
+        name, options = "deferred", {"options": method}
+    else:
+        name, options = method, {}
+    module = METHODS[name]
+    reason = module.ineligible(cell)
     if reason is not None:
         raise ValueError(f"method: got {method!r}, but {reason}; takes 'auto' or 'scan'")
-    return METHODS[method]
+    partial = functools.partial
+    return name, partial(module.traverse, **options), partial(module.why, **options)
 
 
 def _starts(resets: jax.Array | None, valid: jax.Array | None, reverse: bool) -> jax.Array | None:
@@ -179,29 +297,13 @@ def _in_blocks(traverse: Callable, every: int) -> Callable:
 
         block = jax.checkpoint(block)
         wide = widened(params)  # gradients of all blocks are summed in this
-        count = xs.shape[0] // every
-        whole = count * every
-        inputs = (xs, masks)
-        head = jax.tree.map(lambda a: a[:whole].reshape(count, every, *a.shape[1:]), inputs)
-        rest = jax.tree.map(lambda a: a[whole:], inputs)
-        parts = []
-
-        def run_head(state):
-            state, ys = jax.lax.scan(
-                lambda s, inputs: block(wide, initial, s, inputs), state, head, reverse=reverse
-            )
-            parts.append(ys.reshape(whole, *ys.shape[2:]))
-            return state
-
-        def run_rest(state):
-            if whole < xs.shape[0]:
-                state, ys = block(wide, initial, state, rest)
-                parts.append(ys)
-            return state
-
-        for run in (run_rest, run_head) if reverse else (run_head, run_rest):
-            state = run(state)
-        return state, jnp.concatenate(parts[::-1] if reverse else parts)
+        return over_blocks(
+            lambda state, inputs: block(wide, initial, state, inputs),
+            state,
+            (xs, masks),
+            every,
+            reverse=reverse,
+        )
 
     return blocks
 

@@ -11,6 +11,11 @@ def ineligible(cell: Cell) -> str | None:
     return None
 
 
+def why(cell: Cell, params: Params, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """What is to be said of a run."""
+    return ("step by step, with JAX's own derivatives: runs every cell",)
+
+
 def traverse(
     cell: Cell,
     params: Params,
