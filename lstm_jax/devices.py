@@ -12,6 +12,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSha
 from lstm_jax import checking
 
 AXIS = "batch"
+WHOLE = PartitionSpec()  # on every device
 
 
 def use_cpu_cores(count: int | None = None) -> int:
@@ -110,24 +111,19 @@ def data_parallel(
         # its use would be, stands inside a loop.
         value, gradients = jax.value_and_grad(scalar, wanted)(*_varying(args))
 
-        def summed(leaf: jax.Array) -> jax.Array:
-            return jax.lax.psum(_varying(leaf), AXIS)
+        def summed(leaf: jax.Array, spec: PartitionSpec = WHOLE) -> jax.Array:
+            return jax.lax.psum(_varying(leaf), AXIS) if spec == WHOLE else leaf
 
-        def reduced(spec: PartitionSpec, tree: Any) -> Any:
-            return summed(tree) if spec == PartitionSpec() else tree
-
-        whole = tuple(
-            jax.tree.map(lambda spec, part: jax.tree.map(lambda g: reduced(spec, g), part), of, g)
-            for of, g in zip((specs[i] for i in wanted), gradients, strict=True)
-        )
+        by_leaf = jax.tree.broadcast(tuple(specs[i] for i in wanted), gradients)
+        sums = (summed(value), jax.tree.map(summed, gradients, by_leaf))
         share = count if reduce == "mean" else 1
-        return jax.tree.map(lambda leaf: leaf / share, (summed(value), whole))
+        return jax.tree.map(lambda leaf: leaf / share, sums)
 
     run: Any = jax.value_and_grad(scalar, wanted)
     homes: Any = None
     if count > 1:
         mesh = jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=chosen)
-        out_specs = (PartitionSpec(), tuple(specs[i] for i in wanted))
+        out_specs = (WHOLE, tuple(specs[i] for i in wanted))
         run = jax.shard_map(on_each, mesh=mesh, in_specs=specs, out_specs=out_specs)
         homes = jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
     elif devices is not None:
@@ -165,13 +161,13 @@ def _specs(batch_axes: Any) -> tuple[Any, ...]:
 
     def spec(axis: Any) -> PartitionSpec:
         if axis is None:
-            return PartitionSpec()
+            return WHOLE
         if isinstance(axis, bool) or not isinstance(axis, int) or axis < 0:
             raise ValueError(f"batch_axes: got {axis!r}; takes axes from 0 on, or None")
         return PartitionSpec(*[None] * axis, AXIS)
 
     specs = tuple(jax.tree.map(spec, entry, is_leaf=lambda a: a is None) for entry in batch_axes)
-    if all(spec == PartitionSpec() for spec in jax.tree.leaves(specs)):
+    if all(spec == WHOLE for spec in jax.tree.leaves(specs)):
         raise ValueError(f"batch_axes: got {batch_axes!r}; takes an axis for one argument at least")
     return specs
 
@@ -225,7 +221,7 @@ def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None
         for (path, leaf), where in zip(
             jax.tree_util.tree_leaves_with_path(arg), jax.tree.leaves(by_leaf), strict=True
         ):
-            if where == PartitionSpec():
+            if where == WHOLE:
                 continue
             what, axis = name + jax.tree_util.keystr(path), len(where) - 1
             if axis >= jnp.ndim(leaf):
