@@ -1,5 +1,6 @@
 """A batch over several devices: the numbers of one device, and no exchange inside the loop."""
 
+import os
 import re
 import subprocess
 import sys
@@ -23,6 +24,7 @@ CELLS = {
     "lstm": lj.lstm(4),
     "gru": lj.gru(4),
     "chain": lj.chain(lj.lstm(4, peephole=True), lj.gru(3)),
+    "linear": lj.bidirectional(lj.min_lstm(3), lj.lru(4)),
 }
 NOISY = lj.chain(
     lj.zoneout(lj.lstm(4), 0.3), lj.dropout(lj.gru(3), 0.4), lj.drop_connect(lj.gru(2), 0.3)
@@ -201,14 +203,14 @@ def compiled(function, *args):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("method", ["auto", "scan"])
+@pytest.mark.parametrize("options", [{}, {"method": "scan"}, {"checkpoint_every": 2}], ids=str)
 @pytest.mark.parametrize("name", CELLS)
-def test_devices_exchange_nothing_inside_the_loop(name, method):
+def test_devices_exchange_nothing_inside_the_loop(name, options):
     cell = CELLS[name]
     params, batch = data(cell)
 
     def loss(params, readout, batch):
-        _, ys = lj.unroll(cell, params, batch.xs, lengths=batch.lengths, method=method)
+        _, ys = lj.unroll(cell, params, batch.xs, lengths=batch.lengths, **options)
         # A readout in a loop of the user's own, over params that JAX takes to be whole.
         total, _ = jax.lax.scan(lambda total, y: (total + y @ readout, None), 0 * ys[0], ys)
         return jnp.mean(ys**2) + jnp.mean(total**2)
@@ -432,7 +434,12 @@ assert lj.use_cpu_cores(3) == 3 == len(jax.devices())
 assert lj.use_cpu_cores(3) == 3
 lj.use_cpu_cores(2)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
         "RuntimeError: count: got 2, but JAX has been used and has 3 CPU devices; takes a call "
