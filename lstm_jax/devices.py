@@ -69,6 +69,7 @@ def data_parallel(
     loss: ``(*arrays) -> []``, a mean or a sum over the rows that it is given. A mean over the
         steps of ``lengths`` is none over rows, and differs from device to device: return the sum
         under ``reduce="sum"``, divided by the number of steps of the whole batch (an argument).
+        What is no sum over rows, such as a penalty on weights, a sum counts once a device.
     argnums: which arguments the gradients are for; those of the batch, such as inputs, too.
     batch_axes: for each argument the axis of its batch, counted from 0, or None for what every
         device needs whole, such as params. An entry may be a tree that begins as the argument
@@ -88,7 +89,8 @@ def data_parallel(
     it depend on the row alone, unroll each row with its key under ``jax.vmap``.
 
     A scan of your own in ``loss`` must start from values that vary over devices as its results
-    do (``0 * xs[0]``, not ``jnp.zeros``), or JAX refuses it; ``lj.unroll`` sees to that itself.
+    do (``0 * xs[0]``, not ``jnp.zeros``), or JAX refuses it; ``lj.unroll`` sees to that itself. Nor
+    does JAX take the call under ``jax.set_mesh``, since it has a mesh of its own.
 
     Raises ValueError or TypeError, naming the argument: here, or in the first call with a shape.
     """
