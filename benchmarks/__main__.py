@@ -6,7 +6,6 @@ The whole takes tens of minutes; ``--cells lstm --shapes 20x35x200x200 --layers 
 --no-allocator`` takes one.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -51,7 +50,9 @@ def use_all_cores() -> None:
     """Makes each core a device of JAX, and compile times real ones; before JAX is used."""
     import jax
 
-    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    import lstm_jax as lj
+
+    lj.use_cpu_cores()
     jax.config.update("jax_enable_compilation_cache", False)
 
 

@@ -1,5 +1,6 @@
 """A contender made ready to be timed, and the check that all compute the same."""
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -84,12 +85,16 @@ def compiled(model: contenders.Model, work: Work, on: Sequence[jax.Device]) -> C
         for a in (work.xs, work.r)
     )
     params = devices.placed(model.params, None, on)
+    both: Any
     if len(on) == 1:
         forward, both = jax.jit(model.run), jax.jit(jax.value_and_grad(loss, (0, 1)))
     else:
         forward = devices.forward_parallel(model.run, batch_axis, on)
         axes = (None, batch_axis, batch_axis)
-        both = devices.data_parallel(loss, (0, 1), batch_axes=axes, devices=on)
+        spread = devices.data_parallel
+        if model.data_parallel is not None:
+            spread = functools.partial(model.data_parallel, reduce="sum")
+        both = jax.jit(spread(loss, (0, 1), batch_axes=axes, devices=on))
     forward_program = forward.lower(params, xs).compile()
     start = time.perf_counter()
     both_program = both.lower(params, xs, r).compile()

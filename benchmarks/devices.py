@@ -1,4 +1,5 @@
-"""The batch spread over several devices, in the same way for every JAX contender."""
+"""The batch spread over several devices. Ours has ``lj.data_parallel``; the peers get the same
+program without JAX's check of what varies over devices, which their scans do not pass."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,7 +37,7 @@ def data_parallel(
 
     out = tuple(specs[i] for i in wanted)
     out_specs = (PartitionSpec(), out[0] if isinstance(argnums, int) else out)
-    # Unchecked, because the peers' scans start from zeros that are not marked as spread.
+    # Unchecked, because the peers' scans start from zeros that do not vary.
     spread = jax.shard_map(
         local, mesh=mesh, in_specs=tuple(specs), out_specs=out_specs, check_vma=False
     )

@@ -81,13 +81,6 @@ def run(name: str, argv: list[str]) -> int:
     )
 
 
-def use_all_cores() -> None:
-    """Makes each core a device of JAX, for the seeds to be spread over; before JAX is used."""
-    import jax
-
-    jax.config.update("jax_num_cpu_devices", min(os.cpu_count() or 1, 8))
-
-
 def keep_freed_memory() -> None:
     """Saves training the pages that it would map anew in every step, and says so; before any
     array is made. KEEP_FREED_MEMORY=0 in the environment turns it off."""
@@ -99,7 +92,9 @@ def keep_freed_memory() -> None:
 
 
 if __name__ == "__main__":
-    use_all_cores()
+    from lstm_jax import use_cpu_cores
+
+    use_cpu_cores()  # the seeds are spread over them
     if sys.argv[1:2] and sys.argv[1] in EXPERIMENTS:
         keep_freed_memory()
     sys.exit(main(sys.argv[1:]))

@@ -35,6 +35,7 @@ from lstm_jax.compose import (
     residual,
     zoneout,
 )
+from lstm_jax.devices import data_parallel, use_cpu_cores
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
 from lstm_jax.version import __version__
@@ -62,6 +63,7 @@ __all__ = [
     "bidirectional",
     "cells",
     "chain",
+    "data_parallel",
     "drop_connect",
     "dropout",
     "equal_gates",
@@ -87,5 +89,6 @@ __all__ = [
     "rnn",
     "unpack",
     "unroll",
+    "use_cpu_cores",
     "zoneout",
 ]

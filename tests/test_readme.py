@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
+import jax
 import pytest
 
 import lstm_jax as lj
 from tests.cases import Case
-from tests.conformance import LAWS
+from tests.conformance import LAWS, close
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -23,6 +24,14 @@ def test_the_first_lines_run_and_are_ten():
     text = block("value_and_grad")
     assert len([line for line in text.splitlines() if line.strip()]) <= 10
     exec(text, {})
+
+
+def test_many_devices_give_what_one_gives():
+    names = {}
+    exec(block("data_parallel"), names)
+    arguments = (names["params"], names["xs"], names["targets"])
+    expected = jax.jit(jax.value_and_grad(names["loss"]))(*arguments)
+    close((names["value"], names["gradients"]), expected, 1e-5)
 
 
 def _ugrnn():

@@ -48,6 +48,7 @@ class Model(NamedTuple):
     time_axis: 0 for ``[T, B, D]``, 1 for ``[B, T, D]``: the layout in which it gets its arrays.
     step: ``step(params, state, x) -> (state, y)`` of the first layer, at batch 1.
     state: zeros, for ``step``.
+    data_parallel: its own way to spread a batch over devices; None for that of ``devices.py``.
     """
 
     params: Any
@@ -56,6 +57,7 @@ class Model(NamedTuple):
     time_axis: int
     step: Callable[[Any, Any, Any], tuple[Any, Any]]
     state: Any
+    data_parallel: Callable[..., Any] | None = None
 
 
 class Missing(Exception):

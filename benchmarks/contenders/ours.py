@@ -38,4 +38,5 @@ def model(cell: str, layers: list[Layer], *, reset_after: bool = True) -> Model:
         time_axis=0,
         step=lambda params, state, x: first.step(params, state, x),
         state=first.initial_state(each[0], (1,)),
+        data_parallel=lj.data_parallel,
     )

@@ -157,8 +157,9 @@ def test_control_c_waits_for_a_checkpoint_to_be_written():
 CHILD = """
 import sys
 from experiments import runner
-from experiments.__main__ import main, use_all_cores
-use_all_cores()
+from experiments.__main__ import main
+from lstm_jax import use_cpu_cores
+use_cpu_cores()
 runner.CHECKPOINT_SECONDS = -1.0
 sys.exit(main(sys.argv[1:]))
 """
