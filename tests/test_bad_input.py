@@ -154,6 +154,25 @@ CALLS = {
         "method",
         lambda: unroll(lj.min_gru(4), lj.min_gru(4).init(KEY, 3), method="deferred"),
     ),
+    "Deferred: unknown product": ("method.product", lambda: unroll(method=lj.Deferred("both"))),
+    "Deferred: unknown keep": ("method.keep", lambda: unroll(method=lj.Deferred(keep="all"))),
+    "Deferred: no block": ("method.block", lambda: unroll(method=lj.Deferred(block=0))),
+    "Deferred: joined, of a cell that is not additive": (
+        "method",
+        lambda: unroll(lj.gru(4), lj.gru(4).init(KEY, 3), method=lj.Deferred("joined")),
+    ),
+    "Deferred: not for this cell": (
+        "method",
+        lambda: unroll(lj.mgu(4), lj.mgu(4).init(KEY, 3), method=lj.Deferred()),
+    ),
+    "checkpoint_every: a bound without a unit": (
+        "checkpoint_every",
+        lambda: unroll(checkpoint_every="64"),
+    ),
+    "checkpoint_every: another word": (
+        "checkpoint_every",
+        lambda: unroll(checkpoint_every="little"),
+    ),
     "lstm: associative": ("method", lambda: unroll(method="associative")),
     "make: an unknown cell": ("name", lambda: lj.cells.make("lstn", 4)),
     "make: an unknown option": ("options", lambda: lj.cells.make("rnn", 4, peephole=True)),

@@ -17,7 +17,7 @@ Whole cells, forward and backward, H inputs and H units, milliseconds as in ``re
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cell import Cell, Linear, Params, State, like
+from lstm_jax.cell import BatchShape, Cell, Linear, Params, State, like
 from lstm_jax.unrolling.masks import Masks, where, zero_where_not
 from lstm_jax.unrolling.recurrence import linear_recurrence
 
@@ -29,7 +29,7 @@ def ineligible(cell: Cell) -> str | None:
     return f"{cell.name} is not of the linear form, whose steps can be taken together"
 
 
-def why(cell: Cell, params: Params, shape: tuple[int, ...]) -> tuple[str, ...]:
+def why(cell: Cell, params: Params, shape: BatchShape) -> tuple[str, ...]:
     """What is to be said of a run."""
     steps = "one after the other" if jax.default_backend() == "cpu" else "in parallel"
     return (

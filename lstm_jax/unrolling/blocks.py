@@ -1,5 +1,6 @@
 """A loop over blocks of time, the last of which may be shorter."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -46,3 +47,12 @@ def over_blocks(
         return carry, parts[0]
     first, last = parts[::-1] if reverse else parts
     return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, last)
+
+
+def even_block(wanted: float, steps: int) -> int:
+    """The steps of a block near to ``wanted`` (half to twice as many) that leaves no rest, where
+    there is one: a rest is compiled a second time, and costs a copy of all inputs and outputs."""
+    near = range(max(1, math.ceil(wanted / 2)), min(steps, math.floor(wanted * 2)) + 1)
+    equal = [n for n in near if steps % n == 0]
+    rounded = max(1, min(steps, round(wanted)))
+    return min(equal, key=lambda n: abs(math.log(n / wanted)), default=rounded)

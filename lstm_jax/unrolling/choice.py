@@ -12,7 +12,8 @@ import jax
 import jax.export
 
 from lstm_jax import checking
-from lstm_jax.forms import Gated, Weights
+from lstm_jax.forms import BatchShape, Gated, Weights
+from lstm_jax.unrolling.blocks import even_block
 
 PRODUCTS = ("apart", "joined", "hoisted")
 KEEPS = ("products", "states")
@@ -65,14 +66,14 @@ def check_options(argument: str, options: Deferred) -> None:
 def choose(
     form: Gated,
     weights: Weights,
-    shape: tuple[int, ...],
+    shape: BatchShape,
     options: Deferred,
     platform: str | None = None,
 ) -> Choice:
     """The way for inputs of ``shape [T, *batch, D]``; ``options`` come before the table."""
     platform = jax.default_backend() if platform is None else platform
     known = not any(jax.export.is_symbolic_dim(n) for n in shape[:-1])
-    steps, rows = shape[0], math.prod(shape[1:-1]) if known else None
+    steps, rows = (shape[0], math.prod(shape[1:-1])) if known else (None, None)
     inputs, sources = weights.w_x.shape[0], weights.w_h.shape[0]
     why = []
 
@@ -110,16 +111,15 @@ def _product(platform: str, weights: Weights, rows: int | None) -> tuple[str, st
     return "apart", "a product in the step leaves z in the cache for the gates"
 
 
-def _block(platform: str, steps: int, rows: int | None, weight_rows: int) -> tuple[int | None, str]:
+def _block(
+    platform: str, steps: int | None, rows: int | None, weight_rows: int
+) -> tuple[int | None, str]:
     if platform != "cpu":
         return None, f"all steps at once (not measured on {platform})"
-    if rows is None or rows == 0 or steps == 0:
+    if not rows or not steps:
         return None, "all steps at once, their number not being known"
     wanted = max(BLOCK_ROWS, BLOCK_ROWS_A_WEIGHT_ROW * weight_rows) / rows
     if wanted > steps / 2:
         return None, "all steps at once: they are few"
-    # Blocks of equal length leave no rest, which would be compiled a second time.
-    near = range(max(1, math.ceil(wanted / 2)), math.floor(wanted * 2) + 1)
-    equal = [n for n in near if steps % n == 0]
-    block = min(equal, key=lambda n: abs(math.log(n / wanted)), default=max(1, round(wanted)))
+    block = even_block(wanted, steps)
     return block, f"{block * rows} rows a product: at the full rate, and in the cache"

@@ -17,7 +17,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cell import Cell, Gated, Params, State, Weights, finish, input_product, like, product
+from lstm_jax.cell import (
+    BatchShape,
+    Cell,
+    Gated,
+    Params,
+    State,
+    Weights,
+    finish,
+    input_product,
+    like,
+    product,
+)
 from lstm_jax.unrolling.blocks import over_blocks
 from lstm_jax.unrolling.choice import Choice, Deferred, choose
 from lstm_jax.unrolling.masks import (
@@ -68,7 +79,7 @@ def ineligible(cell: Cell) -> str | None:
 
 
 def why(
-    cell: Cell, params: Params, shape: tuple[int, ...], options: Deferred = AS_MEASURED
+    cell: Cell, params: Params, shape: BatchShape, options: Deferred = AS_MEASURED
 ) -> tuple[str, ...]:
     """What is to be said of a run on inputs of ``shape``."""
     form = cell.form

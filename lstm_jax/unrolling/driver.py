@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
-from lstm_jax import checking
-from lstm_jax.cell import AnyArray, Cell, Composite, Params, State, same_precision
+from lstm_jax.cell import AnyArray, Cell, Composite, Params, State
 from lstm_jax.unrolling import associative, deferred, memory, scan
+from lstm_jax.unrolling.arguments import check_ways, checked
 from lstm_jax.unrolling.blocks import over_blocks
-from lstm_jax.unrolling.choice import Deferred, check_options
+from lstm_jax.unrolling.choice import Deferred
 from lstm_jax.unrolling.masks import Masks, narrowed, widened, zero_where_not
 
 # In the order in which "auto" tries them: the first that is eligible runs.
@@ -71,8 +71,8 @@ def unroll(
 
     Raises ValueError or TypeError, naming the argument, at trace time.
     """
-    arguments = _checked(cell, params, xs, state, lengths, resets, key)
-    _check_ways(reverse, method, checkpoint_every)
+    arguments = checked(cell, params, xs, state, lengths, resets, key)
+    check_ways(METHODS, reverse, method, checkpoint_every)
     return _unrolled(*arguments, reverse, method, checkpoint_every)
 
 
@@ -94,57 +94,18 @@ def explain(
     A paragraph for each cell that is unrolled, with its method, what that method decided, and
     about how much memory its backward pass takes. Raises what ``lj.unroll`` raises.
     """
-    arguments = _checked(cell, params, xs, state, lengths, resets, key)
-    _check_ways(reverse, method, checkpoint_every)
+    arguments = checked(cell, params, xs, state, lengths, resets, key)
+    check_ways(METHODS, reverse, method, checkpoint_every)
     parts = _parts(*arguments, reverse, method)
     every = _every(checkpoint_every, parts)
     lines = []
     for p in parts:
         lines += [f"{p.cell}: {p.method}", *(f"  {reason}" for reason in p.why)]
     if parts:
-        steps = max(p.steps for p in parts)
         blocks = "all steps kept" if every is None else f"recomputed in blocks of {every} steps"
-        size = memory.readable(memory.needed(parts, every or max(steps, 1)))
+        size = memory.readable(memory.needed(parts, every))
         lines.append(f"backward pass: {blocks}, about {size}")
     return "\n".join(lines)
-
-
-def _checked(
-    cell: Any, params: Any, xs: Any, state: Any, lengths: Any, resets: Any, key: Any
-) -> tuple[Any, ...]:
-    """The arguments of ``unroll`` as ``_unrolled`` takes them, or an error that says why not."""
-    checking.the_cell("cell", cell)
-    inputs = checking.float_array("xs", xs, "[T, *batch, D]", 2)
-    steps, batch = inputs.shape[0], inputs.shape[1:-1]
-    checking.params(cell, params, "xs", inputs.shape[-1])
-    same_precision("xs", inputs, params)
-    params = jax.tree.map(jnp.asarray, params)
-    if state is not None:
-        checking.state(cell, params, state, batch)
-        state = jax.tree.map(jnp.asarray, state)
-    key = None if key is None else checking.random_key("key", key)
-    valid, starts = None, None
-    if lengths is not None:
-        bound = checking.lengths(lengths, steps, batch)
-        valid = jnp.expand_dims(jnp.arange(steps), range(1, 1 + bound.ndim)) < bound
-        inputs = zero_where_not(valid, inputs)  # before any product: 0 * NaN would be NaN
-    if resets is not None:
-        starts = checking.resets(resets, steps, batch)
-
-    return cell, params, inputs, state, valid, starts, key
-
-
-def _check_ways(reverse: Any, method: Any, checkpoint_every: Any) -> None:
-    checking.flag("reverse", reverse)
-    if isinstance(method, Deferred):
-        check_options("method", method)
-    else:
-        checking.choice("method", method, ("auto", *METHODS))
-    if isinstance(checkpoint_every, str):
-        if checkpoint_every != "auto":
-            memory.bound_in_bytes("checkpoint_every", checkpoint_every)
-    elif checkpoint_every is not None:
-        checking.positive_int("checkpoint_every", checkpoint_every)
 
 
 # Compiled by itself where the caller does not compile: a call outside jit then costs one dispatch.
@@ -162,8 +123,9 @@ def _unrolled(
     checkpoint_every: int | str | None,
 ) -> tuple[State, jax.Array]:
     """``unroll`` of checked arguments."""
-    arguments = (cell, params, xs, state, valid, resets, key)
-    parts = _parts(*arguments, reverse, method) if isinstance(checkpoint_every, str) else []
+    parts = []
+    if isinstance(checkpoint_every, str):
+        parts = _parts(cell, params, xs, state, valid, resets, key, reverse, method)
     context = Context(valid, resets, method, _every(checkpoint_every, parts))
     return _started(context, cell, params, xs, state, key, reverse)
 

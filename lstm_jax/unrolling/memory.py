@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import jax
 
+from lstm_jax.unrolling.blocks import even_block
+
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -75,42 +77,37 @@ def block_for(argument: str, value: str, parts: Sequence[Part]) -> int | None:
     steps = max((p.steps for p in parts), default=0)
     if steps == 0:
         return None
-    least = _least(parts, steps)
+    states, step = sum(p.steps * p.state for p in parts), max(p.step for p in parts)
+    least = even_block(math.sqrt(states / (2 * step)), steps)
     if value == "auto":
         return least
     bound = bound_in_bytes(argument, value)
-    if needed(parts, steps) <= bound:
+    if needed(parts, None) <= bound:
         return None
     if needed(parts, least) > bound:
         raise ValueError(
             f"{argument}: got {value!r}, but the backward pass of this call takes "
             f"{readable(needed(parts, least))} or more"
         )
-    return _last_that_fits(lambda n: needed(parts, n) <= bound, least, steps)
+    equal = (n for n in range(steps // 2, least, -1) if steps % n == 0)
+    return next((n for n in equal if needed(parts, n) <= bound), least)
 
 
-def needed(parts: Sequence[Part], block: int) -> int:
-    """About the bytes that the backward pass takes with blocks of ``block`` steps."""
-    whole = sum(p.whole + math.ceil(p.steps / block) * p.state for p in parts)
-    # A block is run forward again and then backward, one cell of a chain after the other.
-    return whole + max(2 * block * p.step for p in parts)
+def needed(parts: Sequence[Part], block: int | None) -> int:
+    """About the bytes that the backward pass takes with blocks of ``block`` steps, or with none.
+
+    What is kept of a step counts twice where it is read again: its cotangents stand beside it.
+    """
+    whole = sum(p.whole for p in parts)
+    if block is None:
+        return whole + sum(p.steps * p.step for p in parts) + max(p.steps * p.step for p in parts)
+    states = sum(math.ceil(p.steps / block) * p.state for p in parts)
+    return whole + states + max(2 * block * p.step for p in parts)
 
 
 def readable(size: int) -> str:
     unit = next((u for u in ("GiB", "MiB", "KiB") if size >= UNITS[u]), "B")
     return f"{size / UNITS[unit]:.3g} {unit}"
-
-
-def _least(parts: Sequence[Part], steps: int) -> int:
-    states = sum(p.steps * p.state for p in parts)
-    return max(1, min(steps, round(math.sqrt(states / (2 * max(p.step for p in parts))))))
-
-
-def _last_that_fits(fits: Callable[[int], bool], low: int, high: int) -> int:
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
-    return low
 
 
 def _bytes(tree: Any) -> int:

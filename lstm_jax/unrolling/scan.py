@@ -2,7 +2,7 @@
 
 import jax
 
-from lstm_jax.cell import Cell, Params, State
+from lstm_jax.cell import BatchShape, Cell, Params, State
 from lstm_jax.unrolling.masks import Masks, narrowed, where, widened, zero_where_not
 
 
@@ -11,7 +11,7 @@ def ineligible(cell: Cell) -> str | None:
     return None
 
 
-def why(cell: Cell, params: Params, shape: tuple[int, ...]) -> tuple[str, ...]:
+def why(cell: Cell, params: Params, shape: BatchShape) -> tuple[str, ...]:
     """What is to be said of a run."""
     return ("step by step, with JAX's own derivatives: runs every cell",)
 

@@ -1,0 +1,192 @@
+"""The ways of the deferred method: each gives scan's numbers; which is taken, and what it says."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstm_jax as lj
+from lstm_jax.unrolling.choice import choose
+from tests.conformance import draw
+
+STEPS, ROWS, INPUTS = 7, 3, 2
+CELLS = {
+    "lstm": lj.lstm(4),
+    "lstm peephole projection": lj.lstm(4, peephole=True, projection=3),
+    "lstm norm": lj.lstm(4, norm="layer"),
+    "gru": lj.gru(4),
+    "zoneout gru": lj.zoneout(lj.gru(4), 0.3),
+    "lstm_1997": lj.lstm_1997(2, 2),
+}
+WAYS = [
+    lj.Deferred(product, keep, block)
+    for product in ("apart", "joined", "hoisted")
+    for keep in ("products", "states")
+    for block in (1, 3, 7)
+]
+
+
+def gradients(cell, method, reverse):
+    """Outputs, last state and all gradients, in float64 with lengths, resets and a key."""
+    params = draw(cell.init(jax.random.key(0), INPUTS, jnp.float64), 1, jnp.float64)
+    xs = draw(jnp.zeros((STEPS, ROWS, INPUTS)), 2, jnp.float64)
+    weights = draw(jnp.zeros((STEPS, ROWS, cell.size)), 3, jnp.float64)
+    options = {
+        "lengths": jnp.array([7, 4, 0]),
+        "resets": jnp.zeros((STEPS, ROWS), bool).at[3, 0].set(True),
+        "key": jax.random.key(5),
+        "reverse": reverse,
+    }
+
+    def loss(params, xs):
+        state, ys = lj.unroll(cell, params, xs, method=method, **options)
+        floats = [
+            leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.inexact)
+        ]
+        return jnp.sum(weights * ys) + sum(jnp.sum(leaf**2) for leaf in floats), (floats, ys)
+
+    return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(params, xs)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_every_way_gives_the_numbers_of_scan(x64, name):
+    cell = CELLS[name]
+    for reverse in (False, True):
+        expected = gradients(cell, "scan", reverse)
+        ways = WAYS if name == "lstm" else WAYS[1::4]
+        for way in ways:
+            try:
+                got = gradients(cell, way, reverse)
+            except ValueError as error:
+                assert way.product == "joined" and "'apart' or 'hoisted'" in str(error)
+                assert name not in ("lstm", "lstm peephole projection", "lstm_1997")
+                continue
+            jax.tree.map(
+                lambda a, b, way=way: np.testing.assert_allclose(
+                    a, b, rtol=1e-12, atol=1e-12, err_msg=str(way)
+                ),
+                got,
+                expected,
+            )
+
+
+def test_second_derivatives_in_blocks(x64):
+    cell = lj.gru(3)
+    params = draw(cell.init(jax.random.key(0), 2, jnp.float64), 1, jnp.float64)
+    xs = draw(jnp.zeros((5, 2, 2)), 2, jnp.float64)
+
+    def hessian_product(method):
+        def loss(params):
+            return jnp.sum(lj.unroll(cell, params, xs, method=method)[1] ** 2)
+
+        def slope(params):
+            return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(jax.grad(loss)(params)))
+
+        return jax.grad(slope)(params)
+
+    expected = hessian_product("scan")
+    for way in (lj.Deferred("apart", "products", 2), lj.Deferred("hoisted", "states", 2)):
+        got = hessian_product(way)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), got, expected)
+
+
+def way_of(cell, shape, platform="cpu", **options):
+    params = jax.eval_shape(lambda key: cell.init(key, shape[-1]), jax.random.key(0))
+    weights = jax.eval_shape(lambda params: cell.form.split(params)[0], params)
+    choice = choose(cell.form, weights, shape, lj.Deferred(**options), platform)
+    return choice.product, choice.keep, choice.block
+
+
+def test_what_is_taken_on_a_cpu():
+    assert way_of(lj.lstm(128), (784, 64, 1)) == ("apart", "products", 8)
+    assert way_of(lj.lstm(128), (200, 32, 128)) == ("apart", "products", 20)
+    assert way_of(lj.lstm(512), (100, 32, 512)) == ("apart", "products", None)
+    assert way_of(lj.lstm(64), (500, 1, 512)) == ("hoisted", "products", None)
+    assert way_of(lj.lstm(1024), (64, 16, 1024)) == ("hoisted", "products", None)
+    assert way_of(lj.lstm(128), (200, 32, 128), keep="states", block=9) == ("apart", "states", 9)
+
+
+def test_elsewhere_products_are_hoisted_and_gradients_one_product():
+    assert way_of(lj.lstm(128), (784, 64, 1), "gpu") == ("hoisted", "products", None)
+
+
+@pytest.mark.parametrize("steps", [97, 100, 784, 1001])
+def test_blocks_are_equal_where_the_steps_allow_it(steps):
+    """A rest is compiled a second time; a prime number of steps has no other way."""
+    block = way_of(lj.gru(128), (steps, 64, 16))[2]
+    assert 4 <= block <= 16
+    assert steps % block == 0 or steps == 97
+
+
+def test_the_backward_pass_in_blocks_takes_less_memory():
+    """All cotangents of the pre-activations would stand in memory at once; now a block's do."""
+    cell = lj.lstm(32)
+    params = jax.eval_shape(lambda key: cell.init(key, 4), jax.random.key(0))
+    xs = jax.ShapeDtypeStruct((512, 8, 4), jnp.float32)
+
+    def temporary(**options):
+        def loss(params, xs):
+            return jnp.sum(lj.unroll(cell, params, xs, method=lj.Deferred(**options))[1][-1])
+
+        compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    whole = temporary(block=512)
+    one_array = 512 * 8 * 4 * 32 * 4  # [T, B, 4H] of float32
+    assert temporary(block=16) < whole - 0.8 * one_array
+    assert temporary(block=16, keep="states") < temporary(block=16) - 0.8 * one_array
+
+
+def test_explain_names_each_cell_its_method_and_the_reasons():
+    cell = lj.chain(lj.lstm(8), lj.min_gru(8), lj.mgu(4))
+    params = cell.init(jax.random.key(0), 3)
+    said = lj.explain(cell, params, jnp.zeros((100, 4, 3)), checkpoint_every=10)
+    lines = said.split("\n")
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "lstm(8): deferred",
+        "min_gru(8): associative",
+        "mgu(4): scan",
+        lines[-1],
+    ]
+    assert "  product 'apart': a product in the step leaves z in the cache for the gates" in lines
+    assert lines[-1].startswith("backward pass: recomputed in blocks of 10 steps, about ")
+    asked = lj.explain(
+        lj.lstm(8), params[0], jnp.zeros((9, 3)), method=lj.Deferred(keep="states", block=3)
+    )
+    assert "keep 'states': as asked" in asked and "block 3: as asked" in asked
+
+
+@pytest.mark.parametrize("cell", [lj.lstm(32), lj.chain(lj.gru(32), lj.lstm(16)), lj.mgu(32)],
+                         ids=["lstm", "chain", "mgu"])  # fmt: skip
+@pytest.mark.parametrize("bound", ["12 MiB", "18MB"])
+def test_a_bound_on_memory_is_kept(cell, bound):
+    """By the compiled program's own analysis, on a sequence that takes more without one."""
+    params = cell.init(jax.random.key(0), 8)
+    xs = jnp.zeros((10_000, 2, 8))
+
+    def temporary(every):
+        def loss(params, xs):
+            return jnp.sum(lj.unroll(cell, params, xs, checkpoint_every=every)[1] ** 2)
+
+        compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    limit = {"12 MiB": 12 * 2**20, "18MB": 18_000_000}[bound]
+    assert temporary(bound) <= limit < temporary(None)
+    assert temporary("auto") < 0.4 * temporary(None)
+
+
+def test_auto_and_bounded_blocks_change_no_number():
+    cell = lj.lstm(8)
+    params, xs = cell.init(jax.random.key(0), 4), draw(jnp.zeros((60, 3, 4)), 0, jnp.float32)
+    whole = lj.unroll(cell, params, xs)
+    for every in ("auto", "40 KiB"):
+        blocks = lj.unroll(cell, params, xs, checkpoint_every=every)
+        jax.tree.map(np.testing.assert_array_equal, blocks, whole)
+
+
+def test_a_bound_below_what_is_needed_says_how_much_is():
+    cell = lj.lstm(8)
+    params = cell.init(jax.random.key(0), 4)
+    with pytest.raises(ValueError, match=r"^checkpoint_every: got '1 KiB', but .* or more"):
+        lj.unroll(cell, params, jnp.zeros((60, 3, 4)), checkpoint_every="1 KiB")
