@@ -61,11 +61,6 @@ def gru(
         gates, candidate = jnp.split(packed, [2 * size], axis=-1)
         return jnp.concatenate([standardize(gates), standardize(candidate)], axis=-1) * scale
 
-    def gates_of(z, r):
-        pre = z[..., : 2 * size] + r[..., : 2 * size]
-        reset, update = jnp.split(gate_act(pre), 2, axis=-1)
-        return reset, update
-
     def blend(state, reset, update, candidate):
         h = update * state.h + (1.0 - update) * candidate
         return GRUState(h), h, {"reset": reset, "update": update, "candidate": candidate}
@@ -74,9 +69,11 @@ def gru(
         if normed:
             z = normalised(z, vectors["scale_x"]) + vectors["b"]
             r = normalised(r, vectors["scale_h"])
-        reset, update = gates_of(z, r)
-        recurrent = r[..., 2 * size :] + vectors["b_h"]
-        return blend(state, reset, update, act(z[..., 2 * size :] + reset * recurrent))
+        z, r = axis.split(z), axis.split(r)
+        reset = gate_act(z["reset"] + r["reset"])
+        update = gate_act(z["update"] + r["update"])
+        candidate = act(z["candidate"] + reset * (r["candidate"] + vectors["b_h"]))
+        return blend(state, reset, update, candidate)
 
     def advance(params, state, x):
         weights, vectors = split(params)
@@ -87,11 +84,12 @@ def gru(
             z = normalised(z, vectors["scale_x"]) + vectors["b"]
             s_gates, s_candidate = jnp.split(vectors["scale_h"], [2 * size])
             r = standardize(r) * s_gates
-        reset, update = gates_of(z, r)
+        z, r = axis.split(z), jnp.split(r, 2, axis=-1)
+        reset, update = gate_act(z["reset"] + r[0]), gate_act(z["update"] + r[1])
         recurrent = product(reset * state.h, u_candidate)
         if normed:
             recurrent = standardize(recurrent) * s_candidate
-        new, y, _ = blend(state, reset, update, act(z[..., 2 * size :] + recurrent))
+        new, y, _ = blend(state, reset, update, act(z["candidate"] + recurrent))
         return like(state, new), y.astype(weights.w_x.dtype)
 
     split = bias_after_norm if normed else packed_params
