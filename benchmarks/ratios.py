@@ -44,11 +44,14 @@ def convention(result: Result, name: str) -> str:
 
 
 def fastest_jax_peer(result: Result, devices: int, program: str) -> tuple[str | None, float | None]:
-    """The JAX peer with the smallest ratio, and that ratio."""
+    """The JAX peer with the smallest ratio, and that ratio, of those that compute our default
+    cell: a ratio to another cell of ours would not say which is faster."""
     ratios = {
         name: value
         for name in contenders.PEERS
-        if name != TORCH and (value := ratio(result, name, devices, program)) is not None
+        if name != TORCH
+        and convention(result, name) == OURS
+        and (value := ratio(result, name, devices, program)) is not None
     }
     if not ratios:
         return None, None

@@ -69,10 +69,10 @@ def gru(
         if normed:
             z = normalised(z, vectors["scale_x"]) + vectors["b"]
             r = normalised(r, vectors["scale_h"])
-        z, r = axis.split(z), axis.split(r)
-        reset = gate_act(z["reset"] + r["reset"])
-        update = gate_act(z["update"] + r["update"])
-        candidate = act(z["candidate"] + reset * (r["candidate"] + vectors["b_h"]))
+        of_x, of_h = axis.split(z), axis.split(r)
+        reset = gate_act(of_x["reset"] + of_h["reset"])
+        update = gate_act(of_x["update"] + of_h["update"])
+        candidate = act(of_x["candidate"] + reset * (of_h["candidate"] + vectors["b_h"]))
         return blend(state, reset, update, candidate)
 
     def advance(params, state, x):
@@ -84,12 +84,12 @@ def gru(
             z = normalised(z, vectors["scale_x"]) + vectors["b"]
             s_gates, s_candidate = jnp.split(vectors["scale_h"], [2 * size])
             r = standardize(r) * s_gates
-        z, r = axis.split(z), jnp.split(r, 2, axis=-1)
-        reset, update = gate_act(z["reset"] + r[0]), gate_act(z["update"] + r[1])
+        pre, (r_reset, r_update) = axis.split(z), jnp.split(r, 2, axis=-1)
+        reset, update = gate_act(pre["reset"] + r_reset), gate_act(pre["update"] + r_update)
         recurrent = product(reset * state.h, u_candidate)
         if normed:
             recurrent = standardize(recurrent) * s_candidate
-        new, y, _ = blend(state, reset, update, act(z["candidate"] + recurrent))
+        new, y, _ = blend(state, reset, update, act(pre["candidate"] + recurrent))
         return like(state, new), y.astype(weights.w_x.dtype)
 
     split = bias_after_norm if normed else packed_params

@@ -11,7 +11,6 @@ to run at the machine's rate, and short enough for its operands to stay in the c
 that pointwise reads (peepholes, norms) are small, and their gradients are summed in the carry.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -117,6 +116,7 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
 
     def forward(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks, keep: bool) -> tuple:
         weights, vectors, state, initial = combine(floats, others)
+        weights, xs = _bias_as_row(weights, xs)
         hoisted = choice.product == "hoisted"
         pre_of = _pre_of(form, weights, choice.product)
 
@@ -226,34 +226,29 @@ def _pre_of(form: Gated, weights: Weights, order: str) -> Any:
     """``(x, source) -> Pre`` of a step; hoisted, x is z already."""
     if order == "joined":
         dtype = weights.w_x.dtype
-        times_both = _with_bias(weights._replace(w_x=jnp.concatenate([weights.w_x, weights.w_h])))
+        both = weights._replace(w_x=jnp.concatenate([weights.w_x, weights.w_h]))
 
         def pre_of(x: jax.Array, source: jax.Array) -> Pre:
             xh = jnp.concatenate([x.astype(dtype), source.astype(dtype)], axis=-1)
-            return Pre(times_both(xh), None, None)
+            return Pre(input_product(both, xh), None, None)
 
     else:
-        times_w_x = _with_bias(weights)
 
         def pre_of(x: jax.Array, source: jax.Array) -> Pre:
-            z = x if order == "hoisted" else times_w_x(x)
+            z = x if order == "hoisted" else input_product(weights, x)
             return _sums(form, z, product(source, weights.w_h))
 
     return pre_of
 
 
-def _with_bias(weights: Weights) -> Callable[[jax.Array], jax.Array]:
-    """``x -> x w_x + b``, the bias as a row of the weights beside a column of ones where that
-    rounds nothing: XLA's gate loops run up to twice as fast where no vector is added in them."""
+def _bias_as_row(weights: Weights, xs: jax.Array) -> tuple[Weights, jax.Array]:
+    """The bias as a row of ``w_x`` beside a column of ones in ``xs``, where that rounds nothing:
+    XLA's loops over the gates run up to twice as fast where no vector is added in them."""
     w_x, _, b, _ = weights
-    if b is None or not b.dtype == w_x.dtype == jnp.promote_types(w_x.dtype, jnp.float32):
-        return lambda x: input_product(weights, x)
-    with_b = jnp.concatenate([w_x, b[None]])
-
-    def times(x: jax.Array) -> jax.Array:
-        return product(jnp.concatenate([x, jnp.ones_like(x[..., :1])], axis=-1), with_b)
-
-    return times
+    if b is None or not b.dtype == w_x.dtype == xs.dtype == jnp.promote_types(b.dtype, jnp.float32):
+        return weights, xs
+    with_row = weights._replace(w_x=jnp.concatenate([w_x, b[None]]), b=None)
+    return with_row, jnp.concatenate([xs, jnp.ones_like(xs[..., :1])], axis=-1)
 
 
 def _sums(form: Gated, z: jax.Array, r: jax.Array) -> Pre:
