@@ -71,7 +71,8 @@ def times_table(results: list[Result], cell: str, program: str, devices: int) ->
     if cell == "gru" and any(column(OURS_BEFORE, 1) in result["columns"] for result in chosen):
         note += (
             " Haiku's GRU resets before the product: it is checked and timed against our cell in "
-            "that convention (`reset_after=False`), and its ratio is to that."
+            "that convention (`reset_after=False`), its ratio is to that, and the fastest peer is "
+            "chosen among the others."
         )
     title = f"{cell.upper()}, {PROGRAM_TITLES[program]}, {on(devices)}"
     return Table(title, header, rows, note)
