@@ -191,7 +191,6 @@ def test_the_published_captions():
     sizes = [29_000, 1014, 1000]
     assert [len(split.sources) for split in data[:3]] == sizes
     assert [len(split.pairs.targets) for split in data[:3]] == sizes
-    assert ()
     for lines in (data.train.sources, data.train.targets):
         same = [m.detokenise(m.tokenise(line)) == " ".join(line.lower().split()) for line in lines]
         assert np.mean(same) > 0.99
