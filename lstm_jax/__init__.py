@@ -16,6 +16,7 @@ from lstm_jax.cell import (
     linear_cell,
     plain_cell,
 )
+from lstm_jax.cells.attention import attention
 from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.lru import LRUState, lru
 from lstm_jax.cells.lstm import GREFF_VARIANTS, GateRecurrentState, LSTMState, lstm
@@ -36,9 +37,11 @@ from lstm_jax.compose import (
     zoneout,
 )
 from lstm_jax.devices import data_parallel, use_cpu_cores
+from lstm_jax.forms import Window, Windowed
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
 from lstm_jax.version import __version__
+from lstm_jax.windowed import windowed_cell
 
 __all__ = [
     "GREFF_VARIANTS",
@@ -59,7 +62,10 @@ __all__ = [
     "Packed",
     "RNNState",
     "Weights",
+    "Window",
+    "Windowed",
     "__version__",
+    "attention",
     "bidirectional",
     "cells",
     "chain",
@@ -90,5 +96,6 @@ __all__ = [
     "unpack",
     "unroll",
     "use_cpu_cores",
+    "windowed_cell",
     "zoneout",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell
+from lstm_jax.cells import attention as _attention
 from lstm_jax.cells import gru as _gru
 from lstm_jax.cells import lru as _lru
 from lstm_jax.cells import lstm as _lstm
@@ -61,6 +62,7 @@ registry: dict[str, Callable[..., Cell]] = {
     "min_lstm": _minimal.min_lstm,
     "min_gru": _minimal.min_gru,
     "lru": _lru.lru,
+    "attention": _attention.attention,
 }
 for _variant, _options in _lstm.GREFF_VARIANTS.items():
     registry[f"lstm_{_variant}"] = _preset(_lstm.lstm, **_options)
