@@ -21,6 +21,7 @@ from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.lru import LRUState, lru
 from lstm_jax.cells.lstm import GREFF_VARIANTS, GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
+from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
 from lstm_jax.cells.rnn import RNNState, irnn, rnn
 from lstm_jax.compose import (
@@ -56,6 +57,7 @@ __all__ = [
     "Gated",
     "LRUState",
     "LSTM1997State",
+    "LSTMNState",
     "LSTMState",
     "Linear",
     "MinimalState",
@@ -85,6 +87,7 @@ __all__ = [
     "lru",
     "lstm",
     "lstm_1997",
+    "lstmn",
     "mgu",
     "min_gru",
     "min_lstm",

@@ -66,13 +66,13 @@ class Linear(NamedTuple):
 class Window(NamedTuple):
     """The state of the windowed form: the keys and values of the last W steps, newest last.
 
-    count: how many of the places are taken; the others, before them, are zero. A sequence starts
+    filled: how many of the places are taken; the others, before them, are zero. A sequence starts
     with none, so what an initial state has in its places is never read.
     """
 
     keys: Float[jax.Array, "*batch heads W d"]
     values: Float[jax.Array, "*batch heads W d"]
-    count: Integer[jax.Array, "*batch"]
+    filled: Integer[jax.Array, "*batch"]
 
 
 class Windowed(NamedTuple):
@@ -88,7 +88,7 @@ class Windowed(NamedTuple):
 
     window: int
     project: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
-    place: Callable[[jax.Array, jax.Array], jax.Array]
+    place: Callable[[jax.Array, AnyArray], jax.Array]
     bias: Callable[[Params, np.ndarray], jax.Array | None]
     output: Callable[[Params, jax.Array, jax.Array], jax.Array]
 

@@ -29,12 +29,17 @@ def attended(
     scores = jnp.einsum("...qd,...pd->...qp", q / math.sqrt(q.shape[-1]), keys)
     if bias is not None:
         scores = scores + bias
-    return jnp.einsum("...qp,...pd->...qd", masked_softmax(scores, visible), values)
+    return jnp.einsum("...qp,...pd->...qd", masked_softmax(scores, jnp.asarray(visible)), values)
 
 
 def taken(count: jax.Array, window: int) -> jax.Array:
     """Which places of a window are taken: ``[*batch, W]``."""
     return jnp.arange(window) >= window - count[..., None]
+
+
+def pushed(old: jax.Array, new: jax.Array) -> jax.Array:
+    """``old [..., W, n]`` moved on by one place, with ``new [..., n]`` in the last."""
+    return jnp.concatenate([old[..., 1:, :], new[..., None, :].astype(old.dtype)], axis=-2)
 
 
 def windowed_cell(
@@ -64,12 +69,11 @@ def windowed_advance(
 
     def advance(params: Params, state: Window, x: jax.Array) -> tuple[Window, jax.Array]:
         q, k, v = form.project(params, x)
-        count = jnp.minimum(state.count + 1, form.window)
+        count = jnp.minimum(state.filled + 1, form.window)
         visible = taken(count, form.window)
 
         def moved(old: jax.Array, new: jax.Array) -> jax.Array:
-            moved = jnp.concatenate([old[..., 1:, :], new[..., None, :].astype(old.dtype)], axis=-2)
-            return jnp.where(visible[..., None, :, None], moved, 0)
+            return jnp.where(visible[..., None, :, None], pushed(old, new), 0)
 
         new = Window(moved(state.keys, k), moved(state.values, v), count)
         o = attended(

@@ -51,6 +51,7 @@ def _wrapped() -> dict[str, Case]:
         "attention_short": Case(lj.attention(4, 2, 2)),
         "attention_learned": Case(lj.attention(4, 2, 3, positions="learned")),
         "attention_none": Case(lj.attention(3, 1, 9, positions="none")),
+        "lstmn_short": Case(lj.lstmn(3, 2, attention_size=2)),
         "chain_attention": Case(lj.chain(lj.learned_state(lj.attention(4, 2, 3)), lstm)),
         "bidirectional_attention": Case(lj.bidirectional(lj.attention(2, 1, 3), lj.gru(2))),
         "deep_noisy": Case(

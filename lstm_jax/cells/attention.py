@@ -9,7 +9,7 @@ import numpy as np
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.cell import Cell, called, product
-from lstm_jax.forms import Windowed
+from lstm_jax.forms import AnyArray, Windowed
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.windowed import windowed_cell
 
@@ -28,7 +28,7 @@ def attention(size: int, heads: int = 1, window: int = 64, *, positions: str = "
 
     Params, in the order query, key, value: ``w_x [D, 3H]``, ``b [3H]``; ``w_y [H, H]``,
     ``b_y [H]``; learned positions ``distance [heads, W]``. State ``lj.Window(keys, values,
-    count)``, the first two ``[*batch, heads, W, H / heads]``; output ``[*batch, H]``.
+    filled)``, the first two ``[*batch, heads, W, H / heads]``; output ``[*batch, H]``.
     Raises ValueError for heads that do not divide size.
     """
     name = called(attention, locals())
@@ -79,7 +79,7 @@ def in_heads(packed: jax.Array, heads: int) -> jax.Array:
     return packed.reshape(*packed.shape[:-1], heads, packed.shape[-1] // heads)
 
 
-def rotated(vectors: jax.Array, positions: jax.Array | np.ndarray) -> jax.Array:
+def rotated(vectors: jax.Array, positions: AnyArray) -> jax.Array:
     """``vectors [..., P, d]`` turned in each of d / 2 planes by an angle that grows with
     ``positions [P]`` (Su et al. 2021, eq. 34), with wavelengths from 2 pi to 20,000 pi steps.
 

@@ -72,7 +72,7 @@ def over_sequence(
     if short and fresh:
         before = part(here, 0, 0)
     else:
-        held = jnp.where(taken(state.count, window), 0, -1)[..., None, :, None]
+        held = jnp.where(taken(state.filled, window), 0, -1)[..., None, :, None]
         keys = form.place(state.keys.astype(k.dtype), np.arange(-window, 0))
         before = Places(keys, state.values.astype(v.dtype), held)
     if short:
@@ -117,9 +117,9 @@ def last_places(
     """The window after the last step that counts, k and v ``[*batch, heads, T, d]`` being new."""
     steps = k.shape[-2]
     ends = steps if lengths is None else lengths
-    count = state.count + ends
+    count = state.filled + ends
     if starts is not None:
-        step = jnp.arange(steps).reshape(-1, *[1] * state.count.ndim)
+        step = jnp.arange(steps).reshape(-1, *[1] * state.filled.ndim)
         last = jnp.max(jnp.where(starts & (step < ends), step, -1), axis=0)
         count = jnp.where(last >= 0, ends - last, count)
     count = jnp.minimum(count, window)
