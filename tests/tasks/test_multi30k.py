@@ -133,6 +133,7 @@ TAKEN_APART = {
     'He says "stop!" (1,000.5 times)': 'he says " stop ! " ( 1,000.5 times )',
     "Das Schild: „Grüß Gott“ steht da.": "das schild : „ grüß gott “ steht da .",
     "One “or” two; and/or 50% & ok?": "one “ or ” two ; and / or 50 % & ok ?",
+    'Both "a" and "b".': 'both " a " and " b " .',
     "Don't!": "don 't !",
 }
 

@@ -76,7 +76,7 @@ def test_the_vocabulary_is_the_symbols(named):
     assert named[1].name == f"{named[0]}(7 symbols, 2 to 6)"
 
 
-@pytest.mark.parametrize("symbols", [1, 3])
+@pytest.mark.parametrize("symbols", [1, 2, 3])
 @pytest.mark.parametrize("name", FACTORIES)
 def test_chance_is_the_share_of_the_commonest_target(name, symbols):
     task = FACTORIES[name](symbols, max_length=3)
