@@ -1,7 +1,7 @@
 """A cell with a linear readout, its parameter count, and the hidden size that fits a budget."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,23 +13,28 @@ from lstm_jax.unrolling import unroll
 
 
 class Model(NamedTuple):
-    """Pure functions from sequences to outputs.
+    """Pure functions from what a task shows to what it asks for.
 
-    init: ``(key) -> params``, ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``.
-    apply: ``(params, xs [T, *batch, D], *, key=None) -> outputs``, ``[*batch, O]`` at the last
-        step or ``[T, *batch, O]`` at every step; the key draws a noisy cell's noise.
+    size: the hidden size H, for tables.
+    init: ``(key) -> params``.
+    apply: ``(params, xs, *, key=None) -> outputs``, what the loss is computed of; the key draws
+        noise, and without it there is none.
+    answer: ``(params, xs) -> answers``, what the score is computed of. For a model that answers
+        at once, its outputs; for one that writes its answer step by step, what it writes.
     """
 
-    cell: Cell
+    size: int
     init: Callable[[Key[Array, ""]], Params]
     apply: Callable[..., jax.Array]
+    answer: Callable[[Params, Any], Any]
 
 
 def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "last") -> Model:
-    """``cell`` unrolled from its initial state, then ``y w + b``.
+    """``cell`` unrolled from its initial state over ``xs [T, *batch, D]``, then ``y w + b``.
 
-    reads: "last" for an output at the last step alone, "every" for one at every step.
-    The readout starts with LeCun's normal weights and zero biases.
+    reads: "last" for an output ``[*batch, O]`` at the last step alone, "every" for ``[T, *batch,
+        O]``. Params ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``; the readout starts with
+        LeCun's normal weights and zero biases. The key draws a noisy cell's noise.
     """
     checking.the_cell("cell", cell)
     input_size = checking.positive_int("input_size", input_size)
@@ -52,7 +57,7 @@ def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "la
             ys = ys[-1]
         return ys @ params["readout"]["w"] + params["readout"]["b"]
 
-    return Model(cell, init, apply)
+    return Model(cell.size, init, apply, apply)
 
 
 def count_parameters(model: Model) -> int:
