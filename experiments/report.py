@@ -39,11 +39,11 @@ def report(
             table.add_row(*row(contender))
         console.print(table)
         for title, rows in setting["further"].items():
-            more = Table(title=title, title_justify="left")
+            more = Table(title=f"{title}, median of the runs", title_justify="left")
             for i, column in enumerate((COLUMNS[0], *next(iter(rows.values())))):
                 more.add_column(column, justify="right" if i else "left", no_wrap=True)
             for name, scores in rows.items():
-                more.add_row(name, *(spread(values) for values in scores.values()))
+                more.add_row(name, *(middle(values) for values in scores.values()))
             console.print(more)
     console.print(footnote(), highlight=False)
     run_folder.write_json(path / "results.json", summary)
@@ -134,11 +134,9 @@ def row(contender: dict[str, Any]) -> list[str]:
     ]
 
 
-def spread(values: list[float | None]) -> str:
-    """The median of the runs, and their range."""
-    numbers = np.array([np.nan if value is None else value for value in values])
-    low, middle, high = (shown(finite(f(numbers))) for f in (np.min, np.median, np.max))
-    return middle if len(values) == 1 else f"{middle} ({low} to {high})"
+def middle(values: list[float | None]) -> str:
+    """The median of the runs."""
+    return shown(finite(np.median([np.nan if value is None else value for value in values])))
 
 
 def shown(score: float | None) -> str:
@@ -156,8 +154,8 @@ def markdown(summary: dict[str, Any]) -> str:
         lines += [*rows_of(COLUMNS, [row(contender) for contender in setting["contenders"]]), ""]
         for title, rows in setting["further"].items():
             columns = (COLUMNS[0], *next(iter(rows.values())))
-            cells = [[name, *map(spread, scores.values())] for name, scores in rows.items()]
-            lines += [f"**{title}**, median (range) of the runs", "", *rows_of(columns, cells), ""]
+            cells = [[name, *map(middle, scores.values())] for name, scores in rows.items()]
+            lines += [f"**{title}**, median of the runs", "", *rows_of(columns, cells), ""]
         for text in setting["texts"]:
             lines += [text, ""]
     return "\n".join([*lines, footnote(), "", "![learning curves](curves.png)", ""])

@@ -67,15 +67,23 @@ def count_parameters(model: Model) -> int:
 
 
 def size_for(make: Callable[[int], Cell], budget: int, input_size: int, output_size: int) -> int:
-    """The hidden size whose parameter count, readout included, is nearest to ``budget``.
+    """The hidden size of a cell with a readout that comes nearest to ``budget`` parameters.
 
-    make: the factory as a function of the hidden size, such as ``lj.lstm``. Of two sizes equally
-    near, the smaller. Raises ValueError for a budget below the count at size 1.
+    make: the factory as a function of the hidden size, such as ``lj.lstm``. See ``size_near``.
+    """
+    return size_near(lambda size: recurrent(make(size), input_size, output_size), budget)
+
+
+def size_near(make: Callable[[int], Model], budget: int) -> int:
+    """The size at which ``make(size)`` has a parameter count nearest to ``budget``.
+
+    Of two sizes equally near, the smaller. Raises ValueError for a budget below the count at
+    size 1.
     """
     budget = checking.positive_int("budget", budget)
 
     def count(size: int) -> int:
-        return count_parameters(recurrent(make(size), input_size, output_size))
+        return count_parameters(make(size))
 
     if budget < count(1):
         raise ValueError(f"budget: got {budget}; takes at least {count(1)}, the count at size 1")
