@@ -4,7 +4,7 @@
 runs it over time.
 """
 
-from lstm_jax import cells, initializers
+from lstm_jax import attend, cells, initializers
 from lstm_jax.allocator import keep_freed_memory
 from lstm_jax.cell import (
     Cell,
@@ -23,8 +23,10 @@ from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
 from lstm_jax.cells.rnn import RNNState, irnn, rnn
 from lstm_jax.compose import (
+    AttentiveState,
     BidirectionalState,
     CountedState,
+    attentive,
     bidirectional,
     chain,
     drop_connect,
@@ -42,6 +44,7 @@ from lstm_jax.version import __version__
 
 __all__ = [
     "GREFF_VARIANTS",
+    "AttentiveState",
     "BidirectionalState",
     "Cell",
     "Composite",
@@ -60,6 +63,8 @@ __all__ = [
     "RNNState",
     "Weights",
     "__version__",
+    "attend",
+    "attentive",
     "bidirectional",
     "cells",
     "chain",
