@@ -1,5 +1,8 @@
 """An LSTM decoder that attends, against NumPy loops; its memory as an argument of programs."""
 
+import gc
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -93,6 +96,24 @@ def test_another_memory_runs_the_same_program():
         counts.append(len(traces))
     assert counts[0] == counts[2] > 0
     assert not np.allclose(outputs[0], outputs[1])
+
+
+def test_nothing_that_is_compiled_keeps_a_memory():
+    _, params, xs, memory = drawn({})
+
+    def run(memory):
+        cell = lj.mixed_precision(lj.attentive(LSTM, memory), "float32")
+        state = cell.initial_state(params, (B,))
+        return lj.unroll(cell, params, xs), cell.step(params, state, xs[0])
+
+    with jax.checking_leaks():
+        jax.jit(run)(memory)
+    given = jnp.array(memory)
+    run(given)
+    gone = weakref.ref(given)
+    del given
+    gc.collect()
+    assert gone() is None
 
 
 def test_vmap_over_memories_equals_the_memories_one_by_one():

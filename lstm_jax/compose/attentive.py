@@ -159,7 +159,8 @@ def _template(cell: Cell, attention: str | attend.Attention, options: Options) -
         if not isinstance(bound, Bound):
             raise ValueError(f"cell: {name} has lost its memory; make it by lj.attentive")
         params, (memory, mask) = bound
-        for argument, axes in {"memory": memory.shape[1:-1], "mask": jnp.shape(mask)[1:]}.items():
+        rows = () if mask is None else mask.shape[1:]
+        for argument, axes in {"memory": memory.shape[1:-1], "mask": rows}.items():
             if axes not in ((), tuple(batch_shape)):
                 raise ValueError(
                     f"{argument}: got batch axes {axes}; takes those of the input, {batch_shape}"

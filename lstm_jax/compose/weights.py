@@ -127,7 +127,9 @@ def mixed_precision(cell: Cell, compute_dtype: Any = "bfloat16") -> Cell:
         matrix = leaf.ndim >= 2 and jnp.issubdtype(leaf.dtype, jnp.floating)  # masks are none
         return leaf.astype(dtype) if matrix else leaf
 
+    inner = cell.prepare  # not the cell: its memory would stay with what is compiled
+
     def prepare(params, batch_shape, key):
-        return cell.prepare(jax.tree.map(cast, params), batch_shape, key)
+        return inner(jax.tree.map(cast, params), batch_shape, key)
 
     return cell._replace(name=f"mixed_precision({cell.name}, {dtype.name})", prepare=prepare)
