@@ -17,11 +17,17 @@ from lstm_jax.cell import (
     plain_cell,
 )
 from lstm_jax.cells.gru import GRUState, gru, mgu
+from lstm_jax.cells.linear_attention import (
+    FastWeightState,
+    LinearAttentionState,
+    linear_attention,
+)
 from lstm_jax.cells.lru import LRUState, lru
 from lstm_jax.cells.lstm import GREFF_VARIANTS, GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
 from lstm_jax.cells.rnn import RNNState, irnn, rnn
+from lstm_jax.cells.xlstm import MLSTMState, SLSTMState, mlstm, slstm
 from lstm_jax.compose import (
     BidirectionalState,
     CountedState,
@@ -36,7 +42,9 @@ from lstm_jax.compose import (
     zoneout,
 )
 from lstm_jax.devices import data_parallel, use_cpu_cores
+from lstm_jax.forms import MatrixMemory, Projected
 from lstm_jax.gates import GateAxis, equal_gates
+from lstm_jax.matrix_memory import matrix_cell
 from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
 from lstm_jax.version import __version__
 
@@ -47,6 +55,7 @@ __all__ = [
     "Composite",
     "CountedState",
     "Deferred",
+    "FastWeightState",
     "GRUState",
     "GateAxis",
     "GateRecurrentState",
@@ -55,9 +64,14 @@ __all__ = [
     "LSTM1997State",
     "LSTMState",
     "Linear",
+    "LinearAttentionState",
+    "MLSTMState",
+    "MatrixMemory",
     "MinimalState",
     "Packed",
+    "Projected",
     "RNNState",
+    "SLSTMState",
     "Weights",
     "__version__",
     "bidirectional",
@@ -75,18 +89,22 @@ __all__ = [
     "irnn",
     "keep_freed_memory",
     "learned_state",
+    "linear_attention",
     "linear_cell",
     "lru",
     "lstm",
     "lstm_1997",
+    "matrix_cell",
     "mgu",
     "min_gru",
     "min_lstm",
     "mixed_precision",
+    "mlstm",
     "pack",
     "plain_cell",
     "residual",
     "rnn",
+    "slstm",
     "unpack",
     "unroll",
     "use_cpu_cores",

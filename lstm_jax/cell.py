@@ -1,8 +1,9 @@
 """The contract: what a cell is, and the step derived from the form that it declares.
 
 A cell is a tuple of pure functions. Its equations stand once, in ``Gated.pointwise``, in
-``Linear.coefficients`` (or, for a cell of no particular form, in ``Cell.advance``); the step, the
-scan over time, the fast gradient and everything else are derived from them.
+``Linear.coefficients``, in ``MatrixMemory.project`` (or, for a cell of no particular form, in
+``Cell.advance``); the step, the scan over time, the fast gradient and everything else are derived
+from them.
 
 Axes: T time, ``*batch`` any number of batch axes, D input size, H hidden size, G gates,
 R the size of the recurrent source (H in most cells).
@@ -166,8 +167,8 @@ def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.
     return Weights(params["w_x"], params["w_h"], params.get("b"), params.get("w_p")), vectors
 
 
-def state_of(make: Callable[[Callable[[int], jax.Array]], State]) -> Callable[..., State]:
-    """An ``initial_state`` from a function that builds the state out of ``zeros(width)``."""
+def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[..., State]:
+    """An ``initial_state`` from a function that builds the state out of ``zeros(*shape)``."""
 
     def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> State:
         """Zeros ``[*batch, H]``: float32, or wider where the params are; else ``dtype``."""
@@ -176,7 +177,7 @@ def state_of(make: Callable[[Callable[[int], jax.Array]], State]) -> Callable[..
             floats = [leaf.dtype for leaf in jax.tree.leaves(params)]
             dtype = jnp.result_type(jnp.float32, *floats)
         dtype = checking.float_dtype("dtype", dtype)
-        return make(lambda width: jnp.zeros((*shape, width), dtype))
+        return make(lambda *widths: jnp.zeros((*shape, *widths), dtype))
 
     return initial_state
 
@@ -187,7 +188,7 @@ def plain_cell(
     axis: GateAxis,
     *,
     init: Callable[[jax.Array, int, Any], Params],
-    state: Callable[[Callable[[int], jax.Array]], State],
+    state: Callable[[Callable[..., jax.Array]], State],
     advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]],
 ) -> Cell:
     """A cell of no particular form: ``advance`` holds its equations, and it is scanned."""
@@ -207,7 +208,7 @@ def gated_cell(
     axis: GateAxis,
     *,
     init: Callable[[jax.Array, int, Any], Params],
-    state: Callable[[Callable[[int], jax.Array]], State],
+    state: Callable[[Callable[..., jax.Array]], State],
     pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]],
     split: Callable[[Params], tuple[Weights, Any]] = packed_params,
     source: Callable[[Any, Any], jax.Array] = lambda vectors, state: state.h,
@@ -238,7 +239,7 @@ def linear_cell(
     axis: GateAxis,
     *,
     init: Callable[[jax.Array, int, Any], Params],
-    state: Callable[[Callable[[int], jax.Array]], State],
+    state: Callable[[Callable[..., jax.Array]], State],
     coefficients: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]],
     read: Callable[[State], jax.Array],
     write: Callable[[jax.Array], State],

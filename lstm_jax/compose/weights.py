@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Composite, Gated, Linear
+from lstm_jax.forms import MatrixMemory
 from lstm_jax.initializers import Initializer
 
 
@@ -89,6 +90,11 @@ def learned_state(cell: Cell) -> Cell:
         form = inner._replace(
             coefficients=lambda params, x: inner.coefficients(params["cell"], x),
             output=lambda params, h, x: inner.output(params["cell"], h, x),
+        )
+    elif isinstance(inner, MatrixMemory):
+        form = inner._replace(
+            project=lambda params, x: inner.project(params["cell"], x),
+            output=lambda params, o, m, aside: inner.output(params["cell"], o, m, aside),
         )
     elif isinstance(inner, Composite):
         form = Composite(

@@ -9,14 +9,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax.cell import AnyArray, Cell, Composite, Params, State
-from lstm_jax.unrolling import associative, deferred, memory, scan
+from lstm_jax.unrolling import associative, deferred, memory, parallel, scan
 from lstm_jax.unrolling.arguments import check_ways, checked
 from lstm_jax.unrolling.blocks import over_blocks
 from lstm_jax.unrolling.choice import Deferred
 from lstm_jax.unrolling.masks import Masks, narrowed, widened, zero_where_not
 
 # In the order in which "auto" tries them: the first that is eligible runs.
-METHODS: dict[str, Any] = {"deferred": deferred, "associative": associative, "scan": scan}
+METHODS: dict[str, Any] = {
+    "deferred": deferred,
+    "associative": associative,
+    "parallel": parallel,
+    "scan": scan,
+}
 
 
 class Context(NamedTuple):
