@@ -156,10 +156,12 @@ def mlstm(
         )
 
     def output(params, o, m, aside):
+        # max(|q n|, exp(-m)) and what it divides, both times exp(m) where m is below zero: no
+        # exponential overflows. The weights summed in o are at most 1, so that what is below
+        # exp(-40) beside them is rounding; it is the bound that keeps 0 from being divided by 0.
         m = m[..., None]
-        # What max(|q n|, exp(-m)) divides, without an exponent above zero.
         o = o * jnp.exp(jnp.minimum(m, 0.0))
-        h = o[..., :-1] / jnp.maximum(jnp.abs(o[..., -1:]), jnp.exp(-jnp.maximum(m, 0.0)))
+        h = o[..., :-1] / jnp.maximum(jnp.abs(o[..., -1:]), jnp.exp(-jnp.clip(m, 0.0, 40.0)))
         return (aside * joined_heads(h)).astype(params["w_x"].dtype)
 
     def write(s, m):

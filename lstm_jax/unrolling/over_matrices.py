@@ -22,14 +22,13 @@ import jax
 import jax.export
 import jax.numpy as jnp
 import numpy as np
-from jax.lax.linalg import triangular_solve
 
 from lstm_jax.cell import like
 from lstm_jax.forms import MatrixMemory, Params, Projected, State
 from lstm_jax.unrolling.blocks import even_block, over_blocks
 from lstm_jax.unrolling.masks import where, zero_where_not
 
-CHUNK = 64
+CHUNK = 32
 NOTHING = -1e30  # the logarithm of nothing, finite so that differences of two of them are numbers
 
 
@@ -120,13 +119,7 @@ def _chunk(
     u = v
     if strength is not None:
         system = strength[..., None] * weights.of_writes * (k @ k.mT)  # its diagonal is not read
-        u = triangular_solve(
-            system,
-            strength[..., None] * (v - of_earlier(k)),
-            left_side=True,
-            lower=True,
-            unit_diagonal=True,
-        )
+        u = solve_unit_lower(system, strength[..., None] * (v - of_earlier(k)))
     o = of_earlier(q) + (weights.of_writes * (q @ k.mT)) @ u
     after = weights.of_carried[..., -1, None, None] * s
     if weights.of_initial is not None:
@@ -201,3 +194,37 @@ def _sums(chosen: Any, values: jax.Array) -> jax.Array:
     """For each row of ``chosen [..., C, C]``, the sum of the ``values [..., C]`` chosen."""
     chosen = jnp.asarray(chosen, values.dtype)
     return jnp.einsum("...ts,...s->...t", chosen, values, precision=jax.lax.Precision.HIGHEST)
+
+
+@jax.custom_vjp
+def solve_unit_lower(system: jax.Array, right: jax.Array) -> jax.Array:
+    """``u [..., C, V]`` with ``(I + L) u = right``, L what ``system [..., C, C]`` has below its
+    diagonal.
+
+    By halves: the first half of u, then the second with what the first adds taken off. These are
+    products alone, which every mesh knows; ``jax.lax.linalg.triangular_solve`` has no derivative
+    on Explicit meshes. The derivative is the transposed system, solved from its end.
+    """
+    steps = right.shape[-2]
+    if steps == 1:
+        return right
+    half = steps // 2
+    first = solve_unit_lower(system[..., :half, :half], right[..., :half, :])
+    rest = right[..., half:, :] - system[..., half:, :half] @ first
+    return jnp.concatenate([first, solve_unit_lower(system[..., half:, half:], rest)], axis=-2)
+
+
+def _solve_forward(system: jax.Array, right: jax.Array) -> tuple:
+    u = solve_unit_lower(system, right)
+    return u, (system, u)
+
+
+def _solve_backward(residuals: tuple, d_u: jax.Array) -> tuple:
+    system, u = residuals
+    turned = jnp.flip(system.mT, (-2, -1))
+    d_right = jnp.flip(solve_unit_lower(turned, jnp.flip(d_u, -2)), -2)
+    below = np.tril(np.ones(system.shape[-2:], bool), -1)
+    return jnp.where(below, -(d_right @ u.mT), 0.0), d_right
+
+
+solve_unit_lower.defvjp(_solve_forward, _solve_backward)
