@@ -11,9 +11,15 @@ def sigmoid(x):
     return 1.0 / (1.0 + np.exp(-x))
 
 
+def _f64(values):
+    """``values`` in NumPy's float64: a dict, or a state as one."""
+    values = values._asdict() if hasattr(values, "_asdict") else values
+    return {name: np.array(leaf, np.float64) for name, leaf in values.items()}
+
+
 def _columns(params, x, names, widths):
     """The pre-activations of one row by name."""
-    pre = x @ np.asarray(params["w_x"], np.float64) + np.asarray(params["b"], np.float64)
+    pre = x @ params["w_x"] + params["b"]
     return dict(zip(names, np.split(pre, np.cumsum(widths)[:-1]), strict=True))
 
 
@@ -35,14 +41,15 @@ def slstm(params, xs, state, heads=1, forget="sigmoid"):
     each pre-activation sees the last h of its own head. The final state is given unstabilised:
     c and n without a common factor.
     """
-    w_h = np.asarray(params["w_h"], np.float64)
+    params, state = _f64(params), _f64(state)
+    w_h = params["w_h"]
     size = w_h.shape[1] // 4
     d = size // heads
     f_of = {"sigmoid": sigmoid, "exp": np.exp}[forget]
 
     def rows(b):
-        h, scale = np.asarray(state.h[b], np.float64), np.exp(np.asarray(state.m[b], np.float64))
-        now = {"h": h.copy(), "c": scale * state.c[b], "n": scale * state.n[b]}
+        scale = np.exp(state["m"][b])
+        now = {"h": state["h"][b], "c": scale * state["c"][b], "n": scale * state["n"][b]}
 
         def one(x):
             pre = np.split(x @ params["w_x"] + params["b"], 4)
@@ -68,14 +75,15 @@ def mlstm(params, xs, state, heads=1, forget="sigmoid"):
     C_t = f C_{t-1} + i v k^T, n_t = f n_{t-1} + i k, h~ = C q / max(|n^T q|, 1), h = o h~,
     k = (W_k x + b_k) / sqrt(d); C is kept transposed here, as in the cell.
     """
+    params, state = _f64(params), _f64(state)
     size = (params["w_x"].shape[1] - 2 * heads) // 4
     d = size // heads
     names, widths = ("q", "k", "v", "i", "f", "o"), (size, size, size, heads, heads, size)
     f_of = {"sigmoid": sigmoid, "exp": np.exp}[forget]
 
     def rows(b):
-        scale = np.exp(np.asarray(state.m[b], np.float64))
-        now = {"c": scale[:, None, None] * state.c[b], "n": scale[:, None] * state.n[b]}
+        scale = np.exp(state["m"][b])
+        now = {"c": scale[:, None, None] * state["c"][b], "n": scale[:, None] * state["n"][b]}
 
         def one(x):
             pre = _columns(params, x, names, widths)
@@ -116,6 +124,7 @@ def linear_attention(params, xs, heads=1, feature_map="elu", gated=False, normal
     causal, equation 11): no memory at all, but for each step a weighted mean of all values so
     far, with weights phi(q_t) . phi(k_s) times the gates between s and t. Starts from nothing.
     """
+    params = _f64(params)
     extra = heads if gated else 0
     size = (params["w_x"].shape[1] - extra) // 3
     d, phi = size // heads, MAPS[feature_map]
@@ -132,7 +141,7 @@ def linear_attention(params, xs, heads=1, feature_map="elu", gated=False, normal
                 ]
                 mean = np.sum([w * v[s] for s, w in enumerate(weights)], axis=0)
                 ys[t, b, j * d : (j + 1) * d] = mean / (np.sum(weights) if normalize else 1.0)
-    return ys @ np.asarray(params["w_y"], np.float64)
+    return ys @ params["w_y"]
 
 
 def delta_net(params, xs, memory, heads=1, feature_map="silu", gated=False):
@@ -141,6 +150,7 @@ def delta_net(params, xs, memory, heads=1, feature_map="silu", gated=False):
     + b v k^T, o_t = S_t q_t, with k and q of length 1, here with 1e-6 under the root. S is the
     transpose of the cell's memory; the products with I - b k k^T are taken as they stand.
     """
+    params = _f64(params)
     size = (params["w_x"].shape[1] - heads * (2 if gated else 1)) // 3
     d, phi = size // heads, MAPS[feature_map]
     names = ("q", "k", "v", "b", "a")[: 5 if gated else 4]
@@ -162,7 +172,7 @@ def delta_net(params, xs, memory, heads=1, feature_map="silu", gated=False):
                 v = pre["v"][part]
                 s[j] = a[j] * s[j] @ (np.eye(d) - b[j] * np.outer(k, k)) + b[j] * np.outer(v, k)
                 o[part] = s[j] @ q
-            return o @ np.asarray(params["w_y"], np.float64)
+            return o @ params["w_y"]
 
         return one, lambda: {"memory": np.swapaxes(s, -1, -2)}
 
