@@ -2,8 +2,7 @@
 
 A cell is a tuple of pure functions. Its equations stand once, in ``Gated.pointwise``, in
 ``Linear.coefficients``, in ``MatrixMemory.project`` (or, for a cell of no particular form, in
-``Cell.advance``); the step, the scan over time, the fast gradient and everything else are derived
-from them.
+``Cell.advance``); the step, the scan over time, the fast gradient and all else are derived from it.
 
 Axes: T time, ``*batch`` any number of batch axes, D input size, H hidden size, G gates,
 R the size of the recurrent source (H in most cells).
@@ -168,7 +167,8 @@ def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.
 
 
 def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[..., State]:
-    """An ``initial_state`` from a function that builds the state out of ``zeros(*shape)``."""
+    """An ``initial_state`` from a function that builds the state out of ``zeros(*widths)``, or
+    ``zeros(*widths, dtype=...)`` for a leaf that is not of floats."""
 
     def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> State:
         """Zeros ``[*batch, H]``: float32, or wider where the params are; else ``dtype``."""
@@ -177,7 +177,7 @@ def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[...,
             floats = [leaf.dtype for leaf in jax.tree.leaves(params)]
             dtype = jnp.result_type(jnp.float32, *floats)
         dtype = checking.float_dtype("dtype", dtype)
-        return make(lambda *widths: jnp.zeros((*shape, *widths), dtype))
+        return make(lambda *widths, dtype=dtype: jnp.zeros((*shape, *widths), dtype))
 
     return initial_state
 

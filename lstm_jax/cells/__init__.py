@@ -9,11 +9,13 @@ from typing import Any
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell
+from lstm_jax.cells import attention as _attention
 from lstm_jax.cells import gru as _gru
 from lstm_jax.cells import linear_attention as _linear_attention
 from lstm_jax.cells import lru as _lru
 from lstm_jax.cells import lstm as _lstm
 from lstm_jax.cells import lstm_1997 as _lstm_1997
+from lstm_jax.cells import lstmn as _lstmn
 from lstm_jax.cells import minimal as _minimal
 from lstm_jax.cells import rnn as _rnn
 from lstm_jax.cells import xlstm as _xlstm
@@ -69,6 +71,8 @@ registry: dict[str, Callable[..., Cell]] = {
     "delta_net_gated": _preset(_linear_attention.linear_attention, rule="delta", gated=True),
     "slstm": _xlstm.slstm,
     "mlstm": _xlstm.mlstm,
+    "attention": _attention.attention,
+    "lstmn": _lstmn.lstmn,
 }
 for _variant, _options in _lstm.GREFF_VARIANTS.items():
     registry[f"lstm_{_variant}"] = _preset(_lstm.lstm, **_options)

@@ -14,22 +14,35 @@ triangular system (Yang et al. 2024, section 3: the UT transform),
     u_t + strength_t sum_{s < t} P_ts (k_t k_s) u_s = strength_t (v_t - exp(F_t) k_t S_0).
 
 A start inside a chunk cuts all sums there, and the initial state takes the place of ``S_0``.
+
+Milliseconds, forward and backward, 32 x 512 steps of 128 inputs, 128 units in 4 heads, by the
+steps of a chunk, on two cores of an AMD EPYC (jax 0.10.2, medians of 7, freed memory kept);
+softmax attention with ``jax.nn.dot_product_attention`` and the same four products takes 384:
+
+                             16     32     64    128
+    linear attention, gated 157    151    161    209
+    mlstm                   164    153    177    233
+    delta rule, gated       265    245    265
 """
 
 from typing import Any, NamedTuple
 
 import jax
-import jax.export
 import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.cell import like
-from lstm_jax.forms import MatrixMemory, Params, Projected, State
+from lstm_jax.forms import BatchShape, MatrixMemory, Params, Projected, State
 from lstm_jax.unrolling.blocks import even_block, over_blocks
 from lstm_jax.unrolling.masks import where, zero_where_not
 
 CHUNK = 32
 NOTHING = -1e30  # the logarithm of nothing, finite so that differences of two of them are numbers
+
+
+def why(form: MatrixMemory, shape: BatchShape) -> tuple[str, ...]:
+    """What is to be said of a run."""
+    return (f"a matrix memory: products within chunks of about {CHUNK} steps, a loop over chunks",)
 
 
 def over_sequence(
@@ -41,23 +54,15 @@ def over_sequence(
     lengths: jax.Array | None,
     starts: jax.Array | None,
 ) -> tuple[State, jax.Array]:
-    """``(state, ys)``, forward in time.
-
-    lengths: ``[*batch]``, the steps that count in each row; the state is frozen past them, and
-        outputs there mean nothing. starts: ``[T, *batch]``, where the row's state becomes
-        ``initial`` before the step.
-    """
+    """See ``parallel.SOLVERS``. The body of a chunk is computed again for the backward pass, so
+    that only the memories between chunks are kept."""
     valid = None
     if lengths is not None:
         times = jnp.expand_dims(jnp.arange(xs.shape[0]), range(1, xs.ndim - 1))
         valid = times < lengths
-        xs = zero_where_not(valid, xs)  # before any product: 0 * NaN would be NaN
         starts = None if starts is None else starts & valid
     of_x = form.project(params, xs)
     s, m = form.read(state)
-    if xs.shape[0] == 0:
-        o = jnp.einsum("...k,...kv->...v", of_x.q, s)
-        return state, form.output(params, o, None if m is None else m + o[..., 0], of_x.aside)
     inputs = _inert(of_x, valid)._replace(aside=None)
     again = form.read(initial)
 

@@ -1,28 +1,35 @@
-"""Cells whose steps can be taken together, by what their form says: all steps, or a chunk, at once.
+"""Cells that can take a whole sequence, or long blocks of one, in a few large products.
 
-The solvers go forward in time. In reverse, each row's steps that count are turned round before,
-and its outputs after.
+One file a form holds the products. They travel forward over rows whose padding is at the end:
+what is left of reverse and lengths stands here.
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from lstm_jax.cell import BatchShape, Cell, Params, State
-from lstm_jax.forms import MatrixMemory
-from lstm_jax.unrolling import over_matrices
-from lstm_jax.unrolling.masks import Masks, zero_where_not
+from lstm_jax.forms import MatrixMemory, Windowed
+from lstm_jax.unrolling import over_matrices, over_windows, scan
+from lstm_jax.unrolling.masks import Masks, where, zero_where_not
+
+# over_sequence(form, params, xs, state, initial, lengths, starts) -> (state, ys): forward, the
+# first ``lengths [*batch]`` steps of each row (None: all), with the state ``initial`` before a
+# step where ``starts [T, *batch]`` (None: nowhere). Outputs past a row's length are not used.
+SOLVERS: dict[type, Any] = {MatrixMemory: over_matrices, Windowed: over_windows}
 
 
 def ineligible(cell: Cell) -> str | None:
     """Why this method cannot run ``cell``; None where it can."""
-    if isinstance(cell.form, MatrixMemory):
+    if type(cell.form) in SOLVERS:
         return None
-    return f"{cell.name} is not of a form whose steps can be taken together in products"
+    return f"{cell.name} is not of a form whose steps can be taken together in large products"
 
 
 def why(cell: Cell, params: Params, shape: BatchShape) -> tuple[str, ...]:
     """What is to be said of a run."""
-    return ("a matrix memory: large products within chunks, a loop over chunks",)
+    return SOLVERS[type(cell.form)].why(cell.form, shape)
 
 
 def traverse(
@@ -35,26 +42,25 @@ def traverse(
     reverse: bool,
 ) -> tuple[State, jax.Array]:
     """``(state, ys)`` of prepared ``params``."""
-    form = cell.form
-    assert isinstance(form, MatrixMemory)
-    lengths = None
-    if masks.valid is not None:
-        lengths = jnp.sum(masks.valid, axis=0, dtype=jnp.int32)
-    starts = masks.resets
+    if xs.shape[0] == 0:
+        return scan.traverse(cell, params, xs, state, initial, masks, reverse)
+    valid, starts = masks
+    lengths = None if valid is None else jnp.sum(valid, axis=0, dtype=jnp.int32)
+    xs = zero_where_not(valid, xs)
+    if reverse:
+        xs, starts = turned(xs, lengths), None if starts is None else turned(starts, lengths)
+    solver = SOLVERS[type(cell.form)]
+    new, ys = solver.over_sequence(cell.form, params, xs, state, initial, lengths, starts)
+    if lengths is not None:
+        new = where(lengths > 0, new, state)
+    return new, zero_where_not(valid, turned(ys, lengths) if reverse else ys)
 
-    def turned(values: jax.Array) -> jax.Array:
-        if not reverse:
-            return values
-        if lengths is None:
-            return jnp.flip(values, 0)
-        steps = values.shape[0]
-        times = jnp.expand_dims(jnp.arange(steps), range(1, 1 + lengths.ndim))
-        times = jnp.where(times < lengths, lengths - 1 - times, times)
-        times = jnp.expand_dims(times, range(times.ndim, values.ndim))
-        return jnp.take_along_axis(values, times, axis=0)
 
-    starts = None if starts is None else turned(starts)
-    state, ys = over_matrices.over_sequence(
-        form, params, turned(xs), state, initial, lengths, starts
-    )
-    return state, zero_where_not(masks.valid, turned(ys))
+def turned(values: jax.Array, lengths: jax.Array | None) -> jax.Array:
+    """The first ``lengths`` steps of each row of ``values [T, *batch, ...]`` in reverse order."""
+    if lengths is None:
+        return jnp.flip(values, axis=0)
+    step = jnp.arange(values.shape[0]).reshape(-1, *[1] * lengths.ndim)
+    source = jnp.where(step < lengths, lengths - 1 - step, step)
+    further = range(source.ndim, values.ndim)
+    return jnp.take_along_axis(values, jnp.expand_dims(source, further), axis=0)
