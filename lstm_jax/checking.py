@@ -35,13 +35,6 @@ def positive_int(argument: str, value: Any) -> int:
     return int(value)
 
 
-def divisor(argument: str, value: Any, whole_argument: str, whole: int) -> int:
-    value = positive_int(argument, value)
-    if whole % value:
-        raise ValueError(f"{argument}: got {value}; takes a divisor of {whole_argument}, {whole}")
-    return value
-
-
 def real(argument: str, value: Any) -> float:
     """``value`` as a float: a finite real number."""
     try:

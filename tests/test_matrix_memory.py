@@ -130,7 +130,7 @@ def test_many_steps_at_once_equal_one_after_the_other(name):
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.max(np.abs(b)))
     for a, b in zip(jax.tree.leaves(d_got), jax.tree.leaves(d_expected), strict=True):
-        assert np.linalg.norm(a - b) <= 2e-4 * np.linalg.norm(b) + 1e-7
+        assert np.linalg.norm(a - b) <= 1e-3 * np.linalg.norm(b) + 1e-7
 
 
 @pytest.mark.parametrize("name", ["linear_attention_gated", "delta_net_gated", "mlstm"])

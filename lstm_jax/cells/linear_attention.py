@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.cell import Cell, called, product, wide
+from lstm_jax.cells.attention import divisor, in_heads
 from lstm_jax.forms import Projected
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.matrix_memory import matrix_cell
@@ -79,7 +80,7 @@ def linear_attention(
     """
     name = called(linear_attention, locals())
     size = checking.positive_int("size", size)
-    heads = checking.divisor("heads", heads, "size", size)
+    heads = divisor("heads", heads, size)
     delta = checking.choice("rule", rule, ("sum", "delta")) == "delta"
     gated = checking.flag("gated", gated)
     if feature_map is None:
@@ -99,12 +100,12 @@ def linear_attention(
     axis = GateAxis(names, widths, (("forget", 1),) if gated else (), ("input",) if delta else ())
 
     def features(values):
-        mapped = phi(by_head(values, heads))
+        mapped = phi(in_heads(values, heads))
         return unit(mapped) if delta else mapped
 
     def project(params, x):
         pre = axis.split(product(x, params["w_x"]) + params["b"])
-        v = by_head(pre["value"], heads)
+        v = in_heads(pre["value"], heads)
         if normalize:  # one more value, always 1, sums the keys
             v = jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1)
         return Projected(
@@ -157,13 +158,8 @@ def linear_attention(
     )
 
 
-def by_head(values: jax.Array, heads: int) -> jax.Array:
-    """``[..., H]`` as ``[..., heads, H / heads]``."""
-    return values.reshape(*values.shape[:-1], heads, values.shape[-1] // heads)
-
-
 def joined_heads(values: jax.Array) -> jax.Array:
-    """The inverse of ``by_head``."""
+    """The inverse of ``in_heads``."""
     return values.reshape(*values.shape[:-2], values.shape[-2] * values.shape[-1])
 
 

@@ -15,7 +15,8 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.cell import Cell, called, gated_cell, packed_params, product, wide
-from lstm_jax.cells.linear_attention import by_head, joined_heads
+from lstm_jax.cells.attention import divisor, in_heads
+from lstm_jax.cells.linear_attention import joined_heads
 from lstm_jax.forms import Projected
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.matrix_memory import matrix_cell
@@ -55,7 +56,7 @@ def slstm(
     """
     name = called(slstm, locals())
     size = checking.positive_int("size", size)
-    heads = checking.divisor("heads", heads, "size", size)
+    heads = divisor("heads", heads, size)
     forget_bias = checking.real("forget_bias", forget_bias)
     log_forget = LOG_FORGET[checking.choice("forget_activation", forget_activation, LOG_FORGET)]
     axis = equal_gates(("input", "forget", "cell", "output"), size, {"forget": 1}, writes="input")
@@ -132,7 +133,7 @@ def mlstm(
     """
     name = called(mlstm, locals())
     size = checking.positive_int("size", size)
-    heads = checking.divisor("heads", heads, "size", size)
+    heads = divisor("heads", heads, size)
     forget_bias = checking.real("forget_bias", forget_bias)
     log_forget = LOG_FORGET[checking.choice("forget_activation", forget_activation, LOG_FORGET)]
     per_head = size // heads
@@ -145,10 +146,10 @@ def mlstm(
 
     def project(params, x):
         pre = axis.split(product(x, params["w_x"]) + params["b"])
-        v = by_head(pre["value"], heads)
+        v = in_heads(pre["value"], heads)
         return Projected(
-            by_head(pre["query"], heads),
-            by_head(pre["key"], heads) * per_head**-0.5,
+            in_heads(pre["query"], heads),
+            in_heads(pre["key"], heads) * per_head**-0.5,
             jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1),  # the last sums the keys
             log_keep=log_forget(pre["forget"]),
             log_write=pre["input"],
