@@ -22,7 +22,7 @@ from lstm_jax.tasks import Task, dates
 
 TIME = "?"
 RATES = {"additive": 3e-3, "fixed": 3e-3}
-HELD_OUT = {"validation": 1000, "test": 2000}
+HELD_OUT: dict[dates.SplitName, int] = {"validation": 1000, "test": 2000}
 TRAINING = 50_000
 WORST = 5  # styles that are told
 
@@ -55,14 +55,18 @@ def settings(config: Config) -> list[Setting]:
         score=pairs.exact_match(1 / len(set(written["test"].targets))),
     )
     model = functools.partial(pairs.pair_model, sizes, pairs.written)
-    return [Setting(task, config, RATES, model, functools.partial(by_style, written["test"]))]
+    return [
+        Setting(task, config, RATES, model, functools.partial(by_style, written["test"], config))
+    ]
 
 
-def by_style(written: dates.WrittenDates, job: Job, params: Any, folder: Path) -> Further:
+def by_style(
+    written: dates.WrittenDates, config: Config, job: Job, params: Any, folder: Path
+) -> Further:
     """The styles that are read worst, and the picture of an alignment."""
     vocabularies = (dates.SOURCE_VOCABULARY, dates.TARGET_VOCABULARY)
     sizes = (len(vocabularies[0]), len(vocabularies[1]))
-    model = pairs.encoder_decoder(job.setting.budget, job.contender, sizes, job.model.size)
+    model = pairs.encoder_decoder(config, job.contender, sizes, job.model.size)
     batch = job.setting.task.test.xs
     decode = jax.jit(lambda params: pairs.right(pairs.written(model, params, batch), batch))
     right = np.mean(

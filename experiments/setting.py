@@ -85,14 +85,17 @@ class Setting:
         return self.chosen[contender]
 
 
+Scores = dict[str, list[float | None]]  # by column, one a run
+
+
 class Further(NamedTuple):
     """What is told of trained runs besides the score.
 
-    scores: tables by title, each a column of numbers by name, one number a run.
+    scores: a row of a table, by the table's title.
     texts: paragraphs of Markdown. figures: names of files in the job's folder.
     """
 
-    scores: dict[str, dict[str, list[float | None]]]
+    scores: dict[str, Scores]
     texts: list[str]
     figures: list[str]
 

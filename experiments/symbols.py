@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from experiments import pairs
-from experiments.setting import Further, Job, Setting
+from experiments.setting import Further, Job, Scores, Setting
 from lstm_jax.tasks import SymbolTask, Task
 
 ROWS = 250  # of each length
@@ -38,22 +38,24 @@ def setting(symbols: SymbolTask, config: SymbolTraining, chosen: dict[str, float
         score=pairs.exact_match(float(np.mean(chances))),
     )
     model = functools.partial(pairs.pair_model, (size, size), pairs.written)
-    return Setting(task, config, chosen, model, functools.partial(by_length, symbols))
+    return Setting(task, config, chosen, model, functools.partial(by_length, symbols, config))
 
 
-def by_length(symbols: SymbolTask, job: Job, params: Any, folder: Path) -> Further:
+def by_length(
+    symbols: SymbolTask, config: SymbolTraining, job: Job, params: Any, folder: Path
+) -> Further:
     """Exact match at lengths up to twice the trained one, and the picture of an alignment."""
     longest = symbols.max_length
     lengths = sorted({max(1, n * longest // 4) for n in range(1, 9)})
     batch = pairs.joined([symbols.test_at(length, ROWS) for length in lengths])
-    budget, vocabulary = job.setting.budget, symbols.vocabulary
-    model = pairs.encoder_decoder(budget, job.contender, (len(vocabulary),) * 2, job.model.size)
+    vocabulary = symbols.vocabulary
+    model = pairs.encoder_decoder(config, job.contender, (len(vocabulary),) * 2, job.model.size)
     decode = jax.jit(lambda params: pairs.right(pairs.written(model, params, batch), batch))
     runs = [
         np.asarray(decode(pairs.run_of(params, run))).reshape(len(lengths), ROWS).mean(axis=1)
         for run in range(len(job.seeds))
     ]
-    scores = {str(n): [float(run[i]) for run in runs] for i, n in enumerate(lengths)}
+    scores: Scores = {str(n): [float(run[i]) for run in runs] for i, n in enumerate(lengths)}
     figures = []
     if job.contender != pairs.FIXED:
         title = f"{job.contender} attention, {symbols.name}"

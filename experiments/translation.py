@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pairs
-from experiments.setting import Further, Job, Setting
+from experiments.setting import Further, Job, Scores, Setting
 from lstm_jax import seq2seq
 from lstm_jax.tasks import PairBatch, Pairs, Score, Task, multi30k
 from lstm_jax.tasks.pairs import END
@@ -69,13 +69,13 @@ def settings(config: Config) -> list[Setting]:
         score=Score("nats a token", mean_loss, higher_is_better=False, chance=unigram(data)),
     )
     model = functools.partial(pairs.pair_model, sizes, token_losses)
-    return [Setting(task, config, RATES, model, functools.partial(bleu, data))]
+    return [Setting(task, config, RATES, model, functools.partial(bleu, data, config))]
 
 
 def short(rows: Pairs, longest: int) -> Pairs:
     """The pairs that fit."""
     source, target = rows.lengths()
-    kept = np.flatnonzero((source <= longest) & (target <= longest))
+    kept = np.flatnonzero((source <= longest) & (target <= longest)).tolist()
     return Pairs([rows.sources[i] for i in kept], [rows.targets[i] for i in kept])
 
 
@@ -106,9 +106,8 @@ def mean_loss(losses: jax.Array, batch: Any) -> jax.Array:
     return losses.sum() / batch.xs.target_lengths.sum()
 
 
-def bleu(data: multi30k.Multi30k, job: Job, params: Any, folder: Path) -> Further:
+def bleu(data: multi30k.Multi30k, config: Config, job: Job, params: Any, folder: Path) -> Further:
     """BLEU of every run by greedy decoding and by beam search; translations, and an alignment."""
-    config = job.setting.budget
     vocabularies = (data.source_vocabulary, data.target_vocabulary)
     sizes = (len(vocabularies[0]), len(vocabularies[1]))
     model = pairs.encoder_decoder(config, job.contender, sizes, job.model.size)
@@ -128,7 +127,7 @@ def bleu(data: multi30k.Multi30k, job: Job, params: Any, folder: Path) -> Furthe
 
         return pairs.in_parts(best, batch, ROWS)
 
-    scores: dict[str, list[float | None]] = {}
+    scores: Scores = {}
     for name, search in {"greedy": greedy, f"beam of {config.width}": beam}.items():
         search = jax.jit(search)
         for run in reversed(range(len(job.seeds))):
