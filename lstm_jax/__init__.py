@@ -4,7 +4,7 @@
 runs it over time.
 """
 
-from lstm_jax import cells, initializers
+from lstm_jax import cells, decode, initializers
 from lstm_jax.allocator import keep_freed_memory
 from lstm_jax.cell import (
     Cell,
@@ -64,6 +64,7 @@ __all__ = [
     "cells",
     "chain",
     "data_parallel",
+    "decode",
     "drop_connect",
     "dropout",
     "equal_gates",
