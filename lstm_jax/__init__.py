@@ -16,10 +16,12 @@ from lstm_jax.cell import (
     linear_cell,
     plain_cell,
 )
+from lstm_jax.cells.attention import attention
 from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.lru import LRUState, lru
 from lstm_jax.cells.lstm import GREFF_VARIANTS, GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
+from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
 from lstm_jax.cells.rnn import RNNState, irnn, rnn
 from lstm_jax.compose import (
@@ -36,9 +38,11 @@ from lstm_jax.compose import (
     zoneout,
 )
 from lstm_jax.devices import data_parallel, use_cpu_cores
+from lstm_jax.forms import Window, Windowed
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
 from lstm_jax.version import __version__
+from lstm_jax.windowed import windowed_cell
 
 __all__ = [
     "GREFF_VARIANTS",
@@ -53,13 +57,17 @@ __all__ = [
     "Gated",
     "LRUState",
     "LSTM1997State",
+    "LSTMNState",
     "LSTMState",
     "Linear",
     "MinimalState",
     "Packed",
     "RNNState",
     "Weights",
+    "Window",
+    "Windowed",
     "__version__",
+    "attention",
     "bidirectional",
     "cells",
     "chain",
@@ -80,6 +88,7 @@ __all__ = [
     "lru",
     "lstm",
     "lstm_1997",
+    "lstmn",
     "mgu",
     "min_gru",
     "min_lstm",
@@ -91,5 +100,6 @@ __all__ = [
     "unpack",
     "unroll",
     "use_cpu_cores",
+    "windowed_cell",
     "zoneout",
 ]

@@ -166,8 +166,9 @@ def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.
     return Weights(params["w_x"], params["w_h"], params.get("b"), params.get("w_p")), vectors
 
 
-def state_of(make: Callable[[Callable[[int], jax.Array]], State]) -> Callable[..., State]:
-    """An ``initial_state`` from a function that builds the state out of ``zeros(width)``."""
+def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[..., State]:
+    """An ``initial_state`` from a function that builds the state out of ``zeros(*widths)``, or
+    ``zeros(*widths, dtype=...)`` for a leaf that is not of floats."""
 
     def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> State:
         """Zeros ``[*batch, H]``: float32, or wider where the params are; else ``dtype``."""
@@ -176,7 +177,7 @@ def state_of(make: Callable[[Callable[[int], jax.Array]], State]) -> Callable[..
             floats = [leaf.dtype for leaf in jax.tree.leaves(params)]
             dtype = jnp.result_type(jnp.float32, *floats)
         dtype = checking.float_dtype("dtype", dtype)
-        return make(lambda width: jnp.zeros((*shape, width), dtype))
+        return make(lambda *widths, dtype=dtype: jnp.zeros((*shape, *widths), dtype))
 
     return initial_state
 
@@ -187,7 +188,7 @@ def plain_cell(
     axis: GateAxis,
     *,
     init: Callable[[jax.Array, int, Any], Params],
-    state: Callable[[Callable[[int], jax.Array]], State],
+    state: Callable[[Callable[..., jax.Array]], State],
     advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]],
 ) -> Cell:
     """A cell of no particular form: ``advance`` holds its equations, and it is scanned."""
@@ -207,7 +208,7 @@ def gated_cell(
     axis: GateAxis,
     *,
     init: Callable[[jax.Array, int, Any], Params],
-    state: Callable[[Callable[[int], jax.Array]], State],
+    state: Callable[[Callable[..., jax.Array]], State],
     pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]],
     split: Callable[[Params], tuple[Weights, Any]] = packed_params,
     source: Callable[[Any, Any], jax.Array] = lambda vectors, state: state.h,
@@ -238,7 +239,7 @@ def linear_cell(
     axis: GateAxis,
     *,
     init: Callable[[jax.Array, int, Any], Params],
-    state: Callable[[Callable[[int], jax.Array]], State],
+    state: Callable[[Callable[..., jax.Array]], State],
     coefficients: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]],
     read: Callable[[State], jax.Array],
     write: Callable[[jax.Array], State],

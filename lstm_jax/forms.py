@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
+from jaxtyping import Float, Integer
 
 if TYPE_CHECKING:
     from lstm_jax.cell import Cell
@@ -62,6 +63,36 @@ class Linear(NamedTuple):
     output: Callable[[Params, jax.Array, jax.Array], jax.Array]
 
 
+class Window(NamedTuple):
+    """The state of the windowed form: the keys and values of the last W steps, newest last.
+
+    filled: how many of the places are taken; the others, before them, are zero. A sequence starts
+    with none, so what an initial state has in its places is never read.
+    """
+
+    keys: Float[jax.Array, "*batch heads W d"]
+    values: Float[jax.Array, "*batch heads W d"]
+    filled: Integer[jax.Array, "*batch"]
+
+
+class Windowed(NamedTuple):
+    """The windowed form: each step reads keys and values of the last ``window`` steps, its own
+    among them, and nothing else of the past. Its state is a ``Window``.
+
+    ``project(params, x)`` gives ``(q, k, v)``, each ``[..., heads, d]``, of x alone.
+    ``place(vectors, positions)`` tells queries and keys ``[..., P, d]`` where in time they stand,
+    such that their products depend on the distance alone. ``bias(params, distances)`` gives what
+    is added to the scores, ``[heads, *distances]``, or None. ``output(params, o, x)`` gives y of
+    the weighted values ``o [..., heads, d]``, in the dtype of the weights.
+    """
+
+    window: int
+    project: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]
+    place: Callable[[jax.Array, AnyArray], jax.Array]
+    bias: Callable[[Params, np.ndarray], jax.Array | None]
+    output: Callable[[Params, jax.Array, jax.Array], jax.Array]
+
+
 class Run(Protocol):
     """Unrolls one cell over a whole sequence; the driver hands it to composite cells."""
 
@@ -88,4 +119,4 @@ class Composite(NamedTuple):
     over_time: Callable[[Run, Params, jax.Array, State, State], tuple[State, jax.Array]]
 
 
-Form = Gated | Linear | Composite
+Form = Gated | Linear | Windowed | Composite

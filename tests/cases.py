@@ -48,6 +48,12 @@ def _wrapped() -> dict[str, Case]:
         "learned_state_linear": Case(lj.learned_state(lj.min_gru(3))),
         "bidirectional_linear": Case(lj.bidirectional(lj.min_gru(2), lj.lru(3))),
         "chain_linear": Case(lj.chain(lj.min_lstm(3), lj.lru(2, state_size=3))),
+        "attention_short": Case(lj.attention(4, 2, 2)),
+        "attention_learned": Case(lj.attention(4, 2, 3, positions="learned")),
+        "attention_none": Case(lj.attention(3, 1, 9, positions="none")),
+        "lstmn_short": Case(lj.lstmn(3, 2, attention_size=2)),
+        "chain_attention": Case(lj.chain(lj.learned_state(lj.attention(4, 2, 3)), lstm)),
+        "bidirectional_attention": Case(lj.bidirectional(lj.attention(2, 1, 3), lj.gru(2))),
         "deep_noisy": Case(
             lj.chain(
                 lj.dropout(lj.zoneout(lstm, 0.2), 0.3),

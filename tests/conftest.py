@@ -25,3 +25,20 @@ def x64():
     """float64 in this test alone: users run in float32, and so does every other test."""
     with jax.enable_x64(True):
         yield
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Drops what was compiled for a case, or for a file, once its tests are through.
+
+    A compiled program holds several mappings of memory, of which Linux allows a process 65,530:
+    a worker that keeps them all dies in the compiler, after some four hundred laws.
+    """
+    if _compiles_with(item) != _compiles_with(nextitem):
+        jax.clear_caches()
+
+
+def _compiles_with(item) -> object:
+    if item is None:
+        return None
+    group = item.get_closest_marker("xdist_group")
+    return group.args if group else item.path

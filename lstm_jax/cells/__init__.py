@@ -9,10 +9,12 @@ from typing import Any
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell
+from lstm_jax.cells import attention as _attention
 from lstm_jax.cells import gru as _gru
 from lstm_jax.cells import lru as _lru
 from lstm_jax.cells import lstm as _lstm
 from lstm_jax.cells import lstm_1997 as _lstm_1997
+from lstm_jax.cells import lstmn as _lstmn
 from lstm_jax.cells import minimal as _minimal
 from lstm_jax.cells import rnn as _rnn
 
@@ -61,6 +63,8 @@ registry: dict[str, Callable[..., Cell]] = {
     "min_lstm": _minimal.min_lstm,
     "min_gru": _minimal.min_gru,
     "lru": _lru.lru,
+    "attention": _attention.attention,
+    "lstmn": _lstmn.lstmn,
 }
 for _variant, _options in _lstm.GREFF_VARIANTS.items():
     registry[f"lstm_{_variant}"] = _preset(_lstm.lstm, **_options)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
-from lstm_jax.cell import Cell, Composite, Gated, Linear
+from lstm_jax.cell import Cell, Composite
 from lstm_jax.initializers import Initializer
 
 
@@ -82,27 +82,16 @@ def learned_state(cell: Cell) -> Cell:
     def advance(params, state, x):
         return cell.advance(params["cell"], state, x)
 
-    inner, form = cell.form, cell.form
-    if isinstance(inner, Gated):
-        form = inner._replace(split=lambda params: inner.split(params["cell"]))
-    elif isinstance(inner, Linear):
-        form = inner._replace(
-            coefficients=lambda params, x: inner.coefficients(params["cell"], x),
-            output=lambda params, h, x: inner.output(params["cell"], h, x),
-        )
-    elif isinstance(inner, Composite):
-        form = Composite(
-            lambda run, params, xs, state, initial: inner.over_time(
-                run, params["cell"], xs, state, initial
-            )
-        )
+    def over_time(run, params, xs, state, initial):
+        return run(cell, params["cell"], xs, state, initial)
+
     return cell._replace(
         name=f"learned_state({cell.name})",
         init=init,
         initial_state=initial_state,
         prepare=prepare,
         advance=advance,
-        form=form,
+        form=Composite(over_time),
     )
 
 

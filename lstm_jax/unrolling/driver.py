@@ -9,14 +9,19 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax.cell import AnyArray, Cell, Composite, Params, State
-from lstm_jax.unrolling import associative, deferred, memory, scan
+from lstm_jax.unrolling import associative, deferred, memory, parallel, scan
 from lstm_jax.unrolling.arguments import check_ways, checked
 from lstm_jax.unrolling.blocks import over_blocks
 from lstm_jax.unrolling.choice import Deferred
 from lstm_jax.unrolling.masks import Masks, narrowed, widened, zero_where_not
 
 # In the order in which "auto" tries them: the first that is eligible runs.
-METHODS: dict[str, Any] = {"deferred": deferred, "associative": associative, "scan": scan}
+METHODS: dict[str, Any] = {
+    "deferred": deferred,
+    "associative": associative,
+    "parallel": parallel,
+    "scan": scan,
+}
 
 
 class Context(NamedTuple):
@@ -58,9 +63,10 @@ def unroll(
     method: "scan" is ``jax.lax.scan`` with JAX's own derivatives and runs every cell;
         "deferred" (gated cells) puts weight gradients off to large products over many steps, and
         ``lj.Deferred(...)`` does so in a way of your own; "associative" (linear cells) takes all
-        products at once and the steps in parallel where that pays. Neither has a forward-mode
-        derivative. "auto" takes the fastest that fits, and never changes the numbers beyond
-        rounding; ``lj.explain`` says what it takes, and why.
+        products at once and the steps in parallel where that pays; neither has a forward-mode
+        derivative. "parallel" (attention cells) takes long blocks of steps in a few products.
+        "auto" takes the fastest that fits, and never changes the numbers beyond rounding;
+        ``lj.explain`` says what it takes, and why.
     checkpoint_every: keep for the backward pass only the states between blocks of this many steps
         and compute the rest again. "auto" takes the number that keeps least, about the square
         root of T. A bound such as "64 MiB" takes the longest blocks with which the backward pass,

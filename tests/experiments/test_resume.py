@@ -143,6 +143,15 @@ def spoil(params, run):
     return {**params, "readout": {**params["readout"], "b": bias}}
 
 
+@pytest.fixture
+def listens_to_control_c():
+    """A process that was started in the background may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listens_to_control_c")
 def test_control_c_waits_for_a_checkpoint_to_be_written():
     done = False
     with pytest.raises(KeyboardInterrupt), runner.uninterrupted():

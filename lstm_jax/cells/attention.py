@@ -1,0 +1,96 @@
+"""Causal attention as a recurrent cell, whose state is a window of past keys and values."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstm_jax import checking
+from lstm_jax import initializers as init
+from lstm_jax.cell import Cell, called, product
+from lstm_jax.forms import AnyArray, Windowed
+from lstm_jax.gates import GateAxis, equal_gates
+from lstm_jax.windowed import windowed_cell
+
+POSITIONS = ("rotary", "learned", "none")
+
+
+def attention(size: int, heads: int = 1, window: int = 64, *, positions: str = "rotary") -> Cell:
+    """Multi-head softmax attention to the last ``window`` steps, the present one among them.
+
+    Vaswani et al. 2017, section 3.2, masked to be causal and local. size: size H of the output,
+    and of all heads together. heads: a divisor of it. window: W; a step at T > W reads the last W
+    alone, whose positions are relative, so that a cell runs beyond the lengths it was trained on.
+    positions: "rotary" turns queries and keys by angles that grow with time (Su et al. 2021, eq.
+    34; of an odd head the last unit is not turned); "learned" adds to the score a number for each
+    head and distance (as Raffel et al. 2020, section 2.1, without their buckets); "none".
+
+    Params, in the order query, key, value: ``w_x [D, 3H]``, ``b [3H]``; ``w_y [H, H]``,
+    ``b_y [H]``; learned positions ``distance [heads, W]``. State ``lj.Window(keys, values,
+    filled)``, the first two ``[*batch, heads, W, H / heads]``; output ``[*batch, H]``.
+    Raises ValueError for heads that do not divide size.
+    """
+    name = called(attention, locals())
+    size = checking.positive_int("size", size)
+    heads = divisor("heads", heads, size)
+    window = checking.positive_int("window", window)
+    checking.choice("positions", positions, POSITIONS)
+    axis = equal_gates(("query", "key", "value"), size)
+
+    def project(params, x):
+        qkv = axis.split(product(x, params["w_x"]) + params["b"])
+        q, k, v = (in_heads(qkv[name], heads) for name in axis.names)
+        return q, k, v
+
+    def bias(params, distances):
+        if positions != "learned":
+            return None
+        return params["distance"][:, np.clip(distances, 0, window - 1)]
+
+    def output(params, o, x):
+        y = product(o.reshape(*o.shape[:-2], size), params["w_y"]) + params["b_y"]
+        return y.astype(params["w_x"].dtype)
+
+    def init_params(key, input_size, dtype):
+        key_x, key_y = jax.random.split(key)
+        params = init.packed_input(key_x, input_size, axis, dtype)
+        params |= {"w_y": init.glorot()(key_y, (size,), GateAxis(("y",), (size,)), dtype),
+                   "b_y": jnp.zeros(size, dtype)}  # fmt: skip
+        if positions == "learned":
+            params["distance"] = jnp.zeros((heads, window), dtype)
+        return params
+
+    place = rotated if positions == "rotary" else lambda vectors, positions: vectors
+    form = Windowed(window, project, place, bias, output)
+    return windowed_cell(name, size, axis, form, heads=heads, init=init_params)
+
+
+def divisor(argument: str, value: int, size: int) -> int:
+    """``value`` if ``size`` can be cut into so many equal parts."""
+    value = checking.positive_int(argument, value)
+    if size % value:
+        raise ValueError(f"{argument}: got {value}; takes a divisor of size, {size}")
+    return value
+
+
+def in_heads(packed: jax.Array, heads: int) -> jax.Array:
+    """``[..., H]`` as ``[..., heads, H / heads]``."""
+    return packed.reshape(*packed.shape[:-1], heads, packed.shape[-1] // heads)
+
+
+def rotated(vectors: jax.Array, positions: AnyArray) -> jax.Array:
+    """``vectors [..., P, d]`` turned in each of d / 2 planes by an angle that grows with
+    ``positions [P]`` (Su et al. 2021, eq. 34), with wavelengths from 2 pi to 20,000 pi steps.
+
+    Angles are counted in whole parts of 2^32 of a turn, which integers add exactly: products of
+    turned vectors depend on their distance alone, however late it is.
+    """
+    half = vectors.shape[-1] // 2
+    turns = 10000.0 ** (-np.arange(half) / max(half, 1)) / (2 * math.pi)
+    parts = jnp.asarray(np.round(turns * 2.0**32).astype(np.uint32))
+    angle = jnp.asarray(positions).astype(jnp.uint32)[:, None] * parts
+    angle = angle.astype(vectors.dtype) * (2 * math.pi / 2.0**32)
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    a, b, rest = jnp.split(vectors, [half, 2 * half], axis=-1)
+    return jnp.concatenate([a * cos - b * sin, a * sin + b * cos, rest], axis=-1)

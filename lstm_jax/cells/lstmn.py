@@ -1,0 +1,90 @@
+"""The Long Short-Term Memory-Network: an LSTM that attends to its own past states."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer
+
+from lstm_jax import checking
+from lstm_jax import initializers as init
+from lstm_jax.activations import masked_softmax
+from lstm_jax.cell import Cell, called, like, plain_cell, product
+from lstm_jax.gates import GateAxis, equal_gates
+from lstm_jax.windowed import pushed, taken
+
+
+class LSTMNState(NamedTuple):
+    """The tape of the last W steps, newest last, and the summary that the last step read of it.
+
+    keys: of the attention, ``h w_ah`` of each place. filled: how many of the places are taken.
+    """
+
+    h: Float[Array, "*batch W H"]
+    c: Float[Array, "*batch W H"]
+    keys: Float[Array, "*batch W A"]
+    summary: Float[Array, "*batch H"]
+    filled: Integer[Array, "*batch"]
+
+
+def lstmn(
+    size: int, window: int = 32, *, attention_size: int | None = None, forget_bias: float = 1.0
+) -> Cell:
+    """The LSTMN: in place of the last h and c, an LSTM reads averages of the last ``window`` ones,
+    weighted by ``softmax(tanh(h_i w_ah + x w_ax + s w_as) w_a)``, s being the last average of h.
+
+    Cheng, Dong & Lapata 2016, "Long Short-Term Memory-Networks for Machine Reading", section 3.1;
+    the paper's tape holds the whole sequence. size: hidden size H. window: W, the places of the
+    tape. attention_size: A, None for H. forget_bias: initial bias of the forget gate. At the first
+    step the tape is empty and the averages are zero. Its steps depend on one another, so there is
+    no form that takes them together; the backward pass keeps a tape for every step, and
+    ``checkpoint_every="auto"`` keeps few.
+
+    Params, in the order input, forget, cell, output: ``w_x [D, 4H]``, ``w_h [H, 4H]``,
+    ``b [4H]``; ``w_ah [H, A]``, ``w_ax [D, A]``, ``w_as [H, A]``, ``w_a [A]``.
+    State ``LSTMNState(h, c, keys, summary, filled)``; output ``h [*batch, H]``.
+    """
+    name = called(lstmn, locals())
+    size = checking.positive_int("size", size)
+    window = checking.positive_int("window", window)
+    keys = size if attention_size is None else attention_size
+    keys = checking.positive_int("attention_size", keys)
+    forget_bias = checking.real("forget_bias", forget_bias)
+    axis = equal_gates(("input", "forget", "cell", "output"), size, {"forget": 1}, writes="input")
+
+    def advance(params, state, x):
+        query = product(x, params["w_ax"]) + product(state.summary, params["w_as"])
+        scores = jnp.tanh(state.keys + query[..., None, :]) @ params["w_a"]
+        weights = masked_softmax(scores, taken(state.filled, window))
+        summary, memory = (
+            jnp.einsum("...p,...ph->...h", weights, tape) for tape in (state.h, state.c)
+        )
+        packed = product(x, params["w_x"]) + product(summary, params["w_h"]) + params["b"]
+        pre = axis.split(packed)
+        i, f, o = (jax.nn.sigmoid(pre[gate]) for gate in ("input", "forget", "output"))
+        c = f * memory + i * jnp.tanh(pre["cell"])
+        h = o * jnp.tanh(c)
+        new = LSTMNState(
+            pushed(state.h, h),
+            pushed(state.c, c),
+            pushed(state.keys, product(h, params["w_ah"])),
+            summary,
+            jnp.minimum(state.filled + 1, window),
+        )
+        return like(state, new), h.astype(params["w_x"].dtype)
+
+    def init_params(key, input_size, dtype):
+        key_cell, key_h, key_x, key_s, key_a = jax.random.split(key, 5)
+        scores, draw = GateAxis(("score",), (keys,)), init.glorot()
+        return init.packed(key_cell, input_size, axis, dtype, b=init.forget_bias(forget_bias)) | {
+            "w_ah": draw(key_h, (size,), scores, dtype),
+            "w_ax": draw(key_x, (input_size,), scores, dtype),
+            "w_as": draw(key_s, (size,), scores, dtype),
+            "w_a": draw(key_a, (keys,), GateAxis(("a",), (1,)), dtype)[:, 0],
+        }
+
+    def empty(zeros):
+        tape = zeros(window, size)
+        return LSTMNState(tape, tape, zeros(window, keys), zeros(size), zeros(dtype=jnp.int32))
+
+    return plain_cell(name, size, axis, init=init_params, state=empty, advance=advance)

@@ -1,0 +1,66 @@
+"""Cells that can take a whole sequence, or long blocks of one, in a few large products.
+
+One file a form holds the products. They travel forward over rows whose padding is at the end:
+what is left of reverse and lengths stands here.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.cell import BatchShape, Cell, Params, State
+from lstm_jax.forms import Windowed
+from lstm_jax.unrolling import over_windows, scan
+from lstm_jax.unrolling.masks import Masks, where, zero_where_not
+
+# over_sequence(form, params, xs, state, initial, lengths, starts) -> (state, ys): forward, the
+# first ``lengths [*batch]`` steps of each row (None: all), with the state ``initial`` before a
+# step where ``starts [T, *batch]`` (None: nowhere). Outputs past a row's length are not used.
+SOLVERS: dict[type, Any] = {Windowed: over_windows}
+
+
+def ineligible(cell: Cell) -> str | None:
+    """Why this method cannot run ``cell``; None where it can."""
+    if type(cell.form) in SOLVERS:
+        return None
+    return f"{cell.name} is not of a form whose steps can be taken together in large products"
+
+
+def why(cell: Cell, params: Params, shape: BatchShape) -> tuple[str, ...]:
+    """What is to be said of a run."""
+    return SOLVERS[type(cell.form)].why(cell.form, shape)
+
+
+def traverse(
+    cell: Cell,
+    params: Params,
+    xs: jax.Array,
+    state: State,
+    initial: State,
+    masks: Masks,
+    reverse: bool,
+) -> tuple[State, jax.Array]:
+    """``(state, ys)`` of prepared ``params``."""
+    if xs.shape[0] == 0:
+        return scan.traverse(cell, params, xs, state, initial, masks, reverse)
+    valid, starts = masks
+    lengths = None if valid is None else jnp.sum(valid, axis=0, dtype=jnp.int32)
+    xs = zero_where_not(valid, xs)
+    if reverse:
+        xs, starts = turned(xs, lengths), None if starts is None else turned(starts, lengths)
+    solver = SOLVERS[type(cell.form)]
+    new, ys = solver.over_sequence(cell.form, params, xs, state, initial, lengths, starts)
+    if lengths is not None:
+        new = where(lengths > 0, new, state)
+    return new, zero_where_not(valid, turned(ys, lengths) if reverse else ys)
+
+
+def turned(values: jax.Array, lengths: jax.Array | None) -> jax.Array:
+    """The first ``lengths`` steps of each row of ``values [T, *batch, ...]`` in reverse order."""
+    if lengths is None:
+        return jnp.flip(values, axis=0)
+    step = jnp.arange(values.shape[0]).reshape(-1, *[1] * lengths.ndim)
+    source = jnp.where(step < lengths, lengths - 1 - step, step)
+    further = range(source.ndim, values.ndim)
+    return jnp.take_along_axis(values, jnp.expand_dims(source, further), axis=0)
