@@ -4,7 +4,7 @@
 runs it over time.
 """
 
-from lstm_jax import cells, decode, initializers
+from lstm_jax import attend, cells, decode, initializers
 from lstm_jax.allocator import keep_freed_memory
 from lstm_jax.cell import (
     Cell,
@@ -25,8 +25,10 @@ from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
 from lstm_jax.cells.rnn import RNNState, irnn, rnn
 from lstm_jax.compose import (
+    AttentiveState,
     BidirectionalState,
     CountedState,
+    attentive,
     bidirectional,
     chain,
     drop_connect,
@@ -46,6 +48,7 @@ from lstm_jax.windowed import windowed_cell
 
 __all__ = [
     "GREFF_VARIANTS",
+    "AttentiveState",
     "BidirectionalState",
     "Cell",
     "Composite",
@@ -67,7 +70,9 @@ __all__ = [
     "Window",
     "Windowed",
     "__version__",
+    "attend",
     "attention",
+    "attentive",
     "bidirectional",
     "cells",
     "chain",

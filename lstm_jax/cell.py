@@ -8,6 +8,7 @@ Axes: T time, ``*batch`` any number of batch axes, D input size, H hidden size, 
 R the size of the recurrent source (H in most cells).
 """
 
+import dataclasses
 import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -32,6 +33,21 @@ from lstm_jax.forms import Run as Run
 from lstm_jax.gates import GateAxis
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class Memory:
+    """Arrays that a cell reads beside its params, as one leaf of it that hashes by identity."""
+
+    arrays: Any
+
+
+class Bound(NamedTuple):
+    """Params together with the arrays that a cell reads beside them, as ``prepare`` takes them."""
+
+    params: Params
+    memory: Any
+
+
 def _nothing_to_prepare(params: Params, batch_shape: BatchShape, key: Any) -> Params:
     return params
 
@@ -49,6 +65,10 @@ class Cell(NamedTuple):
     form: what the unroll may know of the recurrence; None for a cell that is only scanned.
     prepare: ``(params, batch_shape, key) -> params``: what is done once a sequence and not at
         each step: drawing masks, casting. Without a key there is no randomness.
+    memory: arrays of a sequence that the cell reads beside its params (``lj.attentive``). They are
+        no part of what is compiled: ``step``, ``lj.unroll`` and ``lj.explain`` take them off the
+        cell and hand them on with the params, as ``Bound``, so that gradients reach them and
+        another sequence's memory runs the same program.
     """
 
     name: str
@@ -59,6 +79,7 @@ class Cell(NamedTuple):
     advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]]
     form: Form | None = None
     prepare: Callable[[Params, BatchShape, Any], Params] = _nothing_to_prepare
+    memory: Memory | None = None
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -83,11 +104,20 @@ class Cell(NamedTuple):
         cell, for an ``x`` of another size or of integers, and for a layer without a step.
         """
         x = checking.float_array("x", x, "[*batch, D]", 1)
-        checking.params(self, params, "x", x.shape[-1])
+        cell = self._replace(memory=None)
+        checking.params(cell, params, "x", x.shape[-1])
         same_precision("x", x, params)
-        checking.state(self, params, state, x.shape[:-1])
+        checking.state(cell, params, state, x.shape[:-1])
         key = None if key is None else checking.random_key("key", key)
+        params = with_memory(self, params)
         return self.advance(self.prepare(params, x.shape[:-1], key), state, x)
+
+
+def with_memory(cell: Cell, params: Params) -> Params:
+    """What the cell's ``prepare`` takes: ``params``, bound to the cell's memory if it has one."""
+    if cell.memory is None:
+        return params
+    return Bound(params, jax.tree.map(jnp.asarray, cell.memory.arrays))
 
 
 def same_precision(argument: str, x: jax.Array, params: Params) -> None:
@@ -145,9 +175,10 @@ def like(old: State, new: State) -> State:
     return jax.tree.map(lambda leaf, before: leaf.astype(before.dtype), new, old)
 
 
-def called(factory: Callable[..., Cell], arguments: dict[str, Any]) -> str:
+def called(factory: Callable[..., Any], arguments: dict[str, Any]) -> str:
     """What a cell is called: the call of its factory, options left at their defaults left out.
 
+    factory: of a cell, or of anything else that has a name.
     arguments: the factory's ``locals()`` on its first line.
     """
     parts = []

@@ -135,11 +135,19 @@ def random_key(argument: str, key: Any) -> jax.Array:
     raise ValueError(f"{argument}: got {what}; takes one key, such as jax.random.key(0)")
 
 
-def the_cell(argument: str, value: Any) -> None:
-    """Duck-typed, so that this file imports nothing of the contract it guards."""
+def the_cell(argument: str, value: Any, *, memory: bool = False) -> None:
+    """Duck-typed, so that this file imports nothing of the contract it guards.
+
+    memory: whether a cell that reads a memory will do; most wrappers would lose it.
+    """
     if not all(hasattr(value, name) for name in ("init", "initial_state", "step", "form")):
         hint = " (call the factory: lj.lstm(128))" if callable(value) else ""
         raise TypeError(f"{argument}: got {value!r}{hint}; takes a Cell, such as lj.lstm(128)")
+    if not memory and getattr(value, "memory", None) is not None:
+        raise ValueError(
+            f"{argument}: got {value.name}, which reads a memory; takes a cell without one: wrap "
+            "the cell inside, as in lj.attentive(lj.dropout(cell, 0.1), memory)"
+        )
 
 
 def lengths(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:

@@ -6,6 +6,7 @@ A cell registered in ``lj.cells.registry`` is found here by itself.
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 import lstm_jax as lj
 
@@ -64,9 +65,37 @@ def _wrapped() -> dict[str, Case]:
     }
     return (
         quiet
+        | _attentive()
         | {name: Case(cell, seed=1) for name, cell in noisy.items()}
         | {"zoneout_in_evaluation": Case(noisy["zoneout"])}
     )
+
+
+def _attentive() -> dict[str, Case]:
+    """With a memory that all rows share; the last of its four places is masked."""
+    memory = 0.5 * np.random.default_rng(5).normal(size=(4, 3)).astype(np.float32)
+    memory[-1] = np.nan
+    mask = np.array([True, True, True, False])
+    gru, coverage = lj.gru(3), lj.attend.additive(2, coverage=True)
+    cells = {
+        "attentive": lj.attentive(lj.lstm(3), memory, mask=mask),
+        "attentive_dot": lj.attentive(
+            gru, memory, mask=mask, attention="dot", input_feeding=False, size=2
+        ),
+        "attentive_location": lj.attentive(
+            gru, memory, mask=mask, attention=lj.attend.location(2, filters=2, width=3)
+        ),
+        "attentive_coverage": lj.attentive(
+            lj.lstm(3), memory, mask=mask, attention=coverage, input_feeding=False
+        ),
+        "attentive_bahdanau": lj.attentive(
+            gru, memory, mask=mask, attention=lj.attend.multi_head(4, 2), style="bahdanau"
+        ),
+        "attentive_local": lj.attentive(
+            gru, memory, mask=mask, attention=lj.attend.local(lj.attend.general(), 2)
+        ),
+    }
+    return {name: Case(cell) for name, cell in cells.items()}
 
 
 CASES: dict[str, Case] = {

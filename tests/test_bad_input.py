@@ -279,6 +279,82 @@ CALLS = {
         lambda: lj.initialize(CELL, b=init.per_gate(forget=[1.0, 2.0])).init(KEY, 3),
     ),
     "uniform: not a number": ("scale", lambda: init.uniform("small")),
+    # attention
+    "attend: size zero": ("size", lambda: lj.attend.additive(0)),
+    "attend: coverage as a string": ("coverage", lambda: lj.attend.additive(4, coverage="yes")),
+    "attend: an even width": ("width", lambda: lj.attend.location(4, 2, 4)),
+    "attend: no filters": ("filters", lambda: lj.attend.location(4, 0, 3)),
+    "attend: heads that do not divide": ("size", lambda: lj.attend.multi_head(4, 3)),
+    "attend: local of a name": ("attention", lambda: lj.attend.local("dot", 2)),
+    "attend: no window": ("window", lambda: lj.attend.local(lj.attend.dot(), 0)),
+    "attend: an unknown alignment": (
+        "alignment",
+        lambda: lj.attend.local(lj.attend.dot(), 2, alignment="local-p"),
+    ),
+    "attend: an unknown name": ("name", lambda: lj.attend.make("aditive", 4)),
+    "attend: an unknown option": ("options", lambda: lj.attend.make("dot", 4, heads=2)),
+    "attend: a query of another size": (
+        "query_size",
+        lambda: lj.attend.dot().init(KEY, 3, 4),
+    ),
+    "attend: a mask of floats": (
+        "mask",
+        lambda: lj.attend.dot().prepare({}, XS, jnp.ones((5, 2))),
+    ),
+    "attend: a mask of other axes": (
+        "mask",
+        lambda: lj.attend.dot().prepare({}, XS, jnp.ones((2, 5), bool)),
+    ),
+    "attend: a vector as memory": ("memory", lambda: lj.attend.dot().prepare({}, jnp.ones(3))),
+    "attend: a query of another batch": (
+        "query",
+        lambda: lj.attend.dot().attend({}, lj.attend.dot().prepare({}, XS), (), jnp.ones((5, 3))),
+    ),
+    "attend: a query of another width": (
+        "query",
+        lambda: lj.attend.dot().attend({}, lj.attend.dot().prepare({}, XS), (), jnp.ones((2, 4))),
+    ),
+    "attend: weights as a list": ("weights", lambda: lj.attend.coverage_loss([[0.5, 0.5]])),
+    "attend: lengths over S": ("lengths", lambda: lj.attend.length_mask(np.array([6]), 5)),
+    "attentive: the factory": ("cell", lambda: lj.attentive(lj.lstm, XS)),
+    "attentive: integers": ("memory", lambda: lj.attentive(CELL, jnp.ones((5, 2, 3), int))),
+    "attentive: no places": ("memory", lambda: lj.attentive(CELL, XS[:0])),
+    "attentive: an unknown mechanism": (
+        "attention",
+        lambda: lj.attentive(CELL, XS, attention="multihead"),
+    ),
+    "attentive: a factory of mechanisms": (
+        "attention",
+        lambda: lj.attentive(CELL, XS, attention=lj.attend.dot),
+    ),
+    "attentive: dot of another size": (
+        "attention",
+        lambda: lj.attentive(CELL, XS, attention="dot"),
+    ),
+    "attentive: an unknown style": ("style", lambda: lj.attentive(CELL, XS, style="keras")),
+    "attentive: Bahdanau's without a context": (
+        "input_feeding",
+        lambda: lj.attentive(CELL, XS, style="bahdanau", input_feeding=False),
+    ),
+    "attentive: size zero": ("size", lambda: lj.attentive(CELL, XS, size=0)),
+    "attentive: unknown results": ("returns", lambda: lj.attentive(CELL, XS, returns="all")),
+    "attentive: a mask of other axes": (
+        "mask",
+        lambda: lj.attentive(CELL, XS, mask=jnp.ones((5, 3), bool)),
+    ),
+    "attentive: a memory of another batch": (
+        "memory",
+        lambda: unroll_attentive(lj.attentive(CELL, jnp.ones((5, 7, 3)))),
+    ),
+    "attentive: a mask of another batch": (
+        "mask",
+        lambda: unroll_attentive(lj.attentive(CELL, XS[:, 0], mask=jnp.ones((5, 7), bool))),
+    ),
+    "attentive: without its memory": (
+        "cell",
+        lambda: unroll_attentive(lj.attentive(CELL, XS)._replace(memory=None)),
+    ),
+    "attentive: in a chain": ("cells[1]", lambda: lj.chain(CELL, lj.attentive(CELL, XS))),
     # packing
     "pack: nothing": ("sequences", lambda: lj.pack([])),
     "pack: an array": ("sequences", lambda: lj.pack(XS)),
@@ -296,6 +372,10 @@ def stepped_both_ways():
     cell = lj.bidirectional(CELL, GRU)
     params = cell.init(KEY, 3)
     return cell.step(params, cell.initial_state(params, (2,)), X)
+
+
+def unroll_attentive(cell):
+    return unroll(cell, cell.init(KEY, 3))
 
 
 @pytest.mark.parametrize("mistake", CALLS)

@@ -1,12 +1,15 @@
 """Cells from cells: each function takes cells and returns one."""
 
+from lstm_jax.compose.attentive import AttentiveState, attentive
 from lstm_jax.compose.layers import BidirectionalState, bidirectional, chain, residual
 from lstm_jax.compose.noise import CountedState, drop_connect, dropout, zoneout
 from lstm_jax.compose.weights import initialize, learned_state, mixed_precision
 
 __all__ = [
+    "AttentiveState",
     "BidirectionalState",
     "CountedState",
+    "attentive",
     "bidirectional",
     "chain",
     "drop_connect",

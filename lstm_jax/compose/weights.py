@@ -107,15 +107,18 @@ def mixed_precision(cell: Cell, compute_dtype: Any = "bfloat16") -> Cell:
 
     Params keep the dtype they were made in and the state stays float32: the matrices are cast
     once a sequence, products are summed in float32, gates are computed in float32, and outputs
-    come in ``compute_dtype``.
+    come in ``compute_dtype``. A memory (``lj.attentive``) is cast as matrices are.
     """
-    checking.the_cell("cell", cell)
+    checking.the_cell("cell", cell, memory=True)
     dtype = checking.float_dtype("compute_dtype", compute_dtype)
 
     def cast(leaf: jax.Array) -> jax.Array:
-        return leaf.astype(dtype) if leaf.ndim >= 2 else leaf
+        matrix = leaf.ndim >= 2 and jnp.issubdtype(leaf.dtype, jnp.floating)  # masks are none
+        return leaf.astype(dtype) if matrix else leaf
+
+    inner = cell.prepare  # not the cell: its memory would stay with what is compiled
 
     def prepare(params, batch_shape, key):
-        return cell.prepare(jax.tree.map(cast, params), batch_shape, key)
+        return inner(jax.tree.map(cast, params), batch_shape, key)
 
     return cell._replace(name=f"mixed_precision({cell.name}, {dtype.name})", prepare=prepare)

@@ -7,14 +7,17 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
-from lstm_jax.cell import Cell, Params, State, same_precision
+from lstm_jax.cell import Cell, Params, State, same_precision, with_memory
 from lstm_jax.unrolling import memory
 from lstm_jax.unrolling.choice import Deferred, check_options
 from lstm_jax.unrolling.masks import zero_where_not
 
 
 class Arguments(NamedTuple):
-    """What a call is about: ``xs`` zero in the padding, lengths as ``valid [T, *batch]``."""
+    """What a call is about: ``xs`` zero in the padding, lengths as ``valid [T, *batch]``.
+
+    The cell's memory stands beside the params and no longer in the cell.
+    """
 
     cell: Cell
     params: Params
@@ -29,25 +32,27 @@ def checked(
     cell: Any, params: Any, xs: Any, state: Any, lengths: Any, resets: Any, key: Any
 ) -> Arguments:
     """The arguments of ``unroll`` as ``_unrolled`` takes them, or an error that says why not."""
-    checking.the_cell("cell", cell)
+    checking.the_cell("cell", cell, memory=True)
+    with_arrays, cell = cell, cell._replace(memory=None)
     inputs = checking.float_array("xs", xs, "[T, *batch, D]", 2)
     steps, batch = inputs.shape[0], inputs.shape[1:-1]
     checking.params(cell, params, "xs", inputs.shape[-1])
     same_precision("xs", inputs, params)
     params = jax.tree.map(jnp.asarray, params)
+    bound = with_memory(with_arrays, params)
     if state is not None:
         checking.state(cell, params, state, batch)
         state = jax.tree.map(jnp.asarray, state)
     key = None if key is None else checking.random_key("key", key)
     valid, starts = None, None
     if lengths is not None:
-        bound = checking.lengths(lengths, steps, batch)
-        valid = jnp.expand_dims(jnp.arange(steps), range(1, 1 + bound.ndim)) < bound
+        ends = checking.lengths(lengths, steps, batch)
+        valid = jnp.expand_dims(jnp.arange(steps), range(1, 1 + ends.ndim)) < ends
         inputs = zero_where_not(valid, inputs)  # before any product: 0 * NaN would be NaN
     if resets is not None:
         starts = checking.resets(resets, steps, batch)
 
-    return Arguments(cell, params, inputs, state, valid, starts, key)
+    return Arguments(cell, bound, inputs, state, valid, starts, key)
 
 
 def check_ways(methods: Iterable[str], reverse: Any, method: Any, checkpoint_every: Any) -> None:

@@ -1,0 +1,196 @@
+"""What an attention mechanism is, and the steps that all of them share.
+
+Axes: S places of the memory, ``*batch`` any number of batch axes, M size of the memory's vectors,
+Q size of the query, C size of the context, A size of the mechanism's own layer.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from lstm_jax import checking
+from lstm_jax.activations import masked_softmax
+from lstm_jax.cell import AnyArray, BatchShape, Params
+
+
+class Prepared(NamedTuple):
+    """What is computed of a memory once a sequence. ``*batch`` is absent from a memory that all
+    rows share.
+
+    keys: what queries are compared with, ``[*batch, S, ...]``.
+    values: what contexts are sums of, ``[*batch, S, ...]``; zero where masked.
+    mask: the places that count; None for all.
+    """
+
+    keys: jax.Array
+    values: jax.Array
+    mask: jax.Array | None  # [*batch, S]
+
+
+class Stateless(NamedTuple):
+    """The state of a mechanism that remembers nothing from step to step."""
+
+
+class Attention(NamedTuple):
+    """An attention mechanism: pure functions, in the way of ``lj.Cell``.
+
+    name: what errors call it.
+    heads: the number of heads; None for a mechanism without them.
+    init: ``(key, query_size, memory_size, dtype=float32) -> params``.
+    context_size: ``(memory_size) -> C``.
+    prepare: ``(params, memory [S, *batch, M], mask [S, *batch] = None) -> Prepared``, once a
+        sequence. A masked place has weight and gradient zero, and its values (NaN included)
+        change nothing; a row in which all are masked has a context of zeros.
+    start: ``(batch_shape, places, dtype=float32) -> state``, before the first step.
+    attend: ``(params, prepared, state, query [*batch, Q], gain=None) -> (state, context
+        [*batch, C], weights [*batch, S])``; with heads, weights ``[*batch, heads, S]``.
+        gain: ``[*batch, S]``, multiplies the weights behind the softmax.
+    """
+
+    name: str
+    heads: int | None
+    init: Callable[..., Params]
+    context_size: Callable[[int], int]
+    prepare: Callable[..., Prepared]
+    start: Callable[..., Any]
+    attend: Callable[..., tuple[Any, jax.Array, jax.Array]]
+
+
+def no_state(zeros: Callable[[], jax.Array]) -> Stateless:
+    return Stateless()
+
+
+def mechanism(
+    name: str,
+    *,
+    init: Callable[[jax.Array, int, int, Any], Params],
+    score: Callable[[Params, Prepared, Any, jax.Array], jax.Array],
+    keys: Callable[[Params, jax.Array], jax.Array] = lambda params, memory: memory,
+    values: Callable[[Params, jax.Array], jax.Array] = lambda params, memory: memory,
+    read: Callable[[Params, jax.Array, jax.Array], jax.Array] | None = None,
+    context_size: Callable[[int], int] = lambda memory_size: memory_size,
+    state: Callable[[Callable[[], jax.Array]], Any] = no_state,
+    follow: Callable[[Any, jax.Array], Any] = lambda state, weights: state,
+    heads: int | None = None,
+) -> Attention:
+    """A mechanism from its equations.
+
+    score: ``(params, prepared, state, query) -> [*batch, S]``, or ``[*batch, heads, S]``.
+    keys, values: of params and the memory ``[*batch, S, M]``; themselves without functions.
+    read: ``(params, weights, values) -> context``; None for the weighted sum of the values.
+    state: the state before the first step, out of ``zeros() [*batch, S]``; none without it.
+    follow: the next state, of the state and the weights.
+    """
+    read = read or (lambda params, weights, values: weighted_sum(weights, values))
+
+    def checked_init(
+        key: PRNGKeyArray, query_size: int, memory_size: int, dtype: Any = jnp.float32
+    ) -> Params:
+        """Params for queries and a memory of these sizes; see the factory for the entries."""
+        key = checking.random_key("key", key)
+        query_size = checking.positive_int("query_size", query_size)
+        memory_size = checking.positive_int("memory_size", memory_size)
+        return init(key, query_size, memory_size, checking.float_dtype("dtype", dtype))
+
+    def prepare(
+        params: Params,
+        memory: Float[AnyArray, "S *batch M"],
+        mask: Bool[AnyArray, "S *rows"] | None = None,
+    ) -> Prepared:
+        """Keys and values of a sequence's memory; ValueError for a mask of other axes."""
+        memory, mask = checked_memory(memory, mask)
+        if mask is not None:
+            missing = range(memory.ndim - 1, mask.ndim)
+            memory = jnp.where(mask[..., None], jnp.expand_dims(memory, tuple(missing)), 0)
+            mask = jnp.moveaxis(mask, 0, -1)
+        memory = jnp.moveaxis(memory, 0, -2)
+        return Prepared(keys(params, memory), values(params, memory), mask)
+
+    def start(batch_shape: BatchShape, places: int, dtype: Any = jnp.float32) -> Any:
+        """The state before the first step of rows ``batch_shape`` over so many places."""
+        shape = checking.batch_shape("batch_shape", batch_shape)
+        dtype = checking.float_dtype("dtype", dtype)
+        return state(lambda: jnp.zeros((*shape, places), dtype))
+
+    def attend(
+        params: Params,
+        prepared: Prepared,
+        state: Any,
+        query: Float[AnyArray, "*batch Q"],
+        gain: Float[Array, "*batch S"] | None = None,
+    ) -> tuple[Any, Float[Array, "*batch C"], Float[Array, "*rows S"]]:
+        """One step: the next state, the context and the weights."""
+        query = checking.float_array("query", query, "[*batch, Q]", 1)
+        batch = prepared.values.shape[: places_axis(heads)]
+        if batch not in ((), query.shape[:-1]):
+            raise ValueError(
+                f"query: got shape {query.shape}; takes the memory's batch axes, {batch}"
+            )
+        mask = prepared.mask
+        if heads is not None:
+            mask, gain = (None if a is None else a[..., None, :] for a in (mask, gain))
+        weights = masked_softmax(score(params, prepared, state, query), mask)
+        if gain is not None:
+            weights = weights * gain
+        return follow(state, weights), read(params, weights, prepared.values), weights
+
+    return Attention(name, heads, checked_init, context_size, prepare, start, attend)
+
+
+def checked_memory(memory: Any, mask: Any) -> tuple[jax.Array, jax.Array | None]:
+    """A memory and its mask of fitting shapes, or an error that says which does not fit."""
+    memory = checking.float_array("memory", memory, "[S, M] or [S, *batch, M]", 2)
+    if mask is None:
+        return memory, None
+    mask = checking.array("mask", mask)
+    if mask.dtype != jnp.bool_:
+        raise ValueError(f"mask: got dtype {mask.dtype.name}; takes bool")
+    axes = memory.shape[:-1]
+    if mask.ndim < 1 or mask.shape[0] != axes[0] or (len(axes) > 1 and mask.shape[1:] != axes[1:]):
+        raise ValueError(f"mask: got shape {mask.shape}; takes [S, *batch] of the memory, {axes}")
+    return memory, mask
+
+
+def places_axis(heads: int | None) -> int:
+    """The axis of keys and values that runs over the memory's places."""
+    return -2 if heads is None else -3
+
+
+def weighted_sum(weights: jax.Array, values: jax.Array) -> jax.Array:
+    """``weights [*batch, S]`` times ``values [*batch, S, M]``, summed over S."""
+    return contraction("...s,...sm->...m", weights.astype(values.dtype), values)
+
+
+def contraction(equation: str, *operands: jax.Array) -> jax.Array:
+    """``jnp.einsum`` in the operands' dtype, summed in float32 or wider."""
+    sums = jnp.promote_types(jnp.result_type(*operands), jnp.float32)
+    return jnp.einsum(equation, *operands, preferred_element_type=sums)
+
+
+def sized(query: jax.Array, size: int, name: str) -> jax.Array:
+    """``query`` if its last axis is ``size``, as the mechanism ``name`` takes it."""
+    if query.shape[-1] != size:
+        raise ValueError(f"query: got shape {query.shape}; {name} takes a last axis of {size}")
+    return query
+
+
+def matrix(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
+    return jax.nn.initializers.glorot_uniform()(key, shape, dtype)
+
+
+def vector(key: jax.Array, size: int, dtype: Any) -> jax.Array:
+    """The weights of a layer with one output."""
+    return matrix(key, (size, 1), dtype)[:, 0]
+
+
+def length_mask(lengths: Int[AnyArray, "*batch"], places: int) -> Bool[Array, "S *batch"]:
+    """The mask of a memory whose rows are ``lengths`` long, of ``places`` S in all.
+
+    Lengths outside [0, S] are an error where they are known, clipped where they are traced.
+    """
+    places = checking.positive_int("places", places)
+    lengths = checking.lengths(lengths, places, jnp.shape(lengths))
+    return jnp.expand_dims(jnp.arange(places), tuple(range(1, 1 + lengths.ndim))) < lengths
