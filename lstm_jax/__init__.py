@@ -4,7 +4,7 @@
 runs it over time.
 """
 
-from lstm_jax import attend, cells, decode, initializers
+from lstm_jax import attend, cells, decode, initializers, seq2seq
 from lstm_jax.allocator import keep_freed_memory
 from lstm_jax.cell import (
     Cell,
@@ -102,6 +102,7 @@ __all__ = [
     "plain_cell",
     "residual",
     "rnn",
+    "seq2seq",
     "unpack",
     "unroll",
     "use_cpu_cores",

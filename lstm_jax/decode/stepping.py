@@ -75,9 +75,9 @@ def planned(
     logits, seen = _shown(step, state, tokens)
     vocabulary = logits.shape[1]
     if isinstance(start, numbers.Integral):
-        _token("start", start, vocabulary)
-    end = -1 if end is None else _token("end", end, vocabulary)
-    pad = max(end, 0) if pad is None else _integer("pad", pad)
+        token("start", start, vocabulary)
+    end = -1 if end is None else token("end", end, vocabulary)
+    pad = max(end, 0) if pad is None else integer("pad", pad)
     return Plan(state, tokens, end, pad, max_steps, logits, seen)
 
 
@@ -123,14 +123,14 @@ def _shown(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any]:
     return logits, seen
 
 
-def _integer(argument: str, value: Any) -> int:
+def integer(argument: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{argument}: got {value!r}; takes an integer")
     return int(value)
 
 
-def _token(argument: str, value: Any, vocabulary: int) -> int:
-    value = _integer(argument, value)
+def token(argument: str, value: Any, vocabulary: int) -> int:
+    value = integer(argument, value)
     if not 0 <= value < vocabulary:
         raise ValueError(f"{argument}: got {value}; takes a token, 0 to {vocabulary - 1}")
     return value
