@@ -31,7 +31,7 @@ class PairTraining(Training):
     lj.attend.registry; fixed: it gets the encoder's last state alone, at first and at each step."""
     cell: str = "lstm"
     """Cell of the encoder, in both directions, and of the decoder, by its name in the registry."""
-    parameters: int = 150_000
+    parameters: int = 60_000
     """Parameters of each model; the hidden size that comes nearest is taken."""
     embedding_size: int = 32
     """Size of the embeddings of source and target tokens."""
@@ -158,7 +158,7 @@ def in_parts(function: Callable[[PairBatch], jax.Array], batch: PairBatch, rows:
     count = batch.source.shape[1]
     parts = -(-count // rows)
 
-    def cut(leaf: jax.Array) -> jax.Array:
+    def cut(leaf: Any) -> jax.Array:
         filled = jnp.pad(leaf, [(0, 0)] * (leaf.ndim - 1) + [(0, parts * rows - count)])
         return jnp.moveaxis(filled.reshape(*leaf.shape[:-1], parts, rows), -2, 0)
 

@@ -21,8 +21,8 @@ RATES = {"location": 3e-3, "additive": 3e-3, "fixed": 3e-3}
 class Config(symbols.SymbolTraining):
     models: tuple[str, ...] = ("location", "additive", "fixed")
     seeds: int = 2
-    steps: int = 2000
-    every: int = 200
+    steps: int = 1000
+    every: int = 100
     batch_size: int = 64
 
 

@@ -4,7 +4,7 @@
 runs it over time.
 """
 
-from lstm_jax import attend, cells, initializers
+from lstm_jax import attend, cells, decode, initializers, seq2seq
 from lstm_jax.allocator import keep_freed_memory
 from lstm_jax.cell import (
     Cell,
@@ -90,6 +90,7 @@ __all__ = [
     "cells",
     "chain",
     "data_parallel",
+    "decode",
     "drop_connect",
     "dropout",
     "equal_gates",
@@ -117,7 +118,11 @@ __all__ = [
     "plain_cell",
     "residual",
     "rnn",
+<<<<<<< HEAD
     "slstm",
+=======
+    "seq2seq",
+>>>>>>> 69bc101982f16a5a1230262549007557f3a278e1
     "unpack",
     "unroll",
     "use_cpu_cores",

@@ -85,7 +85,8 @@ def attentive(
     size: of the attentional vector; None for that of the cell's output.
     returns: "outputs", or "weights" for a cell with the same params and states whose output is
         the weights ``[*batch, S]`` (heads one behind the other, ``[*batch, heads * S]``):
-        unrolled, it gives all alignments ``[T, *batch, S]``.
+        unrolled, it gives all alignments ``[T, *batch, S]``. "both" gives the outputs with the
+        weights behind them.
 
     Params ``{"cell", "attention"}`` and, where there is an attentional vector, ``"w_c" [C+H,
     size]``, the context's rows first. State ``AttentiveState(cell, fed, weights, attention)``.
@@ -97,7 +98,7 @@ def attentive(
     if memory.shape[0] == 0:
         raise ValueError(f"memory: got shape {memory.shape}; takes one place or more")
     checking.choice("style", style, ("luong", "bahdanau"))
-    checking.choice("returns", returns, ("outputs", "weights"))
+    checking.choice("returns", returns, ("outputs", "weights", "both"))
     if not checking.flag("input_feeding", input_feeding) and style == "bahdanau":
         raise ValueError("input_feeding: got False; takes True in style 'bahdanau'")
     if size is not None:
@@ -188,10 +189,12 @@ def _template(cell: Cell, attention: str | attend.Attention, options: Options) -
         if vector_size is not None:
             joined = jnp.concatenate([context, y.astype(context.dtype)], -1)
             vector = jnp.tanh(product(joined, params["w_c"]))
-        if returns == "weights":
+        out = vector.astype(y.dtype)
+        if returns != "outputs":
             rows = state.weights.shape[: state.weights.ndim - len(weights_shape)]
-            return vector, state.weights.reshape(*rows, -1).astype(y.dtype)
-        return vector, vector.astype(y.dtype)
+            weights = state.weights.reshape(*rows, -1).astype(y.dtype)
+            out = weights if returns == "weights" else jnp.concatenate([out, weights], -1)
+        return vector, out
 
     def after_the_cell(params, state, y):
         state, context = look(params, state, y)
@@ -220,9 +223,8 @@ def _template(cell: Cell, attention: str | attend.Attention, options: Options) -
         state, out = run(reader, params, ys, state, initial, method="scan")
         return state._replace(cell=inner), out
 
-    size_out = out_size
-    if returns == "weights":
-        size_out = places * (mechanism.heads or 1)
+    shown = places * (mechanism.heads or 1)
+    size_out = {"outputs": out_size, "weights": shown, "both": out_size + shown}[returns]
     return Cell(
         name,
         size_out,

@@ -1,0 +1,67 @@
+"""What a beam search ranks by: log-probabilities, corrected for length and for coverage."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax import checking
+from lstm_jax.decode.stepping import Plan
+
+
+class Penalties(NamedTuple):
+    """Those of Wu et al. 2016, section 7, eq. 14.
+
+    places: the places of the memory that count ``[B, S]``; None without a coverage penalty.
+    """
+
+    length: float
+    coverage: float
+    places: jax.Array | None
+
+    def score(self, sums: jax.Array, length: Any, covered: jax.Array | None) -> jax.Array:
+        """Of hypotheses ``[B, n]``; ``covered [B, n, S]`` holds their weights, summed."""
+        scores = sums / self._factor(length, sums.dtype)
+        if covered is None or self.places is None:
+            return scores
+        logs = jnp.log(jnp.clip(covered, jnp.finfo(covered.dtype).tiny, 1.0))
+        logs = jnp.where(self.places[:, None], logs, 0.0)
+        return scores + self.coverage * logs.sum(axis=-1).astype(scores.dtype)
+
+    def bound(self, sums: jax.Array, length: jax.Array, max_steps: int) -> jax.Array:
+        """What the best of ``sums [B, n]``, ``length`` tokens long, can still come to.
+
+        That is: it loses nothing more, all places get covered, and it ends at the length that
+        suits it best, which is the next or the last.
+        """
+        best = sums.max(axis=-1)
+        lengths = (length + 1, max_steps)
+        return jnp.maximum(*(best / self._factor(n, sums.dtype) for n in lengths))
+
+    def _factor(self, length: Any, dtype: Any) -> jax.Array:
+        return ((5.0 + jnp.asarray(length, dtype)) / 6.0) ** self.length
+
+
+def penalties(plan: Plan, length: Any, coverage: Any, weights: Any, memory_mask: Any) -> Penalties:
+    """Checked: ``weights`` gives ``[B, S]`` of what the step shows, the mask is ``[S, B]``."""
+    length = checking.real("length_penalty", length)
+    if checking.real("coverage_penalty", coverage) < 0:
+        raise ValueError(f"coverage_penalty: got {coverage}; takes 0 or more")
+    places = _places(plan, weights, memory_mask) if coverage else None
+    return Penalties(length, float(coverage), places)
+
+
+def _places(plan: Plan, weights: Any, memory_mask: Any) -> jax.Array:
+    shown = plan.seen if weights is None else jax.eval_shape(weights, plan.seen)
+    shape = getattr(shown, "shape", None)
+    if shape is None or len(shape) != 2 or shape[0] != plan.batch:
+        raise ValueError(f"weights: gives {shown}; takes [B, S] with B = {plan.batch}")
+    if memory_mask is None:
+        return jnp.ones(shape, bool)
+    mask = checking.array("memory_mask", memory_mask)
+    if mask.dtype != jnp.bool_ or mask.shape != shape[::-1]:
+        raise ValueError(
+            f"memory_mask: got {mask.dtype.name} of shape {mask.shape}; takes bool of [S, B], "
+            f"{shape[::-1]}"
+        )
+    return mask.T

@@ -1,0 +1,123 @@
+"""One sequence a row: the most probable token at each step, or one drawn."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer, PRNGKeyArray
+
+from lstm_jax import checking
+from lstm_jax.cell import AnyArray
+from lstm_jax.decode.stepping import Decoded, Step, decode_by, log_probabilities, planned
+
+
+def greedy(
+    step: Step,
+    state: Any,
+    *,
+    start: int | Integer[AnyArray, "B"],
+    end: int | None,
+    max_steps: int,
+    pad: int | None = None,
+) -> Decoded:
+    """The most probable token at each step; of equal ones the first.
+
+    step: ``(state, tokens [B]) -> (state, logits [B, V], seen)``, see ``lj.decode``.
+    state: a pytree of arrays with the batch as first axis.
+    start: the token that the first step reads; one for all rows, or one a row.
+    end: the token that ends a row; None for rows of ``max_steps`` tokens.
+    max_steps: T, static; the loop stops as soon as all rows have ended.
+    pad: what stands behind the end; the end token where None is given.
+
+    Raises ValueError or TypeError, naming the argument, at trace time.
+    """
+    plan = planned(step, state, start, end, pad, max_steps)
+    return decode_by(lambda t, logits: jnp.argmax(logits, axis=-1), step, plan)
+
+
+def sample(
+    step: Step,
+    state: Any,
+    key: PRNGKeyArray,
+    *,
+    start: int | Integer[AnyArray, "B"],
+    end: int | None,
+    max_steps: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    pad: int | None = None,
+) -> Decoded:
+    """Tokens drawn from the model, row by row and step by step.
+
+    temperature: the logits are divided by it; below 1 the likely becomes likelier.
+    top_k: draw among the k most probable tokens alone (``keep_top_k``).
+    top_p: then among the nucleus of what is left (``keep_nucleus``).
+    key: row b draws the token of step t with ``fold_in(fold_in(key, b), t)``, so that its noise
+        depends neither on other rows nor on how many there are.
+
+    ``scores`` are those of the model itself, before temperature and filters. The other
+    arguments are those of ``greedy``. Raises ValueError or TypeError, naming the argument.
+    """
+    plan = planned(step, state, start, end, pad, max_steps)
+    key = checking.random_key("key", key)
+    if checking.real("temperature", temperature) <= 0:
+        raise ValueError(f"temperature: got {temperature}; takes a number above 0")
+    if top_k is not None:
+        _count("top_k", top_k, plan.logits.shape[-1])
+    if top_p is not None:
+        _share("top_p", top_p)
+    rows = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(plan.batch))
+
+    def choose(t: jax.Array, logits: jax.Array) -> jax.Array:
+        logits = logits.astype(plan.score_dtype) / temperature
+        if top_k is not None:
+            logits = keep_top_k(logits, top_k)
+        if top_p is not None:
+            logits = keep_nucleus(logits, top_p)
+        keys = jax.vmap(jax.random.fold_in, (0, None))(rows, t)
+        return jax.vmap(jax.random.categorical)(keys, logits)
+
+    return decode_by(choose, step, plan)
+
+
+def keep_top_k(logits: Float[AnyArray, "*rows V"], k: int) -> Float[Array, "*rows V"]:
+    """``logits`` with -inf for all but the ``k`` greatest; of equal ones the first are kept.
+
+    Fan et al. 2018, "Hierarchical neural story generation", section 5.
+    Raises ValueError for a k outside 1 to V.
+    """
+    logits = checking.float_array("logits", logits, "[*rows, V]", 1)
+    best, index = jax.lax.top_k(logits, _count("k", k, logits.shape[-1]))
+    nothing = jnp.full_like(logits, -jnp.inf)
+    return jnp.put_along_axis(nothing, index, best, axis=-1, inplace=False)
+
+
+def keep_nucleus(logits: Float[AnyArray, "*rows V"], p: float) -> Float[Array, "*rows V"]:
+    """``logits`` with -inf outside the nucleus: the fewest tokens, most probable first, whose
+    probabilities sum to ``p`` or more (Holtzman et al. 2020, section 3.1, "top-p").
+
+    The most probable token is always kept. Raises ValueError for a p outside (0, 1].
+    """
+    logits = checking.float_array("logits", logits, "[*rows, V]", 1)
+    if _share("p", p) == 1:
+        return logits
+    best, index = jax.lax.top_k(logits, logits.shape[-1])
+    probabilities = jnp.exp(log_probabilities(best))
+    before = jnp.cumsum(probabilities, axis=-1) - probabilities
+    kept = (before < p).at[..., 0].set(True)  # the subtraction may round
+    return jnp.put_along_axis(
+        logits, index, jnp.where(kept, best, -jnp.inf), axis=-1, inplace=False
+    )
+
+
+def _count(argument: str, value: Any, vocabulary: int) -> int:
+    if checking.positive_int(argument, value) > vocabulary:
+        raise ValueError(f"{argument}: got {value}; takes 1 to the vocabulary's {vocabulary}")
+    return int(value)
+
+
+def _share(argument: str, value: Any) -> float:
+    if not 0 < checking.real(argument, value) <= 1:
+        raise ValueError(f"{argument}: got {value}; takes a share above 0, up to 1")
+    return float(value)

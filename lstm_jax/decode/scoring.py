@@ -1,0 +1,51 @@
+"""What a model gives a sequence that is already there."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer
+
+from lstm_jax import checking
+from lstm_jax.cell import AnyArray
+from lstm_jax.decode.stepping import Step, log_probabilities, pick, planned
+
+
+def score(
+    step: Step,
+    state: Any,
+    tokens: Integer[AnyArray, "T B"],
+    *,
+    start: int | Integer[AnyArray, "B"],
+    lengths: Integer[AnyArray, "B"] | None = None,
+) -> Float[Array, "T B"]:
+    """The log-probability, in nats, of each token after those before it (teacher forcing).
+
+    Zero past a row's length, so that the sum over axis 0 is that of the sequence, as a
+    decoder's ``scores`` are. Differentiable. step, state and start: those of ``greedy``.
+    Tokens past the length may be anything; the others lie in the vocabulary.
+    Raises ValueError or TypeError, naming the argument.
+    """
+    plan = planned(step, state, start, end=None)
+    tokens = checking.array("tokens", tokens)
+    if not jnp.issubdtype(tokens.dtype, jnp.integer):
+        raise ValueError(f"tokens: got dtype {tokens.dtype.name}; takes integers")
+    if tokens.ndim != 2 or tokens.shape[1] != plan.batch:
+        raise ValueError(f"tokens: got shape {tokens.shape}; takes [T, B] with B = {plan.batch}")
+    counts = jnp.ones(tokens.shape, bool)
+    if lengths is not None:
+        bound = checking.lengths(lengths, tokens.shape[0], (plan.batch,))
+        counts = jnp.arange(tokens.shape[0])[:, None] < bound
+    # An unknown token in the padding would read as NaN, and zero times NaN is NaN.
+    tokens = jnp.where(counts, tokens, 0).astype(jnp.int32)
+
+    def forced(carry: tuple, inputs: tuple) -> tuple:
+        state, last = carry
+        token, counted = inputs
+        state, logits, _ = step(state, last)
+        logits = jnp.where(counted[:, None], logits, 0)
+        return (state, token), jnp.where(counted, pick(log_probabilities(logits), token), 0)
+
+    gains: jax.Array
+    _, gains = jax.lax.scan(forced, (plan.state, plan.start), (tokens, counts))
+    return gains

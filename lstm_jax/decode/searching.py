@@ -1,0 +1,277 @@
+"""Beam search: several hypotheses a row, the best of which are followed at each step.
+
+Live and ended hypotheses stand apart: an ended one takes no place from a live one. What a
+hypothesis is made of is kept as back-pointers, and put together once the search is over.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Integer
+
+from lstm_jax import checking
+from lstm_jax.cell import AnyArray
+from lstm_jax.decode.penalties import penalties
+from lstm_jax.decode.stepping import (
+    Decoded,
+    Plan,
+    Step,
+    buffers,
+    log_probabilities,
+    planned,
+    write,
+)
+from lstm_jax.unrolling.masks import zero_where_not
+
+
+class Beams(NamedTuple):
+    """The ``width`` K best hypotheses of each row, best first. T is ``max_steps``.
+
+    tokens: padded from a hypothesis' length on.
+    lengths: tokens that count, the end token among them; 0 where there is no such hypothesis.
+    scores: what they are sorted by, with the penalties; -inf where there is none.
+    log_probabilities: the sums without the penalties, in nats.
+    ended: False where ``max_steps`` came before the end token.
+    seen: what the step showed as it chose each token; zero in the padding.
+    """
+
+    tokens: Int[Array, "T B K"]
+    lengths: Int[Array, "B K"]
+    scores: Float[Array, "B K"]
+    log_probabilities: Float[Array, "B K"]
+    ended: Bool[Array, "B K"]
+    seen: Any
+
+    def best(self) -> Decoded:
+        """The first hypothesis of each row, as the other decoders give it."""
+        return Decoded(
+            self.tokens[:, :, 0],
+            self.lengths[:, 0],
+            self.log_probabilities[:, 0],
+            self.ended[:, 0],
+            jax.tree.map(lambda leaf: leaf[:, :, 0], self.seen),
+        )
+
+
+class _Complete(NamedTuple):
+    """Hypotheses that will not grow, ``[B, n]``. ``slot`` is where the search stood in the beam:
+    before the last token of one that ended, after it in one that was cut off."""
+
+    scores: jax.Array
+    sums: jax.Array
+    lengths: jax.Array
+    slot: jax.Array
+    ended: jax.Array
+
+
+class _Search(NamedTuple):
+    """What a search carries from step to step.
+
+    sums: log-probabilities of the live hypotheses ``[B, K]``, best first but for the greedy one;
+        -inf where there is none.
+    greedy: rows ``[B]`` whose greedy hypothesis lives; it stands in slot 0.
+    done: rows ``[B]`` that take no more hypotheses.
+    covered: weights summed over steps ``[B, K, S]``; None without a coverage penalty.
+    complete: the best ended ones, sorted.
+    parents, tokens, seen: of each step ``[T, B, K]``; ``parents`` are slots of the step before,
+        and so are those in which ``seen`` stands.
+    """
+
+    t: jax.Array
+    state: Any
+    sums: jax.Array
+    greedy: jax.Array
+    done: jax.Array
+    covered: jax.Array | None
+    complete: _Complete
+    last: jax.Array
+    parents: jax.Array
+    tokens: jax.Array
+    seen: Any
+
+
+def beam(
+    step: Step,
+    state: Any,
+    *,
+    start: int | Integer[AnyArray, "B"],
+    end: int | None,
+    max_steps: int,
+    width: int,
+    length_penalty: float = 0.0,
+    coverage_penalty: float = 0.0,
+    weights: Callable[[Any], jax.Array] | None = None,
+    memory_mask: Bool[AnyArray, "S B"] | None = None,
+    pad: int | None = None,
+) -> Beams:
+    """The best hypotheses that a beam of ``width`` K finds.
+
+    Of the K best continuations of a step, those that end are set apart; the K best of those that
+    do not are followed. A row stops when it has K ended hypotheses and no live one can come to
+    beat the worst of them, whatever follows it. Hypotheses alive at ``max_steps`` are ranked with
+    the ended ones, and are not ``ended``. A step is called with its rows ``[B]`` under
+    ``jax.vmap`` over K, so that what it reads beside the state (a memory) is not copied.
+
+    The greedy hypothesis cannot be pruned: it keeps a slot of the beam until it ends, and is then
+    ranked as one of the K best. So the first hypothesis never scores below ``greedy``'s, as it
+    may in beam search without such a slot. Where it is among the K best by itself, which is the
+    usual case, nothing changes by that.
+
+    length_penalty: alpha; scores are divided by ``((5 + length) / 6) ** alpha``, with the end
+        token in the length (Wu et al. 2016, section 7, eq. 14).
+    coverage_penalty: beta >= 0; scores get ``beta * sum_i log min(sum_t p_ti, 1)`` added, p_ti
+        being the weight of place i of the memory at step t (the same equation).
+    weights: the function that finds those weights ``[B, S]`` in ``seen``; None where ``seen`` is
+        nothing else.
+    memory_mask: the places that count in the coverage; None for all. A place that has no weight
+        at all counts with the logarithm of the smallest normal number and not with -inf.
+
+    The other arguments are those of ``greedy``. Raises ValueError or TypeError, naming the
+    argument, at trace time.
+    """
+    plan = planned(step, state, start, end, pad, max_steps)
+    width = checking.positive_int("width", width)
+    ranks = penalties(plan, length_penalty, coverage_penalty, weights, memory_mask)
+
+    def body(search: _Search) -> _Search:
+        t, length = search.t, search.t + 1
+        state, logits, seen = jax.vmap(step, 1, 1)(search.state, search.last)
+        covered = search.covered
+        if covered is not None:
+            shown = seen if weights is None else jax.vmap(weights, 1, 1)(seen)
+            covered = covered + shown.astype(covered.dtype)
+        new = _continuations(search, logits, plan)
+        ends = new.tokens == plan.end
+
+        among_best = ends & (jnp.arange(ends.shape[1]) < width) & ~search.done[:, None]
+        of_parent = None if covered is None else _at(covered, new.parents)
+        ended = _Complete(
+            jnp.where(among_best, ranks.score(new.sums, length, of_parent), -jnp.inf),
+            new.sums,
+            jnp.full_like(new.tokens, length),
+            new.parents,
+            among_best,
+        )
+        complete = _best(search.complete, ended, width)
+
+        # Those that live on, in order. Where there are too few, what ends fills up as nothing.
+        order = jnp.argsort(ends, axis=1, stable=True)[:, :width]
+        sums = _at(jnp.where(ends, -jnp.inf, new.sums), order)
+        parents, tokens = _at(new.parents, order), _at(new.tokens, order)
+        bound = ranks.bound(sums, length, plan.max_steps)
+        return _Search(
+            t=length,
+            state=jax.tree.map(lambda leaf: _at(leaf, parents), state),
+            sums=sums,
+            greedy=search.greedy & ~ends[:, 0] & (new.sums[:, 0] > -jnp.inf),
+            done=search.done | (bound <= complete.scores[:, -1]),
+            covered=None if covered is None else _at(covered, parents),
+            complete=complete,
+            last=tokens,
+            parents=search.parents.at[t].set(parents),
+            tokens=search.tokens.at[t].set(tokens),
+            seen=write(search.seen, t, seen),
+        )
+
+    def going(search: _Search) -> jax.Array:
+        return (search.t < plan.max_steps) & ~jnp.all(search.done)
+
+    search = jax.lax.while_loop(going, body, _started(plan, width, ranks.places))
+    cut = jnp.isfinite(search.sums) & ~search.done[:, None]
+    scores = ranks.score(search.sums, plan.max_steps, search.covered)
+    shape = search.sums.shape
+    alive = _Complete(
+        jnp.where(cut, scores, -jnp.inf),
+        search.sums,
+        jnp.full(shape, plan.max_steps, jnp.int32),
+        jnp.broadcast_to(jnp.arange(width), shape),
+        jnp.zeros(shape, bool),
+    )
+    return _put_together(search, _best(search.complete, alive, width), plan)
+
+
+class _Continuations(NamedTuple):
+    """Hypotheses one token longer ``[B, m]``, best first."""
+
+    sums: jax.Array
+    parents: jax.Array
+    tokens: jax.Array
+
+
+def _continuations(search: _Search, logits: jax.Array, plan: Plan) -> _Continuations:
+    """The best continuations of the live hypotheses: at least K of them do not end, if there are
+    so many. That of the greedy hypothesis comes first, whatever its rank."""
+    batch, width, vocabulary = logits.shape
+    each = min(vocabulary, width + 1)
+    # By logits: sums of log-probabilities may round two of them to one.
+    _, tokens = jax.lax.top_k(logits, each)
+    gains = jnp.take_along_axis(log_probabilities(logits), tokens, axis=-1)
+    sums = (search.sums[..., None] + gains).reshape(batch, width * each)
+    first = search.greedy & (sums[:, 0] > -jnp.inf)
+    rank = sums.at[:, 0].set(jnp.where(first, jnp.inf, sums[:, 0]))
+    _, index = jax.lax.top_k(rank, min(2 * width, width * each))
+    tokens = tokens.reshape(batch, width * each).astype(jnp.int32)
+    return _Continuations(_at(sums, index), index // each, _at(tokens, index))
+
+
+def _started(plan: Plan, width: int, places: jax.Array | None) -> _Search:
+    """One hypothesis a row: the start token alone."""
+    batch, steps, dtype = plan.batch, plan.max_steps, plan.score_dtype
+
+    def repeated(leaf: Any) -> jax.Array:
+        return jnp.repeat(leaf[:, None], width, axis=1)
+
+    def slotted(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((batch, width, *leaf.shape[1:]), leaf.dtype)
+
+    none = jnp.zeros((batch, width), jnp.int32)
+    nothing = jnp.full((batch, width), -jnp.inf, dtype)
+    return _Search(
+        t=jnp.zeros((), jnp.int32),
+        state=jax.tree.map(repeated, plan.state),
+        sums=nothing.at[:, 0].set(0.0),
+        greedy=jnp.ones(batch, bool),
+        done=jnp.zeros(batch, bool),
+        covered=None if places is None else jnp.zeros((batch, width, places.shape[1]), dtype),
+        complete=_Complete(nothing, nothing, none, none, jnp.zeros((batch, width), bool)),
+        last=repeated(plan.start),
+        parents=jnp.zeros((steps, batch, width), jnp.int32),
+        tokens=jnp.zeros((steps, batch, width), jnp.int32),
+        seen=buffers(jax.tree.map(slotted, plan.seen), steps),
+    )
+
+
+def _put_together(search: _Search, found: _Complete, plan: Plan) -> Beams:
+    """Tokens and what was seen of ``found``, from the last step to the first."""
+    exists = found.scores > -jnp.inf
+    lengths = jnp.where(exists, found.lengths, 0)
+    ended = exists & found.ended
+
+    def back(slot: jax.Array, inputs: tuple) -> tuple:
+        t, parents, tokens, seen = inputs
+        ends, counts = ended & (t == lengths - 1), t < lengths
+        parent = jnp.where(ends, slot, _at(parents, slot))
+        token = jnp.where(ends, plan.end, _at(tokens, slot))
+        seen = zero_where_not(counts, jax.tree.map(lambda leaf: _at(leaf, parent), seen))
+        return jnp.where(counts, parent, slot), (jnp.where(counts, token, plan.pad), seen)
+
+    steps = (jnp.arange(plan.max_steps), search.parents, search.tokens, search.seen)
+    tokens: jax.Array
+    seen: Any
+    _, (tokens, seen) = jax.lax.scan(back, found.slot, steps, reverse=True)
+    sums = jnp.where(exists, found.sums, -jnp.inf)
+    return Beams(tokens, lengths, found.scores, sums, ended, seen)
+
+
+def _best(one: _Complete, other: _Complete, width: int) -> _Complete:
+    """The best of both, sorted; of equal ones those of ``one`` first."""
+    both = jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), one, other)
+    _, index = jax.lax.top_k(both.scores, width)
+    return jax.tree.map(lambda leaf: _at(leaf, index), both)
+
+
+def _at(values: jax.Array, index: jax.Array) -> jax.Array:
+    """``values [B, n, ...]`` at ``index [B, m]`` of each row."""
+    return jax.vmap(lambda row, at: row[at])(values, index)

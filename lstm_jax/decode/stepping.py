@@ -1,0 +1,203 @@
+"""What all decoders share: the step's contract and its checks, log-probabilities, buffers."""
+
+import numbers
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from lstm_jax import checking
+from lstm_jax.unrolling.masks import zero_where_not
+
+Step = Callable[[Any, jax.Array], tuple[Any, jax.Array, Any]]
+
+
+class Decoded(NamedTuple):
+    """One sequence a row. T is ``max_steps``, whatever the sequences' lengths.
+
+    tokens: padded from a row's length on.
+    lengths: tokens that count, the end token among them.
+    scores: sums of the log-probabilities of the tokens that count, in nats.
+    ended: False where ``max_steps`` came before the end token.
+    seen: what the step showed as it chose each token; zero in the padding.
+    """
+
+    tokens: Int[Array, "T B"]
+    lengths: Int[Array, "B"]
+    scores: Float[Array, "B"]
+    ended: Bool[Array, "B"]
+    seen: Any
+
+
+class Plan(NamedTuple):
+    """Checked arguments: what a decoder does apart from how it chooses tokens.
+
+    start: the tokens ``[B]`` that the first step reads.
+    end: -1, which is no token, for sequences that do not end.
+    logits, seen: their shapes and dtypes, as the step gives them.
+    """
+
+    state: Any
+    start: jax.Array
+    end: int
+    pad: int
+    max_steps: int
+    logits: Any
+    seen: Any
+
+    @property
+    def batch(self) -> int:
+        return self.start.shape[0]
+
+    @property
+    def score_dtype(self) -> Any:
+        return jnp.promote_types(self.logits.dtype, jnp.float32)
+
+
+def planned(
+    step: Any, state: Any, start: Any, end: Any, pad: Any = None, max_steps: Any = 1
+) -> Plan:
+    """The arguments of a decoder, or an error that says why not; nothing is run."""
+    if not callable(step):
+        raise TypeError(f"step: got {step!r}; takes a function of (state, tokens)")
+    max_steps = checking.positive_int("max_steps", max_steps)
+    state = jax.tree.map(jnp.asarray, state)
+    tokens = _start(start, state)
+    batch = tokens.shape[0]
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        if leaf.shape[:1] != (batch,):
+            name = jax.tree_util.keystr(path)
+            raise ValueError(
+                f"state{name}: got shape {leaf.shape}; takes the batch, {batch}, as its first axis"
+            )
+    logits, seen = _shown(step, state, tokens)
+    vocabulary = logits.shape[1]
+    if isinstance(start, numbers.Integral):
+        token("start", start, vocabulary)
+    end = -1 if end is None else token("end", end, vocabulary)
+    pad = max(end, 0) if pad is None else integer("pad", pad)
+    return Plan(state, tokens, end, pad, max_steps, logits, seen)
+
+
+def _start(start: Any, state: Any) -> jax.Array:
+    """The first tokens ``[B]``: those given, or one for all rows of the state."""
+    if isinstance(start, numbers.Integral) and not isinstance(start, bool):
+        leaves = jax.tree.leaves(state)
+        if not leaves or leaves[0].ndim == 0:
+            raise ValueError("state: has no array with a batch axis; give start as an array [B]")
+        return jnp.full(leaves[0].shape[:1], int(start), jnp.int32)
+    tokens = checking.array("start", start)
+    if not jnp.issubdtype(tokens.dtype, jnp.integer) or tokens.ndim != 1:
+        raise ValueError(
+            f"start: got {tokens.dtype.name} of shape {tokens.shape}; takes a token, or one a row"
+        )
+    return tokens.astype(jnp.int32)
+
+
+def _shown(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any]:
+    """The shapes of the logits and of what the step shows."""
+    shown = jax.eval_shape(step, state, tokens)
+    if not isinstance(shown, tuple) or len(shown) != 3:
+        raise ValueError(f"step: gives {type(shown).__name__}; takes (state, logits, seen)")
+    new, logits, seen = shown
+    batch = tokens.shape
+    if not hasattr(logits, "shape") or len(logits.shape) != 2 or logits.shape[:1] != batch:
+        raise ValueError(f"step: gives logits {logits}; takes [B, V] with B = {batch[0]}")
+    if not jnp.issubdtype(logits.dtype, jnp.floating) or logits.shape[1] == 0:
+        raise ValueError(f"step: gives logits {logits}; takes a floating dtype and V above 0")
+    before = jax.eval_shape(lambda s: s, state)
+    gives, got = str(jax.tree.structure(new)), str(jax.tree.structure(before))
+    if gives != got:
+        raise ValueError(f"step: gives a state {gives}; got {got}")
+    for (path, a), b in zip(
+        jax.tree_util.tree_leaves_with_path(new), jax.tree.leaves(before), strict=True
+    ):
+        if (a.shape, a.dtype) != (b.shape, b.dtype):
+            raise ValueError(f"step: gives state{jax.tree_util.keystr(path)} as {a}; got {b}")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(seen):
+        if leaf.shape[:1] != batch:
+            name = jax.tree_util.keystr(path)
+            raise ValueError(f"step: gives seen{name} as {leaf}; takes [B, ...], B = {batch[0]}")
+    return logits, seen
+
+
+def integer(argument: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{argument}: got {value!r}; takes an integer")
+    return int(value)
+
+
+def token(argument: str, value: Any, vocabulary: int) -> int:
+    value = integer(argument, value)
+    if not 0 <= value < vocabulary:
+        raise ValueError(f"{argument}: got {value}; takes a token, 0 to {vocabulary - 1}")
+    return value
+
+
+def log_probabilities(logits: jax.Array) -> jax.Array:
+    """The log-softmax over the last axis, in float32 or wider.
+
+    Tokens with a logit of -inf are impossible: so are all where no other is left.
+    """
+    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    possible = jnp.any(wide != -jnp.inf, axis=-1, keepdims=True)
+    safe = jnp.where(possible, wide, 0.0)  # its gradient too is finite
+    return jnp.where(possible, jax.nn.log_softmax(safe), -jnp.inf)
+
+
+def pick(values: jax.Array, index: jax.Array) -> jax.Array:
+    """``values [*rows, V]`` at ``index [*rows]``."""
+    return jnp.take_along_axis(values, index[..., None], axis=-1)[..., 0]
+
+
+def buffers(shapes: Any, steps: int) -> Any:
+    """Zeros ``[T, ...]`` for each leaf, to be written a step at a time."""
+    return jax.tree.map(lambda leaf: jnp.zeros((steps, *leaf.shape), leaf.dtype), shapes)
+
+
+def write(buffer: Any, t: jax.Array, values: Any) -> Any:
+    """``buffer`` with ``values`` at time ``t``."""
+    return jax.tree.map(lambda old, new: old.at[t].set(new), buffer, values)
+
+
+class _Carry(NamedTuple):
+    t: jax.Array
+    state: Any
+    last: jax.Array
+    decoded: Decoded
+
+
+def decode_by(
+    choose: Callable[[jax.Array, jax.Array], jax.Array], step: Step, plan: Plan
+) -> Decoded:
+    """One token a row and step, ``choose(t, logits [B, V]) -> [B]``, until all rows have ended."""
+
+    def going(carry: _Carry) -> jax.Array:
+        return (carry.t < plan.max_steps) & ~jnp.all(carry.decoded.ended)
+
+    def body(carry: _Carry) -> _Carry:
+        t, state, last, (tokens, lengths, scores, ended, kept) = carry
+        state, logits, seen = step(state, last)
+        chosen = choose(t, logits).astype(jnp.int32)
+        gain = pick(log_probabilities(logits), chosen)
+        decoded = Decoded(
+            tokens.at[t].set(jnp.where(ended, plan.pad, chosen)),
+            lengths + ~ended,
+            jnp.where(ended, scores, scores + gain),
+            ended | (chosen == plan.end),
+            write(kept, t, zero_where_not(~ended, seen)),
+        )
+        return _Carry(t + 1, state, chosen, decoded)
+
+    batch = plan.batch
+    empty = Decoded(
+        jnp.full((plan.max_steps, batch), plan.pad, jnp.int32),
+        jnp.zeros(batch, jnp.int32),
+        jnp.zeros(batch, plan.score_dtype),
+        jnp.zeros(batch, bool),
+        buffers(plan.seen, plan.max_steps),
+    )
+    start = _Carry(jnp.zeros((), jnp.int32), plan.state, plan.start, empty)
+    return jax.lax.while_loop(going, body, start).decoded

@@ -1,0 +1,22 @@
+"""Encoder-decoder models: from a source sequence of tokens to a target sequence.
+
+``encoder_decoder(...)`` gives a ``Seq2Seq``, a tuple of pure functions; ``lj.decode`` searches.
+"""
+
+from lstm_jax.seq2seq.losses import (
+    cross_entropy,
+    exponential_decay,
+    inverse_sigmoid_decay,
+    linear_decay,
+)
+from lstm_jax.seq2seq.model import Encoded, Seq2Seq, encoder_decoder
+
+__all__ = [
+    "Encoded",
+    "Seq2Seq",
+    "cross_entropy",
+    "encoder_decoder",
+    "exponential_decay",
+    "inverse_sigmoid_decay",
+    "linear_decay",
+]

@@ -1,0 +1,58 @@
+"""How the decoder starts from where the encoder stopped."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax import initializers
+from lstm_jax.cell import product
+from lstm_jax.gates import equal_gates
+
+BRIDGES = ("dense", "last", "none")
+
+
+def summary_of(state: Any) -> jax.Array:
+    """All numbers of a state side by side, ``[B, N]``; counts are left out."""
+    leaves = [leaf for leaf in jax.tree.leaves(state) if _floating(leaf)]
+    return jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in leaves], axis=-1)
+
+
+def width_of(state: Any) -> int:
+    """The N of a state without batch axes."""
+    return sum(leaf.size for leaf in jax.tree.leaves(state) if _floating(leaf))
+
+
+def init_dense(key: jax.Array, encoder_width: int, decoder_width: int, dtype: Any) -> dict:
+    axis = equal_gates(("state",), decoder_width)
+    w = initializers.glorot()(key, (encoder_width,), axis, dtype)
+    return {"w": w, "b": jnp.zeros(decoder_width, dtype)}
+
+
+def dense(params: dict, summary: jax.Array, zero: Any) -> Any:
+    """``tanh(summary w + b)``, cut into the leaves of the decoder's state ``zero``.
+
+    The map of Bahdanau et al. 2015, appendix A.2.2, for any state; counts start as in ``zero``.
+    """
+    values = jnp.tanh(product(summary, params["w"]) + params["b"])
+    leaves, structure = jax.tree.flatten(zero)
+    filled, begin = [], 0
+    for leaf in leaves:
+        if _floating(leaf):
+            size = leaf[0].size
+            part = values[:, begin : begin + size].reshape(leaf.shape).astype(leaf.dtype)
+            leaf, begin = part, begin + size
+        filled.append(leaf)
+    return jax.tree.unflatten(structure, filled)
+
+
+def last(state: Any, zero: Any) -> Any:
+    """The encoder's state as the decoder's (Sutskever et al. 2014), where their shapes agree."""
+    ours, theirs = (jax.tree.map(jnp.shape, tree) for tree in (state, zero))
+    if str(ours) != str(theirs):
+        raise ValueError(f"bridge: got 'last' from {ours} to {theirs}; takes 'dense' for these")
+    return jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), state, zero)
+
+
+def _floating(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)

@@ -1,0 +1,216 @@
+"""What an encoder-decoder model is made from, checked, and its params."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax import attend, checking
+from lstm_jax.cell import Cell, Params
+from lstm_jax.compose.attentive import attentive
+from lstm_jax.decode.stepping import integer, token
+from lstm_jax.seq2seq import bridges, outputs
+
+
+class Design(NamedTuple):
+    """The arguments of ``encoder_decoder``."""
+
+    encoder: Cell
+    decoder: Cell
+    source_size: int
+    target_size: int | None
+    embedding_size: int
+    start: int | None
+    end: int | None
+    attention: str | attend.Attention | None
+    style: str
+    input_feeding: bool
+    vector_size: int | None
+    bridge: str
+    feed_summary: bool
+    output: str
+    extra: int
+    unknown: int | None
+    shared_embedding: bool
+    dropout: float
+
+    @property
+    def attends(self) -> bool:
+        return self.attention is not None
+
+    @property
+    def size(self) -> int:
+        """The tokens of the target's table."""
+        return self.source_size if self.target_size is None else self.target_size
+
+    @property
+    def out_size(self) -> int:
+        """The size of the attentional vector, or of what stands for it."""
+        return self.vector_size or self.decoder.size
+
+    def cell(self, memory: jax.Array, mask: jax.Array | None) -> Cell:
+        """The decoder, attending to the memory if it does; its weights stand behind its output."""
+        if self.attention is None:
+            return self.decoder
+        return attentive(
+            self.decoder,
+            memory,
+            mask=mask,
+            attention=self.attention,
+            style=self.style,
+            input_feeding=self.input_feeding,
+            size=self.vector_size,
+            returns="both",
+        )
+
+
+def check(design: Design) -> Design:
+    """``design``, or an error that says what does not fit in it."""
+    checking.the_cell("encoder", design.encoder)
+    checking.the_cell("decoder", design.decoder)
+    checking.positive_int("source_size", design.source_size)
+    checking.positive_int("embedding_size", design.embedding_size)
+    checking.rate("dropout", design.dropout)
+    for name in ("input_feeding", "feed_summary", "shared_embedding"):
+        checking.flag(name, getattr(design, name))
+    checking.choice("bridge", design.bridge, bridges.BRIDGES)
+    checking.choice("output", design.output, outputs.OUTPUTS)
+    _check_tokens(design)
+    if design.attends:
+        probe = design.cell(jnp.zeros((2, design.encoder.size), jnp.float32), None)
+        if probe.size != design.out_size + 2 and design.output != "vocabulary":
+            raise ValueError(
+                f"attention: got {design.attention!r}, of several heads; takes one of one for "
+                f"output={design.output!r}"
+            )
+        if design.output == "pointer" and design.style != "luong":
+            raise ValueError(f"style: got {design.style!r}; takes 'luong' for output='pointer'")
+    else:
+        if design.output != "vocabulary":
+            raise ValueError(f"attention: got None; takes one for output={design.output!r}")
+        if design.vector_size is not None:
+            raise ValueError("vector_size: got a size without attention; takes None")
+        if design.bridge == "none" and not design.feed_summary:
+            raise ValueError(
+                "bridge: got 'none' without attention or feed_summary; takes 'dense' or 'last', "
+                "or the decoder would know nothing of the source"
+            )
+    _check_cells(design)
+    return design
+
+
+def _check_tokens(design: Design) -> None:
+    pointing, copying = design.output == "pointer", design.output == "copy"
+    if pointing:
+        if design.target_size is not None or design.start is not None:
+            name = "start" if design.target_size is None else "target_size"
+            raise ValueError(f"{name}: got {getattr(design, name)}; pointers take None")
+        if design.end is not None:
+            integer("end", design.end)
+    else:
+        checking.positive_int("target_size", design.target_size)
+        token("start", design.start, design.size)
+        if design.end is not None:
+            token("end", design.end, design.size)
+    if (copying or design.shared_embedding) and design.size != design.source_size:
+        raise ValueError(
+            f"target_size: got {design.size} beside a source_size of {design.source_size}; takes "
+            "the same, as both sides have one list of tokens"
+        )
+    if integer("extra", design.extra) != 0:
+        if not copying or design.extra < 0:
+            takes = "0 or more" if copying else f"0 for output={design.output!r}"
+            raise ValueError(f"extra: got {design.extra}; takes {takes}")
+        token("unknown", design.unknown, design.size)
+
+
+def _check_cells(design: Design) -> None:
+    """One step of the decoder and a first state, in shapes alone."""
+
+    def first_step(key: jax.Array) -> Any:
+        params = init_params(design, key, jnp.float32)
+        state = first_state(design, params, design.encoder.initial_state(params["encoder"], (1,)))
+        width = design.embedding_size + summary_size(design)
+        inputs = jnp.zeros((1, width), jnp.float32)
+        cell, params = design.decoder, params["decoder"]
+        if not design.attends:
+            return cell.step(params, state, inputs)
+        memory = jnp.zeros((1, 1, design.encoder.size), jnp.float32)
+        attending = design.cell(memory, None)
+        return attending.step(
+            params, attending.initial_state(params, (1,))._replace(cell=state), inputs
+        )
+
+    try:
+        encoder_width(design)
+    except ValueError as error:
+        raise ValueError(f"encoder: {error}") from error
+    try:
+        jax.eval_shape(first_step, jax.random.key(0))
+    except ValueError as error:
+        if str(error).startswith(("bridge", "attention")):
+            raise
+        raise ValueError(f"decoder: {error}") from error
+
+
+def summary_size(design: Design) -> int:
+    """The width of what ``feed_summary`` adds to the decoder's input."""
+    return encoder_width(design) if design.feed_summary else 0
+
+
+def encoder_width(design: Design) -> int:
+    """How many numbers there are in the encoder's state."""
+
+    def state(key: jax.Array) -> Any:
+        params = design.encoder.init(key, design.embedding_size)
+        return design.encoder.initial_state(params, ())
+
+    return bridges.width_of(jax.eval_shape(state, jax.random.key(0)))
+
+
+def init_params(design: Design, key: jax.Array, dtype: Any) -> Params:
+    """All params; see ``encoder_decoder``."""
+    names = ("encoder", "decoder", "source", "target", "bridge", "readout", "gate")
+    keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
+    e, summary = design.embedding_size, summary_size(design)
+
+    def table(name: str, rows: int) -> jax.Array:
+        return jax.random.normal(keys[name], (rows, e), dtype) * e**-0.5
+
+    cell = design.cell(jnp.zeros((1, design.encoder.size), dtype), None)
+    params = {
+        "encoder": design.encoder.init(keys["encoder"], e, dtype),
+        "decoder": cell.init(keys["decoder"], e + summary, dtype),
+    }
+    if design.shared_embedding:
+        params["embedding"] = table("source", design.source_size)
+    else:
+        params["source_embedding"] = table("source", design.source_size)
+    if design.output == "pointer":
+        params["start"] = jnp.zeros(e, dtype)
+    else:
+        if not design.shared_embedding:
+            params["target_embedding"] = table("target", design.size)
+        params["readout"] = outputs.init_linear(
+            keys["readout"], design.out_size + summary, design.size, dtype
+        )
+    if design.output == "copy":
+        rows = design.encoder.size + design.out_size + e + summary
+        params["gate"] = outputs.init_linear(keys["gate"], rows, 1, dtype)
+    if design.bridge == "dense":
+        inner = params["decoder"]["cell"] if design.attends else params["decoder"]
+        width = bridges.width_of(design.decoder.initial_state(inner, ()))
+        params["bridge"] = bridges.init_dense(keys["bridge"], encoder_width(design), width, dtype)
+    return params
+
+
+def first_state(design: Design, params: Params, state: Any) -> Any:
+    """Where the decoder's cell starts, from the encoder's last state."""
+    batch = jax.tree.leaves(state)[0].shape[0]
+    inner = params["decoder"]["cell"] if design.attends else params["decoder"]
+    zero = design.decoder.initial_state(inner, (batch,))
+    if design.bridge == "dense":
+        return bridges.dense(params["bridge"], bridges.summary_of(state), zero)
+    if design.bridge == "last":
+        return bridges.last(state, zero)
+    return zero

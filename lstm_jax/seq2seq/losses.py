@@ -1,0 +1,78 @@
+"""What sequence-to-sequence models are trained by: cross-entropy, and schedules of sampling."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer
+
+from lstm_jax import checking
+from lstm_jax.cell import AnyArray
+from lstm_jax.decode.stepping import pick
+
+Schedule = Callable[[AnyArray | int], jax.Array]
+
+
+def cross_entropy(
+    log_probabilities: Float[AnyArray, "T B V"],
+    targets: Integer[AnyArray, "T B"],
+    *,
+    lengths: Integer[AnyArray, "B"] | None = None,
+    label_smoothing: float = 0.0,
+) -> Float[Array, ""]:
+    """The mean cross-entropy of a token, in nats; tokens past a row's length do not count.
+
+    label_smoothing: the share of the target's probability that is spread evenly over all
+        possible tokens, those of a probability above zero (Szegedy et al. 2016, section 7).
+
+    A target of probability zero gives infinity. No tokens at all give zero.
+    Raises ValueError or TypeError, naming the argument.
+    """
+    logs = checking.float_array("log_probabilities", log_probabilities, "[T, B, V]", 3)
+    targets = checking.array("targets", targets)
+    if not jnp.issubdtype(targets.dtype, jnp.integer) or targets.shape != logs.shape[:-1]:
+        raise ValueError(
+            f"targets: got {targets.dtype.name} of shape {targets.shape}; takes integers of "
+            f"{logs.shape[:-1]}"
+        )
+    smoothing = checking.rate("label_smoothing", label_smoothing)
+    counts = jnp.ones(targets.shape, bool)
+    if lengths is not None:
+        bound = checking.lengths(lengths, targets.shape[0], targets.shape[1:])
+        counts = jnp.arange(targets.shape[0])[:, None] < bound
+    losses = -pick(logs, jnp.where(counts, targets, 0))
+    if smoothing:
+        possible = logs > -jnp.inf
+        evenly = -jnp.where(possible, logs, 0).sum(-1) / jnp.maximum(possible.sum(-1), 1)
+        losses = (1 - smoothing) * losses + smoothing * evenly
+    return jnp.where(counts, losses, 0).sum() / jnp.maximum(counts.sum(), 1)
+
+
+def linear_decay(slope: float, *, floor: float = 0.0, offset: float = 1.0) -> Schedule:
+    """A schedule ``step -> p``, with ``1 - p = max(floor, offset - slope step)``.
+
+    Here and in the other schedules p is the probability with which a model reads its own last
+    prediction; 1 - p is the epsilon of Bengio et al. 2015, section 2.4.
+    """
+    slope, offset = checking.real("slope", slope), checking.real("offset", offset)
+    if not 0 <= checking.real("floor", floor) <= 1:
+        raise ValueError(f"floor: got {floor}; takes a probability")
+    return lambda step: 1.0 - jnp.clip(offset - slope * _real(step), floor, 1.0)
+
+
+def exponential_decay(base: float) -> Schedule:
+    """A schedule with ``1 - p = base ** step``, base in (0, 1); see ``linear_decay``."""
+    if not 0 < checking.real("base", base) < 1:
+        raise ValueError(f"base: got {base}; takes a number between 0 and 1")
+    return lambda step: 1.0 - base ** _real(step)
+
+
+def inverse_sigmoid_decay(k: float) -> Schedule:
+    """A schedule with ``1 - p = k / (k + exp(step / k))``, k >= 1; see ``linear_decay``."""
+    if checking.real("k", k) < 1:
+        raise ValueError(f"k: got {k}; takes 1 or more")
+    return lambda step: jax.nn.sigmoid(_real(step) / k - jnp.log(k))  # exp(step / k) overflows
+
+
+def _real(step: AnyArray | int) -> jax.Array:
+    return jnp.asarray(step, jnp.float32)

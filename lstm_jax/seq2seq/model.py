@@ -1,0 +1,192 @@
+"""The encoder-decoder model: any encoder, any cell as decoder, one of three output layers.
+
+Sources: Sutskever, Vinyals & Le 2014 (a fixed vector between two networks); Cho et al. 2014 (the
+vector fed at each step); Bahdanau, Cho & Bengio 2015 and Luong, Pham & Manning 2015 (attention);
+Bengio et al. 2015 (scheduled sampling); Vinyals, Fortunato & Jaitly 2015 (pointers); See, Liu &
+Manning 2017 (copying). S source length, T target length, B batch, V vocabulary, E embedding size.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Integer, PRNGKeyArray
+
+from lstm_jax import attend, checking
+from lstm_jax import decode as decoders
+from lstm_jax.cell import AnyArray, Cell, Params
+from lstm_jax.seq2seq import running
+from lstm_jax.seq2seq.design import Design, check, init_params
+from lstm_jax.seq2seq.losses import cross_entropy
+from lstm_jax.seq2seq.running import Encoded
+
+
+class Seq2Seq(NamedTuple):
+    """Pure functions from a source ``[S, B]`` and a target ``[T, B]`` of integer tokens.
+
+    A target holds the end token and not the start token. Values past a row's length may be
+    anything, and change nothing.
+
+    init: ``(key, dtype=float32) -> params``.
+    encode: ``(params, source, *, source_lengths=None, key=None) -> Encoded``.
+    log_probabilities: ``(params, source, targets, *, source_lengths=None, target_lengths=None,
+        own=None, key=None) -> [T, B, V]``, of each token after the target's tokens before it;
+        past a row's length anything that is no NaN. With ``own`` the decoder reads, with that
+        probability at each step, its own most probable last token and not the target's
+        (scheduled sampling: Bengio et al. 2015; see ``linear_decay``). The key draws this and
+        all noise; without it there is no noise, and ``own`` is an error.
+    loss: the same arguments and ``label_smoothing=0.0``: ``cross_entropy`` in nats a token.
+    stepper: ``(params, source, *, source_lengths=None) -> (step, state)``, for ``lj.decode``;
+        ``seen`` are the attention's weights ``[B, S]``, or () without attention.
+    decode: ``(params, source, *, max_steps, method="greedy", source_lengths=None, key=None,
+        **options)``: "greedy" or "sample" give ``lj.decode.Decoded``, "beam" gives ``Beams``;
+        options are those of the decoder, and the coverage penalty knows the source's lengths.
+    """
+
+    init: Callable[..., Params]
+    encode: Callable[..., Encoded]
+    log_probabilities: Callable[..., jax.Array]
+    loss: Callable[..., jax.Array]
+    stepper: Callable[..., tuple[decoders.Step, Any]]
+    decode: Callable[..., Any]
+
+
+def encoder_decoder(
+    encoder: Cell,
+    decoder: Cell,
+    source_size: int,
+    target_size: int | None = None,
+    *,
+    embedding_size: int,
+    start: int | None = None,
+    end: int | None = None,
+    attention: str | attend.Attention | None = "additive",
+    style: str = "luong",
+    input_feeding: bool = True,
+    vector_size: int | None = None,
+    bridge: str = "dense",
+    feed_summary: bool = False,
+    output: str = "vocabulary",
+    extra: int = 0,
+    unknown: int | None = None,
+    shared_embedding: bool = False,
+    dropout: float = 0.0,
+) -> Seq2Seq:
+    """A model that reads a source with ``encoder`` and writes a target with ``decoder``.
+
+    encoder: any cell or layer (``lj.bidirectional``, ``lj.chain``); decoder: any cell.
+    source_size, target_size: the numbers of tokens; the second is None for pointers alone.
+    start, end: tokens of the target. Pointers start from a learned vector, and end, if at all, at
+        the place ``end``: put a mark there in every source.
+    attention: of ``lj.attend``, or its name, or None: then all that the decoder gets is the
+        encoder's last state. style, input_feeding, vector_size: those of ``lj.attentive``, its
+        ``size`` being ``vector_size``.
+    bridge: the decoder's first state is "dense", a learned tanh of the encoder's last state;
+        "last", that state itself, where the shapes agree; or "none", its own initial state.
+    feed_summary: the encoder's last state is part of the decoder's input at each step, and of
+        what the output layer reads (Cho et al. 2014, section 2.2).
+    output: "vocabulary", a softmax over the target's tokens. "pointer", the weights over the
+        source's places, which are then the target's tokens; the decoder reads the embedding of
+        the place it pointed at. "copy", a mixture of the vocabulary with the weights on the
+        source's tokens, with the share ``p = sigmoid(w [context; y; x] + b)`` of the vocabulary
+        (See et al. 2017, eq. 8 and 9, where the attentional vector y has the place of the
+        decoder's state); both sides then have one list of tokens.
+    extra: with "copy", ids from the vocabulary's size on, so many, that a source may give to
+        tokens of its own: they can be copied alone, and are read as the token ``unknown``.
+    shared_embedding: one table for source and target.
+    dropout: the share of zeros in embeddings and in what the output layer reads; wrap the cells
+        for noise inside.
+
+    Params ``{"encoder", "decoder", "source_embedding" [source_size, E], "target_embedding" [V,
+    E]}`` (or one ``"embedding"``), ``"bridge"`` and ``"readout"`` (each ``{"w", "b"}``), with
+    "copy" ``"gate"``, with "pointer" ``"start" [E]`` and no target embedding or readout.
+    Ids outside their table are taken as its nearest. Raises ValueError or TypeError, naming the
+    argument.
+    """
+    design = check(Design(**locals()))
+
+    def init(key: PRNGKeyArray, dtype: Any = jnp.float32) -> Params:
+        key = checking.random_key("key", key)
+        return init_params(design, key, checking.float_dtype("dtype", dtype))
+
+    def encode(
+        params: Params,
+        source: Integer[AnyArray, "S B"],
+        *,
+        source_lengths: Integer[AnyArray, "B"] | None = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Encoded:
+        key = None if key is None else checking.random_key("key", key)
+        return running.encode(design, params, source, source_lengths, key)
+
+    def log_probabilities(
+        params: Params,
+        source: Integer[AnyArray, "S B"],
+        targets: Integer[AnyArray, "T B"],
+        *,
+        source_lengths: Integer[AnyArray, "B"] | None = None,
+        target_lengths: Integer[AnyArray, "B"] | None = None,
+        own: Any = None,
+        key: PRNGKeyArray | None = None,
+    ) -> Float[Array, "T B V"]:
+        key = None if key is None else checking.random_key("key", key)
+        if own is not None:
+            if key is None:
+                raise ValueError("key: got None beside own; takes a key")
+            if not isinstance(own, jax.Array) and not 0 <= checking.real("own", own) <= 1:
+                raise ValueError(f"own: got {own}; takes a probability")
+        key_source, key_target = (None, None) if key is None else jax.random.split(key)
+        encoded = running.encode(design, params, source, source_lengths, key_source)
+        return running.forced(design, params, encoded, targets, target_lengths, own, key_target)
+
+    def loss(
+        params: Params,
+        source: Integer[AnyArray, "S B"],
+        targets: Integer[AnyArray, "T B"],
+        *,
+        target_lengths: Integer[AnyArray, "B"] | None = None,
+        label_smoothing: float = 0.0,
+        **options: Any,
+    ) -> Float[Array, ""]:
+        logs = log_probabilities(params, source, targets, target_lengths=target_lengths, **options)
+        return cross_entropy(logs, targets, lengths=target_lengths, label_smoothing=label_smoothing)
+
+    def stepper(
+        params: Params,
+        source: Integer[AnyArray, "S B"],
+        *,
+        source_lengths: Integer[AnyArray, "B"] | None = None,
+    ) -> tuple[decoders.Step, Any]:
+        encoded = running.encode(design, params, source, source_lengths, None)
+        return running.stepper(design, params, encoded)
+
+    def decode(
+        params: Params,
+        source: Integer[AnyArray, "S B"],
+        *,
+        max_steps: int,
+        method: str = "greedy",
+        source_lengths: Integer[AnyArray, "B"] | None = None,
+        key: PRNGKeyArray | None = None,
+        **options: Any,
+    ) -> decoders.Decoded | decoders.Beams:
+        checking.choice("method", method, ("greedy", "sample", "beam"))
+        encoded = running.encode(design, params, source, source_lengths, None)
+        step, state = running.stepper(design, params, encoded)
+        options |= {"start": running.first_tokens(design, encoded), "end": end,
+                    "max_steps": max_steps}  # fmt: skip
+        if method == "greedy":
+            return decoders.greedy(step, state, **options)
+        if method == "sample":
+            drawn: Any = key
+            return decoders.sample(step, state, drawn, **options)
+        if design.attends:  # a coverage over several heads is that of their mean
+            options |= {"weights": _mean_of_heads, "memory_mask": encoded.mask}
+        return decoders.beam(step, state, **options)
+
+    return Seq2Seq(init, encode, log_probabilities, loss, stepper, decode)
+
+
+def _mean_of_heads(weights: jax.Array) -> jax.Array:
+    return weights.mean(axis=1) if weights.ndim == 3 else weights

@@ -1,0 +1,74 @@
+"""From what a decoder puts out to the log-probabilities of the next token.
+
+All functions take any leading axes: ``[B, ...]`` at one step, ``[T, B, ...]`` over a sequence.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax.cell import product
+from lstm_jax.decode.stepping import log_probabilities
+
+OUTPUTS = ("vocabulary", "pointer", "copy")
+
+
+def init_linear(key: jax.Array, rows: int, columns: int, dtype: Any) -> dict:
+    w = jax.nn.initializers.lecun_normal()(key, (rows, columns), dtype)
+    return {"w": w, "b": jnp.zeros(columns, dtype)}
+
+
+def linear(params: dict, y: jax.Array) -> jax.Array:
+    return product(y, params["w"]) + params["b"]
+
+
+def vocabulary(params: dict, y: jax.Array) -> jax.Array:
+    """The softmax of a linear map: ``[*rows, V]``."""
+    return log_probabilities(linear(params, y))
+
+
+def pointer(weights: jax.Array, mask: jax.Array | None) -> jax.Array:
+    """The weights ``[*rows, B, S]`` are the distribution (Vinyals et al. 2015, section 2.3)."""
+    possible = jnp.ones((), bool) if mask is None else mask.T
+    return jnp.where(possible, _log(weights), -jnp.inf)
+
+
+def copying(
+    generated: jax.Array,
+    gate: jax.Array,
+    weights: jax.Array,
+    source: jax.Array,
+    mask: jax.Array | None,
+    extra: int,
+) -> jax.Array:
+    """``p P_vocabulary(w) + (1 - p) sum of the weights of places that hold w`` (See et al. 2017,
+    eq. 9), in logarithms: ``[*rows, B, V + extra]``.
+
+    generated: log-probabilities ``[*rows, B, V]``; gate: the logit of p ``[*rows, B]``.
+    weights: ``[*rows, B, S]``; source: ids ``[S, B]`` below V + extra; mask: ``[S, B]``.
+    """
+    ids, size = source.T, generated.shape[-1] + extra
+    counts = jnp.ones(ids.shape, bool) if mask is None else mask.T
+
+    rows = jnp.arange(ids.shape[0])[:, None]
+
+    def spread(weights: jax.Array) -> jax.Array:  # [B, S] to [B, V + extra]
+        return jnp.zeros((ids.shape[0], size), weights.dtype).at[rows, ids].add(weights)
+
+    present = spread(counts.astype(jnp.float32)) > 0
+    masses = jax.vmap(spread)(weights.reshape(-1, *ids.shape))
+    masses = masses.reshape(*weights.shape[:-1], size)
+    copied = jnp.where(present, _log(masses), 0.0) + jax.nn.log_sigmoid(-gate)[..., None]
+    beyond = [(0, 0)] * (generated.ndim - 1) + [(0, extra)]
+    made = jnp.pad(generated, beyond) + jax.nn.log_sigmoid(gate)[..., None]
+    possible = jnp.arange(size) < size - extra
+    # A sum of two logarithms where both count, one where one does: no infinities to subtract.
+    both = jnp.logaddexp(made, copied)
+    one = jnp.where(possible, made, jnp.where(present, copied, -jnp.inf))
+    return jnp.where(possible & present, both, one)
+
+
+def _log(weights: jax.Array) -> jax.Array:
+    """A weight that rounds to zero counts as the smallest number, so that its log is finite."""
+    return jnp.log(jnp.maximum(weights, jnp.finfo(weights.dtype).tiny))

@@ -1,0 +1,441 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+
+import lstm_jax as lj
+from lstm_jax import decode
+from tests.reference import numpy_decode as ref
+
+END, START = 0, 1
+
+
+def toy(vocabulary=3, hidden=4, places=3, batch=4, seed=0, scale=1.5):
+    """A small model, NumPy float64 params and states ``[B, H]``."""
+    rng = np.random.default_rng(seed)
+    params = {
+        "embed": scale * rng.normal(size=(vocabulary, hidden)),
+        "u": scale * rng.normal(size=(hidden, hidden)),
+        "w": scale * rng.normal(size=(hidden, vocabulary)),
+        "a": scale * rng.normal(size=(hidden, places)),
+    }
+    return params, rng.normal(size=(batch, hidden))
+
+
+def step_of(params):
+    """The model of ``numpy_decode`` as a step."""
+    p = {name: jnp.asarray(leaf) for name, leaf in params.items()}
+
+    def step(state, tokens):
+        h = jnp.tanh(p["embed"][tokens] + state["h"] @ p["u"])
+        return {"h": h}, h @ p["w"], jax.nn.softmax(h @ p["a"])
+
+    return step
+
+
+def run(decoder, params, h, *args, **options):
+    """A decoder over the toy model, compiled."""
+    options = {"start": START} | ({} if decoder is decode.score else {"end": END}) | options
+
+    def call(h, *args):
+        return decoder(step_of(params), {"h": h}, *args, **options)
+
+    return jax.jit(call)(jnp.asarray(h), *args)
+
+
+def assert_is(found, expected, pad=END):
+    """``found``: (tokens, length, logp, ended, seen) of one row of the library."""
+    tokens, length, logp, ended, seen = (np.asarray(part) for part in found)
+    assert tokens.tolist() == expected[0] + [pad] * (len(tokens) - len(expected[0]))
+    assert (length, ended) == (len(expected[0]), expected[2])
+    np.testing.assert_allclose(logp, expected[1], rtol=1e-10)
+    np.testing.assert_allclose(seen[:length], expected[3], rtol=1e-9)
+    assert not seen[length:].any()
+
+
+def assert_beams(found, row, expected, alpha=0.0, beta=0.0, places=(1, 1, 1)):
+    scores = [ref.penalised(hypothesis, alpha, beta, places) for hypothesis in expected]
+    np.testing.assert_allclose(found.scores[row][: len(expected)], scores, rtol=1e-10)
+    for k, hypothesis in enumerate(expected):
+        assert_is(
+            (found.tokens[:, row, k], found.lengths[row, k], found.log_probabilities[row, k],
+             found.ended[row, k], found.seen[:, row, k]), hypothesis,
+        )  # fmt: skip
+
+
+def test_greedy_takes_the_most_probable_token(x64):
+    params, h = toy(vocabulary=9, batch=8, seed=4)
+    found = run(decode.greedy, params, h, max_steps=6, pad=7)
+    expected = [ref.greedy(params, row, START, END, 6) for row in h]
+    assert {True, False} == {hypothesis[2] for hypothesis in expected}  # some end, some do not
+    for row, hypothesis in enumerate(expected):
+        assert_is([leaf[..., row] for leaf in found[:4]] + [found.seen[:, row]], hypothesis, 7)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.0, 0.0), (0.9, 0.0), (-0.7, 0.3), (0.6, 0.4)])
+def test_a_full_beam_is_exhaustive_search(x64, alpha, beta):
+    params, h = toy(batch=3, seed=1)
+    places = np.array([[1, 1, 1], [1, 1, 1], [0, 1, 1]], bool).T
+    found = run(
+        decode.beam, params, h, max_steps=4, width=3**4, length_penalty=alpha,
+        coverage_penalty=beta, memory_mask=places,
+    )  # fmt: skip
+    for row in range(3):
+        everything = ref.every_sequence(params, h[row], START, END, 4)
+        np.testing.assert_allclose(sum(np.exp(s[1]) for s in everything), 1.0)
+        everything.sort(key=lambda s: -ref.penalised(s, alpha, beta, places[:, row]))
+        assert_beams(found, row, everything, alpha, beta, places[:, row])
+        assert (found.scores[row][len(everything) :] == -np.inf).all()
+        assert not found.lengths[row][len(everything) :].any()
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.0, 0.0), (1.6, 0.0), (-0.5, 0.5)])
+def test_early_stopping_loses_nothing(x64, alpha, beta):
+    params, h = toy(vocabulary=5, batch=12, seed=2, scale=1.0)
+    found = run(
+        decode.beam, params, h, max_steps=9, width=3, length_penalty=alpha, coverage_penalty=beta
+    )
+    for row in range(12):
+        expected = ref.beam(params, h[row], START, END, 9, 3, alpha, beta, (1, 1, 1))
+        assert_beams(found, row, expected, alpha, beta)
+
+
+def test_a_beam_of_one_is_greedy(x64):
+    params, h = toy(vocabulary=6, batch=30, seed=3)
+    greedy = run(decode.greedy, params, h, max_steps=7)
+    best = run(decode.beam, params, h, max_steps=7, width=1).best()
+    for name in decode.Decoded._fields:
+        np.testing.assert_allclose(getattr(best, name), getattr(greedy, name), rtol=1e-12)
+
+
+def tree(*nodes):
+    """A step whose state is a node, given as (probabilities of tokens, the node each leads to)."""
+    logits = jnp.log(jnp.array([probabilities for probabilities, _ in nodes]))
+    leads_to = jnp.array([children for _, children in nodes])
+
+    def step(node, tokens):
+        node = leads_to[node, tokens]
+        return node, logits[node], node
+
+    return step
+
+
+def test_the_greedy_hypothesis_is_not_pruned():
+    # After token 1 comes the end, but the two continuations of token 2, which look better at
+    # first, lead to node 5, where nothing is likely.
+    step = tree(
+        ([0.25, 0.25, 0.25, 0.25], [1, 1, 1, 1]),
+        ([1e-9, 0.5, 0.49, 0.01], [0, 2, 3, 5]),
+        ([1e-9, 0.4, 0.3, 0.3], [0, 4, 4, 4]),
+        ([1e-9, 0.01, 0.495, 0.495], [0, 5, 5, 5]),
+        ([1.0, 1e-9, 1e-9, 1e-9], [0, 4, 4, 4]),
+        ([1e-9, 0.33, 0.33, 0.33], [0, 5, 5, 5]),
+    )
+    options = {"start": 0, "end": 0, "max_steps": 8}
+    greedy = decode.greedy(step, jnp.zeros(1, jnp.int32), **options)
+    beams = decode.beam(step, jnp.zeros(1, jnp.int32), width=2, **options)
+    for found in (greedy, beams.best()):
+        assert found.tokens[:3, 0].tolist() == [1, 1, 0] and found.ended[0]
+        assert found.seen[:3, 0].tolist() == [1, 2, 4]
+        np.testing.assert_allclose(np.exp(found.scores), 0.2, rtol=1e-5)
+
+
+def test_a_beam_never_scores_below_greedy():
+    params, h = toy(vocabulary=20, batch=200, seed=5, scale=0.7)
+    greedy = run(decode.greedy, params, h, max_steps=12)
+    better = 0
+    for width in (2, 3):
+        best = run(decode.beam, params, h, max_steps=12, width=width).best()
+        assert (best.scores >= greedy.scores - 1e-5).all()
+        better += int((best.scores > greedy.scores + 0.01).sum())
+    assert better > 20
+
+
+def test_rows_do_not_depend_on_their_neighbours():
+    params, h = toy(vocabulary=5, batch=6, seed=6)
+    options = {"max_steps": 7}
+    together = {
+        "greedy": run(decode.greedy, params, h, **options),
+        "beam": run(decode.beam, params, h, width=3, length_penalty=0.6, **options),
+    }
+    others = h.copy()
+    others[[0, 2, 5]] = -h[[1, 3, 4]]
+    apart = {
+        "greedy": run(decode.greedy, params, others, **options),
+        "beam": run(decode.beam, params, others, width=3, length_penalty=0.6, **options),
+    }
+    key = jax.random.key(3)
+    together["sample"] = run(decode.sample, params, h, key, **options)
+    apart["sample"] = run(decode.sample, params, others, key, **options)
+    few = run(decode.sample, params, h[:2], key, **options)
+    np.testing.assert_array_equal(few.tokens, together["sample"].tokens[:, :2])
+    for name in together:
+        for field in together[name]._fields:
+            one, two = (np.asarray(getattr(side[name], field)) for side in (together, apart))
+            axis = 0 if field in ("lengths", "scores", "ended", "log_probabilities") else 1
+            kept = [1, 3, 4]
+            np.testing.assert_allclose(
+                np.take(one, kept, axis), np.take(two, kept, axis), rtol=1e-5, atol=1e-6
+            )
+        assert not np.array_equal(together[name].tokens, apart[name].tokens)
+
+
+def test_the_loop_stops_when_all_rows_have_ended():
+    calls = []
+
+    def step(state, tokens):  # row b ends after b + 1 tokens
+        jax.debug.callback(lambda: calls.append(1))
+        state = state + 1
+        rows = jnp.arange(3)
+        return state, jnp.where(state > rows, 1.0, -1.0)[:, None] * jnp.array([5.0, -5.0]), ()
+
+    options = {"start": 1, "end": 0, "max_steps": 50}
+    found = decode.greedy(step, jnp.zeros(3, jnp.int32), **options)
+    jax.effects_barrier()
+    assert found.lengths.tolist() == [1, 2, 3] and found.ended.all() and len(calls) == 3
+    assert found.tokens.shape == (50, 3)
+
+
+def test_impossible_tokens_are_never_chosen_and_nothing_is_nan():
+    logits = jnp.array([[-jnp.inf, 1.0, -jnp.inf, 0.0], [-jnp.inf] * 4])
+
+    def step(state, tokens):
+        return state, logits, ()
+
+    state, options = jnp.zeros(2), {"start": 1, "end": 0, "max_steps": 3}
+    greedy = decode.greedy(step, state, **options)
+    drawn = decode.sample(step, state, jax.random.key(0), top_p=0.99, **options)
+    beams = decode.beam(step, state, width=9, length_penalty=0.5, **options)
+    assert greedy.tokens[:, 0].tolist() == [1, 1, 1] and not greedy.ended[0]
+    assert set(drawn.tokens[:, 0].tolist()) <= {1, 3}
+    assert greedy.scores[1] == drawn.scores[1] == -jnp.inf  # nothing is possible
+    assert np.isfinite(beams.scores[0, :8]).all() and beams.scores[0, 8] == -np.inf
+    assert set(np.unique(beams.tokens[:, 0, :8])) == {1, 3}
+    assert (beams.scores[1] == -np.inf).all() and not beams.lengths[1].any()
+    for leaf in jax.tree.leaves((greedy, drawn, beams)):
+        assert not np.isnan(leaf).any()
+    # The sum over all sequences of two tokens for three steps is one.
+    np.testing.assert_allclose(np.exp(beams.log_probabilities[0, :8]).sum(), 1.0, rtol=1e-5)
+
+
+def test_sequences_that_do_not_end_have_max_steps_tokens():
+    params, h = toy(vocabulary=3, batch=2)
+    found = run(decode.greedy, params, h, max_steps=4, end=None)
+    beams = run(decode.beam, params, h, max_steps=4, end=None, width=3**4)
+    assert found.lengths.tolist() == [4, 4] and not found.ended.any()
+    np.testing.assert_allclose(np.exp(beams.log_probabilities).sum(axis=1), 1.0, rtol=1e-5)
+    assert len({tuple(tokens) for tokens in beams.tokens[:, 0].T.tolist()}) == 3**4
+
+
+def test_filters_keep_what_they_say(x64):
+    logits = np.random.default_rng(0).normal(size=(2, 5, 7)) * 2
+    logits[0, 0] = 1.0  # ties: the first are kept
+    for k, p in itertools.product((1, 3, 7), (0.1, 0.5, 0.95, 1.0)):
+        top, nucleus = decode.keep_top_k(logits, k), decode.keep_nucleus(logits, p)
+        for row in np.ndindex(2, 5):
+            order = np.argsort(-logits[row], kind="stable")
+            probabilities = ref.softmax(logits[row])[order]
+            count = int(np.argmax(np.cumsum(probabilities) >= p - 1e-12)) + 1
+            for found, kept in ((top, order[:k]), (nucleus, order[:count])):
+                expected = np.full(7, -np.inf)
+                expected[kept] = logits[row][kept]
+                np.testing.assert_array_equal(found[row], expected)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"temperature": 0.5}, {"top_k": 2}, {"temperature": 2.0, "top_p": 0.7}]
+)
+def test_samples_have_the_probabilities_of_the_model(options):
+    rows = 20_000
+    logits = np.array([0.2, 1.0, -0.5, 0.7])
+
+    def step(state, tokens):
+        return state, jnp.broadcast_to(jnp.asarray(logits, jnp.float32), (rows, 4)), ()
+
+    found = decode.sample(
+        step, jnp.zeros(rows), jax.random.key(1), start=1, end=None, max_steps=2, **options
+    )
+    cooled = logits / options.get("temperature", 1.0)
+    probabilities = ref.softmax(cooled)
+    order = np.argsort(-probabilities)
+    if "top_k" in options:
+        probabilities[order[options["top_k"] :]] = 0
+    if "top_p" in options:
+        before = np.cumsum(probabilities[order]) - probabilities[order]
+        probabilities[order[before >= options["top_p"]]] = 0
+    probabilities /= probabilities.sum()
+    pairs = np.bincount(4 * found.tokens[0] + found.tokens[1], minlength=16) / rows
+    expected = np.outer(probabilities, probabilities).reshape(-1)  # steps are independent too
+    assert (pairs[expected == 0] == 0).all()
+    np.testing.assert_allclose(pairs, expected, atol=5 * np.sqrt(0.25 / rows))
+    of_model = ref.log_softmax(logits)[np.asarray(found.tokens)].sum(axis=0)
+    np.testing.assert_allclose(found.scores, of_model, rtol=1e-5)
+
+
+def test_score_is_what_the_decoders_say(x64):
+    params, h = toy(vocabulary=5, batch=8, seed=7)
+    beams = run(decode.beam, params, h, max_steps=6, width=2)
+    for k in range(2):
+        tokens, lengths = beams.tokens[:, :, k], beams.lengths[:, k]
+        gains = run(decode.score, params, h, tokens, lengths=lengths)
+        np.testing.assert_allclose(gains.sum(axis=0), beams.log_probabilities[:, k], rtol=1e-10)
+        for row in range(8):
+            state, last = h[row], START
+            for t, token in enumerate(np.asarray(tokens[:, row])):
+                state, logits, _ = ref.step(params, state, last)
+                expected = ref.log_softmax(logits)[token] if t < lengths[row] else 0.0
+                np.testing.assert_allclose(gains[t, row], expected, rtol=1e-10)
+                last = token
+
+
+def test_padding_of_scored_tokens_is_inert():
+    params, h = toy(vocabulary=5, batch=3)
+    step, state = step_of(params), {"h": jnp.asarray(h)}
+    tokens = np.random.default_rng(0).integers(5, size=(6, 3))
+    lengths = np.array([6, 3, 0])
+    other = np.where(np.arange(6)[:, None] < lengths, tokens, 99)
+
+    def total(h, tokens):
+        gains = decode.score(step, {"h": h}, tokens, start=START, lengths=lengths)
+        return gains.sum(), gains
+
+    (_, one), gradient = jax.value_and_grad(total, has_aux=True)(state["h"], tokens)
+    (_, two), same = jax.value_and_grad(total, has_aux=True)(state["h"], other)
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(gradient, same)
+    assert np.isfinite(gradient).all() and gradient[:2].any(axis=1).all() and not gradient[2].any()
+
+
+def test_one_start_token_a_row():
+    params, h = toy(vocabulary=5, batch=2, seed=8)
+    h[1] = h[0]
+    starts = np.array([2, 4])
+    found = run(decode.beam, params, h, max_steps=5, width=2, start=starts)
+    for row, start in enumerate(starts):
+        alone = run(decode.beam, params, h, max_steps=5, width=2, start=int(start))
+        np.testing.assert_array_equal(found.tokens[:, row], alone.tokens[:, row])
+        np.testing.assert_allclose(found.scores[row], alone.scores[row], rtol=1e-5)
+
+
+def test_a_cell_is_decoded():
+    cell = lj.chain(lj.lstm(3), lj.dropout(lj.gru(4), 0.5))
+    params = cell.init(jax.random.key(0), 5)
+    out = jax.random.normal(jax.random.key(1), (4, 5))
+
+    def step(state, tokens):
+        state, y = cell.step(params, state, jax.nn.one_hot(tokens, 5))
+        return state, y @ out, ()
+
+    state = cell.initial_state(params, (3,))
+    found = decode.greedy(step, state, start=1, end=None, max_steps=4)
+    fed = jnp.concatenate([jnp.ones((1, 3), jnp.int32), found.tokens[:-1]])
+    _, ys = lj.unroll(cell, params, jax.nn.one_hot(fed, 5))
+    np.testing.assert_array_equal(jnp.argmax(ys @ out, axis=-1), found.tokens)
+    best = decode.beam(step, state, start=1, end=None, max_steps=4, width=5**4).best()
+    assert (best.scores >= found.scores - 1e-6).all()
+
+
+@pytest.fixture
+def without_shape_annotations():
+    """Users' calls are not type-checked: our own errors must come first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def fixed(state, tokens):
+    return state, jnp.zeros((2, 4)), ()
+
+
+GOOD = {"start": 1, "end": 0, "max_steps": 3}
+KEY, TWO = jax.random.key(0), jnp.zeros(2)
+BAD = {
+    "step: not a function": ("step", lambda: decode.greedy(3, TWO, **GOOD)),
+    "step: two results": ("step", lambda: decode.greedy(lambda s, t: (s, s), TWO, **GOOD)),
+    "step: logits of integers": (
+        "step",
+        lambda: decode.greedy(lambda s, t: (s, jnp.zeros((2, 4), int), ()), TWO, **GOOD),
+    ),
+    "step: logits of one row": (
+        "step",
+        lambda: decode.greedy(lambda s, t: (s, jnp.zeros(4), ()), TWO, **GOOD),
+    ),
+    "step: another state": (
+        "step",
+        lambda: decode.greedy(lambda s, t: ((s, s), jnp.zeros((2, 4)), ()), TWO, **GOOD),
+    ),
+    "step: another dtype": (
+        "step",
+        lambda: decode.beam(
+            lambda s, t: (s.astype(jnp.bfloat16), jnp.zeros((2, 4)), ()), TWO, width=2, **GOOD
+        ),
+    ),
+    "step: seen of another batch": (
+        "step",
+        lambda: decode.greedy(lambda s, t: (s, jnp.zeros((2, 4)), jnp.zeros(3)), TWO, **GOOD),
+    ),
+    "state: two batches": ("state", lambda: decode.greedy(fixed, (TWO, jnp.zeros(3)), **GOOD)),
+    "state: none": ("state", lambda: decode.greedy(fixed, (), **GOOD)),
+    "start: no token": ("start", lambda: decode.greedy(fixed, TWO, **GOOD | {"start": 4})),
+    "start: floats": ("start", lambda: decode.greedy(fixed, TWO, **GOOD | {"start": TWO})),
+    "start: another batch": (
+        "state",
+        lambda: decode.greedy(fixed, TWO, **GOOD | {"start": jnp.zeros(3, int)}),
+    ),
+    "end: no token": ("end", lambda: decode.greedy(fixed, TWO, **GOOD | {"end": -1})),
+    "end: a string": ("end", lambda: decode.greedy(fixed, TWO, **GOOD | {"end": "</s>"})),
+    "max_steps: zero": ("max_steps", lambda: decode.greedy(fixed, TWO, **GOOD | {"max_steps": 0})),
+    "pad: a float": ("pad", lambda: decode.greedy(fixed, TWO, pad=0.5, **GOOD)),
+    "width: zero": ("width", lambda: decode.beam(fixed, TWO, width=0, **GOOD)),
+    "length_penalty: infinite": (
+        "length_penalty",
+        lambda: decode.beam(fixed, TWO, width=2, length_penalty=np.inf, **GOOD),
+    ),
+    "coverage_penalty: negative": (
+        "coverage_penalty",
+        lambda: decode.beam(fixed, TWO, width=2, coverage_penalty=-1.0, **GOOD),
+    ),
+    "weights: none seen": (
+        "weights",
+        lambda: decode.beam(fixed, TWO, width=2, coverage_penalty=1.0, **GOOD),
+    ),
+    "memory_mask: batch first": (
+        "memory_mask",
+        lambda: decode.beam(
+            lambda s, t: (s, jnp.zeros((2, 4)), jnp.ones((2, 5))), TWO, width=2,
+            coverage_penalty=1.0, memory_mask=jnp.ones((2, 5), bool), **GOOD,
+        ),
+    ),
+    "key: a seed": ("key", lambda: decode.sample(fixed, TWO, 0, **GOOD)),
+    "temperature: zero": (
+        "temperature",
+        lambda: decode.sample(fixed, TWO, KEY, temperature=0.0, **GOOD),
+    ),
+    "top_k: above V": ("top_k", lambda: decode.sample(fixed, TWO, KEY, top_k=5, **GOOD)),
+    "top_p: percent": ("top_p", lambda: decode.sample(fixed, TWO, KEY, top_p=90, **GOOD)),
+    "k: zero": ("k", lambda: decode.keep_top_k(TWO, 0)),
+    "p: zero": ("p", lambda: decode.keep_nucleus(TWO, 0.0)),
+    "logits: integers": ("logits", lambda: decode.keep_top_k(jnp.arange(3), 1)),
+    "tokens: floats": ("tokens", lambda: decode.score(fixed, TWO, jnp.zeros((3, 2)), start=1)),
+    "tokens: batch first": (
+        "tokens",
+        lambda: decode.score(fixed, TWO, jnp.zeros((2, 3), int), start=1),
+    ),
+    "lengths: over T": (
+        "lengths",
+        lambda: decode.score(
+            fixed, TWO, jnp.zeros((3, 2), int), start=1, lengths=jnp.array([4, 1])
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", BAD)
+def test_a_mistake_is_named(mistake, without_shape_annotations):
+    argument, call = BAD[mistake]
+    with pytest.raises((ValueError, TypeError), match=rf"^{argument}") as caught:
+        call()
+    assert caught.type.__module__ == "builtins", caught.type

@@ -1,0 +1,488 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import optax
+import pytest
+
+import lstm_jax as lj
+from lstm_jax import decode, seq2seq
+from tests.reference import numpy_seq2seq as ref
+
+V, EXTRA, START, END, UNKNOWN = 7, 2, 1, 0, 2
+SOURCE_LENGTHS, TARGET_LENGTHS = np.array([5, 2, 4]), np.array([4, 3, 1])
+
+
+def model_of(output="vocabulary", encoder=None, decoder=None, **options):
+    options = {"embedding_size": 4, "end": END} | options
+    if output != "pointer":
+        options = {"target_size": V, "start": START} | options
+    if output == "copy":
+        options = {"extra": EXTRA, "unknown": UNKNOWN} | options
+    encoder = lj.gru(4) if encoder is None else encoder
+    decoder = lj.lstm(3) if decoder is None else decoder
+    return seq2seq.encoder_decoder(encoder, decoder, V, output=output, **options)
+
+
+def params_of(model, dtype=jnp.float32, seed=0):
+    """Params away from zero, biases too."""
+    leaves, structure = jax.tree.flatten(model.init(jax.random.key(seed), dtype))
+    keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
+    noisy = [
+        leaf + 0.5 * jax.random.normal(key, leaf.shape, dtype)
+        for leaf, key in zip(leaves, keys, strict=True)
+    ]
+    return jax.tree.unflatten(structure, noisy)
+
+
+def data_of(output="vocabulary", seed=0):
+    """Source ``[5, 3]`` and targets ``[4, 3]``, with padding that is no token."""
+    rng = np.random.default_rng(seed)
+    extra = EXTRA if output == "copy" else 0
+    source, targets = (rng.integers(V + extra, size=(n, 3)) for n in (5, 4))
+    if output == "pointer":
+        targets = rng.integers(2, size=(4, 3))
+    elif output == "copy":  # ids beyond the vocabulary come from the source alone
+        source[1], targets = V + np.arange(3) % 2, rng.integers(V, size=(4, 3))
+        targets[0] = source[1]
+    return (
+        np.where(np.arange(5)[:, None] < SOURCE_LENGTHS, source, 99),
+        np.where(np.arange(4)[:, None] < TARGET_LENGTHS, targets, -5),
+    )
+
+
+LENGTHS = {"source_lengths": SOURCE_LENGTHS, "target_lengths": TARGET_LENGTHS}
+
+
+@pytest.mark.parametrize(
+    ("output", "options"),
+    [
+        ("vocabulary", {}),
+        ("vocabulary", {"decoder": lj.gru(3), "vector_size": 5, "shared_embedding": True}),
+        ("copy", {}),
+        ("pointer", {}),
+    ],
+)
+def test_log_probabilities_and_alignments_are_those_of_the_papers(x64, output, options):
+    model = model_of(output, **options)
+    params = params_of(model, jnp.float64)
+    source, targets = data_of(output)
+    start = None if output == "pointer" else START
+
+    @jax.jit
+    def run(params, source, targets):
+        logs = model.log_probabilities(params, source, targets, **LENGTHS)
+        step, state = model.stepper(params, source, source_lengths=SOURCE_LENGTHS)
+        first = jnp.full((1, 3), -1 if start is None else start)
+
+        def look(state, tokens):
+            state, stepped, seen = step(state, tokens)
+            return state, (stepped, seen)
+
+        _, (stepped, seen) = jax.lax.scan(look, state, jnp.concatenate([first, targets[:-1]]))
+        return logs, stepped, seen
+
+    logs, stepped, seen = run(params, source, targets)
+    as_numpy = jax.tree.map(np.asarray, params)
+    for row, (places, steps) in enumerate(zip(SOURCE_LENGTHS, TARGET_LENGTHS, strict=True)):
+        fed = [start, *targets[: steps - 1, row].tolist()]
+        probabilities, weights = ref.run(
+            as_numpy, source[:places, row].tolist(), fed, output=output,
+            decoder="gru" if "decoder" in options else "lstm",
+            shared="shared_embedding" in options, extra=EXTRA if output == "copy" else 0,
+            unknown=UNKNOWN,
+        )  # fmt: skip
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-12)
+        for found in (logs, stepped):
+            found = np.exp(found[:steps, row])
+            if output == "pointer":
+                assert not found[:, places:].any()
+                found = found[:, :places]
+            np.testing.assert_allclose(found, probabilities, rtol=1e-9, atol=1e-300)
+        np.testing.assert_allclose(seen[:steps, row, :places], weights, rtol=1e-9)
+        assert not seen[:, row, places:].any()
+
+
+@pytest.mark.parametrize("output", ["vocabulary", "pointer", "copy"])
+def test_padding_is_inert(output):
+    model = model_of(output)
+    params = params_of(model)
+    source, targets = data_of(output)
+    wider = np.pad(source, ((0, 3), (0, 0)), constant_values=98)
+    wider[(np.arange(8)[:, None] >= SOURCE_LENGTHS) & (wider == 99)] = -1
+    longer = np.pad(targets, ((0, 2), (0, 0)), constant_values=77)
+
+    @jax.jit
+    def run(params, source, targets):
+        def loss(params):
+            return model.loss(params, source, targets, label_smoothing=0.1, **LENGTHS)
+
+        options = {"max_steps": 4, "source_lengths": SOURCE_LENGTHS}
+        greedy = model.decode(params, source, **options)
+        beams = model.decode(
+            params, source, method="beam", width=3, coverage_penalty=0.2, **options
+        )
+        return jax.value_and_grad(loss)(params), greedy, beams
+
+    (loss, gradient), greedy, beams = run(params, source, targets)
+    (same_loss, same_gradient), same_greedy, same_beams = run(params, wider, longer)
+    assert np.isfinite(loss)
+    np.testing.assert_allclose(same_loss, loss, rtol=1e-6)
+    for one, two in zip(jax.tree.leaves(gradient), jax.tree.leaves(same_gradient), strict=True):
+        assert np.isfinite(one).all()
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-6)
+    for one, two in ((greedy, same_greedy), (beams, same_beams)):
+        np.testing.assert_array_equal(two.tokens, one.tokens)
+        np.testing.assert_allclose(two.scores, one.scores, rtol=1e-5)
+        np.testing.assert_allclose(two.seen[..., :5], one.seen, atol=1e-6)
+        assert not two.seen[..., 5:].any()
+
+
+def test_a_row_alone_is_the_row_in_its_batch():
+    model = model_of("copy")
+    params = params_of(model)
+    source, _ = data_of("copy")
+    together = model.decode(params, source, max_steps=5, source_lengths=SOURCE_LENGTHS)
+    alone = model.decode(params, source[:2, 1:2], max_steps=5)
+    np.testing.assert_array_equal(together.tokens[:, 1], alone.tokens[:, 0])
+    np.testing.assert_allclose(together.scores[1], alone.scores[0], rtol=1e-5)
+
+
+def test_copying_produces_what_only_the_source_has_and_nothing_else():
+    model = model_of("copy")
+    params = params_of(model)
+    params["gate"]["b"] = params["gate"]["b"] - 100.0  # copies alone
+    source = np.array([[V, 4], [V, V + 1], [V, 4]])
+    found = model.decode(params, source, max_steps=2)
+    assert found.tokens[:, 0].tolist() == [V, V]
+    assert set(found.tokens[:, 1].tolist()) <= {4, V + 1}
+    logs = model.log_probabilities(params, source, found.tokens)
+    assert (logs[:, 0, V + 1] == -np.inf).all()  # the second row's own token
+    np.testing.assert_allclose(np.exp(logs).sum(axis=-1), 1.0, rtol=1e-5)
+    params["gate"]["b"] = params["gate"]["b"] + 200.0  # copies nothing
+    logs = model.log_probabilities(params, source, found.tokens)
+    np.testing.assert_allclose(np.exp(logs[..., :V]).sum(axis=-1), 1.0, rtol=1e-5)
+    gradient = jax.grad(model.loss)(params, source, found.tokens)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+
+
+def test_scheduled_sampling_lies_between_the_target_and_the_model():
+    model = model_of(end=None)
+    params = params_of(model)
+    source, _ = data_of()
+    targets = np.random.default_rng(3).integers(V, size=(12, 3))
+    key = jax.random.key(0)
+
+    @jax.jit
+    def run(own, key):
+        return model.log_probabilities(
+            params, source, targets, source_lengths=SOURCE_LENGTHS, own=own, key=key
+        )
+
+    forced = model.log_probabilities(params, source, targets, source_lengths=SOURCE_LENGTHS)
+    np.testing.assert_allclose(run(0.0, key), forced, rtol=1e-5, atol=1e-6)
+    greedy = model.decode(params, source, max_steps=12, source_lengths=SOURCE_LENGTHS)
+    own = run(1.0, key)
+    np.testing.assert_array_equal(jnp.argmax(own, axis=-1), greedy.tokens)
+    np.testing.assert_allclose(own.max(axis=-1).sum(axis=0), greedy.scores, rtol=1e-5)
+    half, same, other = run(0.5, key), run(0.5, key), run(0.5, jax.random.key(1))
+    np.testing.assert_array_equal(half, same)
+    assert not np.allclose(half, other)
+    # What is read at a step is the target's token or the model's: so is what follows from it.
+    np.testing.assert_allclose(half[0], forced[0], rtol=1e-5)
+    near = [np.isclose(half[1], side[1], rtol=1e-4).all(axis=-1) for side in (forced, own)]
+    assert (near[0] | near[1]).all()
+
+
+def test_decoders_score_as_teacher_forcing_does():
+    model = model_of("copy")
+    params = params_of(model)
+    source, _ = data_of("copy")
+    options = {"max_steps": 5, "source_lengths": SOURCE_LENGTHS}
+    greedy = model.decode(params, source, **options)
+    drawn = model.decode(params, source, method="sample", key=jax.random.key(2), **options)
+    best = model.decode(params, source, method="beam", width=4, **options).best()
+    assert (best.scores >= greedy.scores - 1e-5).all()
+    for found in (greedy, drawn, best):
+        loss = model.loss(
+            params, source, found.tokens, source_lengths=SOURCE_LENGTHS,
+            target_lengths=found.lengths,
+        )  # fmt: skip
+        np.testing.assert_allclose(loss, -found.scores.sum() / found.lengths.sum(), rtol=1e-5)
+        np.testing.assert_allclose(
+            found.seen.sum(axis=-1), np.arange(5)[:, None] < found.lengths, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("summary", [False, True])
+def test_without_attention_all_comes_from_the_last_state(summary):
+    bridge = "dense" if summary else "last"
+    model = model_of(
+        encoder=lj.lstm(3), attention=None, bridge=bridge, feed_summary=summary
+    )  # fmt: skip
+    params = params_of(model)
+    source, targets = data_of()
+    found = model.log_probabilities(params, source, targets, **LENGTHS)
+    embedded = params["source_embedding"][jnp.clip(source, 0, V - 1)]
+    state, _ = lj.unroll(lj.lstm(3), params["encoder"], embedded, lengths=SOURCE_LENGTHS)
+    fed = jnp.concatenate([jnp.full((1, 3), START), targets[:-1]])
+    xs = params["target_embedding"][jnp.clip(fed, 0, V - 1)]
+    if summary:
+        flat = jnp.concatenate([state.h, state.c], axis=-1)
+        values = jnp.tanh(flat @ params["bridge"]["w"] + params["bridge"]["b"])
+        state = type(state)(*jnp.split(values, 2, axis=-1))
+        beside = jnp.broadcast_to(flat, (4, *flat.shape))
+        xs = jnp.concatenate([xs, beside], axis=-1)
+    _, ys = lj.unroll(lj.lstm(3), params["decoder"], xs, state)
+    if summary:
+        ys = jnp.concatenate([ys, beside], axis=-1)
+    logits = ys @ params["readout"]["w"] + params["readout"]["b"]
+    expected = jax.nn.log_softmax(logits)
+    for row, steps in enumerate(TARGET_LENGTHS):
+        np.testing.assert_allclose(found[:steps, row], expected[:steps, row], atol=1e-5)
+    seen = model.decode(params, source, max_steps=2, source_lengths=SOURCE_LENGTHS).seen
+    assert seen == ()
+
+
+DEEP = {
+    "encoder": lj.chain(lj.bidirectional(lj.gru(2), lj.lstm(3)), lj.lstm(4)),
+    "decoder": lj.chain(lj.lstm(3), lj.residual(lj.gru(3))),
+}
+DESIGNS = {
+    "deep": DEEP | {"attention": "general"},
+    "heads": {"attention": lj.attend.multi_head(6, 2), "vector_size": 5},
+    "bahdanau": {"style": "bahdanau", "encoder": lj.bidirectional(lj.gru(2), lj.gru(3))},
+    "location": {"attention": "location", "input_feeding": False, "bridge": "none"},
+    "coverage, copying": {"attention": "coverage", "output": "copy"},
+    "noisy": {"decoder": lj.zoneout(lj.lstm(3), 0.2), "dropout": 0.3},
+    "pointer": {"output": "pointer", "attention": "additive"},
+}
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_every_part_is_trained(name):
+    """All params get a gradient, and it is finite; the model can be decoded."""
+    options = DESIGNS[name]
+    model = model_of(**options)
+    params = params_of(model)
+    source, targets = data_of(options.get("output", "vocabulary"))
+    key = jax.random.key(0) if name == "noisy" else None
+
+    @jax.jit
+    def run(params):
+        loss = functools.partial(model.loss, source=source, targets=targets, key=key, **LENGTHS)
+        found = model.decode(
+            params, source, method="beam", width=2, max_steps=3, coverage_penalty=0.1,
+            source_lengths=SOURCE_LENGTHS,
+        )  # fmt: skip
+        return jax.value_and_grad(loss)(params), found
+
+    (loss, gradient), found = run(params)
+    assert np.isfinite(loss) and np.isfinite(found.scores).all()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
+        assert np.isfinite(leaf).all() and np.any(leaf), jax.tree_util.keystr(path)
+
+
+def test_noise_comes_from_the_key_alone():
+    model = model_of(dropout=0.5)
+    params = params_of(model)
+    source, targets = data_of()
+    one, same, other = (
+        model.loss(params, source, targets, key=jax.random.key(s), **LENGTHS) for s in (0, 0, 1)
+    )
+    assert one == same != other
+    quiet = model.loss(params, source, targets, **LENGTHS)
+    without = model_of().loss(params, source, targets, **LENGTHS)
+    assert quiet == without
+
+
+def test_it_learns_to_reverse():
+    rng = np.random.default_rng(0)
+    source = rng.integers(2, 8, size=(5, 16))
+    targets = np.concatenate([source[::-1], np.full((1, 16), END)])
+    model = seq2seq.encoder_decoder(
+        lj.bidirectional(lj.gru(12), lj.gru(12)), lj.gru(16), 8, 8,
+        embedding_size=8, start=START, end=END,
+    )  # fmt: skip
+    params = model.init(jax.random.key(0))
+    optimizer = optax.adam(0.02)
+
+    def step(carry, _):
+        params, opt_state = carry
+        loss, gradient = jax.value_and_grad(model.loss)(params, source, targets)
+        updates, opt_state = optimizer.update(gradient, opt_state)
+        return (optax.apply_updates(params, updates), opt_state), loss
+
+    @jax.jit
+    def train(params):
+        start = (params, optimizer.init(params))
+        (params, _), losses = jax.lax.scan(step, start, length=200)
+        return losses, model.decode(params, source, max_steps=8)
+
+    losses, found = train(params)
+    assert losses[-1] < 0.05 < 1.5 < losses[0]
+    np.testing.assert_array_equal(found.tokens[:6], targets)
+    assert found.ended.all() and (found.lengths == 6).all()
+
+
+def test_cross_entropy_is_that_of_the_tokens_that_count(x64):
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(4), size=(3, 2))
+    probabilities[0, 0, 3] = 0.0
+    probabilities /= probabilities.sum(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        logs = np.log(probabilities)
+    targets, lengths = rng.integers(3, size=(3, 2)), np.array([3, 1])
+    for smoothing in (0.0, 0.2):
+        losses = []
+        for t, row in ((0, 0), (1, 0), (2, 0), (0, 1)):
+            possible = np.flatnonzero(probabilities[t, row])
+            wanted = np.zeros(4)
+            wanted[possible] = smoothing / len(possible)
+            wanted[targets[t, row]] += 1 - smoothing
+            losses.append(-sum(wanted[v] * logs[t, row, v] for v in possible))
+        found = seq2seq.cross_entropy(
+            jnp.asarray(logs), targets, lengths=lengths, label_smoothing=smoothing
+        )
+        np.testing.assert_allclose(found, np.mean(losses), rtol=1e-12)
+    assert seq2seq.cross_entropy(jnp.asarray(logs), targets, lengths=np.array([0, 0])) == 0.0
+
+
+def test_schedules_are_those_of_the_paper():
+    steps = np.array([0, 10, 100, 10_000])
+    linear = seq2seq.linear_decay(0.002, floor=0.3)(steps)
+    np.testing.assert_allclose(1 - linear, np.maximum(0.3, 1 - 0.002 * steps), rtol=1e-5)
+    exponential = seq2seq.exponential_decay(0.99)(steps)
+    np.testing.assert_allclose(1 - exponential, 0.99**steps, rtol=1e-4, atol=1e-6)
+    inverse = seq2seq.inverse_sigmoid_decay(20.0)(steps)
+    np.testing.assert_allclose(1 - inverse, 20 / (20 + np.exp(steps / 20)), rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture
+def without_shape_annotations():
+    """Users' calls are not type-checked: our own errors must come first."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@functools.cache
+def built():
+    model = model_of()
+    return model, model.init(jax.random.key(0)), jnp.ones((5, 3), int), jnp.ones((4, 3), int)
+
+
+def call(name, *changed, **options):
+    """A function of a good model, some of its arguments changed."""
+    model, *arguments = built()
+    function = getattr(model, name)
+    count = 2 if name in ("decode", "encode", "stepper") else 3
+    return function(*changed, *arguments[len(changed) : count], **options)
+
+
+def logs(source=None, targets=None, **options):
+    model, params, good_source, good_targets = built()
+    source = good_source if source is None else source
+    targets = good_targets if targets is None else targets
+    return model.log_probabilities(params, source, targets, **options)
+
+
+SOME = jnp.zeros((4, 3, V))
+BAD = {
+    "encoder: the factory": ("encoder", lambda: model_of(encoder=lj.gru)),
+    "encoder: residual of another size": (
+        "encoder",
+        lambda: model_of(encoder=lj.residual(lj.gru(9))),
+    ),
+    "decoder: a layer": (
+        "decoder",
+        lambda: model_of(decoder=lj.bidirectional(lj.gru(2), lj.gru(2))),
+    ),
+    "decoder: with a memory": (
+        "decoder",
+        lambda: model_of(decoder=lj.attentive(lj.gru(3), jnp.zeros((2, 3)))),
+    ),
+    "target_size: none": ("target_size", lambda: model_of(target_size=None)),
+    "target_size: of a pointer": ("target_size", lambda: model_of("pointer", target_size=3)),
+    "target_size: two lists, one table": (
+        "target_size",
+        lambda: model_of(target_size=9, shared_embedding=True),
+    ),
+    "target_size: two lists, copying": ("target_size", lambda: model_of("copy", target_size=9)),
+    "start: none": ("start", lambda: model_of(start=None)),
+    "start: no token": ("start", lambda: model_of(start=V)),
+    "start: of a pointer": ("start", lambda: model_of("pointer", start=1)),
+    "end: no token": ("end", lambda: model_of(end=V)),
+    "embedding_size: zero": ("embedding_size", lambda: model_of(embedding_size=0)),
+    "attention: unknown": ("attention", lambda: model_of(attention="adaptive")),
+    "attention: none to copy by": ("attention", lambda: model_of("copy", attention=None)),
+    "attention: several heads to point by": (
+        "attention",
+        lambda: model_of("pointer", attention=lj.attend.multi_head(4, 2)),
+    ),
+    "style: pointing before reading": ("style", lambda: model_of("pointer", style="bahdanau")),
+    "vector_size: without attention": (
+        "vector_size",
+        lambda: model_of(attention=None, vector_size=3),
+    ),
+    "bridge: unknown": ("bridge", lambda: model_of(bridge="learned")),
+    "bridge: of another shape": ("bridge", lambda: model_of(bridge="last")),
+    "bridge: nothing at all": ("bridge", lambda: model_of(attention=None, bridge="none")),
+    "output: unknown": ("output", lambda: model_of("softmax")),
+    "extra: without copying": ("extra", lambda: model_of(extra=2)),
+    "extra: negative": ("extra", lambda: model_of("copy", extra=-1)),
+    "unknown: none": ("unknown", lambda: model_of("copy", unknown=None)),
+    "dropout: one": ("dropout", lambda: model_of(dropout=1.0)),
+    "feed_summary: a string": ("feed_summary", lambda: model_of(feed_summary="yes")),
+    "source: floats": ("source", lambda: logs(jnp.ones((5, 3)))),
+    "source: no batch": ("source", lambda: logs(jnp.ones(5, int))),
+    "source: no places": ("source", lambda: logs(jnp.ones((0, 3), int))),
+    "source_lengths: over S": (
+        "source_lengths",
+        lambda: logs(source_lengths=jnp.array([6, 1, 1])),
+    ),
+    "targets: another batch": ("targets", lambda: logs(targets=jnp.ones((4, 2), int))),
+    "target_lengths: over T": (
+        "target_lengths",
+        lambda: logs(target_lengths=jnp.array([5, 1, 1])),
+    ),
+    "own: without a key": ("key", lambda: logs(own=0.5)),
+    "own: percent": ("own", lambda: logs(own=50, key=jax.random.key(0))),
+    "key: a seed": ("key", lambda: logs(key=3)),
+    "method: unknown": ("method", lambda: call("decode", max_steps=3, method="best")),
+    "key: none to sample by": ("key", lambda: call("decode", max_steps=3, method="sample")),
+    "width: zero": ("width", lambda: call("decode", max_steps=3, method="beam", width=0)),
+    "log_probabilities: integers": (
+        "log_probabilities",
+        lambda: seq2seq.cross_entropy(jnp.zeros((4, 3, V), int), jnp.zeros((4, 3), int)),
+    ),
+    "targets: floats": ("targets", lambda: seq2seq.cross_entropy(SOME, jnp.zeros((4, 3)))),
+    "label_smoothing: one": (
+        "label_smoothing",
+        lambda: seq2seq.cross_entropy(SOME, jnp.zeros((4, 3), int), label_smoothing=1.0),
+    ),
+    "slope: infinite": ("slope", lambda: seq2seq.linear_decay(np.inf)),
+    "floor: above one": ("floor", lambda: seq2seq.linear_decay(0.1, floor=2.0)),
+    "base: one": ("base", lambda: seq2seq.exponential_decay(1.0)),
+    "k: below one": ("k", lambda: seq2seq.inverse_sigmoid_decay(0.5)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", BAD)
+def test_a_mistake_is_named(mistake, without_shape_annotations):
+    argument, bad = BAD[mistake]
+    with pytest.raises((ValueError, TypeError), match=rf"^{argument}") as caught:
+        bad()
+    assert caught.type.__module__ == "builtins", caught.type
+
+
+def test_the_models_of_lj_decode_are_the_same():
+    model = model_of()
+    params = params_of(model)
+    source, _ = data_of()
+    step, state = model.stepper(params, source, source_lengths=SOURCE_LENGTHS)
+    one = decode.greedy(step, state, start=START, end=END, max_steps=4)
+    two = model.decode(params, source, max_steps=4, source_lengths=SOURCE_LENGTHS)
+    np.testing.assert_array_equal(one.tokens, two.tokens)
