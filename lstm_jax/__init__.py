@@ -118,11 +118,8 @@ __all__ = [
     "plain_cell",
     "residual",
     "rnn",
-<<<<<<< HEAD
-    "slstm",
-=======
     "seq2seq",
->>>>>>> 69bc101982f16a5a1230262549007557f3a278e1
+    "slstm",
     "unpack",
     "unroll",
     "use_cpu_cores",
