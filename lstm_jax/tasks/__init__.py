@@ -3,6 +3,10 @@
 ``tasks.make("adding", length=100)`` gives a ``Task``. A task from outside joins with one line:
 ``tasks.registry["mine"] = my_task``. The factories themselves stay in their modules, such as
 ``lstm_jax.tasks.adding.adding``.
+
+Sequence-to-sequence data are of another kind, batches of pairs, and not in the registry:
+``reversal.reversal``, ``sorting.sorting``, ``dates.written_dates`` and ``multi30k.multi30k``, on
+the common ground of ``pairs``.
 """
 
 from collections.abc import Callable
@@ -10,10 +14,28 @@ from typing import Any
 
 from lstm_jax import checking
 from lstm_jax.tasks import adding as _adding
+from lstm_jax.tasks import dates, multi30k, pairs, reversal, sorting
 from lstm_jax.tasks import digits as _digits
+from lstm_jax.tasks.pairs import PairBatch, Pairs, Vocabulary
+from lstm_jax.tasks.symbols import SymbolTask
 from lstm_jax.tasks.task import Batch, Score, Task
 
-__all__ = ["Batch", "Score", "Task", "make", "registry"]
+__all__ = [
+    "Batch",
+    "PairBatch",
+    "Pairs",
+    "Score",
+    "SymbolTask",
+    "Task",
+    "Vocabulary",
+    "dates",
+    "make",
+    "multi30k",
+    "pairs",
+    "registry",
+    "reversal",
+    "sorting",
+]
 
 registry: dict[str, Callable[..., Task]] = {
     "adding": _adding.adding,
