@@ -18,12 +18,18 @@ from lstm_jax.cell import (
 )
 from lstm_jax.cells.attention import attention
 from lstm_jax.cells.gru import GRUState, gru, mgu
+from lstm_jax.cells.linear_attention import (
+    FastWeightState,
+    LinearAttentionState,
+    linear_attention,
+)
 from lstm_jax.cells.lru import LRUState, lru
 from lstm_jax.cells.lstm import GREFF_VARIANTS, GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
 from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
 from lstm_jax.cells.rnn import RNNState, irnn, rnn
+from lstm_jax.cells.xlstm import MLSTMState, SLSTMState, mlstm, slstm
 from lstm_jax.compose import (
     AttentiveState,
     BidirectionalState,
@@ -40,8 +46,9 @@ from lstm_jax.compose import (
     zoneout,
 )
 from lstm_jax.devices import data_parallel, use_cpu_cores
-from lstm_jax.forms import Window, Windowed
+from lstm_jax.forms import MatrixMemory, Projected, Window, Windowed
 from lstm_jax.gates import GateAxis, equal_gates
+from lstm_jax.matrix_memory import matrix_cell
 from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
 from lstm_jax.version import __version__
 from lstm_jax.windowed import windowed_cell
@@ -54,6 +61,7 @@ __all__ = [
     "Composite",
     "CountedState",
     "Deferred",
+    "FastWeightState",
     "GRUState",
     "GateAxis",
     "GateRecurrentState",
@@ -63,9 +71,14 @@ __all__ = [
     "LSTMNState",
     "LSTMState",
     "Linear",
+    "LinearAttentionState",
+    "MLSTMState",
+    "MatrixMemory",
     "MinimalState",
     "Packed",
+    "Projected",
     "RNNState",
+    "SLSTMState",
     "Weights",
     "Window",
     "Windowed",
@@ -89,20 +102,24 @@ __all__ = [
     "irnn",
     "keep_freed_memory",
     "learned_state",
+    "linear_attention",
     "linear_cell",
     "lru",
     "lstm",
     "lstm_1997",
     "lstmn",
+    "matrix_cell",
     "mgu",
     "min_gru",
     "min_lstm",
     "mixed_precision",
+    "mlstm",
     "pack",
     "plain_cell",
     "residual",
     "rnn",
     "seq2seq",
+    "slstm",
     "unpack",
     "unroll",
     "use_cpu_cores",

@@ -1,8 +1,8 @@
 """The contract: what a cell is, and the step derived from the form that it declares.
 
 A cell is a tuple of pure functions. Its equations stand once, in ``Gated.pointwise``, in
-``Linear.coefficients`` (or, for a cell of no particular form, in ``Cell.advance``); the step, the
-scan over time, the fast gradient and everything else are derived from them.
+``Linear.coefficients``, in ``MatrixMemory.project`` (or, for a cell of no particular form, in
+``Cell.advance``); the step, the scan over time, the fast gradient and all else are derived from it.
 
 Axes: T time, ``*batch`` any number of batch axes, D input size, H hidden size, G gates,
 R the size of the recurrent source (H in most cells).

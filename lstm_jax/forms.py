@@ -63,6 +63,50 @@ class Linear(NamedTuple):
     output: Callable[[Params, jax.Array, jax.Array], jax.Array]
 
 
+class Projected(NamedTuple):
+    """What a cell with a matrix memory takes from its inputs, H heads of one matrix each.
+
+    q, k: ``[..., heads, K]``, the query that reads and the key that writes.
+    v: ``[..., heads, V]``, what is written.
+    log_keep: ``[..., heads]``, at most 0 unless there is a ``log_write``: the logarithm of the
+        share of the memory that stays; None for all of it.
+    log_write: ``[..., heads]``, of any size: the logarithm of what the write is multiplied by;
+        None for 1.
+    strength: ``[..., heads]``: of the delta rule, which writes only what the key does not already
+        read; None for the plain sum. It goes without ``log_write``.
+    aside: what ``output`` needs beside the memory, such as an output gate; None for nothing.
+    """
+
+    q: jax.Array
+    k: jax.Array
+    v: jax.Array
+    log_keep: jax.Array | None = None
+    log_write: jax.Array | None = None
+    strength: jax.Array | None = None
+    aside: jax.Array | None = None
+
+
+class MatrixMemory(NamedTuple):
+    """The form with a matrix memory a head: ``S_t = keep_t S_{t-1} + write_t k_t u_t^T``, read as
+    ``q_t S_t``, with all of these of x alone.
+
+    ``u = v`` or, under the delta rule, ``u_t = strength_t (v_t - keep_t k_t S_{t-1})``.
+    Where there is a ``log_write`` the memory is kept divided by ``exp(m)``, with the stabiliser
+    ``m_t = max(log_keep_t + m_{t-1}, log_write_t)``, so that no exponential overflows.
+
+    ``project(params, x)`` gives ``Projected``. ``read(state)`` gives ``(S, m)``, S
+    ``[*batch, heads, K, V]`` in float32 or wider and m ``[*batch, heads]``, or None without
+    ``log_write``; ``write(S, m)`` the state. ``output(params, o, m, aside)`` gives y in the dtype
+    of the weights, with o ``[..., heads, V]`` what the queries read. ``project`` and ``output``
+    are written on the last axes only: the same lines serve a step and a whole sequence.
+    """
+
+    project: Callable[[Params, jax.Array], Projected]
+    read: Callable[[State], tuple[jax.Array, jax.Array | None]]
+    write: Callable[[jax.Array, jax.Array | None], State]
+    output: Callable[[Params, jax.Array, jax.Array | None, jax.Array | None], jax.Array]
+
+
 class Window(NamedTuple):
     """The state of the windowed form: the keys and values of the last W steps, newest last.
 
@@ -119,4 +163,4 @@ class Composite(NamedTuple):
     over_time: Callable[[Run, Params, jax.Array, State, State], tuple[State, jax.Array]]
 
 
-Form = Gated | Linear | Windowed | Composite
+Form = Gated | Linear | MatrixMemory | Windowed | Composite

@@ -46,6 +46,12 @@ def _wrapped() -> dict[str, Case]:
         "initialize": Case(lj.initialize(lstm, b=lj.initializers.chrono(20.0))),
         "lstm_1997_blocks": Case(lj.lstm_1997(2, 2, biases="gates")),
         "lstm_1997_exact": Case(lj.lstm_1997(3, truncate=False)),
+        "slstm_heads": Case(lj.slstm(4, 2, forget_activation="exp")),
+        "mlstm_heads": Case(lj.mlstm(4, 2)),
+        "delta_net_heads": Case(lj.linear_attention(4, 2, rule="delta", gated=True)),
+        "learned_state_matrix": Case(
+            lj.chain(lj.learned_state(lj.mlstm(2)), lj.learned_state(lj.linear_attention(2)))
+        ),
         "learned_state_linear": Case(lj.learned_state(lj.min_gru(3))),
         "bidirectional_linear": Case(lj.bidirectional(lj.min_gru(2), lj.lru(3))),
         "chain_linear": Case(lj.chain(lj.min_lstm(3), lj.lru(2, state_size=3))),

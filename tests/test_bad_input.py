@@ -154,6 +154,56 @@ CALLS = {
         "method",
         lambda: unroll(lj.min_gru(4), lj.min_gru(4).init(KEY, 3), method="deferred"),
     ),
+    "mlstm: heads that do not divide": ("heads", lambda: lj.mlstm(4, 3)),
+    "mlstm: no heads": ("heads", lambda: lj.mlstm(4, 0)),
+    "mlstm: forget bias NaN": ("forget_bias", lambda: lj.mlstm(4, forget_bias=np.nan)),
+    "mlstm: tanh as forget gate": (
+        "forget_activation",
+        lambda: lj.mlstm(4, forget_activation="tanh"),
+    ),
+    "mlstm: deferred": (
+        "method",
+        lambda: unroll(lj.mlstm(4), lj.mlstm(4).init(KEY, 3), method="deferred"),
+    ),
+    "mlstm: zoned out": ("cell", lambda: lj.zoneout(lj.mlstm(4), 0.1)),
+    "slstm: size zero": ("size", lambda: lj.slstm(0)),
+    "slstm: half a head": ("heads", lambda: lj.slstm(4, 0.5)),
+    "slstm: parallel": (
+        "method",
+        lambda: unroll(lj.slstm(4), lj.slstm(4).init(KEY, 3), method="parallel"),
+    ),
+    "linear_attention: heads that do not divide": ("heads", lambda: lj.linear_attention(4, 3)),
+    "linear_attention: an unknown rule": ("rule", lambda: lj.linear_attention(4, rule="hebb")),
+    "linear_attention: an unknown map": (
+        "feature_map",
+        lambda: lj.linear_attention(4, feature_map="exp"),
+    ),
+    "linear_attention: gated as a number": ("gated", lambda: lj.linear_attention(4, gated=1)),
+    "linear_attention: a delta rule divided": (
+        "normalize",
+        lambda: lj.linear_attention(4, rule="delta", normalize=True),
+    ),
+    "linear_attention: normalize as a word": (
+        "normalize",
+        lambda: lj.linear_attention(4, normalize="yes"),
+    ),
+    "linear_attention: a bias of no gate": (
+        "forget_bias",
+        lambda: lj.linear_attention(4, forget_bias=1.0),
+    ),
+    "linear_attention: forget bias NaN": (
+        "forget_bias",
+        lambda: lj.linear_attention(4, gated=True, forget_bias=np.nan),
+    ),
+    "linear_attention: another cell's state": (
+        "state",
+        lambda: unroll(
+            lj.linear_attention(4),
+            lj.linear_attention(4).init(KEY, 3),
+            XS,
+            lj.FastWeightState(jnp.zeros((2, 1, 4, 4))),
+        ),
+    ),
     "Deferred: unknown product": ("method.product", lambda: unroll(method=lj.Deferred("both"))),
     "Deferred: unknown keep": ("method.keep", lambda: unroll(method=lj.Deferred(keep="all"))),
     "Deferred: no block": ("method.block", lambda: unroll(method=lj.Deferred(block=0))),

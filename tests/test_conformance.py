@@ -11,7 +11,8 @@ from tests.conformance import LAWS
 
 COSTLY = ("gradient_of_gradient", "batch_over_devices", "bfloat16_compute")
 VARIANTS = ("irnn", "gru_norm", "lstm_", "dropout_", "zoneout_", "learned_state_", "bidirectional_",
-            "chain_", "attentive_", "initialize", "drop_connect")  # fmt: skip
+            "chain_", "attentive_", "initialize", "drop_connect", "slstm_heads",
+            "linear_attention_", "delta_net_heads")  # fmt: skip
 KEPT = ("lstm_v", "lstm_norm", "lstm_projected", "lstm_1997", "dropout_input")
 
 

@@ -11,12 +11,14 @@ from lstm_jax import checking
 from lstm_jax.cell import Cell
 from lstm_jax.cells import attention as _attention
 from lstm_jax.cells import gru as _gru
+from lstm_jax.cells import linear_attention as _linear_attention
 from lstm_jax.cells import lru as _lru
 from lstm_jax.cells import lstm as _lstm
 from lstm_jax.cells import lstm_1997 as _lstm_1997
 from lstm_jax.cells import lstmn as _lstmn
 from lstm_jax.cells import minimal as _minimal
 from lstm_jax.cells import rnn as _rnn
+from lstm_jax.cells import xlstm as _xlstm
 
 __all__ = ["make", "registry"]
 
@@ -63,6 +65,12 @@ registry: dict[str, Callable[..., Cell]] = {
     "min_lstm": _minimal.min_lstm,
     "min_gru": _minimal.min_gru,
     "lru": _lru.lru,
+    "linear_attention": _linear_attention.linear_attention,
+    "linear_attention_gated": _preset(_linear_attention.linear_attention, gated=True),
+    "delta_net": _preset(_linear_attention.linear_attention, rule="delta"),
+    "delta_net_gated": _preset(_linear_attention.linear_attention, rule="delta", gated=True),
+    "slstm": _xlstm.slstm,
+    "mlstm": _xlstm.mlstm,
     "attention": _attention.attention,
     "lstmn": _lstmn.lstmn,
 }

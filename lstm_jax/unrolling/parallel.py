@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.cell import BatchShape, Cell, Params, State
-from lstm_jax.forms import Windowed
-from lstm_jax.unrolling import over_windows, scan
+from lstm_jax.forms import MatrixMemory, Windowed
+from lstm_jax.unrolling import over_matrices, over_windows, scan
 from lstm_jax.unrolling.masks import Masks, where, zero_where_not
 
 # over_sequence(form, params, xs, state, initial, lengths, starts) -> (state, ys): forward, the
 # first ``lengths [*batch]`` steps of each row (None: all), with the state ``initial`` before a
 # step where ``starts [T, *batch]`` (None: nowhere). Outputs past a row's length are not used.
-SOLVERS: dict[type, Any] = {Windowed: over_windows}
+SOLVERS: dict[type, Any] = {MatrixMemory: over_matrices, Windowed: over_windows}
 
 
 def ineligible(cell: Cell) -> str | None:

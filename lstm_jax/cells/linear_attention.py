@@ -1,0 +1,169 @@
+"""Linear attention and its relatives: a matrix of fixed size that sums keys times values.
+
+Sources: Katharopoulos et al. 2020, "Transformers are RNNs" (linear attention, section 3.4 as a
+recurrence); Yang et al. 2024, "Parallelizing Linear Transformers with the Delta Rule over Sequence
+Length" (DeltaNet, section 2; the rule is that of Schlag et al. 2021); Yang et al. 2025, "Gated
+Delta Networks", section 3.1 (both rules with a scalar gate that decays the memory).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import checking
+from lstm_jax import initializers as init
+from lstm_jax.cell import Cell, called, product, wide
+from lstm_jax.cells.attention import divisor, in_heads
+from lstm_jax.forms import Projected
+from lstm_jax.gates import GateAxis, equal_gates
+from lstm_jax.matrix_memory import matrix_cell
+
+FEATURE_MAPS = {
+    "elu": lambda x: jax.nn.elu(x) + 1.0,  # Katharopoulos et al. 2020, eq. 7
+    "relu": jax.nn.relu,
+    "softmax": lambda x: jax.nn.softmax(x, axis=-1),
+    "silu": jax.nn.silu,
+    "identity": lambda x: x,
+}
+POSITIVE = ("elu", "relu", "softmax")
+SMALLEST_SUM = 1e-6
+SMALLEST_NORM = 1e-6
+
+
+class LinearAttentionState(NamedTuple):
+    """memory: the sum of ``k v^T``; keys: the sum of k, by which reads are divided."""
+
+    memory: Float[Array, "*batch heads K V"]
+    keys: Float[Array, "*batch heads K"]
+
+
+class FastWeightState(NamedTuple):
+    """A memory that is read as it is."""
+
+    memory: Float[Array, "*batch heads K V"]
+
+
+def linear_attention(
+    size: int,
+    heads: int = 1,
+    *,
+    feature_map: str | None = None,
+    rule: str = "sum",
+    gated: bool = False,
+    normalize: bool | None = None,
+    forget_bias: float | None = None,
+) -> Cell:
+    """Linear attention: ``S = f S + k v^T``, ``y = (q S / q z) w_y``, with z the sum of the keys.
+
+    Katharopoulos et al. 2020, eq. 16 to 20, without their residual and feed-forward parts; causal
+    attention whose weights are ``phi(q) phi(k)`` and whose cost and state do not grow with time.
+
+    size: size H of the output. heads: memories of ``H / heads`` keys by ``H / heads`` values.
+    feature_map: phi, of queries and keys: "elu" (``elu(x) + 1``, the paper's), "relu",
+        "softmax" (over the keys), "silu", "identity". None: "elu", under the delta rule "silu".
+    rule: "sum" adds each write. "delta" (DeltaNet, Yang et al. 2024) writes only what the key does
+        not already read: ``S = f S + b k (v - f k S)^T`` with ``b = sigmoid(...)``, and brings
+        queries and keys to length 1.
+    gated: a gate ``f = sigmoid(...)`` of x, one a head, decays the memory (Yang et al. 2025, with
+        the delta rule: Gated DeltaNet); without it f is 1.
+    normalize: divide by ``q z``, or by 1e-6 where that is smaller. None: with positive feature
+        maps under the sum rule, as in the paper. The delta rule takes False alone.
+    forget_bias: initial bias of the gate; None for 3, which keeps 95 per cent a step.
+
+    Params, in the order query, key, value, input (b, one a head, under the delta rule), forget (one
+    a head, where gated): ``w_x [D, 3H + ...]``, ``b [3H + ...]``, ``w_y [H, H]``.
+    State ``LinearAttentionState(memory, keys)`` or, where reads are not divided,
+    ``FastWeightState(memory)``; output ``y``. (Yang et al. also put short convolutions before and
+    norms behind the memory; they are no part of this cell.)
+    """
+    name = called(linear_attention, locals())
+    size = checking.positive_int("size", size)
+    heads = divisor("heads", heads, size)
+    delta = checking.choice("rule", rule, ("sum", "delta")) == "delta"
+    gated = checking.flag("gated", gated)
+    if feature_map is None:
+        feature_map = "silu" if delta else "elu"
+    phi = FEATURE_MAPS[checking.choice("feature_map", feature_map, FEATURE_MAPS)]
+    if normalize is None:
+        normalize = feature_map in POSITIVE and not delta
+    if checking.flag("normalize", normalize) and delta:
+        raise ValueError("normalize: got True under the delta rule; takes False")
+    if forget_bias is not None and not gated:
+        raise ValueError(f"forget_bias: got {forget_bias} without a gate; takes None")
+    start = 3.0 if forget_bias is None else checking.real("forget_bias", forget_bias)
+    per_head = size // heads
+    gates = {"input": delta, "forget": gated}
+    names = ("query", "key", "value", *(gate for gate, there in gates.items() if there))
+    widths = (size,) * 3 + (heads,) * (len(names) - 3)
+    axis = GateAxis(names, widths, (("forget", 1),) if gated else (), ("input",) if delta else ())
+
+    def features(values):
+        mapped = phi(in_heads(values, heads))
+        return unit(mapped) if delta else mapped
+
+    def project(params, x):
+        pre = axis.split(product(x, params["w_x"]) + params["b"])
+        v = in_heads(pre["value"], heads)
+        if normalize:  # one more value, always 1, sums the keys
+            v = jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1)
+        return Projected(
+            features(pre["query"]),
+            features(pre["key"]),
+            v,
+            log_keep=jax.nn.log_sigmoid(pre["forget"]) if gated else None,
+            strength=jax.nn.sigmoid(pre["input"]) if delta else None,
+        )
+
+    def output(params, o, m, aside):
+        if normalize:
+            o, total = o[..., :-1], o[..., -1:]
+            o = o / jnp.maximum(jnp.abs(total), SMALLEST_SUM)
+        return product(joined_heads(o), params["w_y"]).astype(params["w_x"].dtype)
+
+    def read(state):
+        if normalize:
+            columns = [wide(state.memory), wide(state.keys)[..., None]]
+            return jnp.concatenate(columns, axis=-1), None
+        return wide(state.memory), None
+
+    def write(s, m):
+        return LinearAttentionState(s[..., :-1], s[..., -1]) if normalize else FastWeightState(s)
+
+    def zero_state(zeros):
+        memory = zeros(heads, per_head, per_head)
+        return (
+            LinearAttentionState(memory, zeros(heads, per_head))
+            if normalize
+            else (FastWeightState(memory))
+        )
+
+    def init_params(key, input_size, dtype):
+        key_x, key_y = jax.random.split(key)
+        params = init.packed_input(key_x, input_size, axis, dtype, b=init.forget_bias(start))
+        params["w_y"] = init.glorot()(key_y, (size,), equal_gates(("output",), size), dtype)
+        return params
+
+    return matrix_cell(
+        name,
+        size,
+        axis,
+        init=init_params,
+        state=zero_state,
+        project=project,
+        read=read,
+        write=write,
+        output=output,
+    )
+
+
+def joined_heads(values: jax.Array) -> jax.Array:
+    """The inverse of ``in_heads``."""
+    return values.reshape(*values.shape[:-2], values.shape[-2] * values.shape[-1])
+
+
+def unit(values: jax.Array) -> jax.Array:
+    """``values`` brought to length 1 along the last axis, those near zero to less."""
+    squares = jnp.sum(jnp.square(values), axis=-1, keepdims=True)
+    return values * jax.lax.rsqrt(squares + SMALLEST_NORM)

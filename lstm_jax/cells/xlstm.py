@@ -1,0 +1,188 @@
+"""The cells of the xLSTM: exponential gates, with a scalar memory (sLSTM) or a matrix (mLSTM).
+
+Source: Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", sections 2.2 (sLSTM) and 2.3
+(mLSTM), and its appendix on both. Exponential gates grow without bound, so memories are kept
+divided by ``exp(m)``, where the stabiliser m is the largest logarithm of a gate product so far.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from lstm_jax import checking
+from lstm_jax import initializers as init
+from lstm_jax.cell import Cell, called, gated_cell, packed_params, product, wide
+from lstm_jax.cells.attention import divisor, in_heads
+from lstm_jax.cells.linear_attention import joined_heads
+from lstm_jax.forms import Projected
+from lstm_jax.gates import GateAxis, equal_gates
+from lstm_jax.matrix_memory import matrix_cell
+
+LOG_FORGET = {"sigmoid": jax.nn.log_sigmoid, "exp": lambda x: x}
+
+
+class SLSTMState(NamedTuple):
+    """c and n: the cell state and its normaliser, both divided by ``exp(m)``."""
+
+    h: Float[Array, "*batch H"]
+    c: Float[Array, "*batch H"]
+    n: Float[Array, "*batch H"]
+    m: Float[Array, "*batch H"]
+
+
+def slstm(
+    size: int,
+    heads: int = 1,
+    *,
+    forget_bias: float = 3.0,
+    forget_activation: str = "sigmoid",
+) -> Cell:
+    """The sLSTM: ``c = f c + i g``, ``n = f n + i``, ``h = o c / n`` with ``i = exp(...)``.
+
+    Beck et al. 2024, section 2.2, in the stabilised form of its last equations: with
+    ``m = max(log f + m_{t-1}, log i)``, i is ``exp(log i - m)`` and f ``exp(log f + m_{t-1} - m)``.
+
+    size: hidden size H. heads: a unit sees the last outputs of its own head alone; the head's are
+    ``H / heads`` neighbours. forget_bias: initial bias of the forget gate; the authors' code
+    starts with 3 and more. forget_activation: "sigmoid" or "exp".
+
+    Params, in the order input, forget, cell, output: ``w_x [D, 4H]``, ``w_h [H / heads, 4H]``,
+    whose column holds the weights of a unit's own head, ``b [4H]``.
+    State ``SLSTMState(h, c, n, m)``, in which ``n = 0`` says that nothing is remembered yet,
+    whatever m is; output ``h``.
+    """
+    name = called(slstm, locals())
+    size = checking.positive_int("size", size)
+    heads = divisor("heads", heads, size)
+    forget_bias = checking.real("forget_bias", forget_bias)
+    log_forget = LOG_FORGET[checking.choice("forget_activation", forget_activation, LOG_FORGET)]
+    axis = equal_gates(("input", "forget", "cell", "output"), size, {"forget": 1}, writes="input")
+    per_head = size // heads
+    head_of = np.arange(size) // per_head
+    same_head = np.tile(head_of[:, None] == head_of, 4)
+
+    def pointwise(vectors, state, z, r):
+        pre = axis.split(z + r)
+        log_i, kept = pre["input"], log_forget(pre["forget"]) + state.m
+        m = jnp.where(state.n == 0, log_i, jnp.maximum(kept, log_i))
+        # Above zero where n is zero alone: nothing is kept there, but infinity times it is NaN.
+        f, i = jnp.exp(jnp.minimum(kept - m, 0.0)), jnp.exp(log_i - m)
+        cell, output = jnp.tanh(pre["cell"]), jax.nn.sigmoid(pre["output"])
+        c, n = f * state.c + i * cell, f * state.n + i
+        h = output * c / n
+        gates = {"input": i, "forget": f, "cell": cell, "output": output}
+        return SLSTMState(h, c, n, m), h, gates
+
+    def split(params):
+        weights, vectors = packed_params(params)
+        if heads > 1:
+            every_head = jnp.tile(weights.w_h, (heads, 1))
+            weights = weights._replace(w_h=jnp.where(same_head, every_head, 0))
+        return weights, vectors
+
+    def orthogonal_heads(key, rows, axis, dtype):
+        blocks = tuple(f"{gate} of {head}" for gate in axis.names for head in range(heads))
+        return init.orthogonal()(key, rows, GateAxis(blocks, (per_head,) * len(blocks)), dtype)
+
+    def init_params(key, input_size, dtype):
+        return init.packed(key, input_size, axis, dtype, source_size=per_head,
+                           w_h=orthogonal_heads, b=init.forget_bias(forget_bias))  # fmt: skip
+
+    return gated_cell(
+        name,
+        size,
+        axis,
+        init=init_params,
+        state=lambda zeros: SLSTMState(zeros(size), zeros(size), zeros(size), zeros(size)),
+        pointwise=pointwise,
+        split=split,
+        additive=True,
+    )
+
+
+class MLSTMState(NamedTuple):
+    """c and n: the memory and the sum of the keys, both divided by ``exp(m)``, one m a head."""
+
+    c: Float[Array, "*batch heads K V"]
+    n: Float[Array, "*batch heads K"]
+    m: Float[Array, "*batch heads"]
+
+
+def mlstm(
+    size: int,
+    heads: int = 1,
+    *,
+    forget_bias: float = 3.0,
+    forget_activation: str = "sigmoid",
+) -> Cell:
+    """The mLSTM: ``C = f C + i k v^T``, ``n = f n + i k``, ``h = o (q C) / max(|q n|, 1)``.
+
+    Beck et al. 2024, section 2.3, eq. 19 to 27, stabilised as in its appendix; ``i = exp(...)``,
+    f and i of x, one a head. Since nothing is recurrent but the memory, ``lj.unroll`` takes many
+    steps at once.
+
+    size: hidden size H. heads: memories of ``H / heads`` keys by ``H / heads`` values.
+    forget_bias, forget_activation: as in ``lj.slstm``.
+
+    Params, in the order query, key, value, input, forget (one a head each), output:
+    ``w_x [D, 4H + 2 heads]``, ``b [4H + 2 heads]``. Keys are divided by the root of their number.
+    State ``MLSTMState(c, n, m)``; output ``h``.
+    """
+    name = called(mlstm, locals())
+    size = checking.positive_int("size", size)
+    heads = divisor("heads", heads, size)
+    forget_bias = checking.real("forget_bias", forget_bias)
+    log_forget = LOG_FORGET[checking.choice("forget_activation", forget_activation, LOG_FORGET)]
+    per_head = size // heads
+    axis = GateAxis(
+        ("query", "key", "value", "input", "forget", "output"),
+        (size, size, size, heads, heads, size),
+        (("forget", 1),),
+        ("input",),
+    )
+
+    def project(params, x):
+        pre = axis.split(product(x, params["w_x"]) + params["b"])
+        v = in_heads(pre["value"], heads)
+        return Projected(
+            in_heads(pre["query"], heads),
+            in_heads(pre["key"], heads) * per_head**-0.5,
+            jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1),  # the last sums the keys
+            log_keep=log_forget(pre["forget"]),
+            log_write=pre["input"],
+            aside=jax.nn.sigmoid(pre["output"]),
+        )
+
+    def output(params, o, m, aside):
+        # max(|q n|, exp(-m)) and what it divides, both times exp(m) where m is below zero: no
+        # exponential overflows. The weights summed in o are at most 1, so that what is below
+        # exp(-40) beside them is rounding; it is the bound that keeps 0 from being divided by 0.
+        m = m[..., None]
+        o = o * jnp.exp(jnp.minimum(m, 0.0))
+        h = o[..., :-1] / jnp.maximum(jnp.abs(o[..., -1:]), jnp.exp(-jnp.clip(m, 0.0, 40.0)))
+        return (aside * joined_heads(h)).astype(params["w_x"].dtype)
+
+    def write(s, m):
+        return MLSTMState(s[..., :-1], s[..., -1], m)
+
+    return matrix_cell(
+        name,
+        size,
+        axis,
+        init=lambda key, input_size, dtype: init.packed_input(
+            key, input_size, axis, dtype, b=init.forget_bias(forget_bias)
+        ),
+        state=lambda zeros: MLSTMState(
+            zeros(heads, per_head, per_head), zeros(heads, per_head), zeros(heads)
+        ),
+        project=project,
+        read=lambda state: (
+            jnp.concatenate([wide(state.c), wide(state.n)[..., None]], axis=-1),
+            wide(state.m),
+        ),
+        write=write,
+        output=output,
+    )
