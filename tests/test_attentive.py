@@ -48,6 +48,9 @@ def test_a_decoder_equals_numpy_and_gives_its_weights(name):
     reading = lj.attentive(LSTM, memory, mask=MASK, returns="weights", **OPTIONS[name])
     read_state, weights = lj.unroll(reading, params, xs)
     close(read_state, state)
+    both = lj.attentive(LSTM, memory, mask=MASK, returns="both", **OPTIONS[name])
+    assert both.size == cell.size + reading.size
+    close(lj.unroll(both, params, xs)[1], jnp.concatenate([ys, weights], axis=-1))
     for row in range(B):
         y, a, h, c = expected_row(name, params, xs, memory, row)
         close((ys[:, row], weights[:, row]), (y, a))
