@@ -84,12 +84,15 @@ def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> 
     finish(panel)
 
 
-def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Path) -> None:
-    """Writes the figure of a score against the names of its columns, where these are numbers: a
-    line a contender, with the range over its runs. Else nothing."""
+def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Path) -> bool:
+    """Writes the figure of a share against the names of its columns, where these are numbers: a
+    line a contender, with the range over its runs. Else nothing, which it says.
+
+    title: such as "exact match by length", which names the axes too.
+    """
     columns = list(next(iter(rows.values())))
     if not all(column.isdigit() for column in columns):
-        return
+        return False
     figure = Figure(figsize=(5.2, 3.8), dpi=150, layout="constrained")
     panel = figure.subplots()
     for (name, scores), (colour, dashes) in zip(rows.items(), STYLES, strict=False):
@@ -98,11 +101,15 @@ def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Pa
         panel.plot(at, np.median(values, axis=1), color=colour, linestyle=dashes, linewidth=2,
                    marker="o", markersize=4, label=name)  # fmt: skip
         panel.fill_between(at, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.18)
+    score, _, column = title.partition(" by ")
     panel.set_title(title, fontsize=10)
+    panel.set_ylabel(score)
+    panel.set_xlabel(column.partition(",")[0])
     panel.legend(frameon=False)
     panel.set_ylim(-0.02, 1.02)
     finish(panel)
     save(figure, path)
+    return True
 
 
 def alignment(

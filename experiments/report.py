@@ -46,15 +46,22 @@ def report(
                 more.add_row(name, *(middle(values) for values in scores.values()))
             console.print(more)
     console.print(footnote(), highlight=False)
-    run_folder.write_json(path / "results.json", summary)
-    run_folder.write(path / "report.md", markdown(summary))
     figure.curves(jobs, results, path / "curves.png")
     for job, result in zip(jobs, results, strict=True):
         for file in result.get("further", {}).get("figures", ()):
-            shutil.copyfile(path / job.folder / file, path / f"{slug(job.name)}_{file}")
+            shutil.copyfile(path / job.folder / file, path / figure_name(job, file))
     for setting in summary["settings"]:
         for title, rows in setting["further"].items():
-            figure.against(title, rows, path / f"{slug(setting['task'] + ' ' + title)}.png")
+            file = f"{slug(setting['task'] + ' ' + title)}.png"
+            if figure.against(title, rows, path / file):
+                setting["figures"].insert(0, file)
+    run_folder.write_json(path / "results.json", summary)
+    run_folder.write(path / "report.md", markdown(summary))
+
+
+def figure_name(job: Job, file: str) -> str:
+    """What a figure of one job is called beside those of the others."""
+    return f"{slug(job.name)}_{file}"
 
 
 def summarize(name: str, jobs: list[Job], results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -74,9 +81,12 @@ def summarize(name: str, jobs: list[Job], results: list[dict[str, Any]]) -> dict
                 "contenders": [],
                 "further": {},
                 "texts": [],
+                "figures": [],
             },
         )
         setting["texts"] += result.get("further", {}).get("texts", [])
+        figures = result.get("further", {}).get("figures", [])
+        setting["figures"] += [figure_name(job, file) for file in figures]
         for title, scores in result.get("further", {}).get("scores", {}).items():
             setting["further"].setdefault(title, {})[job.contender] = scores
         test = task.score.or_worst(result["test"])
@@ -158,6 +168,7 @@ def markdown(summary: dict[str, Any]) -> str:
             lines += [f"**{title}**, median of the runs", "", *rows_of(columns, cells), ""]
         for text in setting["texts"]:
             lines += [text, ""]
+        lines += [f"![{file}]({file})" for file in setting["figures"]] + [""]
     return "\n".join([*lines, footnote(), "", "![learning curves](curves.png)", ""])
 
 
