@@ -11,7 +11,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
-EXPERIMENTS = ("first_comparison", "adding", "digits")
+EXPERIMENTS = (
+    "first_comparison",
+    "adding",
+    "digits",
+    "reversal",
+    "sorting",
+    "dates",
+    "translation",
+)
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 

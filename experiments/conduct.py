@@ -41,8 +41,8 @@ def conduct(name: str, jobs: list[Job], out: Path, *, overwrite: bool, sweeping:
 
 
 def as_config(jobs: list[Job]) -> dict[str, Any]:
-    """The configuration by setting and cell, as it stands in config.json."""
+    """The configuration by setting and contender, as it stands in config.json."""
     config: dict[str, Any] = {}
     for job in jobs:
-        config.setdefault(job.setting.task.name, {})[job.cell] = job.as_config()
+        config.setdefault(job.setting.task.name, {})[job.contender] = job.as_config()
     return config

@@ -1,4 +1,4 @@
-"""Learning curves: one panel a setting, one line a cell, a band for the range over seeds."""
+"""Figures: learning curves, a score against a length, alignments."""
 
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ STYLES = (
 def curves(jobs: list[Job], results: list[dict[str, Any]], path: Path) -> None:
     """Writes the figure to ``path`` (PNG): median and range of the validation score."""
     names = list(dict.fromkeys(job.setting.task.name for job in jobs))
-    cells = list(dict.fromkeys(job.cell for job in jobs))
-    styles = {cell: STYLES[i % len(STYLES)] for i, cell in enumerate(cells)}
+    contenders = list(dict.fromkeys(job.contender for job in jobs))
+    styles = {name: STYLES[i % len(STYLES)] for i, name in enumerate(contenders)}
     figure = Figure(figsize=(1.2 + 4.0 * len(names), 3.8), dpi=150, layout="constrained")
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for panel, name in zip(panels, names, strict=True):
@@ -38,9 +38,19 @@ def curves(jobs: list[Job], results: list[dict[str, Any]], path: Path) -> None:
         draw(panel, shown, styles)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    save(figure, path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """The whole file or none of it."""
     aside = path.with_suffix(".tmp.png")
     figure.savefig(aside)
     aside.replace(path)
+
+
+def finish(panel: Axes) -> None:
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(alpha=0.25, linewidth=0.5)
 
 
 def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> None:
@@ -49,10 +59,10 @@ def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> 
     for job, result in shown:
         steps = [line["step"] for line in result["curve"]]
         scores = task.score.or_worst([line["validation"] for line in result["curve"]])
-        colour, dashes = styles[job.cell]
+        colour, dashes = styles[job.contender]
         panel.plot(
             steps, np.median(scores, axis=1),
-            color=colour, linestyle=dashes, linewidth=2, label=job.cell,
+            color=colour, linestyle=dashes, linewidth=2, label=job.contender,
         )  # fmt: skip
         panel.fill_between(
             steps, scores.min(axis=1), scores.max(axis=1), color=colour, alpha=0.18, linewidth=0
@@ -71,5 +81,44 @@ def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> 
     panel.set_title(f"{task.name}: median and range of {len(shown[0][0].seeds)} seeds", fontsize=10)
     panel.set_xlabel(f"training steps of {budget.batch_size} sequences")
     panel.set_ylabel(f"validation {task.score.name} ({task.score.direction})")
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.grid(alpha=0.25, linewidth=0.5)
+    finish(panel)
+
+
+def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Path) -> None:
+    """Writes the figure of a score against the names of its columns, where these are numbers: a
+    line a contender, with the range over its runs. Else nothing."""
+    columns = list(next(iter(rows.values())))
+    if not all(column.isdigit() for column in columns):
+        return
+    figure = Figure(figsize=(5.2, 3.8), dpi=150, layout="constrained")
+    panel = figure.subplots()
+    for (name, scores), (colour, dashes) in zip(rows.items(), STYLES, strict=False):
+        values = np.array([scores[column] for column in columns], float)
+        at = [int(column) for column in columns]
+        panel.plot(at, np.median(values, axis=1), color=colour, linestyle=dashes, linewidth=2,
+                   marker="o", markersize=4, label=name)  # fmt: skip
+        panel.fill_between(at, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.18)
+    panel.set_title(title, fontsize=10)
+    panel.legend(frameon=False)
+    panel.set_ylim(-0.02, 1.02)
+    finish(panel)
+    save(figure, path)
+
+
+def alignment(
+    weights: np.ndarray, read: list[str], written: list[str], title: str, path: Path
+) -> None:
+    """Writes the picture of ``weights [len(written), len(read)]``: how much of each token was
+    read while each was written."""
+    height = 1.2 + 0.22 * len(written)
+    figure = Figure(figsize=(1.6 + 0.26 * len(read), height), dpi=150, layout="constrained")
+    panel = figure.subplots()
+    image = panel.imshow(weights, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    turned = 90 if max(map(len, read), default=1) > 2 else 0
+    panel.set_xticks(range(len(read)), read, fontsize=8, rotation=turned)
+    panel.set_yticks(range(len(written)), written, fontsize=8)
+    panel.set_xlabel("read")
+    panel.set_ylabel("written")
+    panel.set_title(title, fontsize=10)
+    figure.colorbar(image, label="weight", shrink=0.8)
+    save(figure, path)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -68,6 +69,8 @@ class Progress:
 
 
 def work(job: Job) -> int:
-    """Cells of one setting have equally many parameters, and so about equal cost a step."""
-    time_steps = job.setting.task.test.xs.shape[0]
+    """Contenders of one setting are of about equal size, and so of about equal cost a step."""
+    time_steps = sum(
+        leaf.shape[0] for leaf in jax.tree.leaves(job.setting.task.test.xs) if leaf.ndim > 1
+    )
     return job.setting.budget.steps * time_steps * len(job.seeds)

@@ -1,5 +1,7 @@
 """What a comparison ends in: a table, report.md, results.json and a figure."""
 
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,10 @@ from rich.table import Table
 
 from experiments import figure
 from experiments import folder as run_folder
-from experiments.setting import Job
+from experiments.setting import Job, slug
 
 COLUMNS = (
-    "cell",
+    "contender",
     "hidden size",
     "parameters",
     "learning rate",
@@ -30,14 +32,29 @@ def report(
     for setting in summary["settings"]:
         table = Table(title=heading(setting), caption=chance(setting), title_justify="left")
         for column in COLUMNS:
-            table.add_column(column, justify="left" if column == "cell" else "right", no_wrap=True)
-        for cell in setting["cells"]:
-            table.add_row(*row(cell))
+            table.add_column(
+                column, justify="left" if column == COLUMNS[0] else "right", no_wrap=True
+            )
+        for contender in setting["contenders"]:
+            table.add_row(*row(contender))
         console.print(table)
+        for title, rows in setting["further"].items():
+            more = Table(title=f"{title}, median of the runs", title_justify="left")
+            for i, column in enumerate((COLUMNS[0], *next(iter(rows.values())))):
+                more.add_column(column, justify="right" if i else "left", no_wrap=True)
+            for name, scores in rows.items():
+                more.add_row(name, *(middle(values) for values in scores.values()))
+            console.print(more)
     console.print(footnote(), highlight=False)
     run_folder.write_json(path / "results.json", summary)
     run_folder.write(path / "report.md", markdown(summary))
     figure.curves(jobs, results, path / "curves.png")
+    for job, result in zip(jobs, results, strict=True):
+        for file in result.get("further", {}).get("figures", ()):
+            shutil.copyfile(path / job.folder / file, path / f"{slug(job.name)}_{file}")
+    for setting in summary["settings"]:
+        for title, rows in setting["further"].items():
+            figure.against(title, rows, path / f"{slug(setting['task'] + ' ' + title)}.png")
 
 
 def summarize(name: str, jobs: list[Job], results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -54,15 +71,20 @@ def summarize(name: str, jobs: list[Job], results: list[dict[str, Any]]) -> dict
                 "chance": task.score.chance,
                 "steps": budget.steps,
                 "batch_size": budget.batch_size,
-                "cells": [],
+                "contenders": [],
+                "further": {},
+                "texts": [],
             },
         )
+        setting["texts"] += result.get("further", {}).get("texts", [])
+        for title, scores in result.get("further", {}).get("scores", {}).items():
+            setting["further"].setdefault(title, {})[job.contender] = scores
         test = task.score.or_worst(result["test"])
         worst_last = np.sort(test)[:: -1 if task.score.higher_is_better else 1]
-        setting["cells"].append(
+        setting["contenders"].append(
             {
-                "cell": job.cell,
-                "hidden_size": job.model.cell.size,
+                "contender": job.contender,
+                "hidden_size": job.model.size,
                 "parameters": job.parameters,
                 "learning_rate": job.learning_rates[0],
                 "seeds": list(job.seeds),
@@ -82,7 +104,7 @@ def finite(score: float) -> float | None:
 
 
 def heading(setting: dict[str, Any]) -> str:
-    seeds = len(setting["cells"][0]["seeds"])
+    seeds = len(setting["contenders"][0]["seeds"])
     return (
         f"{setting['task']}: test {setting['score']}, {setting['direction']} "
         f"({seeds} seeds, {setting['steps']} steps of {setting['batch_size']} sequences)"
@@ -100,16 +122,21 @@ def footnote() -> str:
     )
 
 
-def row(cell: dict[str, Any]) -> list[str]:
+def row(contender: dict[str, Any]) -> list[str]:
     return [
-        cell["cell"],
-        str(cell["hidden_size"]),
-        str(cell["parameters"]),
-        f"{cell['learning_rate']:g}",
-        shown(cell["median"]),
-        f"{shown(cell['best'])} to {shown(cell['worst'])}",
-        f"{cell['steps_per_second']:.0f}",
+        contender["contender"],
+        str(contender["hidden_size"]),
+        str(contender["parameters"]),
+        f"{contender['learning_rate']:g}",
+        shown(contender["median"]),
+        f"{shown(contender['best'])} to {shown(contender['worst'])}",
+        f"{contender['steps_per_second']:.0f}",
     ]
+
+
+def middle(values: list[float | None]) -> str:
+    """The median of the runs."""
+    return shown(finite(np.median([np.nan if value is None else value for value in values])))
 
 
 def shown(score: float | None) -> str:
@@ -124,7 +151,17 @@ def markdown(summary: dict[str, Any]) -> str:
     lines = [f"# {summary['experiment']}", ""]
     for setting in summary["settings"]:
         lines += [f"**{heading(setting)}**, {chance(setting)}", ""]
-        lines += ["| " + " | ".join(COLUMNS) + " |", "|---" + "|---:" * (len(COLUMNS) - 1) + "|"]
-        lines += ["| " + " | ".join(row(cell)) + " |" for cell in setting["cells"]]
-        lines.append("")
+        lines += [*rows_of(COLUMNS, [row(contender) for contender in setting["contenders"]]), ""]
+        for title, rows in setting["further"].items():
+            columns = (COLUMNS[0], *next(iter(rows.values())))
+            cells = [[name, *map(middle, scores.values())] for name, scores in rows.items()]
+            lines += [f"**{title}**, median of the runs", "", *rows_of(columns, cells), ""]
+        for text in setting["texts"]:
+            lines += [text, ""]
     return "\n".join([*lines, footnote(), "", "![learning curves](curves.png)", ""])
+
+
+def rows_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table's lines."""
+    lines = ["| " + " | ".join(columns) + " |", "|---" + "|---:" * (len(columns) - 1) + "|"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]

@@ -1,4 +1,4 @@
-"""Runs jobs: all seeds of a cell side by side, measured, checkpointed, and able to go on."""
+"""Runs jobs: all seeds of a contender side by side, measured, checkpointed, and able to go on."""
 
 import contextlib
 import os
@@ -52,7 +52,7 @@ def run_all(
 def run_job(
     job: Job, programs: "Programs", path: Path, progress: Progress, *, sweeping: bool
 ) -> dict[str, Any]:
-    """Trains all runs of one cell, from the last checkpoint on.
+    """Trains all runs of one job, from the last checkpoint on.
 
     The result holds, one number a run: ``validation`` and ``test``, the scores at the end of the
     budget; further ``seconds`` of training, without compiling and measuring, and ``curve``, all
@@ -92,6 +92,9 @@ def run_job(
     }
     if not sweeping:
         result["test"] = numbers(programs.score(state.params, task.test))
+        if job.setting.further is not None:
+            progress.say(f"{job.name}: further measurements")
+            result["further"] = job.setting.further(job, state.params, path)._asdict()
     run_folder.write_json(path / "result.json", result)
     progress.end(job, result)
     return result
@@ -138,7 +141,7 @@ class Programs:
             )  # fmt: skip
 
         def score(params: Any, batch: Batch) -> jax.Array:
-            return task.score.measure(model.apply(params, batch.xs), batch)
+            return task.score.measure(model.answer(params, batch.xs), batch)
 
         states, keys = [], []
         for seed, rate in zip(job.seeds, job.learning_rates, strict=True):
@@ -163,12 +166,14 @@ class Programs:
         """
 
         def one_device(runs: Any, shared: Any) -> Any:
-            shared = jax.tree.map(lambda leaf: jax.lax.pcast(leaf, "runs", to="varying"), shared)
             return jax.lax.map(lambda run: function(run, shared), runs)
 
         runs, whole = PartitionSpec("runs"), PartitionSpec()
         return jax.jit(
-            jax.shard_map(one_device, mesh=self.mesh, in_specs=(runs, whole), out_specs=runs)
+            # Nothing is exchanged, so nothing need be known of what varies over the devices.
+            jax.shard_map(
+                one_device, mesh=self.mesh, in_specs=(runs, whole), out_specs=runs, check_vma=False
+            )
         )
 
     def place(self, tree: Any) -> Any:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import lstm_jax as lj
@@ -11,15 +12,11 @@ from lstm_jax.tasks import Task
 
 
 @dataclasses.dataclass(frozen=True)
-class Budget:
-    """What every cell gets alike. Also the options that experiments share."""
+class Training:
+    """What every contender gets alike. Also the options that all experiments share."""
 
-    cells: tuple[str, ...] = ("lstm", "gru", "rnn", "irnn")
-    """Cells to compare, by their names in lj.cells.registry."""
     seeds: int = 4
-    """Runs of each cell, from seeds 0, 1, 2, ...; a multiple of the CPU devices divides best."""
-    parameters: int = 4500
-    """Parameters of each model, readout included; the hidden size that comes nearest is taken."""
+    """Runs of each contender, from seeds 0, 1, 2, ...; a multiple of the CPU devices is best."""
     steps: int = 1000
     """Training steps."""
     every: int = 100
@@ -29,37 +26,85 @@ class Budget:
     clip: float = 1.0
     """Largest global norm of a gradient."""
     learning_rate: float | None = None
-    """Adam's learning rate for all cells; none: the rate that --sweep chose for each."""
+    """Adam's learning rate for all contenders; none: the rate that --sweep chose for each."""
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        """The names of what is compared."""
+        raise TypeError(f"{type(self).__name__} does not say what is compared")
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget(Training):
+    """Cells at equal parameter counts."""
+
+    cells: tuple[str, ...] = ("lstm", "gru", "rnn", "irnn")
+    """Cells to compare, by their names in lj.cells.registry."""
+    parameters: int = 4500
+    """Parameters of each model, readout included; the hidden size that comes nearest is taken."""
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        return self.cells
+
+
+def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
+    """The cell at the hidden size that comes nearest to the parameter count, with a readout."""
+    checking.positive_int("parameters", budget.parameters)
+    checking.choice("cells", cell, lj.cells.registry)
+    size = size_for(cell, budget.parameters, task.input_size, task.output_size)
+    cell_of_size = lj.cells.make(cell, size)
+    return train.recurrent(cell_of_size, task.input_size, task.output_size, reads=task.reads)
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One panel of a comparison: a task, and the budget that all cells have on it.
+    """One panel of a comparison: a task, and the budget that all contenders have on it.
 
-    chosen: learning rates by cell, as a sweep on validation data chose them.
+    chosen: learning rates by contender, as a sweep on validation data chose them.
+    model: ``(task, budget, contender) -> Model``.
+    further: ``(job, params [runs, ...], folder) -> Further``, what is measured and drawn once a
+        job is trained, besides the score; None for nothing.
     """
 
     task: Task
-    budget: Budget
+    budget: Training
     chosen: dict[str, float]
+    model: Callable[..., train.Model] = cell_model
+    further: Callable[..., Any] | None = None
 
-    def learning_rate(self, cell: str) -> float:
-        """Adam's rate for ``cell``. Raises ValueError where none was given or chosen."""
+    def learning_rate(self, contender: str) -> float:
+        """Adam's rate for ``contender``. Raises ValueError where none was given or chosen."""
         if self.budget.learning_rate is not None:
             return self.budget.learning_rate
-        if cell not in self.chosen:
+        if contender not in self.chosen:
             raise ValueError(
-                f"learning_rate: none was chosen for {cell} on {self.task.name}; takes "
+                f"learning_rate: none was chosen for {contender} on {self.task.name}; takes "
                 "--learning-rate, or a sweep (--sweep) whose choice is put into the experiment"
             )
-        return self.chosen[cell]
+        return self.chosen[contender]
+
+
+Scores = dict[str, list[float | None]]  # by column, one a run
+
+
+class Further(NamedTuple):
+    """What is told of trained runs besides the score.
+
+    scores: a row of a table, by the table's title.
+    texts: paragraphs of Markdown. figures: names of files in the job's folder.
+    """
+
+    scores: dict[str, Scores]
+    texts: list[str]
+    figures: list[str]
 
 
 class Job(NamedTuple):
-    """One cell in one setting: several runs, which differ in seed and perhaps learning rate."""
+    """One contender in one setting: several runs, of other seeds and perhaps learning rates."""
 
     setting: Setting
-    cell: str
+    contender: str
     model: train.Model
     parameters: int
     seeds: tuple[int, ...]
@@ -67,11 +112,11 @@ class Job(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"{self.setting.task.name} {self.cell}"
+        return f"{self.setting.task.name} {self.contender}"
 
     @property
     def folder(self) -> str:
-        return f"{slug(self.setting.task.name)}/{slug(self.cell)}"
+        return f"{slug(self.setting.task.name)}/{slug(self.contender)}"
 
     def run_name(self, run: int) -> str:
         """Which of the runs: for errors."""
@@ -82,7 +127,7 @@ class Job(NamedTuple):
         """All that decides the numbers, as JSON; it is compared before a run goes on."""
         budget = self.setting.budget
         return {
-            "hidden_size": self.model.cell.size,
+            "hidden_size": self.model.size,
             "parameters": self.parameters,
             "steps": budget.steps,
             "every": budget.every,
@@ -94,29 +139,28 @@ class Job(NamedTuple):
 
 
 def comparison_jobs(setting: Setting) -> list[Job]:
-    """Every cell at its own learning rate, from seeds 0, 1, 2, ..."""
+    """Every contender at its own learning rate, from seeds 0, 1, 2, ..."""
     seeds = tuple(range(checking.positive_int("seeds", setting.budget.seeds)))
     return [
-        make_job(setting, cell, seeds, (setting.learning_rate(cell),) * len(seeds))
-        for cell in setting.budget.cells
+        make_job(setting, contender, seeds, (setting.learning_rate(contender),) * len(seeds))
+        for contender in setting.budget.contenders
     ]
 
 
-def make_job(setting: Setting, cell: str, seeds: tuple[int, ...], rates: tuple[float, ...]) -> Job:
-    """The cell at the hidden size that comes nearest to the setting's parameter count."""
-    task, budget = setting.task, setting.budget
+def make_job(
+    setting: Setting, contender: str, seeds: tuple[int, ...], rates: tuple[float, ...]
+) -> Job:
+    """The runs of one contender. Raises ValueError for a budget that makes no sense."""
+    budget = setting.budget
     if budget.steps % checking.positive_int("every", budget.every):
         raise ValueError(f"steps: got {budget.steps}; takes a multiple of every, {budget.every}")
-    for name in ("steps", "batch_size", "parameters"):
+    for name in ("steps", "batch_size"):
         checking.positive_int(name, getattr(budget, name))
     for name, value in (("clip", budget.clip), *(("learning_rate", rate) for rate in rates)):
         if checking.real(name, value) <= 0:
             raise ValueError(f"{name}: got {value}; takes a number above 0")
-    checking.choice("cells", cell, lj.cells.registry)
-    size = size_for(cell, budget.parameters, task.input_size, task.output_size)
-    cell_of_size = lj.cells.make(cell, size)
-    model = train.recurrent(cell_of_size, task.input_size, task.output_size, reads=task.reads)
-    return Job(setting, cell, model, train.count_parameters(model), seeds, rates)
+    model = setting.model(setting.task, budget, contender)
+    return Job(setting, contender, model, train.count_parameters(model), seeds, rates)
 
 
 @functools.cache

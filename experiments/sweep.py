@@ -1,4 +1,4 @@
-"""Learning rates chosen on validation data: every cell on the same grid, from the same seeds."""
+"""Learning rates chosen on validation data: the same grid and seeds for every contender."""
 
 import itertools
 import math
@@ -19,10 +19,10 @@ SEEDS = (1000, 1001, 1002)  # none that a comparison takes
 
 
 def sweep_jobs(settings: list[Setting]) -> list[Job]:
-    """A job for each cell in each setting: every rate of the grid with every seed."""
+    """A job for each contender in each setting: every rate of the grid with every seed."""
     pairs = list(itertools.product(GRID, SEEDS))
     rates, seeds = tuple(rate for rate, _ in pairs), tuple(seed for _, seed in pairs)
-    return [make_job(s, cell, seeds, rates) for s in settings for cell in s.budget.cells]
+    return [make_job(s, name, seeds, rates) for s in settings for name in s.budget.contenders]
 
 
 def sweep(jobs: list[Job], path: Path, console: Console) -> dict[str, Any]:
@@ -34,18 +34,18 @@ def sweep(jobs: list[Job], path: Path, console: Console) -> dict[str, Any]:
         title=f"Mean validation score over {len(SEEDS)} seeds, by learning rate",
         caption="the best of each row is marked; test data were not looked at",
     )
-    for column in ("setting", "cell", *(f"{rate:g}" for rate in GRID)):
+    for column in ("setting", "contender", *(f"{rate:g}" for rate in GRID)):
         table.add_column(column, no_wrap=True, justify="left" if column.isalpha() else "right")
     for job, result in zip(jobs, results, strict=True):
         means, best = choose(job, result)
         by_rate = {str(rate): mean for rate, mean in zip(GRID, means, strict=True)}
         setting = chosen.setdefault(job.setting.task.name, {})
-        setting[job.cell] = {"chosen": best, "means": by_rate}
+        setting[job.contender] = {"chosen": best, "means": by_rate}
         cells = [
             f"[bold]{shown(mean)}*[/]" if rate == best else f"{shown(mean)} "
             for rate, mean in zip(GRID, means, strict=True)
         ]
-        table.add_row(job.setting.task.name, job.cell, *cells)
+        table.add_row(job.setting.task.name, job.contender, *cells)
     console.print(table)
     run_folder.write_json(path / "sweep.json", chosen)
     return chosen

@@ -224,7 +224,7 @@ CALLS = {
         lambda: unroll(checkpoint_every="little"),
     ),
     "lstm: associative": ("method", lambda: unroll(method="associative")),
-    "make: an unknown cell": ("name", lambda: lj.cells.make("lstn", 4)),
+    "make: an unknown cell": ("name", lambda: lj.cells.make("lsmt", 4)),
     "make: an unknown option": ("options", lambda: lj.cells.make("rnn", 4, peephole=True)),
     # composition
     "chain: nothing": ("cells", lambda: lj.chain()),
@@ -450,7 +450,7 @@ def test_the_message_says_what_it_got_and_what_it_takes():
         "xs: last axis is 7; takes 3, the input size that params were made for (lstm(4))"
     )
     with pytest.raises(ValueError, match=r"did you mean 'lstm'\?"):
-        lj.cells.make("lstn", 4)
+        lj.cells.make("lsmt", 4)
 
 
 def test_traced_lengths_are_clipped_to_their_range():

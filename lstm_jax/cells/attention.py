@@ -16,7 +16,7 @@ from lstm_jax.windowed import windowed_cell
 POSITIONS = ("rotary", "learned", "none")
 
 
-def attention(size: int, heads: int = 1, window: int = 64, *, positions: str = "rotary") -> Cell:
+def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = "rotary") -> Cell:
     """Multi-head softmax attention to the last ``window`` steps, the present one among them.
 
     Vaswani et al. 2017, section 3.2, masked to be causal and local. size: size H of the output,

@@ -20,6 +20,7 @@ MONTHS = (
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII")
 
+SplitName = Literal["train", "validation", "test"]
 SPLITS = ("train", "validation", "test")
 TENTHS = {"validation": (1,), "test": (0,)}  # of the dates, by their hash; train has the others
 
@@ -49,7 +50,7 @@ class WrittenDates(NamedTuple):
 
 def written_dates(
     count: int,
-    split: Literal["train", "validation", "test"] = "train",
+    split: SplitName = "train",
     *,
     seed: int = 0,
     first_year: int = 1900,

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Key
 
 Reads = Literal["last", "every"]
 
@@ -14,10 +14,11 @@ Reads = Literal["last", "every"]
 class Batch(NamedTuple):
     """Sequences that are learnt or scored together.
 
+    xs: what a model is shown, such as ``[T, B, D]``.
     targets: what the task asks for, such as numbers ``[B]`` or classes ``[B]``.
     """
 
-    xs: Float[Array, "T B D"]
+    xs: Any
     targets: Any
 
 
@@ -25,7 +26,7 @@ class Score(NamedTuple):
     """The number that is reported, apart from the loss that is minimised.
 
     name: with its unit, such as "MSE" or "accuracy".
-    measure: ``(outputs, batch) -> []``, a mean over the batch.
+    measure: ``(answers, batch) -> []``, a mean over the batch.
     chance: the score of the best constant answer, which needs no memory at all.
     """
 
@@ -55,7 +56,9 @@ class Task(NamedTuple):
     validation, test: held-out data, the same in every run. Training never sees them, and
         choices (learning rates, when to stop) are made on validation alone.
     loss: ``(outputs, batch) -> []``, differentiable.
-    reads: whether outputs are ``[B, O]`` at the "last" step or ``[T, B, O]`` at "every" step.
+    input_size, output_size, reads: what a cell with a linear readout is made for, with outputs
+        ``[B, O]`` at the "last" step or ``[T, B, O]`` at "every" step; sizes are 0 where the task
+        is for models of another kind.
     """
 
     name: str

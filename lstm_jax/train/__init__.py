@@ -2,7 +2,7 @@
 
 from lstm_jax.train import checkpoint
 from lstm_jax.train.fit import NonFiniteLoss, TrainState, require_finite, start, take_steps
-from lstm_jax.train.model import Model, count_parameters, recurrent, size_for
+from lstm_jax.train.model import Model, count_parameters, recurrent, size_for, size_near
 
 __all__ = [
     "Model",
@@ -13,6 +13,7 @@ __all__ = [
     "recurrent",
     "require_finite",
     "size_for",
+    "size_near",
     "start",
     "take_steps",
 ]

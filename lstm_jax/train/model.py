@@ -1,7 +1,7 @@
 """A cell with a linear readout, its parameter count, and the hidden size that fits a budget."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,23 +13,28 @@ from lstm_jax.unrolling import unroll
 
 
 class Model(NamedTuple):
-    """Pure functions from sequences to outputs.
+    """Pure functions from what a task shows to what it asks for.
 
-    init: ``(key) -> params``, ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``.
-    apply: ``(params, xs [T, *batch, D], *, key=None) -> outputs``, ``[*batch, O]`` at the last
-        step or ``[T, *batch, O]`` at every step; the key draws a noisy cell's noise.
+    size: the hidden size H, for tables.
+    init: ``(key) -> params``.
+    apply: ``(params, xs, *, key=None) -> outputs``, what the loss is computed of; the key draws
+        noise, and without it there is none.
+    answer: ``(params, xs) -> answers``, what the score is computed of. For a model that answers
+        at once, its outputs; for one that writes its answer step by step, what it writes.
     """
 
-    cell: Cell
+    size: int
     init: Callable[[Key[Array, ""]], Params]
     apply: Callable[..., jax.Array]
+    answer: Callable[[Params, Any], Any]
 
 
 def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "last") -> Model:
-    """``cell`` unrolled from its initial state, then ``y w + b``.
+    """``cell`` unrolled from its initial state over ``xs [T, *batch, D]``, then ``y w + b``.
 
-    reads: "last" for an output at the last step alone, "every" for one at every step.
-    The readout starts with LeCun's normal weights and zero biases.
+    reads: "last" for an output ``[*batch, O]`` at the last step alone, "every" for ``[T, *batch,
+        O]``. Params ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``; the readout starts with
+        LeCun's normal weights and zero biases. The key draws a noisy cell's noise.
     """
     checking.the_cell("cell", cell)
     input_size = checking.positive_int("input_size", input_size)
@@ -52,7 +57,7 @@ def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "la
             ys = ys[-1]
         return ys @ params["readout"]["w"] + params["readout"]["b"]
 
-    return Model(cell, init, apply)
+    return Model(cell.size, init, apply, apply)
 
 
 def count_parameters(model: Model) -> int:
@@ -62,15 +67,23 @@ def count_parameters(model: Model) -> int:
 
 
 def size_for(make: Callable[[int], Cell], budget: int, input_size: int, output_size: int) -> int:
-    """The hidden size whose parameter count, readout included, is nearest to ``budget``.
+    """The hidden size of a cell with a readout that comes nearest to ``budget`` parameters.
 
-    make: the factory as a function of the hidden size, such as ``lj.lstm``. Of two sizes equally
-    near, the smaller. Raises ValueError for a budget below the count at size 1.
+    make: the factory as a function of the hidden size, such as ``lj.lstm``. See ``size_near``.
+    """
+    return size_near(lambda size: recurrent(make(size), input_size, output_size), budget)
+
+
+def size_near(make: Callable[[int], Model], budget: int) -> int:
+    """The size at which ``make(size)`` has a parameter count nearest to ``budget``.
+
+    Of two sizes equally near, the smaller. Raises ValueError for a budget below the count at
+    size 1.
     """
     budget = checking.positive_int("budget", budget)
 
     def count(size: int) -> int:
-        return count_parameters(recurrent(make(size), input_size, output_size))
+        return count_parameters(make(size))
 
     if budget < count(1):
         raise ValueError(f"budget: got {budget}; takes at least {count(1)}, the count at size 1")

@@ -46,10 +46,10 @@ def test_the_report_has_the_numbers_of_the_run(finished, capsys):
     results = json.loads((finished / "results.json").read_text())
     (setting,) = results["settings"]
     assert setting["direction"] == "lower is better" and setting["task"] == "adding(4)"
-    assert [cell["cell"] for cell in setting["cells"]] == ["rnn", "irnn"]
+    assert [cell["contender"] for cell in setting["contenders"]] == ["rnn", "irnn"]
     text = (finished / "report.md").read_text()
-    for cell in setting["cells"]:
-        result = json.loads((finished / "adding_4" / cell["cell"] / "result.json").read_text())
+    for cell in setting["contenders"]:
+        result = json.loads((finished / "adding_4" / cell["contender"] / "result.json").read_text())
         assert cell["test"] == result["test"] and len(result["test"]) == 2
         assert cell["median"] == sum(result["test"]) / 2
         assert (cell["best"], cell["worst"]) == (min(result["test"]), max(result["test"]))

@@ -123,7 +123,7 @@ def test_a_run_that_diverges_is_named_and_counts_as_the_worst(job, programs, tmp
     assert "adding(4) rnn, seed 1, learning rate 0.01: the loss is nan at step 20" in text
     assert result["test"][0] is not None and result["test"][1] is None
     (setting,) = report.summarize("x", [job], [result])["settings"]
-    assert report.row(setting["cells"][0])[4:6] == [
+    assert report.row(setting["contenders"][0])[4:6] == [
         "diverged",  # the median of two, of which one is infinite
         f"{result['test'][0]:.4f} to diverged",
     ]

@@ -9,7 +9,8 @@ from lstm_jax import train
 from lstm_jax.tasks.adding import adding
 
 TASK = adding(6)
-MODEL = train.recurrent(lj.gru(4), 2, 1)
+CELL = lj.gru(4)
+MODEL = train.recurrent(CELL, 2, 1)
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
 KEY = jax.random.key(11)
 
@@ -34,7 +35,7 @@ def test_a_step_is_the_one_written_by_hand():
     batch = TASK.sample(key_batch, 8)
 
     def loss(params):
-        _, ys = lj.unroll(MODEL.cell, params["cell"], batch.xs)
+        _, ys = lj.unroll(CELL, params["cell"], batch.xs)
         outputs = ys[-1] @ params["readout"]["w"] + params["readout"]["b"]
         return jnp.mean((outputs[:, 0] - batch.targets) ** 2)
 

@@ -1,0 +1,151 @@
+"""English captions to German ones: attention against a fixed vector, in BLEU.
+
+    LSTM_JAX_DATA=FOLDER python -m experiments translation
+
+Multi30k, task 1 (Elliott et al. 2016), 29,000 training pairs, from the folder that LSTM_JAX_DATA
+names or downloaded. The vocabulary is of the training text. Curves and learning rates are by the
+cross-entropy of the validation captions; BLEU (sacrebleu) is of test_2016_flickr, by greedy
+decoding and by beam search, and it is case-insensitive.
+"""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments import pairs
+from experiments.setting import Further, Job, Scores, Setting
+from lstm_jax import seq2seq
+from lstm_jax.tasks import PairBatch, Pairs, Score, Task, multi30k
+from lstm_jax.tasks.pairs import END
+
+TIME = "?"
+RATES = {"additive": 1e-3, "fixed": 1e-3}
+EXAMPLES = 3
+ROWS = 50  # that are scored or decoded at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(pairs.PairTraining):
+    seeds: int = 1
+    steps: int = 2000
+    every: int = 200
+    batch_size: int = 64
+    parameters: int = 4_000_000
+    embedding_size: int = 128
+    dropout: float = 0.3
+    label_smoothing: float = 0.1
+    min_count: int = 3
+    """Rarer words of the training text are unknown."""
+    longest: int = 24
+    """Longer training pairs, in words with the end, are left out."""
+    width: int = 5
+    """Hypotheses of the beam search."""
+    length_penalty: float = 1.0
+    """Of the beam search (Wu et al. 2016, eq. 14)."""
+
+
+def settings(config: Config) -> list[Setting]:
+    data = multi30k.multi30k(min_count=config.min_count)
+    training = short(data.train.pairs, config.longest)
+    validation, test = (
+        pairs.as_batch(pairs.whole(split.pairs, pairs.widest(split.pairs)))
+        for split in (data.validation, data.test_2016_flickr)
+    )
+    vocabularies = (data.source_vocabulary, data.target_vocabulary)
+    sizes = (len(vocabularies[0]), len(vocabularies[1]))
+    task = Task(
+        name=f"multi30k({len(training.sources)} pairs, {sizes[0]} and {sizes[1]} tokens)",
+        input_size=0,
+        output_size=0,
+        sample=pairs.drawn_from(training, (config.longest, config.longest)),
+        validation=validation,
+        test=test,
+        loss=pairs.cross_entropy(config.label_smoothing),
+        score=Score("nats a token", mean_loss, higher_is_better=False, chance=unigram(data)),
+    )
+    model = functools.partial(pairs.pair_model, sizes, token_losses)
+    return [Setting(task, config, RATES, model, functools.partial(bleu, data, config))]
+
+
+def short(rows: Pairs, longest: int) -> Pairs:
+    """The pairs that fit."""
+    source, target = rows.lengths()
+    kept = np.flatnonzero((source <= longest) & (target <= longest)).tolist()
+    return Pairs([rows.sources[i] for i in kept], [rows.targets[i] for i in kept])
+
+
+def unigram(data: multi30k.Multi30k) -> float:
+    """The cross-entropy of the best answer that looks at nothing: the test tokens' frequencies."""
+    rows = data.test_2016_flickr.pairs.targets
+    ids = np.concatenate([np.append(row, END) for row in rows])
+    shares = np.unique_counts(ids).counts / len(ids)
+    return float(-np.sum(shares * np.log(shares)))
+
+
+def token_losses(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.Array:
+    """Nats of each row's tokens together ``[B]``."""
+
+    def of_rows(rows: PairBatch) -> jax.Array:
+        logs = model.log_probabilities(
+            params, rows.source, rows.target,
+            source_lengths=rows.source_lengths, target_lengths=rows.target_lengths,
+        )  # fmt: skip
+        counts = jnp.arange(rows.target.shape[0])[:, None] < rows.target_lengths
+        picked = jnp.take_along_axis(logs, rows.target[..., None], axis=-1)[..., 0]
+        return -jnp.where(counts, picked, 0).sum(axis=0)
+
+    return pairs.in_parts(of_rows, batch, ROWS)
+
+
+def mean_loss(losses: jax.Array, batch: Any) -> jax.Array:
+    return losses.sum() / batch.xs.target_lengths.sum()
+
+
+def bleu(data: multi30k.Multi30k, config: Config, job: Job, params: Any, folder: Path) -> Further:
+    """BLEU of every run by greedy decoding and by beam search; translations, and an alignment."""
+    vocabularies = (data.source_vocabulary, data.target_vocabulary)
+    sizes = (len(vocabularies[0]), len(vocabularies[1]))
+    model = pairs.encoder_decoder(config, job.contender, sizes, job.model.size)
+    test, batch = data.test_2016_flickr, job.setting.task.test.xs
+    steps = batch.target.shape[0]
+
+    def greedy(params: Any) -> jax.Array:
+        return pairs.in_parts(lambda rows: pairs.written(model, params, rows).T, batch, ROWS)
+
+    def beam(params: Any) -> jax.Array:
+        def best(rows: PairBatch) -> jax.Array:
+            found = model.decode(
+                params, rows.source, max_steps=steps, method="beam", width=config.width,
+                length_penalty=config.length_penalty, source_lengths=rows.source_lengths,
+            )  # fmt: skip
+            return found.tokens[:, :, 0].T
+
+        return pairs.in_parts(best, batch, ROWS)
+
+    scores: Scores = {}
+    for name, search in {"greedy": greedy, f"beam of {config.width}": beam}.items():
+        search = jax.jit(search)
+        for run in reversed(range(len(job.seeds))):
+            tokens = np.asarray(search(pairs.run_of(params, run)))
+            texts = [multi30k.detokenise(vocabularies[1].decode(row)) for row in tokens]
+            measured = multi30k.bleu(texts, test.targets)
+            scores.setdefault(name, []).insert(0, measured.score)
+    rows = [
+        f"- {test.sources[i]}\n  - {texts[i]}\n  - *{test.targets[i]}*" for i in range(EXAMPLES)
+    ]
+    text = (
+        f"{job.contender}, beam of {config.width}: the source, the translation and the "
+        f"*reference* of the first test captions (BLEU's signature: `{measured.signature}`):\n\n"
+    ) + "\n".join(rows)
+    figures = []
+    if job.contender != pairs.FIXED:
+        title = f"{job.contender} attention, English to German"
+        pairs.shown(model, pairs.run_of(params, 0), batch, vocabularies, title,
+                    folder / "alignment.png")  # fmt: skip
+        figures.append("alignment.png")
+    return Further({"BLEU of test_2016_flickr": scores}, [text], figures)
