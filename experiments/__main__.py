@@ -67,14 +67,14 @@ def run(name: str, argv: list[str]) -> int:
             config: What is compared.
             out: Run folder; runs/NAME if none is given (runs/NAME_sweep for a sweep).
             overwrite: Start afresh, and lose the run that is in the folder.
-            sweep: Choose a learning rate for each cell, on validation data, and stop.
+            sweep: Choose a learning rate for each contender, on validation data, and stop.
         """
         from experiments import conduct
 
         out = out or Path("runs") / (f"{name}_sweep" if sweep else name)
         try:
             jobs = conduct.plan(module.settings(config), sweeping=sweep)
-        except (ValueError, TypeError, ImportError) as error:
+        except (ValueError, TypeError, ImportError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
         return conduct.conduct(name, jobs, out, overwrite=overwrite, sweeping=sweep)

@@ -52,7 +52,7 @@ def settings(config: Config) -> list[Setting]:
         validation=held_out["validation"],
         test=held_out["test"],
         loss=pairs.cross_entropy(config.label_smoothing),
-        score=pairs.exact_match(1 / len(set(written["test"].targets))),
+        score=pairs.exact_match(1 / len(dates.dates_of("test"))),
     )
     model = functools.partial(pairs.pair_model, sizes, pairs.written)
     return [
@@ -76,7 +76,7 @@ def by_style(
     for style, share in zip(written.styles, right, strict=True):
         of_style[style].append(share)
     means = sorted((float(np.mean(shares)), style) for style, shares in of_style.items())
-    worst = ", ".join(f"{style} {mean:.3f}" for mean, style in means[:WORST])
+    worst = "; ".join(f"`{style}` {mean:.3f}" for mean, style in means[:WORST])
     figures = []
     if job.contender != pairs.FIXED:
         longest = int(np.argmax(np.asarray(batch.source_lengths)))
@@ -85,5 +85,5 @@ def by_style(
         pairs.shown(model, pairs.run_of(params, 0), example, vocabularies, title,
                     folder / "alignment.png")  # fmt: skip
         figures.append("alignment.png")
-    text = f"{job.contender}: exact match of the styles that are read worst: {worst}."
+    text = f"{job.contender}: exact match of the styles that are read worst, all runs: {worst}."
     return Further({}, [text], figures)

@@ -56,6 +56,7 @@ def finish(panel: Axes) -> None:
 def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> None:
     """One setting's panel."""
     task, budget = shown[0][0].setting.task, shown[0][0].setting.budget
+    runs = seeds(len(shown[0][0].seeds))
     for job, result in shown:
         steps = [line["step"] for line in result["curve"]]
         scores = task.score.or_worst([line["validation"] for line in result["curve"]])
@@ -78,24 +79,24 @@ def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> 
         panel.set_yscale("log")
         panel.set_ylim(top=min(panel.get_ylim()[1], 10 * task.score.chance))
     panel.set_xlim(0, budget.steps)
-    panel.set_title(f"{task.name}: median and range of {len(shown[0][0].seeds)} seeds", fontsize=10)
+    panel.set_title(f"{task.name}: median and range of {runs}", fontsize=10)
     panel.set_xlabel(f"training steps of {budget.batch_size} sequences")
     panel.set_ylabel(f"validation {task.score.name} ({task.score.direction})")
     finish(panel)
 
 
-def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Path) -> bool:
-    """Writes the figure of a share against the names of its columns, where these are numbers: a
-    line a contender, with the range over its runs. Else nothing, which it says.
+def seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
 
-    title: such as "exact match by length", which names the axes too.
-    """
+
+def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Path) -> None:
+    """Writes the figure of a score from 0 to 1 against the names of its columns, which are numbers:
+    a line a contender, the median of its runs, with their range."""
     columns = list(next(iter(rows.values())))
-    if not all(column.isdigit() for column in columns):
-        return False
     figure = Figure(figsize=(5.2, 3.8), dpi=150, layout="constrained")
     panel = figure.subplots()
-    for (name, scores), (colour, dashes) in zip(rows.items(), STYLES, strict=False):
+    for i, (name, scores) in enumerate(rows.items()):
+        colour, dashes = STYLES[i % len(STYLES)]
         values = np.array([scores[column] for column in columns], float)
         at = [int(column) for column in columns]
         panel.plot(at, np.median(values, axis=1), color=colour, linestyle=dashes, linewidth=2,
@@ -109,7 +110,6 @@ def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Pa
     panel.set_ylim(-0.02, 1.02)
     finish(panel)
     save(figure, path)
-    return True
 
 
 def alignment(

@@ -2,8 +2,8 @@
 
     config.json        all that decides the numbers; another configuration is refused
     environment.json   versions, git revision and machine of every start
-    SETTING/CELL/      metrics.jsonl (one line a measurement), checkpoints, result.json when done
-    results.json, report.md, curves.png
+    SETTING/CONTENDER/ metrics.jsonl (one line a measurement), checkpoints, result.json when done
+    results.json, report.md, curves.png and further figures
 
 Files are written whole: to a name aside, then renamed.
 """

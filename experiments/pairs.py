@@ -44,6 +44,11 @@ class PairTraining(Training):
     def contenders(self) -> tuple[str, ...]:
         return self.models
 
+    @property
+    def options(self) -> dict[str, Any]:
+        told = {field.name for field in dataclasses.fields(Training)} | {"models", "parameters"}
+        return {name: of for name, of in dataclasses.asdict(self).items() if name not in told}
+
 
 def encoder_decoder(
     budget: PairTraining, name: str, sizes: tuple[int, int], size: int
@@ -97,7 +102,8 @@ def written(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.Array:
 
 
 def cross_entropy(smoothing: float) -> Callable[[jax.Array, Batch], jax.Array]:
-    """The loss: nats a token."""
+    """The loss: nats a token. Raises ValueError for a share of 1 or more."""
+    smoothing = checking.rate("label_smoothing", smoothing)
 
     def loss(outputs: Float[Array, "T B V"], batch: Batch) -> jax.Array:
         return seq2seq.cross_entropy(
@@ -154,12 +160,13 @@ def widest(rows: Pairs) -> pairs.Width:
 
 def in_parts(function: Callable[[PairBatch], jax.Array], batch: PairBatch, rows: int) -> jax.Array:
     """``function`` of a few rows at a time, whose outputs ``[rows, ...]`` are put end to end: for
-    what would not fit into memory at once."""
+    what would not fit into memory at once. The last part is filled up with the last row."""
     count = batch.source.shape[1]
     parts = -(-count // rows)
 
     def cut(leaf: Any) -> jax.Array:
-        filled = jnp.pad(leaf, [(0, 0)] * (leaf.ndim - 1) + [(0, parts * rows - count)])
+        beyond = [(0, 0)] * (leaf.ndim - 1) + [(0, parts * rows - count)]
+        filled = jnp.pad(leaf, beyond, mode="edge")
         return jnp.moveaxis(filled.reshape(*leaf.shape[:-1], parts, rows), -2, 0)
 
     outs = jax.lax.map(function, PairBatch(*map(cut, batch)))

@@ -42,26 +42,34 @@ def report(
             more = Table(title=f"{title}, median of the runs", title_justify="left")
             for i, column in enumerate((COLUMNS[0], *next(iter(rows.values())))):
                 more.add_column(column, justify="right" if i else "left", no_wrap=True)
-            for name, scores in rows.items():
-                more.add_row(name, *(middle(values) for values in scores.values()))
+            for contender, scores in rows.items():
+                more.add_row(contender, *(middle(values) for values in scores.values()))
             console.print(more)
     console.print(footnote(), highlight=False)
     figure.curves(jobs, results, path / "curves.png")
-    for job, result in zip(jobs, results, strict=True):
-        for file in result.get("further", {}).get("figures", ()):
-            shutil.copyfile(path / job.folder / file, path / figure_name(job, file))
     for setting in summary["settings"]:
-        for title, rows in setting["further"].items():
-            file = f"{slug(setting['task'] + ' ' + title)}.png"
-            if figure.against(title, rows, path / file):
-                setting["figures"].insert(0, file)
+        setting["figures"] = figures(setting, jobs, results, path)
     run_folder.write_json(path / "results.json", summary)
     run_folder.write(path / "report.md", markdown(summary))
 
 
-def figure_name(job: Job, file: str) -> str:
-    """What a figure of one job is called beside those of the others."""
-    return f"{slug(job.name)}_{file}"
+def figures(
+    setting: dict[str, Any], jobs: list[Job], results: list[dict[str, Any]], path: Path
+) -> dict[str, str]:
+    """Puts the setting's figures into ``path``: its further scores where the columns are numbers,
+    and what was drawn once a job was trained. Returns file names by what they show."""
+    files = {}
+    for title, rows in setting["further"].items():
+        if all(column.isdigit() for column in next(iter(rows.values()))):
+            files[title] = f"{slug(setting['task'] + ' ' + title)}.png"
+            figure.against(title, rows, path / files[title])
+    for job, result in zip(jobs, results, strict=True):
+        if job.setting.task.name == setting["task"]:
+            for file in result.get("further", {}).get("figures", ()):
+                name = f"{slug(job.name)}_{file}"
+                files[f"{job.contender}, {Path(file).stem}"] = name
+                shutil.copyfile(path / job.folder / file, path / name)
+    return files
 
 
 def summarize(name: str, jobs: list[Job], results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -81,12 +89,10 @@ def summarize(name: str, jobs: list[Job], results: list[dict[str, Any]]) -> dict
                 "contenders": [],
                 "further": {},
                 "texts": [],
-                "figures": [],
+                "figures": {},
             },
         )
         setting["texts"] += result.get("further", {}).get("texts", [])
-        figures = result.get("further", {}).get("figures", [])
-        setting["figures"] += [figure_name(job, file) for file in figures]
         for title, scores in result.get("further", {}).get("scores", {}).items():
             setting["further"].setdefault(title, {})[job.contender] = scores
         test = task.score.or_worst(result["test"])
@@ -114,10 +120,10 @@ def finite(score: float) -> float | None:
 
 
 def heading(setting: dict[str, Any]) -> str:
-    seeds = len(setting["contenders"][0]["seeds"])
+    seeds = figure.seeds(len(setting["contenders"][0]["seeds"]))
     return (
         f"{setting['task']}: test {setting['score']}, {setting['direction']} "
-        f"({seeds} seeds, {setting['steps']} steps of {setting['batch_size']} sequences)"
+        f"({seeds}, {setting['steps']} steps of {setting['batch_size']} sequences)"
     )
 
 
@@ -168,7 +174,8 @@ def markdown(summary: dict[str, Any]) -> str:
             lines += [f"**{title}**, median of the runs", "", *rows_of(columns, cells), ""]
         for text in setting["texts"]:
             lines += [text, ""]
-        lines += [f"![{file}]({file})" for file in setting["figures"]] + [""]
+        for shows, file in setting["figures"].items():
+            lines += [f"![{shows}]({file})", ""]
     return "\n".join([*lines, footnote(), "", "![learning curves](curves.png)", ""])
 
 

@@ -76,25 +76,32 @@ def run_job(
         line = {
             "step": step,
             "train_loss": numbers(losses.mean(axis=1)),
-            "validation": numbers(programs.score(state.params, task.validation)),
             "seconds": seconds,
         }
+        scores = programs.score(state.params, task.validation)
+        line["validation"] = unless_diverged(scores, line)
         metrics.append(line)
         if step == budget.steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
             with uninterrupted():
                 train.checkpoint.save(path / "checkpoints", step, state)
             saved = time.monotonic()
         progress.at(job, step)
+    last = metrics.lines[-1]
     result = {
-        "validation": metrics.lines[-1]["validation"],
+        "validation": last["validation"],
         "seconds": sum(line["seconds"] for line in metrics.lines),
         "curve": metrics.lines,
     }
     if not sweeping:
-        result["test"] = numbers(programs.score(state.params, task.test))
+        result["test"] = unless_diverged(programs.score(state.params, task.test), last)
         if job.setting.further is not None:
             progress.say(f"{job.name}: further measurements")
-            result["further"] = job.setting.further(job, state.params, path)._asdict()
+            further = job.setting.further(job, state.params, path)
+            rows = {
+                title: {column: unless_diverged(values, last) for column, values in row.items()}
+                for title, row in further.scores.items()
+            }
+            result["further"] = further._replace(scores=rows)._asdict()
     run_folder.write_json(path / "result.json", result)
     progress.end(job, result)
     return result
@@ -209,6 +216,13 @@ def uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def numbers(values: np.ndarray) -> list[float | None]:
+def numbers(values: Any) -> list[float | None]:
     """As JSON, exactly; None stands for what is not finite."""
-    return [float(value) if np.isfinite(value) else None for value in values]
+    return [float(value) if np.isfinite(value) else None for value in np.array(values, float)]
+
+
+def unless_diverged(scores: Any, line: dict[str, Any]) -> list[float | None]:
+    """``scores``, one a run, as ``numbers``; None for the runs whose loss in ``line`` was not
+    finite, since answers that are tokens or classes look like any others."""
+    losses = np.array(line["train_loss"], float)
+    return numbers(np.where(np.isfinite(losses), np.array(scores, float), np.nan))

@@ -33,6 +33,11 @@ class Training:
         """The names of what is compared."""
         raise TypeError(f"{type(self).__name__} does not say what is compared")
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What decides the numbers of every contender besides the above, by name, as JSON."""
+        return {}
+
 
 @dataclasses.dataclass(frozen=True)
 class Budget(Training):
@@ -135,6 +140,7 @@ class Job(NamedTuple):
             "clip": budget.clip,
             "seeds": list(self.seeds),
             "learning_rates": list(self.learning_rates),
+            **budget.options,
         }
 
 

@@ -2,9 +2,9 @@
 
     python -m experiments sorting
 
-Sequences of up to 20 of 10 symbols are written backwards (Grefenstette et al. 2015, "Learning to
-transduce with unbounded memory", where LSTMs without a memory break down beyond the trained
-lengths). Score: exact match under greedy decoding.
+Sequences of up to 20 of 10 symbols are written in rising order, as numbers are in Vinyals, Bengio
+& Kudlur 2016, "Order matters: sequence to sequence for sets". Score: exact match under greedy
+decoding.
 """
 
 import dataclasses

@@ -5,7 +5,8 @@
 Multi30k, task 1 (Elliott et al. 2016), 29,000 training pairs, from the folder that LSTM_JAX_DATA
 names or downloaded. The vocabulary is of the training text. Curves and learning rates are by the
 cross-entropy of the validation captions; BLEU (sacrebleu) is of test_2016_flickr, by greedy
-decoding and by beam search, and it is case-insensitive.
+decoding and by beam search, and it is case-insensitive; words outside the vocabulary are written
+as such, and are wrong.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ import numpy as np
 
 from experiments import pairs
 from experiments.setting import Further, Job, Scores, Setting
-from lstm_jax import seq2seq
+from lstm_jax import checking, seq2seq
 from lstm_jax.tasks import PairBatch, Pairs, Score, Task, multi30k
 from lstm_jax.tasks.pairs import END
 
@@ -50,6 +51,9 @@ class Config(pairs.PairTraining):
 
 
 def settings(config: Config) -> list[Setting]:
+    checking.positive_int("width", config.width)
+    checking.real("length_penalty", config.length_penalty)
+    multi30k.bleu(["."], ["."])  # raises before training where sacrebleu is missing
     data = multi30k.multi30k(min_count=config.min_count)
     training = short(data.train.pairs, config.longest)
     validation, test = (
@@ -73,9 +77,11 @@ def settings(config: Config) -> list[Setting]:
 
 
 def short(rows: Pairs, longest: int) -> Pairs:
-    """The pairs that fit."""
+    """The pairs that fit. Raises ValueError where none does."""
     source, target = rows.lengths()
     kept = np.flatnonzero((source <= longest) & (target <= longest)).tolist()
+    if not kept:
+        raise ValueError(f"longest: got {longest}; takes a length that some pairs have")
     return Pairs([rows.sources[i] for i in kept], [rows.targets[i] for i in kept])
 
 
