@@ -102,7 +102,10 @@ def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Pa
         panel.plot(at, np.median(values, axis=1), color=colour, linestyle=dashes, linewidth=2,
                    marker="o", markersize=4, label=name)  # fmt: skip
         panel.fill_between(at, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.18)
+    score, _, column = title.partition(" by ")
     panel.set_title(title, fontsize=10)
+    panel.set_ylabel(score)
+    panel.set_xlabel(column.partition(",")[0])
     panel.legend(frameon=False)
     panel.set_ylim(-0.02, 1.02)
     finish(panel)

@@ -19,7 +19,7 @@ RATES = {"location": 3e-3, "additive": 3e-3, "fixed": 3e-3}
 
 @dataclasses.dataclass(frozen=True)
 class Config(symbols.SymbolTraining):
-    models: tuple[str, ...] = ("location", "additive", "fixed")
+    models: tuple[str, ...] = ("additive", "fixed")
     seeds: int = 2
     steps: int = 1000
     every: int = 100

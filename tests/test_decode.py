@@ -143,6 +143,26 @@ def test_the_greedy_hypothesis_is_not_pruned():
         np.testing.assert_allclose(np.exp(found.scores), 0.2, rtol=1e-5)
 
 
+def test_a_short_ending_is_waited_for_where_length_costs():
+    # Two hypotheses have ended after two steps. The live one, "1 3", would not beat them if it
+    # went on to the last step; but it ends at the next, and is the best.
+    step = tree(
+        ([0.25, 0.25, 0.25, 0.25], [1, 1, 1, 1]),
+        ([0.3, 0.6, 0.1, 1e-9], [0, 2, 3, 5]),
+        ([0.06, 0.02, 0.02, 0.9], [0, 5, 5, 4]),
+        ([0.9, 0.04, 0.03, 0.03], [0, 5, 5, 5]),
+        ([1.0, 1e-9, 1e-9, 1e-9], [0, 4, 4, 4]),
+        ([1e-9, 0.33, 0.33, 0.33], [0, 5, 5, 5]),
+    )
+    beams = decode.beam(
+        step, jnp.zeros(1, jnp.int32), start=0, end=0, max_steps=40, width=2, length_penalty=-1.0
+    )
+    assert beams.tokens[:3, 0].T.tolist() == [[1, 3, 0], [0, 0, 0]]
+    assert beams.lengths[0].tolist() == [3, 1]
+    expected = [np.log(0.54) * 8 / 6, np.log(0.3)]
+    np.testing.assert_allclose(beams.scores[0], expected, rtol=1e-5)
+
+
 def test_a_beam_never_scores_below_greedy():
     params, h = toy(vocabulary=20, batch=200, seed=5, scale=0.7)
     greedy = run(decode.greedy, params, h, max_steps=12)

@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import lstm_jax as lj
@@ -32,6 +34,19 @@ def test_many_devices_give_what_one_gives():
     arguments = (names["params"], names["xs"], names["targets"])
     expected = jax.jit(jax.value_and_grad(names["loss"]))(*arguments)
     close((names["value"], names["gradients"]), expected, 1e-5)
+
+
+def test_a_sequence_is_written_and_aligned():
+    names = {}
+    exec(block("encoder_decoder"), names)
+    assert 0 < names["loss"] < 100
+    assert names["tokens"].shape == (15, 8)
+    steps, weights = names["found"].lengths[:, 0], names["alignments"]
+    assert weights.shape == (15, 8, 12)
+    beyond = jnp.arange(12) >= names["lengths"][:, None]
+    np.testing.assert_array_equal(jnp.where(beyond, weights, 0), 0)  # no padding is read
+    written = jnp.arange(15)[:, None] < steps
+    np.testing.assert_allclose(weights.sum(axis=-1), written, atol=1e-6)
 
 
 def _ugrnn():

@@ -162,6 +162,12 @@ def test_copying_produces_what_only_the_source_has_and_nothing_else():
     assert (logs[:, 0, V + 1] == -np.inf).all()  # the second row's own token
     np.testing.assert_allclose(np.exp(logs).sum(axis=-1), 1.0, rtol=1e-5)
     params["gate"]["b"] = params["gate"]["b"] + 200.0  # copies nothing
+    logs = model.log_probabilities(
+        params | {"gate": jax.tree.map(jnp.zeros_like, params["gate"])}, source, found.tokens,
+        source_lengths=np.array([3, 0]),
+    )  # fmt: skip
+    assert not np.exp(logs[:, 1, V:]).any()  # an empty source
+    np.testing.assert_allclose(np.exp(logs).sum(axis=-1), 1.0, rtol=1e-5)
     logs = model.log_probabilities(params, source, found.tokens)
     np.testing.assert_allclose(np.exp(logs[..., :V]).sum(axis=-1), 1.0, rtol=1e-5)
     gradient = jax.grad(model.loss)(params, source, found.tokens)

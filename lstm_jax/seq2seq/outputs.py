@@ -46,12 +46,14 @@ def copying(
     eq. 9), in logarithms: ``[*rows, B, V + extra]``.
 
     generated: log-probabilities ``[*rows, B, V]``; gate: the logit of p ``[*rows, B]``.
-    weights: ``[*rows, B, S]``; source: ids ``[S, B]`` below V + extra; mask: ``[S, B]``.
+    weights: ``[*rows, B, S]``; source: ids ``[S, B]`` below V + extra; mask: ``[S, B]``. A row
+    without any place has the vocabulary alone.
     """
     ids, size = source.T, generated.shape[-1] + extra
     counts = jnp.ones(ids.shape, bool) if mask is None else mask.T
 
     rows = jnp.arange(ids.shape[0])[:, None]
+    gate = jnp.where(counts.any(axis=-1), gate, 1e3)  # nothing to copy: p is 1
 
     def spread(weights: jax.Array) -> jax.Array:  # [B, S] to [B, V + extra]
         return jnp.zeros((ids.shape[0], size), weights.dtype).at[rows, ids].add(weights)

@@ -1,0 +1,108 @@
+"""Attention cells beside softmax attention by JAX itself, and the latency of their steps.
+
+    python -m benchmarks.attention
+
+Forward and backward to all weights and inputs, 32 rows of 512 steps of 128 inputs, 128 units in 4
+heads, in turns. The yardstick is ``jax.nn.dot_product_attention`` between the same products of
+inputs and outputs, over all 512 steps; ``attention(512)`` is the same computation, and is compared
+with it before it is timed. Takes 2 minutes on two cores.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import lstm_jax as lj
+from benchmarks import timing
+
+BATCH, STEPS, SIZE, HEADS = 32, 512, 128, 4
+ROUNDS, BUDGET = 9, 90.0
+CALLS = 500  # of one step
+YARDSTICK = "dot_product_attention"
+CELLS: dict[str, lj.Cell] = {
+    "attention(512)": lj.attention(SIZE, HEADS, 512, positions="none"),
+    "attention(512), rotary": lj.attention(SIZE, HEADS, 512),
+    "attention(64), rotary": lj.attention(SIZE, HEADS, 64),
+    "linear_attention": lj.linear_attention(SIZE, HEADS),
+    "linear_attention, gated": lj.linear_attention(SIZE, HEADS, gated=True),
+    "delta rule": lj.linear_attention(SIZE, HEADS, rule="delta"),
+    "delta rule, gated": lj.linear_attention(SIZE, HEADS, rule="delta", gated=True),
+    "mlstm": lj.mlstm(SIZE, HEADS),
+    "slstm": lj.slstm(SIZE, HEADS),
+    "lstmn(32)": lj.lstmn(SIZE, 32),
+    "lstm": lj.lstm(SIZE),
+}
+
+
+def softmax(params: Any, xs: jax.Array) -> jax.Array:
+    """The yardstick, with the params of ``lj.attention`` without positions."""
+    packed = xs @ params["w_x"] + params["b"]
+    q, k, v = (
+        part.reshape(STEPS, BATCH, HEADS, -1).swapaxes(0, 1) for part in jnp.split(packed, 3, -1)
+    )
+    o = jax.nn.dot_product_attention(q, k, v, is_causal=True).swapaxes(0, 1)
+    return o.reshape(STEPS, BATCH, SIZE) @ params["w_y"] + params["b_y"]
+
+
+def compiled(run: Callable[..., jax.Array], params: Any, xs: jax.Array) -> Any:
+    """``run``, forward and backward to params and inputs."""
+    weights = jax.random.normal(jax.random.key(2), xs.shape)
+    gradient = jax.grad(lambda params, xs: jnp.vdot(weights, run(params, xs)), (0, 1))
+    return jax.jit(gradient).lower(params, xs).compile()
+
+
+def microseconds(cell: lj.Cell, params: Any) -> float:
+    """The median of one step at batch 1, each waited for; a call from Python is part of it."""
+    step = jax.jit(cell.step)
+    state, x = cell.initial_state(params, (1,)), jnp.ones((1, SIZE))
+    times = []
+    for _ in range(CALLS):
+        start = time.perf_counter()
+        state, y = step(params, state, x)
+        y.block_until_ready()
+        times.append(1e6 * (time.perf_counter() - start))
+    return timing.median(times)
+
+
+def main() -> None:
+    lj.keep_freed_memory()
+    xs = jax.random.normal(jax.random.key(1), (STEPS, BATCH, SIZE))
+    params = {name: c.init(jax.random.key(0), SIZE) for name, c in CELLS.items()}
+    same = next(iter(CELLS))
+    np.testing.assert_allclose(
+        lj.unroll(CELLS[same], params[same], xs)[1], softmax(params[same], xs), atol=1e-4
+    )
+    programs = {YARDSTICK: compiled(softmax, params[same], xs)}
+    for name, cell in CELLS.items():
+        programs[name] = compiled(lambda p, xs, c=cell: lj.unroll(c, p, xs)[1], params[name], xs)
+    params[YARDSTICK] = params[same]
+    calls = {
+        name: lambda name=name: jax.block_until_ready(programs[name](params[name], xs))
+        for name in programs
+    }
+    timing.warm_up()
+    times = timing.alternate(calls, ROUNDS, BUDGET)
+    where = f"{jax.devices()[0].device_kind}, jax {jax.__version__}"
+    table = Table(title=f"{BATCH} x {STEPS} x {SIZE}, {HEADS} heads, on {where}")
+    for column in ("", "ms", "yardstick / it", "temporary MB", "one step, µs"):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for name, program in programs.items():
+        table.add_row(
+            name,
+            f"{timing.median(times[name]):.0f}",
+            f"{timing.paired_ratio(times[YARDSTICK], times[name]):.2f}",
+            f"{program.memory_analysis().temp_size_in_bytes / 1e6:.0f}",
+            f"{microseconds(CELLS[name], params[name]):.0f}" if name in CELLS else "",
+        )
+    Console(width=None if sys.stdout.isatty() else 100).print(table)
+
+
+if __name__ == "__main__":
+    main()
