@@ -203,7 +203,8 @@ def shown(
     title: str,
     path: Path,
 ) -> None:
-    """Draws the alignment of the first row of ``batch``, as greedy decoding writes it."""
+    """Draws the alignment of the first row of ``batch``, as greedy decoding writes it; of several
+    heads the mean."""
     one = PairBatch(*(a[..., :1] for a in batch))
     decoded = model.decode(
         params, one.source, max_steps=one.target.shape[0], source_lengths=one.source_lengths
@@ -211,5 +212,6 @@ def shown(
     length = int(decoded.lengths[0])
     read = [vocabularies[0].tokens[i] for i in np.asarray(one.source[: one.source_lengths[0], 0])]
     tokens = [vocabularies[1].tokens[i] for i in np.asarray(decoded.tokens[:length, 0])]
-    weights = np.asarray(decoded.seen)[:length, 0, : len(read)]
+    weights = np.asarray(decoded.seen)[:length, 0]
+    weights = weights.reshape(length, -1, weights.shape[-1]).mean(axis=1)[:, : len(read)]
     figure.alignment(weights, read, tokens, title, path)

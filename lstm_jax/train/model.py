@@ -1,5 +1,6 @@
 """A cell with a linear readout, its parameter count, and the hidden size that fits a budget."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -82,6 +83,7 @@ def size_near(make: Callable[[int], Model], budget: int) -> int:
     """
     budget = checking.positive_int("budget", budget)
 
+    @functools.cache
     def count(size: int) -> int:
         return count_parameters(make(size))
 
