@@ -14,7 +14,7 @@ from experiments.setting import Setting
 from lstm_jax.tasks.reversal import reversal
 
 TIME = "?"
-RATES = {"location": 3e-3, "additive": 3e-3, "fixed": 3e-3}
+RATES = {"location": 3e-3, "additive": 3e-3, "fixed": 1e-2}
 
 
 @dataclasses.dataclass(frozen=True)

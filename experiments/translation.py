@@ -25,7 +25,7 @@ from lstm_jax.tasks import PairBatch, Pairs, Score, Task, multi30k
 from lstm_jax.tasks.pairs import END
 
 TIME = "?"
-RATES = {"additive": 1e-3, "fixed": 1e-3}
+RATES = {"additive": 2e-3, "fixed": 2e-3}
 EXAMPLES = 3
 ROWS = 50  # that are scored or decoded at once
 
@@ -33,14 +33,14 @@ ROWS = 50  # that are scored or decoded at once
 @dataclasses.dataclass(frozen=True)
 class Config(pairs.PairTraining):
     seeds: int = 1
-    steps: int = 2000
-    every: int = 200
+    steps: int = 3000
+    every: int = 250
     batch_size: int = 64
-    parameters: int = 4_000_000
-    embedding_size: int = 128
-    dropout: float = 0.3
+    parameters: int = 1_500_000
+    embedding_size: int = 96
+    dropout: float = 0.2
     label_smoothing: float = 0.1
-    min_count: int = 3
+    min_count: int = 5
     """Rarer words of the training text are unknown."""
     longest: int = 24
     """Longer training pairs, in words with the end, are left out."""
