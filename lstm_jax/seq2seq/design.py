@@ -130,7 +130,7 @@ def _check_cells(design: Design) -> None:
     def first_step(key: jax.Array) -> Any:
         params = init_params(design, key, jnp.float32)
         state = first_state(design, params, design.encoder.initial_state(params["encoder"], (1,)))
-        width = design.embedding_size + summary_size(design)
+        width = design.embedding_size + summary_size(design, params["encoder"])
         inputs = jnp.zeros((1, width), jnp.float32)
         cell, params = design.decoder, params["decoder"]
         if not design.attends:
@@ -141,8 +141,11 @@ def _check_cells(design: Design) -> None:
             params, attending.initial_state(params, (1,))._replace(cell=state), inputs
         )
 
+    def before_reading(key: jax.Array) -> Any:
+        return design.encoder.initial_state(design.encoder.init(key, design.embedding_size), ())
+
     try:
-        encoder_width(design)
+        jax.eval_shape(before_reading, jax.random.key(0))
     except ValueError as error:
         raise ValueError(f"encoder: {error}") from error
     try:
@@ -153,33 +156,31 @@ def _check_cells(design: Design) -> None:
         raise ValueError(f"decoder: {error}") from error
 
 
-def summary_size(design: Design) -> int:
+def summary_size(design: Design, encoder: Params) -> int:
     """The width of what ``feed_summary`` adds to the decoder's input."""
-    return encoder_width(design) if design.feed_summary else 0
+    return encoder_width(design, encoder) if design.feed_summary else 0
 
 
-def encoder_width(design: Design) -> int:
-    """How many numbers there are in the encoder's state."""
-
-    def state(key: jax.Array) -> Any:
-        params = design.encoder.init(key, design.embedding_size)
-        return design.encoder.initial_state(params, ())
-
-    return bridges.width_of(jax.eval_shape(state, jax.random.key(0)))
+def encoder_width(design: Design, encoder: Params) -> int:
+    """How many numbers there are in the state of the encoder with these params."""
+    state = jax.eval_shape(lambda params: design.encoder.initial_state(params, ()), encoder)
+    return bridges.width_of(state)
 
 
 def init_params(design: Design, key: jax.Array, dtype: Any) -> Params:
     """All params; see ``encoder_decoder``."""
     names = ("encoder", "decoder", "source", "target", "bridge", "readout", "gate")
     keys = dict(zip(names, jax.random.split(key, len(names)), strict=True))
-    e, summary = design.embedding_size, summary_size(design)
+    e = design.embedding_size
+    encoder = design.encoder.init(keys["encoder"], e, dtype)
+    summary = summary_size(design, encoder)
 
     def table(name: str, rows: int) -> jax.Array:
         return jax.random.normal(keys[name], (rows, e), dtype) * e**-0.5
 
     cell = design.cell(jnp.zeros((1, design.encoder.size), dtype), None)
     params = {
-        "encoder": design.encoder.init(keys["encoder"], e, dtype),
+        "encoder": encoder,
         "decoder": cell.init(keys["decoder"], e + summary, dtype),
     }
     if design.shared_embedding:
@@ -199,8 +200,11 @@ def init_params(design: Design, key: jax.Array, dtype: Any) -> Params:
         params["gate"] = outputs.init_linear(keys["gate"], rows, 1, dtype)
     if design.bridge == "dense":
         inner = params["decoder"]["cell"] if design.attends else params["decoder"]
-        width = bridges.width_of(design.decoder.initial_state(inner, ()))
-        params["bridge"] = bridges.init_dense(keys["bridge"], encoder_width(design), width, dtype)
+        widths = (
+            encoder_width(design, encoder),
+            bridges.width_of(design.decoder.initial_state(inner, ())),
+        )
+        params["bridge"] = bridges.init_dense(keys["bridge"], *widths, dtype)
     return params
 
 

@@ -1,6 +1,7 @@
 """A cell with a linear readout, its parameter count, and the hidden size that fits a budget."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -89,11 +90,17 @@ def size_near(make: Callable[[int], Model], budget: int) -> int:
 
     if budget < count(1):
         raise ValueError(f"budget: got {budget}; takes at least {count(1)}, the count at size 1")
-    high = 2
+    low, high = 1, 4
     while count(high) < budget:
-        high *= 2
-    low = high // 2
-    while high - low > 1:  # count(low) <= budget <= count(high): counts grow with the size
-        middle = (low + high) // 2
+        low, high = high, 4 * high
+    # count(low) <= budget <= count(high): counts grow with the size, about as its square, so that
+    # the first guess is near; halving in turn ends the search whatever they do.
+    guess = True
+    while high - low > 1:
+        share, (below, above) = 0.5, (math.sqrt(count(size)) for size in (low, high))
+        if guess and below < above:
+            share = (math.sqrt(budget) - below) / (above - below)
+        middle = min(max(low + round(share * (high - low)), low + 1), high - 1)
         low, high = (middle, high) if count(middle) <= budget else (low, middle)
+        guess = not guess
     return min((low, high), key=lambda size: (abs(count(size) - budget), size))
