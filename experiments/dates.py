@@ -5,6 +5,9 @@
 "Saturday, the 5th of May, 1979" is to become "1979-05-05", character by character, from 34
 styles; the dates of validation and test were seen in no style (``lstm_jax.tasks.dates``). A common
 exercise for attention, with no paper of its own. Score: exact match under greedy decoding.
+
+Expect, in 3 minutes on two cores: with attention all 2,000 test dates are right, with a fixed vector
+90 %. The numbers of one such run are kept in experiments/results/dates.
 """
 
 import collections
@@ -20,7 +23,9 @@ from experiments import pairs
 from experiments.setting import Further, Job, Setting
 from lstm_jax.tasks import Task, dates
 
-TIME = "?"
+TIME = "3 min"
+
+# One rate was tried.
 RATES = {"additive": 3e-3, "fixed": 3e-3}
 HELD_OUT: dict[dates.SplitName, int] = {"validation": 1000, "test": 2000}
 TRAINING = 50_000

@@ -5,6 +5,12 @@
 Sequences of up to 20 of 10 symbols are written backwards (Grefenstette et al. 2015, "Learning to
 transduce with unbounded memory", where LSTMs without a memory break down beyond the trained
 lengths). Score: exact match under greedy decoding.
+
+Expect, in 4 minutes on two cores: location-aware attention is right in every sequence of the
+trained lengths after 200 steps, and in about 95 % of those twice as long, since where it reads next
+follows from where it read; additive attention, which must find places by what stands there, comes
+to 95 % at the trained lengths and to nothing at 30; the fixed vector to about 43 %, nearly all of
+it short sequences. The numbers of one such run are kept in experiments/results/reversal.
 """
 
 import dataclasses
@@ -13,7 +19,10 @@ from experiments import symbols
 from experiments.setting import Setting
 from lstm_jax.tasks.reversal import reversal
 
-TIME = "?"
+TIME = "4 min"
+
+# Of 1e-3, 3e-3 and 1e-2 those that were best on validation data with the comparison's own seeds;
+# location-aware attention was right everywhere at the first that was tried.
 RATES = {"location": 3e-3, "additive": 3e-3, "fixed": 1e-2}
 
 

@@ -5,6 +5,11 @@
 Sequences of up to 20 of 10 symbols are written in rising order, as numbers are in Vinyals, Bengio
 & Kudlur 2016, "Order matters: sequence to sequence for sets". Score: exact match under greedy
 decoding.
+
+Expect, in 3 minutes on two cores: here counting is enough, and a fixed vector can count: it is right
+in 99 % of the sequences at the trained lengths, and additive attention, which has more to learn, in
+95 % after the same steps; beyond the trained lengths both fall to nothing. The numbers of one such
+run are kept in experiments/results/sorting.
 """
 
 import dataclasses
@@ -13,8 +18,10 @@ from experiments import symbols
 from experiments.setting import Setting
 from lstm_jax.tasks.sorting import sorting
 
-TIME = "?"
-RATES = {"location": 3e-3, "additive": 3e-3, "fixed": 3e-3}
+TIME = "3 min"
+
+# One rate was tried.
+RATES = {"additive": 3e-3, "fixed": 3e-3}
 
 
 @dataclasses.dataclass(frozen=True)
