@@ -198,6 +198,21 @@ def _wrong_leaf(got: dict, takes: dict) -> str | None:
     return None
 
 
+def like(argument: str, value: Any, expected: Any, whose: str) -> None:
+    """``value`` has the entries and shapes of ``expected``, all of floats."""
+    wrong = _wrong_leaf(_leaves(value), _leaves(expected))
+    if wrong is not None:
+        raise ValueError(f"{argument}{wrong}, as {whose} gives it")
+    _floating(argument, value)
+
+
+def _floating(argument: str, value: Any) -> None:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(value):
+        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
+            name = argument + jax.tree_util.keystr(path)
+            raise ValueError(f"{name}: got dtype {leaf.dtype}; takes a floating dtype")
+
+
 def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
     """``value`` has the entries and shapes that ``cell.init(key, input_size)`` gives."""
     try:
@@ -207,10 +222,7 @@ def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
     takes, got = _leaves(expected), _leaves(value)
     wrong = _wrong_leaf(got, takes)
     if wrong is None:
-        for path, leaf in jax.tree_util.tree_leaves_with_path(value):
-            if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-                name = jax.tree_util.keystr(path)
-                raise ValueError(f"params{name}: got dtype {leaf.dtype}; takes a floating dtype")
+        _floating("params", value)
         return
     made_for = _input_size_of(cell, got, input_size)
     if made_for is not None:

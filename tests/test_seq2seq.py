@@ -357,6 +357,26 @@ def test_cross_entropy_is_that_of_the_tokens_that_count(x64):
     assert seq2seq.cross_entropy(jnp.asarray(logs), targets, lengths=np.array([0, 0])) == 0.0
 
 
+def test_ids_outside_the_vocabulary_are_not_others():
+    """In JAX -1 is the last of an axis; here it is the nearest row read, and no target."""
+    model = model_of()
+    params, (source, targets) = params_of(model), data_of()
+    outside, nearest = (jnp.where(source == 0, x, source) for x in (-1, 0))
+    logs = jax.jit(lambda source: model.log_probabilities(params, source, jnp.abs(targets)))
+    np.testing.assert_array_equal(logs(outside), logs(nearest))
+    losses = [seq2seq.cross_entropy(SOME, jnp.full((4, 3), bad)) for bad in (-1, V)]
+    assert losses == [np.inf, np.inf]
+    step, state = model.stepper(params, source)
+    scores = decode.score(step, state, jnp.array([[-1, V, 1]]), start=START)
+    np.testing.assert_array_equal(jnp.isfinite(scores), [[False, False, True]])
+
+
+def test_no_rows_are_no_rows():
+    model = model_of("copy")
+    found = model.decode(params_of(model), jnp.ones((5, 0), int), max_steps=2)
+    assert found.tokens.shape == (2, 0)
+
+
 def test_schedules_are_those_of_the_paper():
     steps = np.array([0, 10, 100, 10_000])
     linear = seq2seq.linear_decay(0.002, floor=0.3)(steps)
@@ -455,6 +475,16 @@ BAD = {
         "target_lengths",
         lambda: logs(target_lengths=jnp.array([5, 1, 1])),
     ),
+    "params: of a cell": (
+        "params",
+        lambda: call("loss", lj.gru(4).init(jax.random.key(0), 3)),
+    ),
+    "params: of another vocabulary": (
+        "params",
+        lambda: call("decode", model_of(target_size=5).init(jax.random.key(0)), max_steps=3),
+    ),
+    "start: of a decoder": ("start", lambda: call("decode", max_steps=3, start=2)),
+    "own: one a row": ("own", lambda: logs(own=jnp.ones(3), key=jax.random.key(0))),
     "own: without a key": ("key", lambda: logs(own=0.5)),
     "own: percent": ("own", lambda: logs(own=50, key=jax.random.key(0))),
     "key: a seed": ("key", lambda: logs(key=3)),

@@ -192,7 +192,7 @@ def _template(cell: Cell, attention: str | attend.Attention, options: Options) -
         out = vector.astype(y.dtype)
         if returns != "outputs":
             rows = state.weights.shape[: state.weights.ndim - len(weights_shape)]
-            weights = state.weights.reshape(*rows, -1).astype(y.dtype)
+            weights = state.weights.reshape(*rows, shown).astype(y.dtype)
             out = weights if returns == "weights" else jnp.concatenate([out, weights], -1)
         return vector, out
 

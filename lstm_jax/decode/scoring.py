@@ -23,7 +23,7 @@ def score(
 
     Zero past a row's length, so that the sum over axis 0 is that of the sequence, as a
     decoder's ``scores`` are. Differentiable. step, state and start: those of ``greedy``.
-    Tokens past the length may be anything; the others lie in the vocabulary.
+    Tokens past the length may be anything; others outside the vocabulary give -inf.
     Raises ValueError or TypeError, naming the argument.
     """
     plan = planned(step, state, start, end=None)

@@ -150,8 +150,10 @@ def log_probabilities(logits: jax.Array) -> jax.Array:
 
 
 def pick(values: jax.Array, index: jax.Array) -> jax.Array:
-    """``values [*rows, V]`` at ``index [*rows]``."""
-    return jnp.take_along_axis(values, index[..., None], axis=-1)[..., 0]
+    """``values [*rows, V]`` at ``index [*rows]``; -inf outside, where no token is."""
+    inside = (index >= 0) & (index < values.shape[-1])
+    at = jnp.where(inside, index, 0)[..., None]
+    return jnp.where(inside, jnp.take_along_axis(values, at, axis=-1)[..., 0], -jnp.inf)
 
 
 def buffers(shapes: Any, steps: int) -> Any:

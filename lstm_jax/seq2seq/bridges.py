@@ -1,5 +1,6 @@
 """How the decoder starts from where the encoder stopped."""
 
+import math
 from typing import Any
 
 import jax
@@ -15,7 +16,8 @@ BRIDGES = ("dense", "last", "none")
 def summary_of(state: Any) -> jax.Array:
     """All numbers of a state side by side, ``[B, N]``; counts are left out."""
     leaves = [leaf for leaf in jax.tree.leaves(state) if _floating(leaf)]
-    return jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in leaves], axis=-1)
+    flat = [leaf.reshape(leaf.shape[0], math.prod(leaf.shape[1:])) for leaf in leaves]
+    return jnp.concatenate(flat, axis=-1)
 
 
 def width_of(state: Any) -> int:
@@ -39,7 +41,7 @@ def dense(params: dict, summary: jax.Array, zero: Any) -> Any:
     filled, begin = [], 0
     for leaf in leaves:
         if _floating(leaf):
-            size = leaf[0].size
+            size = math.prod(leaf.shape[1:])
             part = values[:, begin : begin + size].reshape(leaf.shape).astype(leaf.dtype)
             leaf, begin = part, begin + size
         filled.append(leaf)

@@ -1,5 +1,6 @@
 """What an encoder-decoder model is made from, checked, and its params."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -206,6 +207,16 @@ def init_params(design: Design, key: jax.Array, dtype: Any) -> Params:
         )
         params["bridge"] = bridges.init_dense(keys["bridge"], *widths, dtype)
     return params
+
+
+def check_params(design: Design, params: Params) -> None:
+    """Refuses params of another model, whose tables would be read in silence."""
+    checking.like("params", params, _expected_params(design), "the model's init")
+
+
+@functools.lru_cache(maxsize=256)
+def _expected_params(design: Design) -> Params:
+    return jax.eval_shape(lambda key: init_params(design, key, jnp.float32), jax.random.key(0))
 
 
 def first_state(design: Design, params: Params, state: Any) -> Any:

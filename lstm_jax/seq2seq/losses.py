@@ -25,7 +25,8 @@ def cross_entropy(
     label_smoothing: the share of the target's probability that is spread evenly over all
         possible tokens, those of a probability above zero (Szegedy et al. 2016, section 7).
 
-    A target of probability zero gives infinity. No tokens at all give zero.
+    A target of probability zero, or outside the vocabulary, gives infinity; no tokens at all give
+    zero.
     Raises ValueError or TypeError, naming the argument.
     """
     logs = checking.float_array("log_probabilities", log_probabilities, "[T, B, V]", 3)

@@ -42,6 +42,7 @@ class Seq2Seq(NamedTuple):
     decode: ``(params, source, *, max_steps, method="greedy", source_lengths=None, key=None,
         **options)``: "greedy" or "sample" give ``lj.decode.Decoded``, "beam" gives ``Beams``;
         options are those of the decoder, and the coverage penalty knows the source's lengths.
+        Call it inside ``jax.jit``: outside, each call is compiled anew.
     """
 
     init: Callable[..., Params]
@@ -134,7 +135,10 @@ def encoder_decoder(
         if own is not None:
             if key is None:
                 raise ValueError("key: got None beside own; takes a key")
-            if not isinstance(own, jax.Array) and not 0 <= checking.real("own", own) <= 1:
+            if isinstance(own, jax.Array):
+                if checking.float_array("own", own, "[]", 0).ndim:
+                    raise ValueError(f"own: got shape {own.shape}; takes one probability")
+            elif not 0 <= checking.real("own", own) <= 1:
                 raise ValueError(f"own: got {own}; takes a probability")
         key_source, key_target = (None, None) if key is None else jax.random.split(key)
         encoded = running.encode(design, params, source, source_lengths, key_source)
@@ -172,6 +176,9 @@ def encoder_decoder(
         **options: Any,
     ) -> decoders.Decoded | decoders.Beams:
         checking.choice("method", method, ("greedy", "sample", "beam"))
+        for given in ("start", "end", "weights", "memory_mask"):
+            if given in options:
+                raise TypeError(f"{given}: got one; takes none, since the model gives it")
         encoded = running.encode(design, params, source, source_lengths, None)
         step, state = running.stepper(design, params, encoded)
         options |= {"start": running.first_tokens(design, encoded), "end": end,

@@ -3,6 +3,7 @@
 All functions take any leading axes: ``[B, ...]`` at one step, ``[T, B, ...]`` over a sequence.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -49,7 +50,8 @@ def copying(
     weights: ``[*rows, B, S]``; source: ids ``[S, B]`` below V + extra; mask: ``[S, B]``. A row
     without any place has the vocabulary alone.
     """
-    ids, size = source.T, generated.shape[-1] + extra
+    size = generated.shape[-1] + extra
+    ids = jnp.clip(source.T, 0, size - 1)
     counts = jnp.ones(ids.shape, bool) if mask is None else mask.T
 
     rows = jnp.arange(ids.shape[0])[:, None]
@@ -59,7 +61,8 @@ def copying(
         return jnp.zeros((ids.shape[0], size), weights.dtype).at[rows, ids].add(weights)
 
     present = spread(counts.astype(jnp.float32)) > 0
-    masses = jax.vmap(spread)(weights.reshape(-1, *ids.shape))
+    looks = math.prod(weights.shape[:-2])
+    masses = jax.vmap(spread)(weights.reshape(looks, *ids.shape))
     masses = masses.reshape(*weights.shape[:-1], size)
     copied = jnp.where(present, _log(masses), 0.0) + jax.nn.log_sigmoid(-gate)[..., None]
     beyond = [(0, 0)] * (generated.ndim - 1) + [(0, extra)]

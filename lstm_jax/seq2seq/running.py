@@ -12,7 +12,7 @@ from lstm_jax.cell import Cell, Params, with_memory
 from lstm_jax.compose.layers import split_key
 from lstm_jax.decode.stepping import Step
 from lstm_jax.seq2seq import bridges, outputs
-from lstm_jax.seq2seq.design import Design, first_state
+from lstm_jax.seq2seq.design import Design, check_params, first_state
 from lstm_jax.unrolling import unroll
 
 
@@ -34,13 +34,14 @@ class Encoded(NamedTuple):
 
 def encode(design: Design, params: Params, source: Any, lengths: Any, key: Any) -> Encoded:
     """The source's memory, and the decoder's first state."""
+    check_params(design, params)
     source = _tokens("source", source, "[S, B]")
     places = source.shape[0]
     if lengths is not None:
         lengths = _named("source_lengths", checking.lengths, lengths, places, source.shape[1:])
     key_drop, key_cell = split_key(key, 2)
     table = params["embedding" if design.shared_embedding else "source_embedding"]
-    embedded = _dropped(design, table[_known(design, source)], key_drop)
+    embedded = _dropped(design, _embedded(design, table, source), key_drop)
     last, memory = unroll(
         design.encoder, params["encoder"], embedded, lengths=lengths, key=key_cell
     )
@@ -138,7 +139,7 @@ def _inputs(
         x = jnp.where(tokens[..., None] < 0, params["start"], x)
     else:
         table = params["embedding" if design.shared_embedding else "target_embedding"]
-        x = table[_known(design, tokens)]
+        x = _embedded(design, table, tokens)
     return _with_summary(design, encoded, _dropped(design, x, key))
 
 
@@ -177,11 +178,11 @@ def _with_summary(design: Design, encoded: Encoded, values: jax.Array) -> jax.Ar
     return jnp.concatenate([values, summary], axis=-1)
 
 
-def _known(design: Design, tokens: jax.Array) -> jax.Array:
-    """``tokens`` with those beyond the vocabulary as the unknown one."""
-    if design.unknown is None or not design.extra:
-        return tokens
-    return jnp.where(tokens >= design.size, design.unknown, tokens)
+def _embedded(design: Design, table: jax.Array, tokens: jax.Array) -> jax.Array:
+    """The rows of ``tokens``, those beyond the vocabulary being the unknown one's."""
+    if design.unknown is not None and design.extra:
+        tokens = jnp.where(tokens >= design.size, design.unknown, tokens)
+    return jnp.take(table, tokens, axis=0, mode="clip")
 
 
 def _dropped(design: Design, values: jax.Array, key: Any) -> jax.Array:
@@ -205,4 +206,5 @@ def _named(argument: str, check: Any, *values: Any) -> jax.Array:
     try:
         return check(*values)
     except (TypeError, ValueError) as error:
-        raise type(error)(str(error).replace("lengths", argument, 1)) from None
+        what = str(error).replace("lengths", argument, 1)
+        raise type(error)(what.replace("xs's", f"the {argument.split('_')[0]}'s")) from None

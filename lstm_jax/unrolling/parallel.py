@@ -53,16 +53,20 @@ def traverse(
     xs = zero_where_not(valid, xs)
     if reverse:
         xs, starts = turned(xs, lengths), None if starts is None else turned(starts, lengths)
-    one = SOLVERS[type(cell.form)].over_sequence
-    over_sequence = one if starts is None else _over_sequences
-    new, ys = over_sequence(cell.form, params, xs, state, initial, lengths, starts)
+    form = cell.form
+    assert isinstance(form, MatrixMemory | Windowed)
+    given = (form, params, xs, state, initial, lengths)
+    if starts is None:
+        new, ys = SOLVERS[type(form)].over_sequence(*given, None)
+    else:
+        new, ys = _over_sequences(*given, starts)
     if lengths is not None:
         new = where(lengths > 0, new, state)
     return new, zero_where_not(valid, turned(ys, lengths) if reverse else ys)
 
 
 def _over_sequences(
-    form: Windowed | MatrixMemory,
+    form: MatrixMemory | Windowed,
     params: Params,
     xs: jax.Array,
     state: State,
