@@ -32,8 +32,8 @@ ROWS = 50  # that are scored or decoded at once
 
 @dataclasses.dataclass(frozen=True)
 class Config(pairs.PairTraining):
-    seeds: int = 1
-    steps: int = 3000
+    seeds: int = 2
+    steps: int = 1500
     every: int = 250
     batch_size: int = 64
     parameters: int = 1_500_000
