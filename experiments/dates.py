@@ -6,8 +6,8 @@
 styles; the dates of validation and test were seen in no style (``lstm_jax.tasks.dates``). A common
 exercise for attention, with no paper of its own. Score: exact match under greedy decoding.
 
-Expect, in 3 minutes on two cores: with attention all 2,000 test dates are right, with a fixed vector
-90 %. The numbers of one such run are kept in experiments/results/dates.
+Expect, in 3 minutes on two cores: with attention all 2,000 test dates are right, with a fixed
+vector 90 %. The numbers of one such run are kept in experiments/results/dates.
 """
 
 import collections

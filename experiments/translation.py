@@ -5,8 +5,8 @@
 Multi30k, task 1 (Elliott et al. 2016), 29,000 training pairs, from the folder that LSTM_JAX_DATA
 names or downloaded. The vocabulary is of the training text. Curves and learning rates are by the
 cross-entropy of the validation captions; BLEU (sacrebleu) is of test_2016_flickr, by greedy
-decoding and by beam search, and it is case-insensitive; words outside the vocabulary are written
-as such, and are wrong.
+decoding and by beam search, and it is case-insensitive; a word outside the vocabulary is written
+"unk", and is wrong.
 """
 
 import dataclasses
@@ -21,8 +21,8 @@ import numpy as np
 from experiments import pairs
 from experiments.setting import Further, Job, Scores, Setting
 from lstm_jax import checking, seq2seq
-from lstm_jax.tasks import PairBatch, Pairs, Score, Task, multi30k
-from lstm_jax.tasks.pairs import END
+from lstm_jax.tasks import PairBatch, Pairs, Score, Task, Vocabulary, multi30k
+from lstm_jax.tasks.pairs import END, SPECIALS, UNKNOWN
 
 TIME = "?"
 RATES = {"additive": 2e-3, "fixed": 2e-3}
@@ -112,6 +112,13 @@ def mean_loss(losses: jax.Array, batch: Any) -> jax.Array:
     return losses.sum() / batch.xs.target_lengths.sum()
 
 
+def text_of(vocabulary: Vocabulary, ids: np.ndarray) -> str:
+    """What the ids say, an unknown word being one word to sacrebleu, which would take "<unknown>"
+    for three."""
+    words = vocabulary.decode(ids)
+    return multi30k.detokenise("unk" if word == SPECIALS[UNKNOWN] else word for word in words)
+
+
 def bleu(data: multi30k.Multi30k, config: Config, job: Job, params: Any, folder: Path) -> Further:
     """BLEU of every run by greedy decoding and by beam search; translations, and an alignment."""
     vocabularies = (data.source_vocabulary, data.target_vocabulary)
@@ -138,7 +145,7 @@ def bleu(data: multi30k.Multi30k, config: Config, job: Job, params: Any, folder:
         search = jax.jit(search)
         for run in reversed(range(len(job.seeds))):
             tokens = np.asarray(search(pairs.run_of(params, run)))
-            texts = [multi30k.detokenise(vocabularies[1].decode(row)) for row in tokens]
+            texts = [text_of(vocabularies[1], row) for row in tokens]
             measured = multi30k.bleu(texts, test.targets)
             scores.setdefault(name, []).insert(0, measured.score)
     rows = [

@@ -18,7 +18,7 @@ from lstm_jax import train
 from lstm_jax.tasks import multi30k
 from lstm_jax.tasks import pairs as rows_of_ids
 from lstm_jax.tasks.dates import STYLES, TARGET_VOCABULARY, dates_of, written_dates
-from lstm_jax.tasks.pairs import END, PAD, PairBatch, Pairs
+from lstm_jax.tasks.pairs import END, PAD, PairBatch, Pairs, Vocabulary
 from tests.experiments.test_resume import Killed, killing, timeless
 
 SMALL = "--embedding-size 6 --parameters 1500 --batch-size 16 --learning-rate 0.02"
@@ -404,6 +404,16 @@ def test_training_rows_are_drawn_from_all_and_stay_together():
     drawn = np.concatenate([np.asarray(a).reshape(-1, 64) for a in batch.xs])
     assert {tuple(column) for column in drawn.T} == known
     np.testing.assert_array_equal(batch.targets, batch.xs.target)
+
+
+def test_an_unknown_word_is_one_wrong_word():
+    vocabulary = Vocabulary.from_rows([["ein", "hund", "läuft", "hier", "."]])
+    ids = [*vocabulary.encode(["ein", "dackel", "läuft", "hier", "."]), END, 4]
+    text = translation.text_of(vocabulary, np.array(ids))
+    assert text == "ein unk läuft hier."
+    reference = ["Ein Dackel läuft hier."]
+    wrong = multi30k.bleu(["ein hund läuft hier."], reference)
+    assert multi30k.bleu([text], reference).score == wrong.score
 
 
 def test_captions_that_are_too_long_are_left_out():
