@@ -113,10 +113,16 @@ def test_a_restart_leaves_nothing_of_nan_and_infinity(solver, reverse):
     assert np.all(np.isfinite(d_b)) and not np.any(d_b[before]) and not np.any(d_h0)
 
 
-@pytest.mark.parametrize("method", ["scan", "associative"])
+LINEAR = lj.chain(lj.min_gru(3), lj.lru(2))
+LARGE = lj.chain(lj.attention(2, window=2), lj.linear_attention(2, rule="delta"), lj.mlstm(2))
+
+
+@pytest.mark.parametrize(
+    ("cell", "method"),
+    [(LINEAR, "scan"), (LINEAR, "associative"), (LARGE, "scan"), (LARGE, "parallel")],
+)
 @pytest.mark.parametrize("reverse", [False, True])
-def test_nan_in_one_sequence_of_a_row_does_not_reach_the_next(method, reverse):
-    cell = lj.chain(lj.min_gru(3), lj.lru(2))
+def test_nan_in_one_sequence_of_a_row_does_not_reach_the_next(cell, method, reverse):
     params = cell.init(jax.random.key(0), 2, jnp.float64)
     xs, resets = jnp.ones((6, 1, 2)), np.array([1, 0, 0, 1, 0, 0], bool)[:, None]
     bad, clean = (slice(3, 6), slice(0, 3)) if reverse else (slice(0, 3), slice(3, 6))

@@ -6,6 +6,7 @@ import jaxtyping
 import numpy as np
 import optax
 import pytest
+from jax.sharding import AxisType, PartitionSpec
 
 import lstm_jax as lj
 from lstm_jax import decode, seq2seq
@@ -482,6 +483,47 @@ def test_a_mistake_is_named(mistake, without_shape_annotations):
     with pytest.raises((ValueError, TypeError), match=rf"^{argument}") as caught:
         bad()
     assert caught.type.__module__ == "builtins", caught.type
+
+
+def test_rows_spread_over_devices_in_shard_map():
+    """What each device makes of its rows is what one device makes of all: decoders, scores, and
+    the gradient of reading the model's own predictions."""
+    model = model_of("copy")
+    params, key = params_of(model), jax.random.key(3)
+    data = [np.append(a, a[..., :1], -1) for a in (*data_of("copy"), *LENGTHS.values())]
+
+    def run(params, source, targets, source_lengths, target_lengths):
+        lengths = {"source_lengths": source_lengths}
+        make = functools.partial(model.decode, params, source, max_steps=3, **lengths)
+        start = jnp.full(source.shape[1:], START)
+        stepper = model.stepper(params, source, **lengths)
+        found = (
+            make(),
+            make(method="sample", key=key, top_k=1),
+            make(method="beam", width=2, coverage_penalty=0.2).best(),
+        )
+        scores = decode.score(*stepper, targets, start=start, lengths=target_lengths)
+        logs = model.log_probabilities(params, source, targets, own=1.0, key=key, **lengths)
+        counts = jnp.arange(len(targets))[:, None] < target_lengths
+        logs = jnp.where(counts[..., None] & jnp.isfinite(logs), logs, 0)
+        return [(d.tokens, d.scores[None]) for d in found], scores, logs
+
+    def total(*args):
+        return jnp.sum(run(*args)[2])
+
+    mesh = jax.make_mesh((2,), ("rows",), axis_types=(AxisType.Auto,))
+    whole, rows, columns = PartitionSpec(), PartitionSpec("rows"), PartitionSpec(None, "rows")
+    spread = functools.partial(
+        jax.shard_map, mesh=mesh, in_specs=(whole, columns, columns, rows, rows)
+    )
+    for one, many in (
+        (run, spread(run, out_specs=columns)),
+        (jax.grad(total), spread(jax.grad(total), out_specs=whole)),
+    ):
+        found, expected = jax.jit(many)(params, *data), jax.jit(one)(params, *data)
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(expected))
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5),
+                     found, expected)  # fmt: skip
 
 
 def test_the_models_of_lj_decode_are_the_same():

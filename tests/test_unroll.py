@@ -148,7 +148,8 @@ def test_no_steps_inside_shard_map():
 
 def test_a_program_for_any_time_and_batch_can_be_exported():
     export = pytest.importorskip("jax.export")
-    cell = lj.chain(lj.lstm(3), lj.gru(2), lj.min_gru(3), lj.lru(2))
+    blocks = lj.chain(lj.attention(3), lj.mlstm(3))
+    cell = lj.chain(blocks, lj.lstm(3), lj.gru(2), lj.min_gru(3), lj.lru(2))
     params = cell.init(jax.random.key(0), 2)
     steps, batch = export.symbolic_shape("T, B")
     shapes = jax.ShapeDtypeStruct((steps, batch, 2), jnp.float32)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, PRNGKeyArray
 
-from lstm_jax import checking
+from lstm_jax import checking, varying
 from lstm_jax.cell import AnyArray
 from lstm_jax.decode.stepping import Decoded, Step, decode_by, log_probabilities, planned
 
@@ -61,6 +61,7 @@ def sample(
     """
     plan = planned(step, state, start, end, pad, max_steps)
     key = checking.random_key("key", key)
+    plan = plan._replace(axes=plan.axes | varying.axes_of(key))
     if checking.real("temperature", temperature) <= 0:
         raise ValueError(f"temperature: got {temperature}; takes a number above 0")
     if top_k is not None:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
-from lstm_jax import checking
+from lstm_jax import checking, varying
 from lstm_jax.cell import AnyArray
 from lstm_jax.decode.stepping import Step, log_probabilities, pick, planned
 
@@ -47,5 +47,7 @@ def score(
         return (state, token), jnp.where(counted, pick(log_probabilities(logits), token), 0)
 
     gains: jax.Array
-    _, gains = jax.lax.scan(forced, (plan.state, plan.start), (tokens, counts))
+    axes = plan.axes | varying.axes_of(tokens)
+    first = varying.over(axes, (plan.state, plan.start))
+    _, gains = jax.lax.scan(forced, first, (tokens, counts))
     return gains

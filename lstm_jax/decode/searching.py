@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Integer
 
-from lstm_jax import checking
+from lstm_jax import checking, varying
 from lstm_jax.cell import AnyArray
 from lstm_jax.decode.penalties import penalties
 from lstm_jax.decode.stepping import (
@@ -178,7 +178,10 @@ def beam(
     def going(search: _Search) -> jax.Array:
         return (search.t < plan.max_steps) & ~jnp.all(search.done)
 
-    search = jax.lax.while_loop(going, body, _started(plan, width, ranks.places))
+    axes = plan.axes | varying.axes_of(ranks.places)
+    first = _started(plan, width, ranks.places)
+    first = varying.over(axes, first)._replace(t=first.t)
+    search = jax.lax.while_loop(going, body, first)
     cut = jnp.isfinite(search.sums) & ~search.done[:, None]
     scores = ranks.score(search.sums, plan.max_steps, search.covered)
     shape = search.sums.shape

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from lstm_jax import checking
+from lstm_jax import checking, varying
 from lstm_jax.unrolling.masks import zero_where_not
 
 Step = Callable[[Any, jax.Array], tuple[Any, jax.Array, Any]]
@@ -37,6 +37,7 @@ class Plan(NamedTuple):
     start: the tokens ``[B]`` that the first step reads.
     end: -1, which is no token, for sequences that do not end.
     logits, seen: their shapes and dtypes, as the step gives them.
+    axes: those of a mesh over which the step's results vary, and so all that is carried.
     """
 
     state: Any
@@ -46,6 +47,7 @@ class Plan(NamedTuple):
     max_steps: int
     logits: Any
     seen: Any
+    axes: frozenset
 
     @property
     def batch(self) -> int:
@@ -72,13 +74,13 @@ def planned(
             raise ValueError(
                 f"state{name}: got shape {leaf.shape}; takes the batch, {batch}, as its first axis"
             )
-    logits, seen = _shown(step, state, tokens)
+    logits, seen, axes = _shown(step, state, tokens)
     vocabulary = logits.shape[1]
     if isinstance(start, numbers.Integral):
         token("start", start, vocabulary)
     end = -1 if end is None else token("end", end, vocabulary)
     pad = max(end, 0) if pad is None else integer("pad", pad)
-    return Plan(state, tokens, end, pad, max_steps, logits, seen)
+    return Plan(state, tokens, end, pad, max_steps, logits, seen, axes)
 
 
 def _start(start: Any, state: Any) -> jax.Array:
@@ -96,8 +98,8 @@ def _start(start: Any, state: Any) -> jax.Array:
     return tokens.astype(jnp.int32)
 
 
-def _shown(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any]:
-    """The shapes of the logits and of what the step shows."""
+def _shown(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any, frozenset]:
+    """The shapes of the logits and of what the step shows, and over what its results vary."""
     shown = jax.eval_shape(step, state, tokens)
     if not isinstance(shown, tuple) or len(shown) != 3:
         raise ValueError(f"step: gives {type(shown).__name__}; takes (state, logits, seen)")
@@ -120,7 +122,7 @@ def _shown(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any]:
         if leaf.shape[:1] != batch:
             name = jax.tree_util.keystr(path)
             raise ValueError(f"step: gives seen{name} as {leaf}; takes [B, ...], B = {batch[0]}")
-    return logits, seen
+    return logits, seen, varying.axes_of(shown, state, tokens)
 
 
 def integer(argument: str, value: Any) -> int:
@@ -199,5 +201,6 @@ def decode_by(
         jnp.zeros(batch, bool),
         buffers(plan.seen, plan.max_steps),
     )
-    start = _Carry(jnp.zeros((), jnp.int32), plan.state, plan.start, empty)
+    first = varying.over(plan.axes, (plan.state, plan.start, empty))
+    start = _Carry(jnp.zeros((), jnp.int32), *first)
     return jax.lax.while_loop(going, body, start).decoded

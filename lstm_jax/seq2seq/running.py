@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from lstm_jax import checking
+from lstm_jax import checking, varying
 from lstm_jax.attend import length_mask
 from lstm_jax.cell import Cell, Params, with_memory
 from lstm_jax.compose.layers import split_key
@@ -92,8 +92,10 @@ def forced(
         chosen = jax.random.bernoulli(noise_own, own, target.shape)
         return (state, jnp.where(chosen, mine, target)), logs
 
+    axes = varying.axes_of(params, encoded, targets, key, own)
+    begin = varying.over(axes, (state, first))
     logs: jax.Array
-    _, logs = jax.lax.scan(step, (state, first), (jnp.arange(targets.shape[0]), targets))
+    _, logs = jax.lax.scan(step, begin, (jnp.arange(targets.shape[0]), targets))
     return logs
 
 

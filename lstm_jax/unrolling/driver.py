@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
+from lstm_jax import varying
 from lstm_jax.cell import AnyArray, Cell, Composite, Params, State
 from lstm_jax.unrolling import associative, deferred, memory, parallel, scan
 from lstm_jax.unrolling.arguments import check_ways, checked
@@ -176,7 +177,8 @@ def _started(
     """A call from where all starts, and on the devices that its inputs are on."""
     valid, resets = context.valid, context.resets
     batch = xs.shape[1:-1]
-    params, state = _of_the_batch((params, state), xs)
+    axes = varying.axes_of(params, xs, state, valid, resets, key)
+    params, state = varying.over(axes, (params, state))
     initial = cell.initial_state(params, batch)
     if state is not None:
         initial = jax.tree.map(lambda leaf, s: leaf.astype(s.dtype), initial, state)
@@ -184,7 +186,7 @@ def _started(
         zeros = jax.lax.stop_gradient(jnp.where(False, xs[..., 0], 0))  # spread as the batch is
         initial = _spread(initial, zeros[0])
         valid, resets = (None if m is None else m & (zeros == 0) for m in (valid, resets))
-    initial = _of_the_batch(initial, xs)
+    initial = varying.over(axes, initial)
     state = initial if state is None else state
     context = context._replace(valid=valid, resets=resets)
     return _run(context, cell, cell.prepare(params, batch, key), xs, state, initial, reverse)
@@ -274,20 +276,6 @@ def _in_blocks(traverse: Callable, every: int) -> Callable:
         )
 
     return blocks
-
-
-def _of_the_batch(tree: Any, xs: jax.Array) -> Any:
-    """Inside ``shard_map``: ``tree`` varies over the same mesh axes as ``xs``, from here on.
-
-    The gradient's sum over devices then stands here, outside the loop over time.
-    """
-    axes = jax.typeof(xs).mat.varying
-
-    def cast(leaf: jax.Array) -> jax.Array:
-        missing = tuple(sorted(axes - jax.typeof(leaf).mat.varying))
-        return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
-
-    return jax.tree.map(cast, tree) if axes else tree
 
 
 def _spread(state: State, zeros: jax.Array) -> State:
