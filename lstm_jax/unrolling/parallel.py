@@ -53,9 +53,12 @@ def traverse(
     xs = zero_where_not(valid, xs)
     if reverse:
         xs, starts = turned(xs, lengths), None if starts is None else turned(starts, lengths)
-    one = SOLVERS[type(cell.form)].over_sequence
-    over_sequence = one if starts is None else _over_sequences
-    new, ys = over_sequence(cell.form, params, xs, state, initial, lengths, starts)
+    form: Any = cell.form
+    if starts is None:
+        solver = SOLVERS[type(form)]
+        new, ys = solver.over_sequence(form, params, xs, state, initial, lengths, None)
+    else:
+        new, ys = _over_sequences(form, params, xs, state, initial, lengths, starts)
     if lengths is not None:
         new = where(lengths > 0, new, state)
     return new, zero_where_not(valid, turned(ys, lengths) if reverse else ys)
