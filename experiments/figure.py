@@ -79,7 +79,7 @@ def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> 
         panel.set_yscale("log")
         panel.set_ylim(top=min(panel.get_ylim()[1], 10 * task.score.chance))
     panel.set_xlim(0, budget.steps)
-    panel.set_title(f"{task.name}: median and range of {runs}", fontsize=10)
+    panel.set_title(f"{task.name}\nmedian and range of {runs}", fontsize=10)
     panel.set_xlabel(f"training steps of {budget.batch_size} sequences")
     panel.set_ylabel(f"validation {task.score.name} ({task.score.direction})")
     finish(panel)

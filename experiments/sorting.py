@@ -8,8 +8,8 @@ decoding.
 
 Expect, in 3 minutes on two cores: here counting is enough, and a fixed vector can count: it is
 right in 99 % of the sequences at the trained lengths, and additive attention, which has more to
-learn, in 95 % after the same steps; beyond the trained lengths both fall to nothing. The numbers of one such
-run are kept in experiments/results/sorting.
+learn, in 95 % after the same steps; beyond the trained lengths both fall to nothing. The numbers of
+one such run are kept in experiments/results/sorting.
 """
 
 import dataclasses

@@ -53,20 +53,19 @@ def traverse(
     xs = zero_where_not(valid, xs)
     if reverse:
         xs, starts = turned(xs, lengths), None if starts is None else turned(starts, lengths)
-    form = cell.form
-    assert isinstance(form, MatrixMemory | Windowed)
-    given = (form, params, xs, state, initial, lengths)
+    form: Any = cell.form
     if starts is None:
-        new, ys = SOLVERS[type(form)].over_sequence(*given, None)
+        solver = SOLVERS[type(form)]
+        new, ys = solver.over_sequence(form, params, xs, state, initial, lengths, None)
     else:
-        new, ys = _over_sequences(*given, starts)
+        new, ys = _over_sequences(form, params, xs, state, initial, lengths, starts)
     if lengths is not None:
         new = where(lengths > 0, new, state)
     return new, zero_where_not(valid, turned(ys, lengths) if reverse else ys)
 
 
 def _over_sequences(
-    form: MatrixMemory | Windowed,
+    form: Windowed | MatrixMemory,
     params: Params,
     xs: jax.Array,
     state: State,
