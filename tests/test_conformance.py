@@ -1,7 +1,7 @@
 """Every registered cell and every wrapper through every law.
 
-``make laws`` runs them all. ``make test`` takes cells that are variants of others through the
-chief laws alone, so as to end in minutes.
+``make laws`` runs them all. So as to end in minutes, ``make test`` takes cells that are variants
+of others through the chief laws alone, and through the costly laws one cell of each kind.
 """
 
 import pytest
@@ -9,10 +9,13 @@ import pytest
 from tests.cases import CASES
 from tests.conformance import LAWS
 
-CHIEF = ("methods_agree", "padding_is_inert", "the_contract")
+CHIEF = ("padding_is_inert", "the_contract")  # the first under every method and direction
+COSTLY = ("gradient_of_gradient", "batch_over_devices", "bfloat16_compute")
+KINDS = ("rnn", "lstm", "gru", "mgu", "min_gru", "attention", "mlstm", "chain", "bidirectional",
+         "zoneout", "attentive", "deep_noisy")  # fmt: skip
 VARIANTS = ("irnn", "gru_norm", "lstm_", "dropout_", "zoneout_", "learned_state_", "bidirectional_",
             "chain_", "attentive_", "attention_", "initialize", "drop_connect", "slstm_heads",
-            "lstmn_", "linear_attention_", "delta_net_")  # fmt: skip
+            "mlstm_", "lstmn_", "linear_attention_", "delta_net_")  # fmt: skip
 KEPT = ("lstm_v", "lstm_norm", "lstm_projected", "lstm_1997", "dropout_input")
 
 
@@ -22,7 +25,7 @@ def _tests():
         for law in LAWS:
             # One worker a case: its laws share compiled programs.
             marks = [pytest.mark.xdist_group(name)]
-            if variant and law not in CHIEF:
+            if (variant and law not in CHIEF) or (law in COSTLY and name not in KINDS):
                 marks.append(pytest.mark.slow)
             yield pytest.param(name, law, id=f"{name}-{law}", marks=marks)
 

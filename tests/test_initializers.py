@@ -9,7 +9,8 @@ import lstm_jax as lj
 from lstm_jax import initializers as init
 
 KEY = jax.random.key(0)
-LINEAR = ("min_lstm", "min_gru", "lru")  # which have no w_h
+WITHOUT_W_H = ("min_lstm", "min_gru", "lru", "attention", "linear_attention",
+               "linear_attention_gated", "delta_net", "delta_net_gated", "mlstm")  # fmt: skip
 MATRICES = {
     "glorot": init.glorot(),
     "lecun": init.lecun(),
@@ -43,7 +44,7 @@ def test_each_is_usable_on_every_cell(name):
         np.testing.assert_array_equal(params["w_x"], plain["w_x"])
 
 
-@pytest.mark.parametrize("name", [n for n in lj.cells.registry if n not in LINEAR])
+@pytest.mark.parametrize("name", [n for n in lj.cells.registry if n not in WITHOUT_W_H])
 def test_weights_are_drawn_apart(name):
     """With as many inputs as units, w_x and w_h must not be one draw."""
     cell = lj.initialize(lj.cells.make(name, 16), w_h=init.normal(1.0), w_x=init.normal(1.0))
