@@ -1,6 +1,7 @@
 """Before lstm_jax is imported: several CPU devices, quick compiles, enforced shape annotations."""
 
 import os
+from pathlib import Path
 
 import jax
 import pytest
@@ -27,14 +28,22 @@ def x64():
         yield
 
 
-def pytest_runtest_teardown(item, nextitem):
-    """Drops what was compiled for a case, or for a file, once its tests are through.
+MANY = 20_000  # mappings of memory, of the 65,530 that Linux allows a process
 
-    A compiled program holds several mappings of memory, of which Linux allows a process 65,530:
-    a worker that keeps them all dies in the compiler, after some four hundred laws.
+
+def pytest_runtest_teardown(item, nextitem):
+    """Drops what was compiled for a case, or for a file, once its tests are through and it is much.
+
+    A compiled program holds several mappings: a worker that keeps all programs dies in the
+    compiler, after some four hundred laws.
     """
-    if _compiles_with(item) != _compiles_with(nextitem):
+    if _compiles_with(item) != _compiles_with(nextitem) and _mappings() > MANY:
         jax.clear_caches()
+
+
+def _mappings() -> int:
+    maps = Path("/proc/self/maps")  # on Linux alone, as is the limit
+    return maps.read_bytes().count(b"\n") if maps.exists() else 0
 
 
 def _compiles_with(item) -> object:
