@@ -18,13 +18,15 @@ from lstm_jax.tasks import dates, multi30k, pairs, reversal, sorting
 from lstm_jax.tasks import digits as _digits
 from lstm_jax.tasks.pairs import PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.symbols import SymbolTask
-from lstm_jax.tasks.task import Batch, Score, Task
+from lstm_jax.tasks.task import Batch, Score, Sequences, Success, Task
 
 __all__ = [
     "Batch",
     "PairBatch",
     "Pairs",
     "Score",
+    "Sequences",
+    "Success",
     "SymbolTask",
     "Task",
     "Vocabulary",

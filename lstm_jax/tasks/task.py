@@ -6,16 +6,31 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from lstm_jax import checking
 
 Reads = Literal["last", "every"]
+
+HELD_OUT = 1000  # sequences in each of validation and test
+
+
+class Sequences(NamedTuple):
+    """What a model is shown where rows differ in length.
+
+    values: what stands past a row's length is not looked at. lengths: at least 1.
+    """
+
+    values: Float[Array, "T B D"]
+    lengths: Int[Array, "B"]
 
 
 class Batch(NamedTuple):
     """Sequences that are learnt or scored together.
 
-    xs: what a model is shown, such as ``[T, B, D]``.
-    targets: what the task asks for, such as numbers ``[B]`` or classes ``[B]``.
+    xs: what a model is shown: ``[T, B, D]``, or ``Sequences`` where rows differ in length.
+    targets: what the task asks for, such as numbers ``[B]``, classes ``[B]`` or classes
+        ``[T, B]``, of which -1 asks nothing.
     """
 
     xs: Any
@@ -27,13 +42,16 @@ class Score(NamedTuple):
 
     name: with its unit, such as "MSE" or "accuracy".
     measure: ``(answers, batch) -> []``, a mean over the batch.
-    chance: the score of the best constant answer, which needs no memory at all.
+    chance: the score of the best constant answer, which looks at nothing.
+    memoryless: the score of the best answer that looks at the current step alone; where answers
+        come with the last step, at that. None where a task has no such answer.
     """
 
     name: str
     measure: Callable[[jax.Array, Batch], jax.Array]
     higher_is_better: bool
     chance: float
+    memoryless: float | None = None
 
     @property
     def direction(self) -> str:
@@ -47,6 +65,31 @@ class Score(NamedTuple):
         return np.where(np.isfinite(values), values, worst)
 
 
+class Success(NamedTuple):
+    """When a task counts as solved: every row's error is below ``limit``, and their mean below
+    ``mean_limit``.
+
+    error: ``(answers, batch) -> [B]``, such as the largest absolute error of a row's outputs.
+    limit, mean_limit: infinity where nothing is asked of the one or the other.
+    rows: of so many sequences.
+    on: "held-out" data, or the "training" stream, each sequence before it is learnt from, where
+        the last ``rows`` of them count.
+    source: whose criterion it is.
+    """
+
+    error: Callable[[jax.Array, Batch], jax.Array]
+    limit: float
+    mean_limit: float
+    rows: int
+    source: str
+    on: Literal["held-out", "training"] = "held-out"
+
+    def met(self, answers: jax.Array, batch: Batch) -> Bool[Array, ""]:
+        """Whether the criterion holds on ``batch``, whatever its number of rows. NaN does not."""
+        errors = self.error(answers, batch)
+        return jnp.all(errors < self.limit) & (jnp.mean(errors) < self.mean_limit)
+
+
 class Task(NamedTuple):
     """A benchmark task: pure functions and held-out data.
 
@@ -57,8 +100,11 @@ class Task(NamedTuple):
         choices (learning rates, when to stop) are made on validation alone.
     loss: ``(outputs, batch) -> []``, differentiable.
     input_size, output_size, reads: what a cell with a linear readout is made for, with outputs
-        ``[B, O]`` at the "last" step or ``[T, B, O]`` at "every" step; sizes are 0 where the task
-        is for models of another kind.
+        ``[B, O]`` at the "last" step (of each row) or ``[T, B, O]`` at "every" step; sizes are 0
+        where the task is for models of another kind.
+    success: when it counts as solved; None where nobody says.
+    test_at: ``(length, n) -> Batch``, n held-out sequences of exactly this length, longer than
+        the trained ones perhaps, the same in every run; None where there is one length alone.
     """
 
     name: str
@@ -70,6 +116,51 @@ class Task(NamedTuple):
     loss: Callable[[jax.Array, Batch], jax.Array]
     score: Score
     reads: Reads = "last"
+    success: Success | None = None
+    test_at: Callable[[int, int], Batch] | None = None
+
+
+def drawn_task(
+    name: str,
+    draw: Callable[[jax.Array, int], Batch],
+    *,
+    input_size: int,
+    output_size: int,
+    loss: Callable[[jax.Array, Batch], jax.Array],
+    score: Score,
+    reads: Reads = "last",
+    success: Success | None = None,
+    draw_at: Callable[[jax.Array, int, int], Batch] | None = None,
+    held_out: int = HELD_OUT,
+) -> Task:
+    """A task whose sequences are all drawn alike: training, validation and test.
+
+    draw: ``(key, batch_size) -> Batch``, pure. draw_at: ``(key, batch_size, length) -> Batch``,
+    the same at one length. held_out: sequences in each of validation and test.
+    """
+
+    def sample(key: Key[Array, ""], batch_size: int) -> Batch:
+        key = checking.random_key("key", key)
+        return draw(key, checking.positive_int("batch_size", batch_size))
+
+    def test_at(length: int, n: int) -> Batch:
+        length, n = checking.positive_int("length", length), checking.positive_int("n", n)
+        assert draw_at is not None
+        return draw_at(jax.random.fold_in(held_out_key("test"), length), n, length)
+
+    return Task(
+        name=name,
+        input_size=input_size,
+        output_size=output_size,
+        sample=sample,
+        validation=sample(held_out_key("validation"), held_out),
+        test=sample(held_out_key("test"), held_out),
+        loss=loss,
+        score=score,
+        reads=reads,
+        success=success,
+        test_at=None if draw_at is None else test_at,
+    )
 
 
 def held_out_key(split: Literal["validation", "test"]) -> Key[Array, ""]:

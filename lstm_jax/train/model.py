@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Params
+from lstm_jax.tasks.task import Reads, Sequences
 from lstm_jax.unrolling import unroll
 
 
@@ -31,10 +32,11 @@ class Model(NamedTuple):
     answer: Callable[[Params, Any], Any]
 
 
-def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "last") -> Model:
+def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: Reads = "last") -> Model:
     """``cell`` unrolled from its initial state over ``xs [T, *batch, D]``, then ``y w + b``.
 
-    reads: "last" for an output ``[*batch, O]`` at the last step alone, "every" for ``[T, *batch,
+    xs may be ``Sequences``, whose rows differ in length.
+    reads: "last" for an output ``[*batch, O]`` at each row's last step, "every" for ``[T, *batch,
         O]``. Params ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``; the readout starts with
         LeCun's normal weights and zero biases. The key draws a noisy cell's noise.
     """
@@ -50,16 +52,28 @@ def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "la
         return {"cell": cell.init(key_cell, input_size), "readout": readout}
 
     def apply(
-        params: Params, xs: Float[Array, "T *batch D"], *, key: Key[Array, ""] | None = None
+        params: Params,
+        xs: Float[Array, "T *batch D"] | Sequences,
+        *,
+        key: Key[Array, ""] | None = None,
     ) -> jax.Array:
-        _, ys = unroll(cell, params["cell"], xs, key=key)
+        values, lengths = xs if isinstance(xs, Sequences) else (xs, None)
+        _, ys = unroll(cell, params["cell"], values, lengths=lengths, key=key)
         if reads == "last":
             if ys.shape[0] == 0:
-                raise ValueError(f"xs: got shape {xs.shape}; takes T of at least 1 to read from")
-            ys = ys[-1]
+                raise ValueError(
+                    f"xs: got shape {values.shape}; takes T of at least 1 to read from"
+                )
+            ys = ys[-1] if lengths is None else last_of(ys, lengths)
         return ys @ params["readout"]["w"] + params["readout"]["b"]
 
     return Model(cell.size, init, apply, apply)
+
+
+def last_of(ys: Float[Array, "T *batch H"], lengths: Int[Array, "*batch"]) -> jax.Array:
+    """Each row's output at its last step ``[*batch, H]``."""
+    last = jnp.maximum(lengths - 1, 0)[None, ..., None]
+    return jnp.take_along_axis(ys, last, axis=0)[0]
 
 
 def count_parameters(model: Model) -> int:

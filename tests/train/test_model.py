@@ -5,6 +5,7 @@ import pytest
 
 import lstm_jax as lj
 from lstm_jax import train
+from lstm_jax.tasks import Sequences
 
 
 def test_the_readout_is_linear_in_the_last_or_in_every_output():
@@ -17,6 +18,17 @@ def test_the_readout_is_linear_in_the_last_or_in_every_output():
     by_hand = np.asarray(ys) @ np.asarray(params["readout"]["w"]) + params["readout"]["b"]
     np.testing.assert_allclose(every.apply(params, xs), by_hand, atol=1e-6)
     np.testing.assert_allclose(last.apply(params, xs), by_hand[-1], atol=1e-6)
+
+
+def test_rows_that_differ_in_length_are_read_at_their_own_last_step():
+    model = train.recurrent(lj.gru(5), 3, 2)
+    params = model.init(jax.random.key(0))
+    xs = jax.random.normal(jax.random.key(1), (7, 4, 3))
+    lengths = jnp.array([7, 1, 4, 6])
+    together = model.apply(params, Sequences(xs.at[6, 1:].set(jnp.nan), lengths))
+    for row, length in enumerate([7, 1, 4, 6]):
+        alone = model.apply(params, xs[:length, row])
+        np.testing.assert_allclose(together[row], alone, atol=1e-6)
 
 
 def test_noise_comes_from_the_key_alone():

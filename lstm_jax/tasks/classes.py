@@ -1,0 +1,57 @@
+"""What tasks share that ask for a class: symbols as inputs, the loss, the score, and being solved.
+
+Targets are classes ``[B]``, or ``[T, B]`` with -1 at the steps that ask nothing.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from lstm_jax.tasks.task import Batch, Score, Success
+
+
+def one_hot(symbols: Int[Array, "*batch"], count: int) -> Float[Array, "*batch {count}"]:
+    """1 in the place of the symbol; zeros alone where it is not 0 to ``count - 1``."""
+    return jax.nn.one_hot(symbols, count)
+
+
+def asked(batch: Batch) -> jax.Array:
+    """Where an answer is asked for: the shape of the targets."""
+    return batch.targets >= 0
+
+
+def cross_entropy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
+    """In nats, the mean over all answers that are asked for."""
+    counted = asked(batch)
+    classes = jnp.where(counted, batch.targets, 0)
+    losses = optax.softmax_cross_entropy_with_integer_labels(outputs, classes)
+    return jnp.where(counted, losses, 0.0).sum() / jnp.maximum(counted.sum(), 1)
+
+
+def right(outputs: Float[Array, "*batch K"], batch: Batch) -> jax.Array:
+    """Where the most active output is the class asked for: the shape of the targets."""
+    return (jnp.argmax(outputs, axis=-1) == batch.targets) & asked(batch)
+
+
+def accuracy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
+    """The share of the answers asked for that are right."""
+    return right(outputs, batch).sum() / jnp.maximum(asked(batch).sum(), 1)
+
+
+def wrong(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
+    """A row's share of wrong answers, of those asked for."""
+    steps = tuple(range(batch.targets.ndim - 1))
+    counted = asked(batch).sum(axis=steps)
+    return 1.0 - right(outputs, batch).sum(axis=steps) / jnp.maximum(counted, 1)
+
+
+def accuracy_score(chance: float, memoryless: float | None) -> Score:
+    return Score("accuracy", accuracy, higher_is_better=True, chance=chance, memoryless=memoryless)
+
+
+def accurate(share: float, rows: int, source: str) -> Success:
+    """Solved where more than ``share`` of the answers are right, rows counted alike."""
+    return Success(wrong, limit=math.inf, mean_limit=1.0 - share, rows=rows, source=source)

@@ -1,0 +1,32 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstm_jax.tasks import Batch, classes
+
+
+def test_what_asks_nothing_counts_nowhere():
+    outputs = jnp.log(jnp.array([[[0.7, 0.2, 0.1]] * 2, [[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]]))
+    batch = Batch(None, jnp.array([[0, -1], [1, 2]]))  # [T, B]
+    by_hand = -np.mean(np.log([0.7, 0.25, 0.8]))
+    np.testing.assert_allclose(classes.cross_entropy(outputs, batch), by_hand, rtol=1e-6)
+    np.testing.assert_allclose(classes.accuracy(outputs, batch), 2 / 3, rtol=1e-6)
+    np.testing.assert_allclose(classes.wrong(outputs, batch), [0.5, 0.0])
+    gradient = jax.grad(lambda o: classes.cross_entropy(o, batch))(outputs)
+    np.testing.assert_array_equal(gradient[0, 1], 0)
+    nothing = Batch(None, jnp.full((2, 2), -1))
+    assert classes.cross_entropy(outputs, nothing) == 0
+
+
+def test_success_is_a_share_of_right_answers():
+    success = classes.accurate(0.75, 4, "nobody")
+    outputs = jax.nn.one_hot(jnp.array([0, 1, 2, 0]), 3)
+    assert success.met(outputs, Batch(None, jnp.array([0, 1, 2, 0])))
+    assert not success.met(outputs, Batch(None, jnp.array([0, 1, 2, 1])))  # 0.75 is not more
+
+
+def test_nan_is_no_success():
+    success = classes.accurate(0.5, 1, "nobody")._replace(
+        error=lambda answers, _: jnp.abs(answers), limit=1.0, mean_limit=1.0
+    )
+    assert success.met(jnp.zeros(2), None) and not success.met(jnp.array([0.0, jnp.nan]), None)
