@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Params
-from lstm_jax.tasks.task import Reads, Sequences
+from lstm_jax.tasks.task import Sequences
 from lstm_jax.unrolling import unroll
 
 
@@ -32,7 +32,7 @@ class Model(NamedTuple):
     answer: Callable[[Params, Any], Any]
 
 
-def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: Reads = "last") -> Model:
+def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "last") -> Model:
     """``cell`` unrolled from its initial state over ``xs [T, *batch, D]``, then ``y w + b``.
 
     xs may be ``Sequences``, whose rows differ in length.

@@ -29,4 +29,6 @@ def test_nan_is_no_success():
     success = classes.accurate(0.5, 1, "nobody")._replace(
         error=lambda answers, _: jnp.abs(answers), limit=1.0, mean_limit=1.0
     )
-    assert success.met(jnp.zeros(2), None) and not success.met(jnp.array([0.0, jnp.nan]), None)
+    batch = Batch(None, jnp.zeros(2))
+    assert success.met(jnp.zeros(2), batch)
+    assert not success.met(jnp.array([0.0, jnp.nan]), batch)
