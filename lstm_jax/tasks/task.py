@@ -75,6 +75,8 @@ class Success(NamedTuple):
     on: "held-out" data, or the "training" stream, each sequence before it is learnt from, where
         the last ``rows`` of them count.
     source: whose criterion it is.
+    window_counts: on training, whether those last ``rows`` belong to the sequences to success;
+        False where the source counts the training before them alone.
     """
 
     error: Callable[[jax.Array, Batch], jax.Array]
@@ -83,6 +85,7 @@ class Success(NamedTuple):
     rows: int
     source: str
     on: Literal["held-out", "training"] = "held-out"
+    window_counts: bool = True
 
     def met(self, answers: jax.Array, batch: Batch) -> Bool[Array, ""]:
         """Whether the criterion holds on ``batch``, whatever its number of rows. NaN does not."""
