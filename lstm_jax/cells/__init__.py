@@ -7,7 +7,7 @@ A cell from outside joins with one line: ``lj.cells.registry["mine"] = my_factor
 from collections.abc import Callable
 from typing import Any
 
-from lstm_jax import checking
+from lstm_jax import calls, checking
 from lstm_jax.cell import Cell
 from lstm_jax.cells import attention as _attention
 from lstm_jax.cells import gru as _gru
@@ -20,7 +20,7 @@ from lstm_jax.cells import minimal as _minimal
 from lstm_jax.cells import rnn as _rnn
 from lstm_jax.cells import xlstm as _xlstm
 
-__all__ = ["make", "registry"]
+__all__ = ["make", "parse", "registry"]
 
 
 def _lstm_1997_of_size(size: int, *, block_size: int = 1, **options: Any) -> Cell:
@@ -78,14 +78,25 @@ for _variant, _options in _lstm.GREFF_VARIANTS.items():
     registry[f"lstm_{_variant}"] = _preset(_lstm.lstm, **_options)
 
 
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """The name and the options in ``text``, such as ``"lstm(peephole=True, forget_bias=0.0)"``.
+
+    Options are by keyword, values Python's literals. Raises ValueError for a name that is not
+    registered and for what is no such text; whether the cell has the options, ``make`` says.
+    """
+    return calls.parse("name", text, registry)
+
+
 def make(name: str, size: int, **options: Any) -> Cell:
     """The registered cell ``name`` with hidden size ``size``; options go to its factory.
 
-    Raises ValueError for an unknown name, TypeError for an option that the cell has not.
+    name: a name, or one with options as ``parse`` takes it. Raises ValueError for an unknown name,
+    TypeError for an option that the cell has not, or that is given in both ways.
     """
-    factory = registry[checking.choice("name", name, registry)]
+    name, written = parse(name)
+    options = calls.merged(name, written, options)
     try:
-        return factory(size, **options)
+        return registry[name](size, **options)
     except TypeError as error:
         if "unexpected keyword" in str(error) or "multiple values" in str(error):
             raise TypeError(f"options: {name} takes no such option: {error}") from None

@@ -12,7 +12,7 @@ the common ground of ``pairs``.
 from collections.abc import Callable
 from typing import Any
 
-from lstm_jax import checking
+from lstm_jax import calls
 from lstm_jax.tasks import adding as _adding
 from lstm_jax.tasks import dates, multi30k, pairs, reversal, sorting
 from lstm_jax.tasks import digits as _digits
@@ -34,6 +34,7 @@ __all__ = [
     "make",
     "multi30k",
     "pairs",
+    "parse",
     "registry",
     "reversal",
     "sorting",
@@ -45,14 +46,22 @@ registry: dict[str, Callable[..., Task]] = {
 }
 
 
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """The name and the options in ``text``, such as ``"adding(length=100)"``, as in
+    ``lj.cells.parse``."""
+    return calls.parse("name", text, registry)
+
+
 def make(name: str, **options: Any) -> Task:
     """The registered task ``name``; options go to its factory.
 
-    Raises ValueError for an unknown name, TypeError for an option that the task has not.
+    name: a name, or one with options such as ``"adding(length=100)"``. Raises ValueError for an
+    unknown name, TypeError for an option that the task has not, or that is given in both ways.
     """
-    factory = registry[checking.choice("name", name, registry)]
+    name, written = parse(name)
+    options = calls.merged(name, written, options)
     try:
-        return factory(**options)
+        return registry[name](**options)
     except TypeError as error:
         if "argument" in str(error):
             raise TypeError(f"options: {name} takes no such options: {error}") from None
