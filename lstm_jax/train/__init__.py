@@ -3,6 +3,7 @@
 from lstm_jax.train import checkpoint
 from lstm_jax.train.fit import NonFiniteLoss, TrainState, require_finite, start, take_steps
 from lstm_jax.train.model import Model, count_parameters, recurrent, size_for, size_near
+from lstm_jax.train.optimizers import optimizer
 
 __all__ = [
     "Model",
@@ -10,6 +11,7 @@ __all__ = [
     "TrainState",
     "checkpoint",
     "count_parameters",
+    "optimizer",
     "recurrent",
     "require_finite",
     "size_for",

@@ -1,0 +1,104 @@
+"""Optimizers by name, with clipping and a schedule of the learning rate; all of it from Optax."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from lstm_jax import calls, checking
+
+# RMSprop's decay is 0.9, as in Arjovsky et al. 2016 and in Tallec & Ollivier 2018.
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "adam": optax.adam,
+    "adamw": optax.adamw,
+    "sgd": optax.sgd,
+    "momentum": functools.partial(optax.sgd, momentum=0.9),
+    "rmsprop": functools.partial(optax.rmsprop, decay=0.9),
+}
+SCHEDULES = ("constant", "cosine", "linear")
+
+
+def optimizer(
+    name: str,
+    learning_rate: Any,
+    *,
+    clip: float | None = None,
+    clip_value: float | None = None,
+    schedule: str = "constant",
+    warmup: int = 0,
+    steps: int | None = None,
+) -> optax.GradientTransformation:
+    """The optimizer ``name``: "adam", "adamw", "sgd", "momentum" (of 0.9), "rmsprop" (decay 0.9).
+
+    name: may carry options of Optax's, such as ``"rmsprop(decay=0.99)"`` or
+        ``"adamw(weight_decay=0.01)"``.
+    learning_rate: a positive number, or a scalar array, which may be traced: inside ``jit`` or
+        ``vmap`` each run then has a rate of its own.
+    clip: the gradient's norm over all params, which a larger one is scaled down to; None for none.
+    clip_value: the largest magnitude of each entry, cut before the norm is taken; None for none.
+    schedule: what the rate is multiplied with at update n = 0, 1, ...: "constant" 1; "cosine" and
+        "linear" fall from 1 at n = warmup to 0 at n = steps, and stay there.
+    warmup: updates over which the rate rises first, as ``(n + 1) / warmup``: none of them is lost.
+    steps: updates in all; only "cosine" and "linear" ask for it.
+
+    Raises ValueError or TypeError, naming the argument.
+    """
+    kind, options = calls.parse("name", name, OPTIMIZERS)
+    factory = OPTIMIZERS[kind]
+    takes = inspect.signature(factory).parameters.keys() - {"learning_rate"}
+    for option in options:
+        checking.choice(f"name: the option of {kind}", option, sorted(takes))
+    rate = _rate(learning_rate)
+    share = _share(schedule, warmup, steps)
+    parts = []
+    if clip_value is not None:
+        parts.append(optax.clip(_positive("clip_value", clip_value)))
+    if clip is not None:
+        parts.append(optax.clip_by_global_norm(_positive("clip", clip)))
+    followed = rate if share is None else lambda count: rate * share(count)
+    return optax.chain(*parts, factory(followed, **options))
+
+
+def _share(schedule: str, warmup: int, steps: int | None) -> Callable[[Any], Any] | None:
+    """``schedule`` of a rate of 1; None where it stays 1 throughout."""
+    checking.choice("schedule", schedule, SCHEDULES)
+    if warmup != 0:
+        checking.positive_int("warmup", warmup)
+    after = optax.constant_schedule(1.0)
+    if schedule != "constant":
+        if steps is None:
+            raise ValueError(f"steps: got None; schedule {schedule!r} takes the number of updates")
+        left = checking.positive_int("steps", steps) - warmup
+        if left < 1:
+            raise ValueError(f"warmup: got {warmup}; takes fewer than steps, {steps}")
+        if schedule == "cosine":
+            after = optax.cosine_decay_schedule(1.0, left)
+        else:
+            after = optax.linear_schedule(1.0, 0.0, left)
+    elif warmup == 0:
+        return None
+    if warmup == 0:
+        return after
+    rising = optax.linear_schedule(1 / warmup, 1 + 1 / warmup, warmup)
+    return optax.join_schedules([rising, after], [warmup])
+
+
+def _rate(value: Any) -> Any:
+    if isinstance(value, jax.core.Tracer):  # no value to look at, but a shape and a dtype
+        if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            got = f"{value.dtype} of shape {value.shape}"
+            raise ValueError(f"learning_rate: got {got}; takes one floating number")
+        return value
+    _positive("learning_rate", value)
+    return value
+
+
+def _positive(argument: str, value: Any) -> float:
+    number = checking.real(argument, value)
+    if number <= 0:
+        raise ValueError(f"{argument}: got {value!r}; takes a positive number")
+    return number
