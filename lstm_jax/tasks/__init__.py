@@ -14,7 +14,9 @@ from typing import Any
 
 from lstm_jax import calls
 from lstm_jax.tasks import adding as _adding
+from lstm_jax.tasks import copy_memory as _copy_memory
 from lstm_jax.tasks import dates, multi30k, pairs, reversal, sorting
+from lstm_jax.tasks import delayed_recall as _delayed_recall
 from lstm_jax.tasks import digits as _digits
 from lstm_jax.tasks.pairs import PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.symbols import SymbolTask
@@ -42,6 +44,8 @@ __all__ = [
 
 registry: dict[str, Callable[..., Task]] = {
     "adding": _adding.adding,
+    "copy_memory": _copy_memory.copy_memory,
+    "delayed_recall": _delayed_recall.delayed_recall,
     "digits": _digits.digits,
 }
 

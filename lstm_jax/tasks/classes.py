@@ -18,6 +18,11 @@ def one_hot(symbols: Int[Array, "*batch"], count: int) -> Float[Array, "*batch {
     return jax.nn.one_hot(symbols, count)
 
 
+def drawn(uniform: Float[Array, "*batch"], count: int | jax.Array) -> Int[Array, "*batch"]:
+    """0 to ``count - 1``, each as likely, from numbers drawn in [0, 1)."""
+    return jnp.floor(uniform * count).astype(jnp.int32)
+
+
 def asked(batch: Batch) -> jax.Array:
     """Where an answer is asked for: the shape of the targets."""
     return batch.targets >= 0
