@@ -1,21 +1,32 @@
 """Training: a cell with a readout, many steps in one scan, and checkpoints that are there."""
 
 from lstm_jax.train import checkpoint
-from lstm_jax.train.fit import NonFiniteLoss, TrainState, require_finite, start, take_steps
-from lstm_jax.train.model import Model, count_parameters, recurrent, size_for, size_near
+from lstm_jax.train.fit import (
+    NonFiniteLoss,
+    Steps,
+    TrainState,
+    drawn,
+    require_finite,
+    start,
+    take_steps,
+)
+from lstm_jax.train.model import Model, count_parameters, recurrent, size_for, size_near, state_size
 from lstm_jax.train.optimizers import optimizer
 
 __all__ = [
     "Model",
     "NonFiniteLoss",
+    "Steps",
     "TrainState",
     "checkpoint",
     "count_parameters",
+    "drawn",
     "optimizer",
     "recurrent",
     "require_finite",
     "size_for",
     "size_near",
     "start",
+    "state_size",
     "take_steps",
 ]

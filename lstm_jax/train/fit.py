@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from lstm_jax import checking
 from lstm_jax.cell import Params
-from lstm_jax.tasks.task import Task
+from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.train.model import Model
 
 
@@ -20,6 +20,17 @@ class TrainState(NamedTuple):
     params: Params
     opt_state: Any
     step: Int[Array, ""]
+
+
+class Steps(NamedTuple):
+    """What is told of training steps, one entry a step.
+
+    loss: before the step's update. errors: of each sequence, before it is learnt from, as the
+    task's success is judged; None where success is not judged on the training stream.
+    """
+
+    loss: Float[Array, "steps"]
+    errors: Float[Array, "steps B"] | None
 
 
 class NonFiniteLoss(FloatingPointError):
@@ -41,8 +52,8 @@ def take_steps(
     *,
     steps: int,
     batch_size: int,
-) -> tuple[TrainState, Float[Array, "steps"]]:
-    """``steps`` steps in one ``jax.lax.scan``: the new state, and the loss before each update.
+) -> tuple[TrainState, Steps]:
+    """``steps`` steps in one ``jax.lax.scan``: the new state, and what is told of each step.
 
     The batch and the noise of step ``n`` are drawn from ``fold_in(key, n)``, n counting from the
     start of training: chunks of any size, put end to end, give the same numbers. A pure
@@ -51,19 +62,28 @@ def take_steps(
     checking.positive_int("steps", steps)
     checking.positive_int("batch_size", batch_size)
 
-    def loss_of(params: Params, key: jax.Array) -> jax.Array:
-        key_batch, key_noise = jax.random.split(key)
-        batch = task.sample(key_batch, batch_size)
-        return task.loss(model.apply(params, batch.xs, key=key_noise), batch)
+    streamed = None if task.success is None or task.success.on != "training" else task.success
 
-    def step(state: TrainState, _: None) -> tuple[TrainState, jax.Array]:
+    def loss_of(params: Params, key: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        batch, key_noise = drawn(task, key, batch_size)
+        outputs = model.apply(params, batch.xs, key=key_noise)
+        return task.loss(outputs, batch), streamed and streamed.error(outputs, batch)
+
+    def step(state: TrainState, _: None) -> tuple[TrainState, Steps]:
         step_key = jax.random.fold_in(key, state.step)
-        loss, gradient = jax.value_and_grad(loss_of)(state.params, step_key)
+        value_and_gradient = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, errors), gradient = value_and_gradient(state.params, step_key)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        return TrainState(params, opt_state, state.step + 1), loss
+        return TrainState(params, opt_state, state.step + 1), Steps(loss, errors)
 
     return jax.lax.scan(step, state, None, length=steps)
+
+
+def drawn(task: Task, step_key: Key[Array, ""], batch_size: int) -> tuple[Batch, Key[Array, ""]]:
+    """The batch of a training step, and the key of the model's noise in it."""
+    key_batch, key_noise = jax.random.split(step_key)
+    return task.sample(key_batch, batch_size), key_noise
 
 
 def require_finite(values: Any, who: str, first_step: int = 0) -> None:

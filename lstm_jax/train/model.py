@@ -24,12 +24,15 @@ class Model(NamedTuple):
         noise, and without it there is none.
     answer: ``(params, xs) -> answers``, what the score is computed of. For a model that answers
         at once, its outputs; for one that writes its answer step by step, what it writes.
+    source: what ``save_model`` writes down to make the model anew; None where it is made
+        otherwise than by ``recurrent`` of a registered cell.
     """
 
     size: int
     init: Callable[[Key[Array, ""]], Params]
     apply: Callable[..., jax.Array]
     answer: Callable[[Params, Any], Any]
+    source: dict[str, Any] | None = None
 
 
 def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "last") -> Model:
@@ -90,8 +93,10 @@ def size_for(make: Callable[[int], Cell], budget: int, input_size: int, output_s
     return size_near(lambda size: recurrent(make(size), input_size, output_size), budget)
 
 
-def size_near(make: Callable[[int], Model], budget: int) -> int:
-    """The size at which ``make(size)`` has a parameter count nearest to ``budget``.
+def size_near(
+    make: Callable[[int], Any], budget: int, count: Callable[[Any], int] = count_parameters
+) -> int:
+    """The size at which ``count(make(size))``, of a model its parameters, is nearest to ``budget``.
 
     Of two sizes equally near, the smaller. Raises ValueError for a budget below the count at
     size 1.
@@ -99,22 +104,29 @@ def size_near(make: Callable[[int], Model], budget: int) -> int:
     budget = checking.positive_int("budget", budget)
 
     @functools.cache
-    def count(size: int) -> int:
-        return count_parameters(make(size))
+    def counted(size: int) -> int:
+        return count(make(size))
 
-    if budget < count(1):
-        raise ValueError(f"budget: got {budget}; takes at least {count(1)}, the count at size 1")
+    if budget < counted(1):
+        raise ValueError(f"budget: got {budget}; takes at least {counted(1)}, the count at size 1")
     low, high = 1, 4
-    while count(high) < budget:
+    while counted(high) < budget:
         low, high = high, 4 * high
-    # count(low) <= budget <= count(high): counts grow with the size, about as its square, so that
-    # the first guess is near; halving in turn ends the search whatever they do.
+    # counted(low) <= budget <= counted(high): counts grow with the size, about as its square, so
+    # that the first guess is near; halving in turn ends the search whatever they do.
     guess = True
     while high - low > 1:
-        share, (below, above) = 0.5, (math.sqrt(count(size)) for size in (low, high))
+        share, (below, above) = 0.5, (math.sqrt(counted(size)) for size in (low, high))
         if guess and below < above:
             share = (math.sqrt(budget) - below) / (above - below)
         middle = min(max(low + round(share * (high - low)), low + 1), high - 1)
-        low, high = (middle, high) if count(middle) <= budget else (low, middle)
+        low, high = (middle, high) if counted(middle) <= budget else (low, middle)
         guess = not guess
-    return min((low, high), key=lambda size: (abs(count(size) - budget), size))
+    return min((low, high), key=lambda size: (abs(counted(size) - budget), size))
+
+
+def state_size(cell: Cell) -> int:
+    """The numbers in the state of one row, which the cell carries from step to step."""
+    params = jax.eval_shape(lambda key: cell.init(key, 1), jax.random.key(0))
+    state = jax.eval_shape(lambda params: cell.initial_state(params), params)
+    return sum(leaf.size for leaf in jax.tree.leaves(state))

@@ -58,6 +58,12 @@ def test_size_for_is_nearer_than_its_neighbours(make, budget):
     assert distance(size) <= min(distance(max(size - 1, 1)), distance(size + 1))
 
 
+def test_sizes_of_equal_state():
+    assert train.state_size(lj.lstm(7)) == 14 and train.state_size(lj.chain(lj.gru(3), lj.lru(2)))
+    assert train.size_near(lj.lstm, 64, train.state_size) == 32
+    assert train.size_near(lj.gru, 64, train.state_size) == 64
+
+
 def test_bad_input_names_the_argument():
     with pytest.raises(ValueError, match="budget: got 3; takes at least 14"):
         train.size_for(lj.lstm, 3, 1, 1)
