@@ -18,6 +18,7 @@ from lstm_jax.tasks import copy_memory as _copy_memory
 from lstm_jax.tasks import dates, multi30k, pairs, reversal, sorting
 from lstm_jax.tasks import delayed_recall as _delayed_recall
 from lstm_jax.tasks import digits as _digits
+from lstm_jax.tasks import sequential_mnist as _sequential_mnist
 from lstm_jax.tasks.pairs import PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.symbols import SymbolTask
 from lstm_jax.tasks.task import Batch, Score, Sequences, Success, Task
@@ -47,6 +48,7 @@ registry: dict[str, Callable[..., Task]] = {
     "copy_memory": _copy_memory.copy_memory,
     "delayed_recall": _delayed_recall.delayed_recall,
     "digits": _digits.digits,
+    "sequential_mnist": _sequential_mnist.sequential_mnist,
 }
 
 

@@ -4,9 +4,11 @@ Targets are classes ``[B]``, or ``[T, B]`` with -1 at the steps that ask nothing
 """
 
 import math
+from collections import Counter, defaultdict
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
@@ -60,3 +62,27 @@ def accuracy_score(chance: float, memoryless: float | None) -> Score:
 def accurate(share: float, rows: int, source: str) -> Success:
     """Solved where more than ``share`` of the answers are right, rows counted alike."""
     return Success(wrong, limit=math.inf, mean_limit=1.0 - share, rows=rows, source=source)
+
+
+def commonest_share(classes: jax.typing.ArrayLike) -> float:
+    """The accuracy of always answering the commonest of ``classes [N]``: chance, on real data."""
+    return float(np.unique(np.asarray(classes), return_counts=True)[1].max() / np.size(classes))
+
+
+def looked_up(
+    train: tuple[jax.typing.ArrayLike, jax.typing.ArrayLike],
+    test: tuple[jax.typing.ArrayLike, jax.typing.ArrayLike],
+) -> float:
+    """The accuracy on ``test`` of each input's commonest class in ``train``, or of the commonest
+    of all where the input is not there: the memoryless score on real data.
+
+    Both are inputs ``[N, D]``, such as those at the last step, and their classes ``[N]``.
+    """
+    seen: defaultdict[bytes, Counter] = defaultdict(Counter)
+    everything: Counter = Counter()
+    for one, its_class in zip(*map(np.asarray, train), strict=True):
+        seen[one.tobytes()][int(its_class)] += 1
+        everything[int(its_class)] += 1
+    inputs, classes = map(np.asarray, test)
+    answers = [seen.get(one.tobytes(), everything).most_common(1)[0][0] for one in inputs]
+    return float(np.mean(answers == classes))

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import accuracy_score, cross_entropy
+from lstm_jax.tasks.classes import accuracy_score, commonest_share, cross_entropy, looked_up
 from lstm_jax.tasks.task import Batch, Task
 
 CLASSES = 10
@@ -56,7 +56,10 @@ def digits(split_seed: int = 0) -> Task:
         validation=part(pixels, labels, split.validation),
         test=test,
         loss=cross_entropy,
-        score=accuracy_score(majority(test.targets), from_last_pixel(train, test)),
+        score=accuracy_score(
+            commonest_share(test.targets),
+            looked_up((train.xs[-1], train.targets), (test.xs[-1], test.targets)),
+        ),
     )
 
 
@@ -89,18 +92,3 @@ def stratified(labels: np.ndarray, seed: int) -> Split:
 def part(pixels: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> Batch:
     """Chosen digits with time first: ``[64, N, 1]``, and ``[N]``."""
     return Batch(jnp.asarray(pixels[rows].T[:, :, None]), jnp.asarray(labels[rows]))
-
-
-def majority(labels: jax.Array) -> float:
-    return float(np.bincount(np.asarray(labels), minlength=CLASSES).max() / labels.size)
-
-
-def from_last_pixel(train: Batch, test: Batch) -> float:
-    """The accuracy on ``test`` of each last pixel's commonest class in ``train``."""
-    answers = {}
-    last, labels = np.asarray(train.xs[-1, :, 0]), np.asarray(train.targets)
-    for pixel in np.unique(last):
-        answers[pixel] = np.bincount(labels[last == pixel]).argmax()
-    commonest = np.bincount(labels).argmax()
-    guesses = [answers.get(pixel, commonest) for pixel in np.asarray(test.xs[-1, :, 0])]
-    return float(np.mean(np.array(guesses) == np.asarray(test.targets)))

@@ -5,32 +5,37 @@ task 1: 29,000 pairs for training, 1,014 for validation, and the 1,000 of test_2
 captions derive from those of Flickr30k; the repository states no licence, so none is kept here.
 """
 
-import gzip
-import hashlib
 import os
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lstm_jax import checking
+from lstm_jax.tasks import files
 from lstm_jax.tasks.pairs import Pairs, Vocabulary
 
 Language = Literal["en", "de"]
 
 LANGUAGES = ("en", "de")
-FOLDER_VARIABLE = "LSTM_JAX_DATA"
-ADDRESS = "https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/"
 SPLITS = {"train": "train", "validation": "val", "test_2016_flickr": "test_2016_flickr"}
-CHECKSUMS = {  # SHA-256
-    "train.en.gz": "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
-    "train.de.gz": "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
-    "val.en.gz": "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28",
-    "val.de.gz": "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a",
-    "test_2016_flickr.en.gz": "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
-    "test_2016_flickr.de.gz": "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
-}
+PUBLISHED = files.Published(
+    task="multi30k",
+    folder="translation",
+    address="https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/",
+    checksums={
+        "train.en.gz": "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f",
+        "train.de.gz": "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6",
+        "val.en.gz": "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28",
+        "val.de.gz": "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a",
+        "test_2016_flickr.en.gz": (
+            "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9"
+        ),
+        "test_2016_flickr.de.gz": (
+            "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8"
+        ),
+    },
+)
 
 APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
 
@@ -98,7 +103,8 @@ def multi30k(
     verify = checking.flag("verify", verify)
     texts: dict[str, list[list[str]]] = {}
     for split, stem in SPLITS.items():
-        paths = [find(f"{stem}.{language}.gz", folder, verify) for language in (source, target)]
+        names = [f"{stem}.{language}.gz" for language in (source, target)]
+        paths = [files.find(name, PUBLISHED, folder, verify) for name in names]
         texts[split] = sources, targets = [read(path) for path in paths]
         if len(sources) != len(targets):
             raise ValueError(
@@ -125,50 +131,11 @@ def multi30k(
     )
 
 
-def find(name: str, folder: str | os.PathLike | None = None, verify: bool = True) -> Path:
-    """The path of one of the files, downloaded where no folder is given; see ``multi30k``."""
-    checking.choice("name", name, CHECKSUMS)
-    if folder is None:
-        data = os.environ.get(FOLDER_VARIABLE)
-        if not data:
-            return download(name)
-        folder = Path(data) / "translation"
-    path = Path(folder) / name
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"folder: {path} is missing; takes a folder with {', '.join(CHECKSUMS)}"
-        )
-    if verify and (got := hashlib.sha256(path.read_bytes()).hexdigest()) != CHECKSUMS[name]:
-        raise ValueError(
-            f"folder: {path} has the SHA-256 {got}; takes the published file, {CHECKSUMS[name]}, "
-            "or verify=False"
-        )
-    return path
-
-
-def download(name: str) -> Path:
-    """The path of a published file in the user's cache, fetched if it is not there."""
-    instead = f"or set {FOLDER_VARIABLE} to a folder whose folder translation has {name}"
-    try:
-        import pooch
-    except ImportError:
-        raise ImportError(
-            f"multi30k: the download needs pooch; pip install 'lstm_jax[experiments]', {instead}"
-        ) from None
-    cache = pooch.os_cache("lstm_jax") / "multi30k"
-    try:
-        return Path(pooch.retrieve(ADDRESS + name, f"sha256:{CHECKSUMS[name]}", name, cache))
-    except OSError as error:
-        raise OSError(
-            f"multi30k: no {name} from {ADDRESS} ({error}); try again, {instead}"
-        ) from None
-
-
 def read(path: Path) -> list[str]:
     """The lines of a gzip file of UTF-8 text. Raises ValueError for anything else."""
     try:
-        text = gzip.decompress(path.read_bytes()).decode()
-    except (gzip.BadGzipFile, EOFError, zlib.error, UnicodeDecodeError) as error:
+        text = files.unpacked(path, "UTF-8 text").decode()
+    except UnicodeDecodeError as error:
         raise ValueError(f"{path}: {error}; takes gzip files of UTF-8 text") from None
     # Not splitlines: captions may hold signs that Unicode calls line ends.
     lines = text.removesuffix("\n").split("\n")

@@ -3,7 +3,7 @@ import hashlib
 
 import pytest
 
-from lstm_jax.tasks import multi30k
+from lstm_jax.tasks import files, multi30k
 
 ENGLISH = ["a dog", "a cat", "a man", "the dog"]
 GERMAN = ["ein hund", "eine katze", "ein mann", "der hund"]
@@ -30,6 +30,6 @@ def captions(tmp_path_factory):
             (folder / "translation" / name).write_bytes(packed)
             lines[name], sums[name] = list(texts), hashlib.sha256(packed).hexdigest()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(multi30k, "CHECKSUMS", sums)
-        patch.setenv(multi30k.FOLDER_VARIABLE, str(folder))
+        patch.setattr(multi30k, "PUBLISHED", multi30k.PUBLISHED._replace(checksums=sums))
+        patch.setenv(files.FOLDER_VARIABLE, str(folder))
         yield lines

@@ -15,7 +15,7 @@ from experiments.__main__ import main
 from experiments.progress import Progress, work
 from experiments.setting import slug
 from lstm_jax import train
-from lstm_jax.tasks import multi30k
+from lstm_jax.tasks import files, multi30k
 from lstm_jax.tasks import pairs as rows_of_ids
 from lstm_jax.tasks.dates import STYLES, TARGET_VOCABULARY, dates_of, written_dates
 from lstm_jax.tasks.pairs import END, PAD, PairBatch, Pairs, Vocabulary
@@ -317,7 +317,7 @@ def test_bad_options_are_one_line(tmp_path, capsys, monkeypatch, name, options, 
 
 
 def test_captions_that_are_missing_are_one_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv(multi30k.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(files.FOLDER_VARIABLE, str(tmp_path))
     assert command("translation", tmp_path / "run") == 2
     error = capsys.readouterr().err
     assert "is missing; takes a folder with" in error and error.count("\n") == 1

@@ -100,8 +100,9 @@ def published(folder, tmp_path, monkeypatch):
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-    monkeypatch.setattr(m, "CHECKSUMS", sums)
-    monkeypatch.setattr(m, "ADDRESS", f"http://127.0.0.1:{server.server_port}/")
+    here = f"http://127.0.0.1:{server.server_port}/"
+    known = m.PUBLISHED._replace(address=here, checksums=sums)
+    monkeypatch.setattr(m, "PUBLISHED", known)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("LSTM_JAX_DATA", raising=False)
@@ -112,7 +113,7 @@ def published(folder, tmp_path, monkeypatch):
 
 def test_files_are_downloaded_once_and_checked(published, monkeypatch):
     assert m.multi30k().train.targets == CAPTIONS["train.de"]
-    monkeypatch.setattr(m, "ADDRESS", "http://127.0.0.1:9/")
+    monkeypatch.setattr(m, "PUBLISHED", m.PUBLISHED._replace(address="http://127.0.0.1:9/"))
     assert m.multi30k().train.targets == CAPTIONS["train.de"]  # from the cache
 
 
