@@ -22,6 +22,53 @@ def test_the_target_is_the_sum_of_the_two_marked_values(length):
         np.testing.assert_allclose(targets[row], by_hand, rtol=1e-6)
 
 
+def test_variable_lengths_are_drawn_for_each_row():
+    task = adding(7, variable=True)
+    batch = task.sample(jax.random.key(4), 3000)
+    xs, lengths = np.asarray(batch.xs.values), np.asarray(batch.xs.lengths)
+    assert task.name == "adding(2 to 7)" and xs.shape == (7, 3000, 2)
+    assert np.bincount(lengths)[:2].sum() == 0 and lengths.max() == 7
+    np.testing.assert_allclose(np.bincount(lengths)[2:] / 3000, 1 / 6, atol=0.03)
+    for row, length in enumerate(lengths[:200]):
+        values, marks = xs[:length, row].T
+        assert marks[: length // 2].sum() == marks[length // 2 :].sum() == 1
+        np.testing.assert_allclose(batch.targets[row], values[marks == 1].sum(), rtol=1e-6)
+
+
+def test_other_lengths():
+    for task in (adding(7), adding(7, variable=True)):
+        batch = task.test_at(12, 50)
+        padded = isinstance(batch.xs, tasks.Sequences)
+        values, marks = np.moveaxis(np.asarray(batch.xs.values if padded else batch.xs), -1, 0)
+        assert values.shape == (12, 50) and (not padded or (batch.xs.lengths == 12).all())
+        assert (marks[:6].sum(axis=0) == 1).all() and (marks[6:].sum(axis=0) == 1).all()
+        np.testing.assert_allclose(batch.targets, (values * marks).sum(axis=0), rtol=1e-6)
+        with pytest.raises(ValueError, match="length: got 1"):
+            task.test_at(1, 5)
+
+
+@pytest.mark.parametrize("variable", [False, True])
+def test_memoryless_sees_the_last_step_alone(variable):
+    task = adding(5, variable=variable)
+    batch = task.sample(jax.random.key(2), 40_000)
+    xs = np.asarray(batch.xs.values if variable else batch.xs)
+    last = np.asarray(batch.xs.lengths) - 1 if variable else np.full(40_000, 4)
+    value, mark = xs[last, np.arange(40_000)].T
+    answer = np.where(mark == 1, value + 0.5, 1.0)  # the other number's mean, or both numbers'
+    error = np.mean((answer - np.asarray(batch.targets)) ** 2)
+    assert abs(error - task.score.memoryless) < 0.003 and task.score.memoryless < 0.15
+
+
+def test_the_fixed_lengths_data_stay_as_they_are():
+    """Results that stand in the repository were made from them."""
+    batch = adding(4).sample(jax.random.key(0), 2)
+    expected = jax.random.uniform(jax.random.key(0), (6, 2))
+    np.testing.assert_array_equal(batch.xs[..., 0], expected[:4])
+    first, second = np.floor(2 * np.asarray(expected[4:]))
+    marks = [[first[row] == t or second[row] + 2 == t for row in range(2)] for t in range(4)]
+    np.testing.assert_array_equal(batch.xs[..., 1], marks)
+
+
 def test_marks_and_values_are_uniform():
     batch = adding(10).sample(jax.random.key(0), 20_000)
     values, marks = np.asarray(batch.xs[..., 0]), np.asarray(batch.xs[..., 1])
