@@ -18,6 +18,7 @@ from lstm_jax.tasks import copy_memory as _copy_memory
 from lstm_jax.tasks import dates, multi30k, pairs, reversal, sorting
 from lstm_jax.tasks import delayed_recall as _delayed_recall
 from lstm_jax.tasks import digits as _digits
+from lstm_jax.tasks import listops as _listops
 from lstm_jax.tasks import sequential_mnist as _sequential_mnist
 from lstm_jax.tasks.pairs import PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.symbols import SymbolTask
@@ -48,6 +49,7 @@ registry: dict[str, Callable[..., Task]] = {
     "copy_memory": _copy_memory.copy_memory,
     "delayed_recall": _delayed_recall.delayed_recall,
     "digits": _digits.digits,
+    "listops": _listops.listops,
     "sequential_mnist": _sequential_mnist.sequential_mnist,
 }
 
