@@ -12,6 +12,7 @@ from lstm_jax.train.fit import (
 )
 from lstm_jax.train.model import Model, count_parameters, recurrent, size_for, size_near, state_size
 from lstm_jax.train.optimizers import optimizer
+from lstm_jax.train.truncated import unroll_truncated
 
 __all__ = [
     "Model",
@@ -29,4 +30,5 @@ __all__ = [
     "start",
     "state_size",
     "take_steps",
+    "unroll_truncated",
 ]

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Params
 from lstm_jax.tasks.task import Sequences
+from lstm_jax.train.truncated import unroll_truncated
 from lstm_jax.unrolling import unroll
 
 
@@ -35,18 +36,34 @@ class Model(NamedTuple):
     source: dict[str, Any] | None = None
 
 
-def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "last") -> Model:
+def recurrent(
+    cell: Cell,
+    input_size: int,
+    output_size: int,
+    *,
+    reads: str = "last",
+    truncate: int | None = None,
+    random_offset: bool = False,
+) -> Model:
     """``cell`` unrolled from its initial state over ``xs [T, *batch, D]``, then ``y w + b``.
 
     xs may be ``Sequences``, whose rows differ in length.
     reads: "last" for an output ``[*batch, O]`` at each row's last step, "every" for ``[T, *batch,
         O]``. Params ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``; the readout starts with
         LeCun's normal weights and zero biases. The key draws a noisy cell's noise.
+    truncate: steps of a chunk in which gradients stay (``unroll_truncated``); None for whole
+        sequences. The outputs are the same.
+    random_offset: draw the steps of the first chunk from the key, anew at each call, so that no
+        boundary stands at the same place always; without a key all chunks are whole.
     """
     checking.the_cell("cell", cell)
     input_size = checking.positive_int("input_size", input_size)
     output_size = checking.positive_int("output_size", output_size)
     checking.choice("reads", reads, ("last", "every"))
+    if truncate is not None:
+        truncate = checking.positive_int("truncate", truncate)
+    if checking.flag("random_offset", random_offset) and truncate is None:
+        raise ValueError("random_offset: got True; takes False without truncate")
 
     def init(key: Key[Array, ""]) -> Params:
         key_cell, key_readout = jax.random.split(checking.random_key("key", key))
@@ -54,14 +71,10 @@ def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "la
         readout = {"w": w, "b": jnp.zeros(output_size)}
         return {"cell": cell.init(key_cell, input_size), "readout": readout}
 
-    def apply(
-        params: Params,
-        xs: Float[Array, "T *batch D"] | Sequences,
-        *,
-        key: Key[Array, ""] | None = None,
-    ) -> jax.Array:
+    def outputs(params: Params, xs: Any, key: Any, **chunks: Any) -> jax.Array:
         values, lengths = xs if isinstance(xs, Sequences) else (xs, None)
-        _, ys = unroll(cell, params["cell"], values, lengths=lengths, key=key)
+        run: Callable[..., Any] = unroll_truncated if chunks else unroll
+        _, ys = run(cell, params["cell"], values, lengths=lengths, key=key, **chunks)
         if reads == "last":
             if ys.shape[0] == 0:
                 raise ValueError(
@@ -70,7 +83,29 @@ def recurrent(cell: Cell, input_size: int, output_size: int, *, reads: str = "la
             ys = ys[-1] if lengths is None else last_of(ys, lengths)
         return ys @ params["readout"]["w"] + params["readout"]["b"]
 
-    return Model(cell.size, init, apply, apply)
+    def answer(
+        params: Params,
+        xs: Float[Array, "T *batch D"] | Sequences,
+        *,
+        key: Key[Array, ""] | None = None,
+    ) -> jax.Array:
+        return outputs(params, xs, key)
+
+    def apply(
+        params: Params,
+        xs: Float[Array, "T *batch D"] | Sequences,
+        *,
+        key: Key[Array, ""] | None = None,
+    ) -> jax.Array:
+        if truncate is None:
+            return outputs(params, xs, key)
+        offset: Any = 0
+        if random_offset and key is not None:
+            key, offset_key = jax.random.split(key)
+            offset = jax.random.randint(offset_key, (), 0, truncate)
+        return outputs(params, xs, key, every=truncate, offset=offset)
+
+    return Model(cell.size, init, apply, answer)
 
 
 def last_of(ys: Float[Array, "T *batch H"], lengths: Int[Array, "*batch"]) -> jax.Array:

@@ -184,7 +184,7 @@ def _started(
         initial = jax.tree.map(lambda leaf, s: leaf.astype(s.dtype), initial, state)
     if xs.shape[0] > 0:
         zeros = jax.lax.stop_gradient(jnp.where(False, xs[..., 0], 0))  # spread as the batch is
-        initial = _spread(initial, zeros[0])
+        initial = spread(initial, zeros[0])
         valid, resets = (None if m is None else m & (zeros == 0) for m in (valid, resets))
     initial = varying.over(axes, initial)
     state = initial if state is None else state
@@ -278,7 +278,7 @@ def _in_blocks(traverse: Callable, every: int) -> Callable:
     return blocks
 
 
-def _spread(state: State, zeros: jax.Array) -> State:
+def spread(state: State, zeros: jax.Array) -> State:
     """``state`` spread over devices as ``zeros [*batch]`` are, which it adds."""
 
     def spread(leaf: jax.Array) -> jax.Array:
