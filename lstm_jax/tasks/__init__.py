@@ -14,11 +14,14 @@ from typing import Any
 
 from lstm_jax import calls
 from lstm_jax.tasks import adding as _adding
+from lstm_jax.tasks import associative_recall as _associative_recall
 from lstm_jax.tasks import copy_memory as _copy_memory
 from lstm_jax.tasks import dates, multi30k, pairs, reversal, sorting
 from lstm_jax.tasks import delayed_recall as _delayed_recall
 from lstm_jax.tasks import digits as _digits
+from lstm_jax.tasks import induction_heads as _induction_heads
 from lstm_jax.tasks import listops as _listops
+from lstm_jax.tasks import selective_copy as _selective_copy
 from lstm_jax.tasks import sequential_mnist as _sequential_mnist
 from lstm_jax.tasks.pairs import PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.symbols import SymbolTask
@@ -46,10 +49,13 @@ __all__ = [
 
 registry: dict[str, Callable[..., Task]] = {
     "adding": _adding.adding,
+    "associative_recall": _associative_recall.associative_recall,
     "copy_memory": _copy_memory.copy_memory,
     "delayed_recall": _delayed_recall.delayed_recall,
     "digits": _digits.digits,
+    "induction_heads": _induction_heads.induction_heads,
     "listops": _listops.listops,
+    "selective_copy": _selective_copy.selective_copy,
     "sequential_mnist": _sequential_mnist.sequential_mnist,
 }
 

@@ -15,7 +15,7 @@ def copy_memory(
     length: int = 100, *, symbols: int = 8, width: int = 10, variable: bool = False
 ) -> Task:
     """The copying memory problem as in Arjovsky, Shah & Bengio 2016, "Unitary evolution recurrent
-    neural networks", section 5.1; a problem of Hochreiter & Schmidhuber 1997 gave the idea.
+    neural networks", after Hochreiter & Schmidhuber 1997.
 
     A width of 3 and a lag of 4; blank is ``.``, the marker ``:``::
 
