@@ -14,15 +14,18 @@ from typing import Any
 
 from lstm_jax import calls
 from lstm_jax.tasks import adding as _adding
+from lstm_jax.tasks import adding_1997 as _adding_1997
 from lstm_jax.tasks import associative_recall as _associative_recall
 from lstm_jax.tasks import copy_memory as _copy_memory
-from lstm_jax.tasks import dates, multi30k, pairs, reversal, sorting
+from lstm_jax.tasks import dates, long_lags, multi30k, pairs, reber, reversal, sorting
 from lstm_jax.tasks import delayed_recall as _delayed_recall
 from lstm_jax.tasks import digits as _digits
 from lstm_jax.tasks import induction_heads as _induction_heads
 from lstm_jax.tasks import listops as _listops
 from lstm_jax.tasks import selective_copy as _selective_copy
 from lstm_jax.tasks import sequential_mnist as _sequential_mnist
+from lstm_jax.tasks import temporal_order as _temporal_order
+from lstm_jax.tasks import two_sequence as _two_sequence
 from lstm_jax.tasks.pairs import PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.symbols import SymbolTask
 from lstm_jax.tasks.task import Batch, Score, Sequences, Success, Task
@@ -38,10 +41,12 @@ __all__ = [
     "Task",
     "Vocabulary",
     "dates",
+    "long_lags",
     "make",
     "multi30k",
     "pairs",
     "parse",
+    "reber",
     "registry",
     "reversal",
     "sorting",
@@ -49,14 +54,21 @@ __all__ = [
 
 registry: dict[str, Callable[..., Task]] = {
     "adding": _adding.adding,
+    "adding_1997": _adding_1997.adding_1997,
     "associative_recall": _associative_recall.associative_recall,
     "copy_memory": _copy_memory.copy_memory,
     "delayed_recall": _delayed_recall.delayed_recall,
     "digits": _digits.digits,
+    "embedded_reber": reber.embedded_reber,
     "induction_heads": _induction_heads.induction_heads,
+    "lags_2a": long_lags.lags_2a,
+    "lags_2b": long_lags.lags_2b,
+    "lags_2c": long_lags.lags_2c,
     "listops": _listops.listops,
     "selective_copy": _selective_copy.selective_copy,
     "sequential_mnist": _sequential_mnist.sequential_mnist,
+    "temporal_order": _temporal_order.temporal_order,
+    "two_sequence": _two_sequence.two_sequence,
 }
 
 

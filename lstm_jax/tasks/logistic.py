@@ -1,0 +1,38 @@
+"""What the tasks of 1997 share: logistic outputs, half the squared error, and the largest error.
+
+A model's outputs are raw: the logistic function is applied here. Targets are classes ``[B]`` or
+``[T, B]``, -1 where nothing is asked, of which one output each should be 1 and the others 0; or
+numbers ``[B]`` in [0, 1] for the one output there is.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax.tasks.classes import asked, one_hot
+from lstm_jax.tasks.task import Batch
+
+
+def errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "*batch K"]:
+    """Target minus logistic output, zero where nothing is asked."""
+    values = jax.nn.sigmoid(outputs)
+    if jnp.issubdtype(batch.targets.dtype, jnp.floating):
+        return batch.targets[..., None] - values
+    goals = one_hot(batch.targets, outputs.shape[-1])
+    return jnp.where(asked(batch)[..., None], goals - values, 0.0)
+
+
+def squared_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
+    """Half the squared error, summed over outputs and steps, the mean over rows.
+
+    With one row a step, gradient descent on it is the paper's online learning, with the weight
+    changes of a sequence made at its end.
+    """
+    squares = jnp.square(errors(outputs, batch)).sum(axis=-1)
+    return 0.5 * squares.sum() / squares.shape[-1]
+
+
+def largest_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
+    """A row's largest absolute error, of all outputs at all steps that ask."""
+    largest = jnp.abs(errors(outputs, batch)).max(axis=-1)
+    return largest.max(axis=tuple(range(largest.ndim - 1)))
