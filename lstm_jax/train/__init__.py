@@ -12,9 +12,11 @@ from lstm_jax.train.fit import (
 )
 from lstm_jax.train.model import Model, count_parameters, recurrent, size_for, size_near, state_size
 from lstm_jax.train.optimizers import optimizer
+from lstm_jax.train.saved import Description, load_cell, load_model, save_model
 from lstm_jax.train.truncated import unroll_truncated
 
 __all__ = [
+    "Description",
     "Model",
     "NonFiniteLoss",
     "Steps",
@@ -22,9 +24,12 @@ __all__ = [
     "checkpoint",
     "count_parameters",
     "drawn",
+    "load_cell",
+    "load_model",
     "optimizer",
     "recurrent",
     "require_finite",
+    "save_model",
     "size_for",
     "size_near",
     "start",

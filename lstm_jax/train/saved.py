@@ -1,0 +1,143 @@
+"""Trained models in a folder: weights beside what they are weights of, loaded back in one line.
+
+``cell, params = train.load_cell(folder)``, and ``lj.unroll(cell, params, xs)`` runs.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from lstm_jax import calls, checking
+from lstm_jax.cell import Cell, Params
+from lstm_jax.cells import make, parse, registry
+from lstm_jax.train import checkpoint
+from lstm_jax.train.checkpoint import CheckpointError
+from lstm_jax.train.model import Model, recurrent
+from lstm_jax.version import __version__
+
+FILE, WEIGHTS = "model.json", "weights"
+
+
+class Description(NamedTuple):
+    """What ``recurrent`` makes a model of.
+
+    cell: its name in ``lj.cells.registry``, alone or with options, such as "lstm(peephole=True)".
+    size: the hidden size. input_size, output_size, reads: as ``recurrent`` takes them.
+    options: further options of the cell, of numbers, strings, lists and the like.
+    """
+
+    cell: str
+    size: int
+    input_size: int
+    output_size: int
+    reads: str = "last"
+    options: Mapping[str, Any] = {}
+
+    def make_cell(self) -> Cell:
+        return make(self.cell, self.size, **self.options)
+
+    def make_model(self) -> Model:
+        return recurrent(self.make_cell(), self.input_size, self.output_size, reads=self.reads)
+
+
+def save_model(folder: str | Path, description: Description, params: Params) -> None:
+    """Writes ``model.json`` and the weights into ``folder``, in place of a model that is there.
+
+    params: of the model, as its ``init`` gives them; all leaves may have a leading axis of runs.
+    A process that is killed meanwhile leaves a whole model or none. Raises ValueError or
+    TypeError for a cell that is not registered, for options that JSON cannot hold, and for
+    params that are not of this model; CheckpointError where nothing was written.
+    """
+    folder = Path(folder)
+    name, written = parse(description.cell)
+    options = calls.merged(name, written, description.options)
+    try:
+        options = json.loads(json.dumps(options))
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"options: got {options}; takes what JSON can hold: {error}") from None
+    description = description._replace(cell=name, options=options)
+    shapes = _shapes(description)
+    runs = _runs(params, shapes)
+    line = {**description._asdict(), "runs": runs, "version": __version__}
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).unlink(missing_ok=True)  # never the old description beside the new weights
+    newest = checkpoint.latest_step(folder / WEIGHTS)
+    checkpoint.save(folder / WEIGHTS, 0 if newest is None else newest + 1, params)
+    half = folder / f"{FILE}.part"
+    half.write_text(json.dumps(line, indent=2) + "\n")
+    os.replace(half, folder / FILE)
+
+
+def load_model(folder: str | Path, run: int | None = 0) -> tuple[Model, Params]:
+    """The model saved in ``folder``, and its params.
+
+    run: which of the runs that were saved side by side; None for all, with their leading axis.
+    Raises CheckpointError where no model was saved, or where it is not what was described;
+    ValueError for a run that is not there, and for a cell that is not registered.
+    """
+    description, params = _load(Path(folder), run)
+    return description.make_model(), params
+
+
+def load_cell(folder: str | Path, run: int | None = 0) -> tuple[Cell, Params]:
+    """The cell of the model saved in ``folder``, and its params without the readout's; the rest
+    as in ``load_model``."""
+    description, params = _load(Path(folder), run)
+    return description.make_cell(), params["cell"]
+
+
+def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
+    file = folder / FILE
+    if not file.is_file():
+        raise CheckpointError(f"{folder}: no {FILE} there; train.save_model writes one")
+    try:
+        line = json.loads(file.read_text())
+        runs = line["runs"]
+        description = Description(**{name: line[name] for name in Description._fields})
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{file}: no description of a model: {error!r}") from None
+    name = description.cell
+    if name not in registry:
+        raise ValueError(
+            f"{file}: the cell {name!r} is not registered here; register it first: "
+            f"lj.cells.registry[{name!r}] = its factory"
+        )
+    try:
+        shapes = _shapes(description)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{file}: {error}") from None
+    if run is not None and run not in range(runs or 1):
+        raise ValueError(f"run: got {run}; takes 0 to {(runs or 1) - 1}, the runs in {folder}")
+    if runs is not None:
+        shapes = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((runs, *leaf.shape), leaf.dtype), shapes
+        )
+    params = checkpoint.restore(folder / WEIGHTS, shapes)
+    if runs is not None and run is not None:
+        params = jax.tree.map(lambda leaf: leaf[run], params)
+    return description, params
+
+
+def _shapes(description: Description) -> Params:
+    return jax.eval_shape(description.make_model().init, jax.random.key(0))
+
+
+def _runs(params: Params, shapes: Params) -> int | None:
+    """How many runs ``params`` holds side by side; None for one without an axis of runs."""
+    first, like = jax.tree.leaves(params), jax.tree.leaves(shapes)
+    runs = None
+    if first and first[0].ndim == like[0].ndim + 1:
+        runs = first[0].shape[0]
+        shapes = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct((runs, *leaf.shape), leaf.dtype), shapes
+        )
+    checking.like("params", params, shapes, "the model's init")
+    for got, takes in zip(first, jax.tree.leaves(shapes), strict=True):
+        if got.dtype != takes.dtype:
+            raise ValueError(f"params: got dtype {got.dtype}; takes {takes.dtype}, as init gives")
+    return runs

@@ -1,0 +1,150 @@
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstm_jax as lj
+from lstm_jax import train
+from lstm_jax.train.checkpoint import CheckpointError
+
+PLAIN = train.Description("lstm(peephole=True)", 4, 3, 2, options={"forget_bias": -1.5})
+MODEL = train.recurrent(lj.lstm(4, peephole=True, forget_bias=-1.5), 3, 2)
+PARAMS = MODEL.init(jax.random.key(0))
+RUNS = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf, 3 * leaf]), PARAMS)
+XS = jax.random.normal(jax.random.key(1), (5, 2, 3))
+
+
+def require_equal(got, wanted):
+    assert jax.tree.structure(got) == jax.tree.structure(wanted)
+    jax.tree.map(np.testing.assert_array_equal, got, wanted)
+
+
+def test_a_model_comes_back_and_runs(tmp_path):
+    train.save_model(tmp_path / "here", PLAIN, PARAMS)
+    cell, params = train.load_cell(tmp_path / "here")
+    require_equal(params, PARAMS["cell"])
+    wanted = lj.unroll(lj.lstm(4, peephole=True, forget_bias=-1.5), PARAMS["cell"], XS)
+    require_equal(lj.unroll(cell, params, XS), wanted)
+    model, params = train.load_model(tmp_path / "here")
+    require_equal(model.answer(params, XS), MODEL.answer(PARAMS, XS))
+    # The options are the cell's: its fresh params have this forget bias, and peepholes.
+    fresh = cell.init(jax.random.key(0), 3)
+    assert set(fresh) == {"w_x", "w_h", "b", "p"} and -1.5 in fresh["b"]
+    line = json.loads((tmp_path / "here" / "model.json").read_text())
+    assert line == {
+        "cell": "lstm",
+        "size": 4,
+        "input_size": 3,
+        "output_size": 2,
+        "reads": "last",
+        "options": {"peephole": True, "forget_bias": -1.5},
+        "runs": None,
+        "version": lj.__version__,
+    }
+
+
+def test_runs_side_by_side_are_picked_one_by_one(tmp_path):
+    train.save_model(tmp_path, PLAIN._replace(reads="every"), RUNS)
+    for run in range(3):
+        model, params = train.load_model(tmp_path, run)
+        require_equal(params, jax.tree.map(lambda leaf, n=run: (n + 1) * leaf, PARAMS))
+    assert model.answer(params, XS).shape == (5, 2, 2)
+    require_equal(train.load_model(tmp_path, None)[1], RUNS)
+    for run in (-1, 3):
+        with pytest.raises(ValueError, match=f"run: got {run}; takes 0 to 2, the runs in"):
+            train.load_cell(tmp_path, run)
+
+
+def test_a_model_without_runs_has_run_0_alone(tmp_path):
+    train.save_model(tmp_path, PLAIN, PARAMS)
+    require_equal(train.load_model(tmp_path, None)[1], PARAMS)
+    with pytest.raises(ValueError, match="run: got 1; takes 0 to 0"):
+        train.load_model(tmp_path, 1)
+
+
+def test_another_model_takes_its_place_and_a_killed_save_leaves_none(tmp_path, monkeypatch):
+    train.save_model(tmp_path, PLAIN, PARAMS)
+    gru = train.Description("gru", 2, 3, 1)
+    params = gru.make_model().init(jax.random.key(4))
+    train.save_model(tmp_path, gru, params)
+    cell, loaded = train.load_cell(tmp_path)
+    assert cell.name == "gru(2)" and cell.size == 2
+    require_equal(loaded, params["cell"])
+    with monkeypatch.context() as patch:
+
+        def killed(*_):
+            raise KeyboardInterrupt
+
+        patch.setattr(train.checkpoint, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train.save_model(tmp_path, PLAIN, PARAMS)
+    with pytest.raises(CheckpointError, match=r"no model\.json there"):
+        train.load_cell(tmp_path)
+    train.save_model(tmp_path, PLAIN, PARAMS)  # the same command again
+    require_equal(train.load_model(tmp_path)[1], PARAMS)
+
+
+def test_a_cell_from_outside_asks_to_be_registered(tmp_path, monkeypatch):
+    def mine(size, *, activation="tanh"):
+        return lj.rnn(size, activation=activation)
+
+    described = train.Description("mine", 3, 2, 1, options={"activation": "relu"})
+    with pytest.raises(ValueError, match="name: got 'mine'"):
+        train.save_model(tmp_path, described, {})
+    with monkeypatch.context() as patch:
+        patch.setitem(lj.cells.registry, "mine", mine)
+        params = described.make_model().init(jax.random.key(0))
+        train.save_model(tmp_path, described, params)
+        require_equal(train.load_model(tmp_path)[1], params)
+    with pytest.raises(ValueError, match=r"'mine' is not registered here; register it first: lj\."):
+        train.load_cell(tmp_path)
+
+
+def change(folder, **entries):
+    file = folder / "model.json"
+    line = json.loads(file.read_text()) | entries
+    file.write_text(json.dumps({k: v for k, v in line.items() if v != "gone"}))
+
+
+def test_what_was_not_saved_whole_or_not_so_is_an_error(tmp_path):
+    with pytest.raises(CheckpointError, match=r"no model\.json there; train\.save_model writes"):
+        train.load_model(tmp_path)
+    train.save_model(tmp_path, PLAIN, PARAMS)
+    change(tmp_path, options={"pepole": True})
+    with pytest.raises(CheckpointError, match=r"model\.json: options: lstm takes no such option"):
+        train.load_model(tmp_path)
+    change(tmp_path, options={"coupled": True})  # it has three gates
+    with pytest.raises(CheckpointError, match=r"cell\.b: got float32\[16\]; takes float32\[12\]"):
+        train.load_model(tmp_path)
+    change(tmp_path, options={}, size=-1)
+    with pytest.raises(CheckpointError, match=r"model\.json: size: got -1"):
+        train.load_model(tmp_path)
+    change(tmp_path, size="gone")
+    with pytest.raises(CheckpointError, match=r"no description of a model: KeyError\('size'\)"):
+        train.load_model(tmp_path)
+    (tmp_path / "model.json").write_text("{")
+    with pytest.raises(CheckpointError, match="no description of a model: JSONDecodeError"):
+        train.load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("description", "params", "error", "message"),
+    [
+        (PLAIN._replace(size=5), PARAMS, ValueError,
+         r"params\['cell'\]\['b'\]: got shape \(16,\); takes \(20,\)"),
+        (PLAIN, {"cell": PARAMS["cell"]}, ValueError, r"params\['readout'\].*no such entry"),
+        (PLAIN, {**RUNS, "readout": PARAMS["readout"]}, ValueError, r"takes \(3, 2\)"),
+        (PLAIN, jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), PARAMS), ValueError,
+         "params: got dtype bfloat16; takes float32"),
+        (PLAIN._replace(options={"peephole": True}), PARAMS, TypeError, "got peephole twice"),
+        (PLAIN._replace(options={"forget_bias": jnp.ones(4)}), PARAMS, TypeError,
+         "options: got .*; takes what JSON can hold"),
+        (PLAIN._replace(reads="first"), PARAMS, ValueError, "reads: got 'first'"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_not_saved(tmp_path, description, params, error, message):
+    with pytest.raises(error, match=message):
+        train.save_model(tmp_path / "none", description, params)
+    assert not (tmp_path / "none").exists()
