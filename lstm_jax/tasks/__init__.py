@@ -17,15 +17,21 @@ from lstm_jax.tasks import adding as _adding
 from lstm_jax.tasks import adding_1997 as _adding_1997
 from lstm_jax.tasks import associative_recall as _associative_recall
 from lstm_jax.tasks import copy_memory as _copy_memory
+from lstm_jax.tasks import counting as _counting
 from lstm_jax.tasks import dates, long_lags, multi30k, pairs, reber, reversal, sorting
 from lstm_jax.tasks import delayed_recall as _delayed_recall
 from lstm_jax.tasks import digits as _digits
+from lstm_jax.tasks import dyck as _dyck
+from lstm_jax.tasks import flip_flop as _flip_flop
 from lstm_jax.tasks import induction_heads as _induction_heads
 from lstm_jax.tasks import listops as _listops
+from lstm_jax.tasks import modular_arithmetic as _modular_arithmetic
+from lstm_jax.tasks import parity as _parity
 from lstm_jax.tasks import selective_copy as _selective_copy
 from lstm_jax.tasks import sequential_mnist as _sequential_mnist
 from lstm_jax.tasks import temporal_order as _temporal_order
 from lstm_jax.tasks import two_sequence as _two_sequence
+from lstm_jax.tasks import word_problem as _word_problem
 from lstm_jax.tasks.pairs import PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.symbols import SymbolTask
 from lstm_jax.tasks.task import Batch, Score, Sequences, Success, Task
@@ -57,18 +63,25 @@ registry: dict[str, Callable[..., Task]] = {
     "adding_1997": _adding_1997.adding_1997,
     "associative_recall": _associative_recall.associative_recall,
     "copy_memory": _copy_memory.copy_memory,
+    "counting": _counting.counting,
     "delayed_recall": _delayed_recall.delayed_recall,
     "digits": _digits.digits,
+    "dyck": _dyck.dyck,
     "embedded_reber": reber.embedded_reber,
+    "even_pairs": _parity.even_pairs,
+    "flip_flop": _flip_flop.flip_flop,
     "induction_heads": _induction_heads.induction_heads,
     "lags_2a": long_lags.lags_2a,
     "lags_2b": long_lags.lags_2b,
     "lags_2c": long_lags.lags_2c,
     "listops": _listops.listops,
+    "modular_arithmetic": _modular_arithmetic.modular_arithmetic,
+    "parity": _parity.parity,
     "selective_copy": _selective_copy.selective_copy,
     "sequential_mnist": _sequential_mnist.sequential_mnist,
     "temporal_order": _temporal_order.temporal_order,
     "two_sequence": _two_sequence.two_sequence,
+    "word_problem": _word_problem.word_problem,
 }
 
 

@@ -1,0 +1,79 @@
+"""What tasks share that are trained on a range of lengths and tested beyond it.
+
+A row's symbols are -1 past its length, where their one-hot vector is zero.
+"""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from lstm_jax import checking
+from lstm_jax.tasks.classes import one_hot
+from lstm_jax.tasks.task import Sequences
+
+PARITY = {0: "even", 1: "odd"}
+
+
+def length_choices(
+    min_length: int, max_length: int, *, remainder: int | None = None
+) -> Int[np.ndarray, "N"]:
+    """All lengths of the range, both ends included; the even (remainder 0) or the odd ones (1)
+    alone where only those make sense. A task draws each as often."""
+    shortest = checking.positive_int("min_length", min_length)
+    longest = checking.positive_int("max_length", max_length)
+    if longest < shortest:
+        raise ValueError(f"max_length: got {longest}; takes at least min_length, {shortest}")
+    choices = np.arange(shortest, longest + 1)
+    if remainder is not None:
+        choices = choices[choices % 2 == remainder]
+        if not choices.size:
+            raise ValueError(
+                f"max_length: got {longest}; takes a range with an {PARITY[remainder]} length, "
+                f"from min_length, {shortest}"
+            )
+    return choices
+
+
+def one_length(length: int, *, remainder: int | None = None) -> Int[np.ndarray, "1"]:
+    """``length`` as the only choice."""
+    length = checking.positive_int("length", length)
+    if remainder is not None and length % 2 != remainder:
+        raise ValueError(f"length: got {length}; takes an {PARITY[remainder]} length")
+    return np.array([length])
+
+
+def drawn_lengths(uniform: Float[Array, "B"], choices: Int[np.ndarray, "N"]) -> Int[Array, "B"]:
+    """One of ``choices`` for each number in [0, 1)."""
+    return jnp.asarray(choices, jnp.int32)[drawn_symbols(uniform, len(choices))]
+
+
+def drawn_symbols(uniform: Float[Array, "*shape"], count: int) -> Int[Array, "*shape"]:
+    """One of 0 to ``count - 1``, each as likely, for each number in [0, 1)."""
+    return jnp.floor(count * uniform).astype(jnp.int32)
+
+
+def within(lengths: Int[Array, "B"], steps: int) -> Bool[Array, "{steps} B"]:
+    """True at the steps of each row."""
+    return jnp.arange(steps)[:, None] < lengths
+
+
+def in_rows(symbols: Int[Array, "T B"], lengths: Int[Array, "B"]) -> Int[Array, "T B"]:
+    """``symbols`` within each row's length, -1 past it."""
+    return jnp.where(within(lengths, symbols.shape[0]), symbols, -1)
+
+
+def shown(symbols: Int[Array, "T B"], lengths: Int[Array, "B"], count: int) -> Sequences:
+    """The symbols one-hot ``[T, B, count]``, zeros past a row's length."""
+    return Sequences(one_hot(in_rows(symbols, lengths), count), lengths)
+
+
+def share_of(length: int, choices: Int[np.ndarray, "N"]) -> float:
+    """How often ``length`` is drawn."""
+    return float(np.mean(choices == length))
+
+
+def span(choices: Sequence[int] | Int[np.ndarray, "N"]) -> str:
+    """The range in a task's name."""
+    return f"{choices[0]} to {choices[-1]}"
