@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy
+from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy, drawn
 from lstm_jax.tasks.ranges import (
     drawn_lengths,
-    drawn_symbols,
     length_choices,
     one_length,
     shown,
@@ -63,7 +62,7 @@ def dyck(
         uniform = jax.random.uniform(key, (2 * longest + 1, batch_size))
         lengths = drawn_lengths(uniform[-1], choices)
         opens = jnp.asarray(_openings(longest, max_depth)[0])
-        kind = 1 + drawn_symbols(uniform[longest:-1], kinds)
+        kind = 1 + drawn(uniform[longest:-1], kinds)
         symbols, targets = _words(uniform[:longest], kind, lengths, opens, kinds)
         return Batch(
             shown(symbols, lengths, 2 * kinds),

@@ -6,10 +6,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy
+from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy, drawn
 from lstm_jax.tasks.ranges import (
     drawn_lengths,
-    drawn_symbols,
     length_choices,
     one_length,
     shown,
@@ -46,8 +45,8 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (longest + 1, batch_size))
         lengths = drawn_lengths(uniform[longest], choices)
-        numbers = drawn_symbols(uniform[0:longest:2], modulus)
-        operators = modulus + drawn_symbols(uniform[1:longest:2], len(OPERATORS))
+        numbers = drawn(uniform[0:longest:2], modulus)
+        operators = modulus + drawn(uniform[1:longest:2], len(OPERATORS))
         symbols = jnp.zeros((longest, batch_size), jnp.int32)
         symbols = symbols.at[0::2].set(numbers).at[1::2].set(operators)
         targets = _values(symbols, lengths, modulus)

@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy
+from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy, drawn
 from lstm_jax.tasks.ranges import (
     drawn_lengths,
-    drawn_symbols,
     length_choices,
     one_length,
     share_of,
@@ -83,7 +82,7 @@ def _task(
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (longest + 1, batch_size))
         lengths = drawn_lengths(uniform[longest], choices)
-        symbols = drawn_symbols(uniform[:longest], 2)
+        symbols = drawn(uniform[:longest], 2)
         return Batch(shown(symbols, lengths, 2), language(symbols, lengths))
 
     return drawn_task(

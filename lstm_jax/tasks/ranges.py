@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import one_hot
+from lstm_jax.tasks.classes import drawn, one_hot
 from lstm_jax.tasks.task import Sequences
 
 PARITY = {0: "even", 1: "odd"}
@@ -46,12 +46,7 @@ def one_length(length: int, *, remainder: int | None = None) -> Int[np.ndarray, 
 
 def drawn_lengths(uniform: Float[Array, "B"], choices: Int[np.ndarray, "N"]) -> Int[Array, "B"]:
     """One of ``choices`` for each number in [0, 1)."""
-    return jnp.asarray(choices, jnp.int32)[drawn_symbols(uniform, len(choices))]
-
-
-def drawn_symbols(uniform: Float[Array, "*shape"], count: int) -> Int[Array, "*shape"]:
-    """One of 0 to ``count - 1``, each as likely, for each number in [0, 1)."""
-    return jnp.floor(count * uniform).astype(jnp.int32)
+    return jnp.asarray(choices, jnp.int32)[drawn(uniform, len(choices))]
 
 
 def within(lengths: Int[Array, "B"], steps: int) -> Bool[Array, "{steps} B"]:

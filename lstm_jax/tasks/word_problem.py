@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Int
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy
+from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy, drawn
 from lstm_jax.tasks.ranges import (
     drawn_lengths,
-    drawn_symbols,
     in_rows,
     length_choices,
     one_length,
@@ -71,7 +70,7 @@ def word_problem(
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (longest + 1, batch_size))
         lengths = drawn_lengths(uniform[longest], choices)
-        symbols = drawn_symbols(uniform[:longest], len(factors))
+        symbols = drawn(uniform[:longest], len(factors))
         times = jnp.asarray(table)
 
         def step(product: jax.Array, symbol: jax.Array) -> tuple[jax.Array, jax.Array]:

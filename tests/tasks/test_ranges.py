@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lstm_jax.tasks import ranges
+from lstm_jax.tasks import classes, ranges
 
 
 def test_lengths_are_all_of_the_range():
@@ -23,7 +23,7 @@ def test_draws_are_uniform_and_never_past_the_end():
     np.testing.assert_allclose(counts / 30_000, 1 / 3, atol=0.01)
     largest = jnp.array([0.0, np.nextafter(np.float32(1), np.float32(0))])
     for count in (1, 3, 60, 119, 1000):
-        assert ranges.drawn_symbols(largest, count).tolist() == [0, count - 1]
+        assert classes.drawn(largest, count).tolist() == [0, count - 1]
 
 
 def test_past_its_length_a_row_shows_nothing():
