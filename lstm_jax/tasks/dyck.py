@@ -146,7 +146,8 @@ def _baselines(
     returns = 0.0
     for length in choices:
         cuts = np.arange(2, length + 1, 2)
-        returns += np.exp(log_words[cuts] + log_words[length - cuts] - log_words[length]).sum()
+        shares = log_words[cuts] + log_words[length - cuts] - log_words[length]
+        returns += float(np.exp(shares).sum())
     asked = float(choices.sum())
     chance = max(returns, (asked - returns) / kinds)
     after_closing = max(returns, (asked / 2 - returns) / kinds)
