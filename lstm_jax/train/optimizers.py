@@ -11,7 +11,7 @@ import optax
 
 from lstm_jax import calls, checking
 
-# RMSprop's decay is 0.9, as in Arjovsky et al. 2016 and in Tallec & Ollivier 2018.
+# RMSprop's decay is 0.9, as in Arjovsky et al. 2016 and in Tallec & Ollivier 2018 (chrono).
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "adam": optax.adam,
     "adamw": optax.adamw,

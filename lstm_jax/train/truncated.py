@@ -34,12 +34,13 @@ def unroll_truncated(
     """``lj.unroll`` with the same values, and a gradient that stays within chunks of time.
 
     every: steps of a chunk. No gradient passes from step ``t`` to step ``t - 1``, t > 0, where
-        ``t - offset`` is a multiple of ``every``: the usual truncation (Williams & Peng 1990), with
-        a backward pass of ``every`` steps at most. ``state`` and a learned first state keep theirs.
+        ``t - offset`` is a multiple of ``every``: truncated backpropagation in chunks, which
+        looks back ``every - 1`` steps at most. ``state`` and a learned first state keep theirs.
     offset: in [0, every), the steps of a shorter first chunk; 0 for none. It may be traced, and is
         then taken modulo ``every``: drawn anew for each batch, every step is a boundary as often as
-        any other, so that no dependency shorter than a chunk is always cut (Tallec & Ollivier 2018,
-        "Unbiasing truncated backpropagation through time", draw the lengths themselves, and weigh).
+        any other, and no dependency shorter than a chunk is cut always. The gradient stays biased
+        towards short ones; Tallec & Ollivier 2017, "Unbiasing truncated backpropagation through
+        time", draw lengths too, and weigh the gradient by how often it is cut, which this does not.
 
     The other arguments are those of ``lj.unroll``, with all that it promises of padding, resets and
     noise; ``checkpoint_every`` divides a chunk. Padding has no boundaries: a row's last state has
