@@ -6,6 +6,7 @@ A new experiment is one file beside this one, with ``TIME``, a frozen dataclass 
 
 import importlib
 import os
+import runpy
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -59,7 +60,13 @@ def run(name: str, argv: list[str]) -> int:
     module = load(name)
 
     def command(
-        config: Any, *, out: Path | None = None, overwrite: bool = False, sweep: bool = False
+        config: Any,
+        *,
+        out: Path | None = None,
+        overwrite: bool = False,
+        sweep: bool = False,
+        dry_run: bool = False,
+        load: tuple[Path, ...] = (),
     ) -> int:
         """Runs the experiment.
 
@@ -68,12 +75,18 @@ def run(name: str, argv: list[str]) -> int:
             out: Run folder; runs/NAME if none is given (runs/NAME_sweep for a sweep).
             overwrite: Start afresh, and lose the run that is in the folder.
             sweep: Choose a learning rate for each contender, on validation data, and stop.
+            dry_run: Say what would be trained and how long it would take, and stop.
+            load: Python files to run first, which register cells and tasks of your own.
         """
         from experiments import conduct
 
         out = out or Path("runs") / (f"{name}_sweep" if sweep else name)
         try:
+            for file in load:
+                load_file(file)
             jobs = conduct.plan(module.settings(config), sweeping=sweep)
+            if dry_run:
+                return conduct.dry_run(jobs)
         except (ValueError, TypeError, ImportError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
@@ -87,6 +100,14 @@ def run(name: str, argv: list[str]) -> int:
         description=module.__doc__,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+
+
+def load_file(path: Path) -> None:
+    """Runs a file that puts cells or tasks into their registries. Raises OSError where there is
+    none."""
+    if not path.is_file():
+        raise FileNotFoundError(f"load: got {path}; takes a Python file")
+    runpy.run_path(str(path), run_name=path.stem)
 
 
 def keep_freed_memory() -> None:

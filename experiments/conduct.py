@@ -8,22 +8,28 @@ from rich.console import Console
 
 from experiments import folder as run_folder
 from experiments import report, sweep
+from experiments.programs import Programs
 from experiments.progress import Progress
 from experiments.runner import run_all
 from experiments.setting import Job, Setting, comparison_jobs
-from lstm_jax import train
 
 
 def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:
     """All that is to be trained. Raises ValueError for a configuration that makes no sense."""
     if sweeping:
-        return sweep.sweep_jobs(settings)
-    return [job for setting in settings for job in comparison_jobs(setting)]
+        jobs = sweep.sweep_jobs(settings)
+    else:
+        jobs = [job for setting in settings for job in comparison_jobs(setting)]
+    folders = [job.folder for job in jobs]
+    for job in jobs:
+        if folders.count(job.folder) > 1:
+            raise ValueError(f"{job.name}: got it twice; takes each contender on a task once")
+    return jobs
 
 
 def conduct(name: str, jobs: list[Job], out: Path, *, overwrite: bool, sweeping: bool) -> int:
     """Runs, or goes on with, a comparison or a sweep in the folder ``out``: the exit code."""
-    console = Console(width=None if sys.stdout.isatty() else 100)  # a file has no width
+    console = wide_console()
     config = {"experiment": f"{name} --sweep" if sweeping else name, **as_config(jobs)}
     try:
         with run_folder.opened(out, config, overwrite=overwrite) as path:
@@ -33,11 +39,45 @@ def conduct(name: str, jobs: list[Job], out: Path, *, overwrite: bool, sweeping:
                 with Progress(jobs, console) as progress:
                     results = run_all(jobs, path, progress)
                 report.report(name, jobs, results, path, console)
-    except (run_folder.Refused, train.NonFiniteLoss) as error:
+    except run_folder.Refused as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     console.print(f"kept in {out}", highlight=False, soft_wrap=True)
     return 0
+
+
+def dry_run(jobs: list[Job]) -> int:
+    """Says what would be trained, and for how long by one chunk of each job; keeps nothing."""
+    console = wide_console()
+    rows, total = [], 0.0
+    with Progress(jobs, console) as progress:
+        for job in jobs:
+            progress.say(f"measuring {job.name}")
+            budget = job.setting.budget
+            seconds = budget.seconds
+            if seconds is None:
+                programs = Programs(job)
+                programs.seconds_a_chunk()  # the first is slower
+                seconds = programs.seconds_a_chunk() * budget.steps / budget.every
+            total += seconds
+            steps = f"{budget.steps}" if budget.seconds is None else "what fits"
+            cells = [job.contender, f"{job.model.size}", f"{job.parameters}", steps]
+            rows.append([job.setting.task.name, *cells, f"{len(job.seeds)}", f"{seconds:.0f}"])
+            progress.end_of_dry_run(job)
+    columns = ["task", "contender", "hidden size", "parameters", "steps", "runs", "seconds"]
+    report.show(console, "What would be trained", columns, rows)
+    until = ", at most, since runs end where they solve their task"
+    ends = any(job.setting.budget.until_solved for job in jobs)
+    console.print(
+        f"{len(jobs)} contenders, about {total / 60:.1f} minutes of training{until if ends else ''}"
+        "; compiling and measuring come on top",
+        highlight=False,
+    )
+    return 0
+
+
+def wide_console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 160)  # a file has no width
 
 
 def as_config(jobs: list[Job]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ matplotlib.use("Agg")  # a file, never a window
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from experiments import rates
 from experiments.setting import Job
 
 # Okabe & Ito's palette, which the colour-blind can tell apart; dashes for print without colour.
@@ -25,20 +26,42 @@ STYLES = (
 )
 
 
+PANELS = 4  # in a row
+
+
 def curves(jobs: list[Job], results: list[dict[str, Any]], path: Path) -> None:
-    """Writes the figure to ``path`` (PNG): median and range of the validation score."""
+    """Writes the figure to ``path`` (PNG): median and range of the validation score, each contender
+    at the learning rate at which it is told."""
     names = list(dict.fromkeys(job.setting.task.name for job in jobs))
-    contenders = list(dict.fromkeys(job.contender for job in jobs))
-    styles = {name: STYLES[i % len(STYLES)] for i, name in enumerate(contenders)}
-    figure = Figure(figsize=(1.2 + 4.0 * len(names), 3.8), dpi=150, layout="constrained")
-    panels = figure.subplots(1, len(names), squeeze=False)[0]
-    for panel, name in zip(panels, names, strict=True):
+    styles = styles_of(list(dict.fromkeys(job.contender for job in jobs)))
+    wide, high = min(len(names), PANELS), -(-len(names) // PANELS)
+    figure = Figure(figsize=(1.2 + 4.0 * wide, 0.6 + 3.2 * high), dpi=150, layout="constrained")
+    panels = figure.subplots(high, wide, squeeze=False).ravel()
+    for panel, name in zip(panels, names, strict=False):
         pairs = zip(jobs, results, strict=True)
         shown = [(job, result) for job, result in pairs if job.setting.task.name == name]
         draw(panel, shown, styles)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    for panel in panels[len(names) :]:
+        panel.remove()
+    legend(figure, panels[: len(names)])
     save(figure, path)
+
+
+def styles_of(contenders: list[str]) -> dict[str, tuple[str, Any]]:
+    """A colour and dashes for each contender."""
+    return {name: STYLES[i % len(STYLES)] for i, name in enumerate(contenders)}
+
+
+def legend(figure: Figure, panels: Any) -> None:
+    """One for all panels, above them."""
+    found = {}
+    for panel in panels:
+        handles, labels = panel.get_legend_handles_labels()
+        found.update(zip(labels, handles, strict=True))
+    columns = min(len(found), max(3, 3 * len(panels)))
+    figure.legend(
+        found.values(), found.keys(), loc="outside upper center", ncols=columns, frameon=False
+    )
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -56,10 +79,11 @@ def finish(panel: Axes) -> None:
 def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> None:
     """One setting's panel."""
     task, budget = shown[0][0].setting.task, shown[0][0].setting.budget
-    runs = seeds(len(shown[0][0].seeds))
+    runs = seeds(len(set(shown[0][0].seeds)))
     for job, result in shown:
         steps = [line["step"] for line in result["curve"]]
-        scores = task.score.or_worst([line["validation"] for line in result["curve"]])
+        kept = rates.runs_of(job, rates.best(job, result))
+        scores = task.score.or_worst([line["validation"] for line in result["curve"]])[:, kept]
         colour, dashes = styles[job.contender]
         panel.plot(
             steps, np.median(scores, axis=1),
@@ -78,7 +102,7 @@ def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> 
     else:
         panel.set_yscale("log")
         panel.set_ylim(top=min(panel.get_ylim()[1], 10 * task.score.chance))
-    panel.set_xlim(0, budget.steps)
+    panel.set_xlim(0, max(result["steps"] for _, result in shown))
     panel.set_title(f"{task.name}\nmedian and range of {runs}", fontsize=10)
     panel.set_xlabel(f"training steps of {budget.batch_size} sequences")
     panel.set_ylabel(f"validation {task.score.name} ({task.score.direction})")
@@ -89,7 +113,13 @@ def seeds(count: int) -> str:
     return "1 seed" if count == 1 else f"{count} seeds"
 
 
-def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Path) -> None:
+def against(
+    title: str,
+    rows: dict[str, dict[str, list[float | None]]],
+    path: Path,
+    *,
+    chance: float | None = None,
+) -> None:
     """Writes the figure of a score from 0 to 1 against the names of its columns, which are numbers:
     a line a contender, the median of its runs, with their range."""
     columns = list(next(iter(rows.values())))
@@ -102,6 +132,10 @@ def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Pa
         panel.plot(at, np.median(values, axis=1), color=colour, linestyle=dashes, linewidth=2,
                    marker="o", markersize=4, label=name)  # fmt: skip
         panel.fill_between(at, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.18)
+    if chance is not None:
+        panel.axhline(chance, color="0.35", linewidth=1, linestyle=(0, (2, 2)))
+    if max(at) > 20 * max(min(at), 1):
+        panel.set_xscale("log")
     score, _, column = title.partition(" by ")
     panel.set_title(title, fontsize=10)
     panel.set_ylabel(score)
@@ -110,6 +144,55 @@ def against(title: str, rows: dict[str, dict[str, list[float | None]]], path: Pa
     panel.set_ylim(-0.02, 1.02)
     finish(panel)
     save(figure, path)
+
+
+def lags(summary: dict[str, Any], path: Path) -> bool:
+    """Writes the figure of success against lag, where settings differ in it: above, the share of
+    runs that solved the task; below, the sequences that took, the median of the runs that did.
+    Whether there was something to draw."""
+    settings = [setting for setting in summary["settings"] if setting["lag"] is not None]
+    if len({setting["lag"] for setting in settings}) < 2:
+        return False
+    kinds = list(dict.fromkeys(kind_of(setting["task"]) for setting in settings))
+    names = [row["contender"] for setting in settings for row in setting["contenders"]]
+    styles = styles_of(list(dict.fromkeys(names)))
+    figure = Figure(figsize=(1.2 + 4.0 * len(kinds), 5.6), dpi=150, layout="constrained")
+    panels = figure.subplots(2, len(kinds), squeeze=False)
+    for column, kind in enumerate(kinds):
+        of_kind = [setting for setting in settings if kind_of(setting["task"]) == kind]
+        for name, (colour, dashes) in styles.items():
+            points = [
+                (setting["lag"], [row["solved"] for row in setting["contenders"]
+                                  if row["contender"] == name])
+                for setting in sorted(of_kind, key=lambda setting: setting["lag"])
+            ]  # fmt: skip
+            told = [(lag, np.array(runs[0], float)) for lag, runs in points if runs]
+            shares = [float(np.isfinite(counts).mean()) for _, counts in told]
+            lag_axis = [lag for lag, _ in told]
+            style = {"color": colour, "linestyle": dashes, "linewidth": 2, "marker": "o",
+                     "markersize": 4, "label": name}  # fmt: skip
+            panels[0, column].plot(lag_axis, shares, **style)
+            solved = [(lag, np.nanmedian(counts)) for lag, counts in told
+                      if np.isfinite(counts).any()]  # fmt: skip
+            if solved:
+                panels[1, column].plot(*zip(*solved, strict=True), **style)
+        panels[0, column].set_title(kind, fontsize=10)
+        panels[0, column].set_ylim(-0.03, 1.03)
+        panels[1, column].set_yscale("log")
+        labels = ("share of runs that solve it", "sequences to success")
+        for panel, label in zip(panels[:, column], labels, strict=True):
+            panel.set_xscale("log")
+            panel.set_xlabel("lag")
+            panel.set_ylabel(label)
+            finish(panel)
+    legend(figure, panels[0])
+    save(figure, path)
+    return True
+
+
+def kind_of(task: str) -> str:
+    """The task's name without its options: "adding" of "adding(100)"."""
+    return task.partition("(")[0]
 
 
 def alignment(

@@ -50,14 +50,18 @@ class Progress:
             self._total -= work(job)
         self._bar.update(self._task, total=self._total)
 
-    def at(self, job: Job, step: int) -> None:
-        budget = job.setting.budget
-        self._done[job.folder] = work(job) * step // budget.steps
+    def at(self, job: Job, step: int, steps: int) -> None:
+        """The job is at ``step`` of ``steps``."""
+        self._done[job.folder] = work(job) * step // steps
         self._bar.update(
             self._task,
             completed=sum(self._done.values()),
-            description=f"{job.name} ({len(job.seeds)} runs), step {step} of {budget.steps}",
+            description=f"{job.name} ({len(job.seeds)} runs), step {step} of {steps}",
         )
+
+    def end_of_dry_run(self, job: Job) -> None:
+        self._done[job.folder] = work(job)
+        self._bar.update(self._task, completed=sum(self._done.values()))
 
     def end(self, job: Job, result: dict[str, Any]) -> None:
         line = f"{job.name}: {result['seconds']:.0f} s of training"
@@ -65,11 +69,18 @@ class Progress:
             score = job.setting.task.score
             median = np.median(score.or_worst(result["test"]))
             line += f", test {score.name} {median:.3g}"
+        if any(count is not None for count in result["solved"]):
+            solved = sum(count is not None for count in result["solved"])
+            line += f", {solved} of {len(job.seeds)} solved"
+        self._done[job.folder] = work(job)
+        self._bar.update(self._task, completed=sum(self._done.values()))
         self._bar.console.print(line, highlight=False)
 
 
 def work(job: Job) -> int:
     """Contenders of one setting are of about equal size, and so of about equal cost a step."""
+    if job.setting.budget.seconds is not None:
+        return round(1000 * job.setting.budget.seconds)
     time_steps = sum(
         leaf.shape[0] for leaf in jax.tree.leaves(job.setting.task.test.xs) if leaf.ndim > 1
     )

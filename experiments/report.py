@@ -1,4 +1,4 @@
-"""What a comparison ends in: a table, report.md, results.json and a figure."""
+"""What a comparison ends in: tables, report.md, results.json and figures."""
 
 import shutil
 from collections.abc import Sequence
@@ -12,45 +12,42 @@ from rich.table import Table
 from experiments import figure
 from experiments import folder as run_folder
 from experiments.setting import Job, slug
+from experiments.summary import finite, sequences, solved, summarize
 
-COLUMNS = (
-    "contender",
-    "hidden size",
-    "parameters",
-    "learning rate",
-    "median",
-    "best to worst",
-    "steps/s",
-)
+CONTENDER = "contender"
 
 
 def report(
     name: str, jobs: list[Job], results: list[dict[str, Any]], path: Path, console: Console
 ) -> None:
-    """Prints the tables, and writes results.json, report.md and curves.png into ``path``."""
+    """Prints the tables, and writes results.json, report.md and the figures into ``path``."""
     summary = summarize(name, jobs, results)
     for setting in summary["settings"]:
-        table = Table(title=heading(setting), caption=chance(setting), title_justify="left")
-        for column in COLUMNS:
-            table.add_column(
-                column, justify="left" if column == COLUMNS[0] else "right", no_wrap=True
-            )
-        for contender in setting["contenders"]:
-            table.add_row(*row(contender))
-        console.print(table)
-        for title, rows in setting["further"].items():
-            more = Table(title=f"{title}, median of the runs", title_justify="left")
-            for i, column in enumerate((COLUMNS[0], *next(iter(rows.values())))):
-                more.add_column(column, justify="right" if i else "left", no_wrap=True)
-            for contender, scores in rows.items():
-                more.add_row(contender, *(middle(values) for values in scores.values()))
-            console.print(more)
+        columns, rows = table_of(setting)
+        show(console, heading(setting), columns, rows, caption=chance(setting))
+        for title, further in setting["further"].items():
+            columns, rows = further_table(further)
+            show(console, f"{title}, median of the runs", columns, rows)
     console.print(footnote(), highlight=False)
     figure.curves(jobs, results, path / "curves.png")
+    if figure.lags(summary, path / "lags.png"):
+        summary["figures"] = {"success against lag": "lags.png"}
     for setting in summary["settings"]:
         setting["figures"] = figures(setting, jobs, results, path)
     run_folder.write_json(path / "results.json", summary)
     run_folder.write(path / "report.md", markdown(summary))
+
+
+def show(
+    console: Console, title: str, columns: Sequence[str], rows: list[list[str]], caption: str = ""
+) -> None:
+    """Prints one table, the first column to the left and all others to the right."""
+    table = Table(title=title, caption=caption or None, title_justify="left")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", no_wrap=not i)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
 
 
 def figures(
@@ -62,7 +59,7 @@ def figures(
     for title, rows in setting["further"].items():
         if all(column.isdigit() for column in next(iter(rows.values()))):
             files[title] = f"{slug(setting['task'] + ' ' + title)}.png"
-            figure.against(title, rows, path / files[title])
+            figure.against(title, rows, path / files[title], chance=setting["chance"])
     for job, result in zip(jobs, results, strict=True):
         if job.setting.task.name == setting["task"]:
             for file in result.get("further", {}).get("figures", ()):
@@ -72,85 +69,76 @@ def figures(
     return files
 
 
-def summarize(name: str, jobs: list[Job], results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Everything that the report shows, as JSON; ``test`` has one number a seed."""
-    settings: dict[str, Any] = {}
-    for job, result in zip(jobs, results, strict=True):
-        task, budget = job.setting.task, job.setting.budget
-        setting = settings.setdefault(
-            task.name,
-            {
-                "task": task.name,
-                "score": task.score.name,
-                "direction": task.score.direction,
-                "chance": task.score.chance,
-                "steps": budget.steps,
-                "batch_size": budget.batch_size,
-                "contenders": [],
-                "further": {},
-                "texts": [],
-                "figures": {},
-            },
-        )
-        setting["texts"] += result.get("further", {}).get("texts", [])
-        for title, scores in result.get("further", {}).get("scores", {}).items():
-            setting["further"].setdefault(title, {})[job.contender] = scores
-        test = task.score.or_worst(result["test"])
-        worst_last = np.sort(test)[:: -1 if task.score.higher_is_better else 1]
-        setting["contenders"].append(
-            {
-                "contender": job.contender,
-                "hidden_size": job.model.size,
-                "parameters": job.parameters,
-                "learning_rate": job.learning_rates[0],
-                "seeds": list(job.seeds),
-                "test": result["test"],
-                "median": finite(np.median(test)),
-                "best": finite(worst_last[0]),
-                "worst": finite(worst_last[-1]),
-                "steps_per_second": budget.steps * len(job.seeds) / result["seconds"],
-            }
-        )
-    return {"experiment": name, "settings": list(settings.values())}
-
-
-def finite(score: float) -> float | None:
-    """For JSON: None is the score of a run that diverged."""
-    return float(score) if np.isfinite(score) else None
-
-
 def heading(setting: dict[str, Any]) -> str:
-    seeds = figure.seeds(len(setting["contenders"][0]["seeds"]))
+    first = setting["contenders"][0]
+    steps = {contender["steps"] for contender in setting["contenders"]}
+    budget = f"{min(steps)}" if len(steps) == 1 else f"{min(steps)} to {max(steps)}"
+    if setting["until_solved"]:
+        budget = f"at most {budget}"
+    time = "" if setting["seconds"] is None else f" in {setting['seconds']:g} s"
     return (
         f"{setting['task']}: test {setting['score']}, {setting['direction']} "
-        f"({seeds}, {setting['steps']} steps of {setting['batch_size']} sequences)"
+        f"({figure.seeds(len(first['seeds']))}, {budget} steps of {setting['batch_size']} "
+        f"{'sequence' if setting['batch_size'] == 1 else 'sequences'}{time})"
     )
 
 
 def chance(setting: dict[str, Any]) -> str:
-    return f"chance: {shown(setting['chance'])}"
+    told = f"chance: {shown(setting['chance'])}"
+    if setting["memoryless"] is not None:
+        told += f"; without memory: {shown(setting['memoryless'])}"
+    if setting["success"] is not None:
+        told += f"; solved: {setting['success']}"
+    return told
 
 
 def footnote() -> str:
     return (
-        "Scores are on test data at the end of the budget. steps/s: training steps a second, "
-        "all seeds together."
+        "Scores are on test data at the end of the budget, of the learning rate that validation "
+        "data chose; in brackets 95 % bootstrap intervals of the median. seconds: of training, all "
+        "runs and rates together."
     )
 
 
-def row(contender: dict[str, Any]) -> list[str]:
-    return [
+def table_of(setting: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """The columns and the rows of a setting's table; columns that say nothing are left out."""
+    judged, published = (
+        setting["success"] is not None,
+        any(contender["published"] for contender in setting["contenders"]),
+    )
+    columns = [CONTENDER, "hidden size", "parameters", "learning rate", "median", "best to worst"]
+    columns += ["solved", "sequences"] * judged + ["published"] * published + ["seconds"]
+    return columns, [row(contender, judged, published) for contender in setting["contenders"]]
+
+
+def row(contender: dict[str, Any], judged: bool, published: bool) -> list[str]:
+    middle = shown(contender["median"])
+    if contender["interval"] is not None:
+        low, high = map(shown, contender["interval"])
+        middle += f" [{low}, {high}]"
+    cells = [
         contender["contender"],
         str(contender["hidden_size"]),
         str(contender["parameters"]),
         f"{contender['learning_rate']:g}",
-        shown(contender["median"]),
+        middle,
         f"{shown(contender['best'])} to {shown(contender['worst'])}",
-        f"{contender['steps_per_second']:.0f}",
     ]
+    if judged:
+        count = sequences(contender)
+        cells += [f"{solved(contender)} of {len(contender['solved'])}"]
+        cells += ["-" if count is None else f"{count:,.0f}"]
+    if published:
+        cells += [contender["published"] or ""]
+    return [*cells, f"{contender['seconds']:.0f}"]
 
 
-def middle(values: list[float | None]) -> str:
+def further_table(rows: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    columns = [CONTENDER, *next(iter(rows.values()))]
+    return columns, [[name, *map(median, scores.values())] for name, scores in rows.items()]
+
+
+def median(values: list[float | None]) -> str:
     """The median of the runs."""
     return shown(finite(np.median([np.nan if value is None else value for value in values])))
 
@@ -167,16 +155,17 @@ def markdown(summary: dict[str, Any]) -> str:
     lines = [f"# {summary['experiment']}", ""]
     for setting in summary["settings"]:
         lines += [f"**{heading(setting)}**, {chance(setting)}", ""]
-        lines += [*rows_of(COLUMNS, [row(contender) for contender in setting["contenders"]]), ""]
+        lines += [*rows_of(*table_of(setting)), ""]
         for title, rows in setting["further"].items():
-            columns = (COLUMNS[0], *next(iter(rows.values())))
-            cells = [[name, *map(middle, scores.values())] for name, scores in rows.items()]
-            lines += [f"**{title}**, median of the runs", "", *rows_of(columns, cells), ""]
+            lines += [f"**{title}**, median of the runs", "", *rows_of(*further_table(rows)), ""]
         for text in setting["texts"]:
             lines += [text, ""]
         for shows, file in setting["figures"].items():
             lines += [f"![{shows}]({file})", ""]
-    return "\n".join([*lines, footnote(), "", "![learning curves](curves.png)", ""])
+    lines += [footnote(), "", "![learning curves](curves.png)", ""]
+    for shows, file in summary.get("figures", {}).items():
+        lines += [f"![{shows}]({file})", ""]
+    return "\n".join(lines)
 
 
 def rows_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

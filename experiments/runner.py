@@ -1,29 +1,30 @@
-"""Runs jobs: all seeds of a contender side by side, measured, checkpointed, and able to go on."""
+"""Runs jobs: all seeds of a contender together, measured, checkpointed, and able to go on."""
 
 import contextlib
+import gc
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jax.sharding import AxisType, PartitionSpec
 
 from experiments import folder as run_folder
+from experiments import replay
+from experiments.programs import Programs
 from experiments.progress import Progress
 from experiments.setting import Job
+from experiments.success import Window
 from lstm_jax import train
-from lstm_jax.tasks import Batch
 
 # Seconds between checkpoints, at most: a killed run loses no more than this and one chunk.
 CHECKPOINT_SECONDS = 10.0
+COMPILED_AT_ONCE = 16  # jobs; each holds some programs, and a process cannot hold very many
 
 
 def run_all(
@@ -31,8 +32,8 @@ def run_all(
 ) -> list[dict[str, Any]]:
     """The results of all jobs, in order; what the folder already holds is not computed again.
 
-    A run whose loss is not finite is named, with seed and step, and counts as the worst score;
-    the other seeds go on. Where all diverge, NonFiniteLoss is raised.
+    A run whose loss is not finite is stopped and named, with seed and step, its batch is kept, and
+    it counts as the worst score; all other runs go on.
 
     sweeping: leave the test data alone, and expect divergence, since a sweep looks for the edge.
     """
@@ -40,163 +41,179 @@ def run_all(
     results = {name: run_folder.read_json(file) for name, file in files.items() if file.exists()}
     left = [job for job in jobs if job.folder not in results]
     progress.skip([job for job in jobs if job.folder in results])
-    # All programs are compiled first, on all cores, and then nothing disturbs the timings.
-    progress.say(f"compiling {len(left)} programs")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        compiled = list(pool.map(Programs, left))
-    for job, programs in zip(left, compiled, strict=True):
-        results[job.folder] = run_job(job, programs, path / job.folder, progress, sweeping=sweeping)
+    for first in range(0, len(left), COMPILED_AT_ONCE):
+        some = left[first : first + COMPILED_AT_ONCE]
+        # These programs are compiled first, on all cores, and then nothing disturbs the timings.
+        progress.say(f"compiling {len(some)} programs")
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            compiled = list(pool.map(Programs, some))
+        for job, programs in zip(some, compiled, strict=True):
+            results[job.folder] = run_job(
+                job, programs, path / job.folder, progress, sweeping=sweeping
+            )
+        if len(left) > COMPILED_AT_ONCE:
+            del compiled, programs
+            gc.collect()
+            jax.clear_caches()
     return [results[job.folder] for job in jobs]
 
 
 def run_job(
-    job: Job, programs: "Programs", path: Path, progress: Progress, *, sweeping: bool
+    job: Job, programs: Programs, path: Path, progress: Progress, *, sweeping: bool
 ) -> dict[str, Any]:
     """Trains all runs of one job, from the last checkpoint on.
 
-    The result holds, one number a run: ``validation`` and ``test``, the scores at the end of the
-    budget; further ``seconds`` of training, without compiling and measuring, and ``curve``, all
+    The result holds, one entry a run: ``validation`` and ``test``, the scores at the end of the
+    budget; ``solved``, the sequences to success (None: not reached); further ``steps``, the
+    budget; ``seconds`` of training, without compiling and measuring; and ``curve``, all
     measurements.
     """
-    budget, task = job.setting.budget, job.setting.task
-    state = programs.state
-    step = train.checkpoint.latest_step(path / "checkpoints") or 0
-    if step:
-        with uninterrupted():
-            restored = train.checkpoint.restore(path / "checkpoints", state)
-        state = programs.place(restored)
-    metrics = run_folder.Metrics(path / "metrics.jsonl", step)
-    progress.at(job, step)
+    task = job.setting.task
+    steps = steps_of(job, programs, path)
+    runs = Runs(job, programs, path)
+    progress.at(job, runs.step, steps)
     saved = time.monotonic()
-    while step < budget.steps:
-        state, losses, seconds = programs.chunk(state)
+    while runs.step < steps and runs.goes_on().any():
+        before = runs.state
+        told = runs.advance(tell=not sweeping, progress=progress)
         if not sweeping:
-            tell_divergence(job, losses, metrics.lines, step, progress)
-        step += budget.every
-        line = {
-            "step": step,
-            "train_loss": numbers(losses.mean(axis=1)),
-            "seconds": seconds,
-        }
-        scores = programs.score(state.params, task.validation)
-        line["validation"] = unless_diverged(scores, line)
-        metrics.append(line)
-        if step == budget.steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
-            with uninterrupted():
-                train.checkpoint.save(path / "checkpoints", step, state)
+            replay.keep(job, before, told, runs.lines, path / "not_finite")
+        if runs.step >= steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
+            runs.save()
             saved = time.monotonic()
-        progress.at(job, step)
-    last = metrics.lines[-1]
+        progress.at(job, runs.step, steps)
+    runs.save()
+    last = runs.lines[-1]
     result = {
         "validation": last["validation"],
-        "seconds": sum(line["seconds"] for line in metrics.lines),
-        "curve": metrics.lines,
+        "solved": last["solved"],
+        "steps": steps,
+        "seconds": sum(line["seconds"] for line in runs.lines),
+        "curve": runs.lines,
     }
     if not sweeping:
-        result["test"] = unless_diverged(programs.score(state.params, task.test), last)
+        result["test"] = unless_diverged(programs.score(runs.state.params, task.test)[0], last)
         if job.setting.further is not None:
             progress.say(f"{job.name}: further measurements")
-            further = job.setting.further(job, state.params, path)
+            further = job.setting.further(job, runs.state.params, path)
             rows = {
                 title: {column: unless_diverged(values, last) for column, values in row.items()}
                 for title, row in further.scores.items()
             }
             result["further"] = further._replace(scores=rows)._asdict()
+        if job.model.source is not None:
+            train.save_model(path / "model", job.model.source, jax.device_get(runs.state.params))
     run_folder.write_json(path / "result.json", result)
     progress.end(job, result)
     return result
 
 
+def steps_of(job: Job, programs: Programs, path: Path) -> int:
+    """The job's steps. Of a budget in seconds: as many as fit in by a first measurement, which is
+    kept, so that a run that goes on has the same."""
+    budget = job.setting.budget
+    if budget.seconds is None:
+        return budget.steps
+    file = path / "steps.json"
+    if not file.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        programs.seconds_a_chunk()  # the first is slower
+        chunks = max(1, int(budget.seconds / programs.seconds_a_chunk()))
+        run_folder.write_json(file, {"steps": chunks * budget.every})
+    return run_folder.read_json(file)["steps"]
+
+
+class Runs:
+    """The runs of one job in the middle of training: state, measurements, who goes on."""
+
+    def __init__(self, job: Job, programs: Programs, path: Path):
+        self._job, self._programs, self._folder = job, programs, path / "checkpoints"
+        success, count = job.setting.task.success, len(job.seeds)
+        streamed = success is not None and success.on == "training"
+        self._window = Window(success, count) if success is not None and streamed else None
+        self.state = programs.state
+        self.step = self._saved = train.checkpoint.latest_step(self._folder) or 0
+        if self.step:
+            with uninterrupted():
+                restored = train.checkpoint.restore(self._folder, self._tree())
+            self.state = programs.place(restored["state"])
+            if self._window is not None:
+                self._window.recent = np.asarray(restored["recent"])
+        self._metrics = run_folder.Metrics(path / "metrics.jsonl", self.step)
+        self.lines = self._metrics.lines
+
+    def goes_on(self) -> np.ndarray:
+        """Which runs ``[runs]`` are trained further: not those that diverged, and not those that
+        solved the task where that is enough."""
+        if not self.lines:
+            return np.ones(len(self._job.seeds), bool)
+        last = self.lines[-1]
+        diverged = np.array([loss is None for loss in last["train_loss"]])
+        solved = np.array([count is not None for count in last["solved"]])
+        return ~(diverged | (solved & self._job.setting.budget.until_solved))
+
+    def advance(self, *, tell: bool, progress: Progress) -> train.Steps:
+        """One chunk of the runs that go on, and one more line of measurements."""
+        job, goes_on = self._job, self.goes_on()
+        budget, task = job.setting.budget, job.setting.task
+        self.state, told, seconds = self._programs.chunk(self.state, goes_on)
+        if tell:
+            tell_divergence(job, told.loss, goes_on, self.step, progress)
+        seen = self.step * budget.batch_size
+        self.step += budget.every
+        score, met = self._programs.score(self.state.params, task.validation)
+        line = {"step": self.step, "train_loss": numbers(told.loss.mean(axis=1)),
+                "seconds": seconds}  # fmt: skip
+        line["validation"] = unless_diverged(score, line)
+        line["solved"] = self._solved(told, met, seen, line)
+        self._metrics.append(self._unless_ended(line, goes_on))
+        return told
+
+    def _solved(
+        self, told: train.Steps, met: np.ndarray, seen: int, line: dict[str, Any]
+    ) -> list[int | None]:
+        """Sequences to success of the runs that meet the criterion in this chunk."""
+        if self._window is not None and told.errors is not None:
+            return self._window.solved(told.errors.reshape(len(met), -1), seen)
+        sequences = line["step"] * self._job.setting.budget.batch_size
+        finite = [loss is not None for loss in line["train_loss"]]
+        return [sequences if a and b else None for a, b in zip(met, finite, strict=True)]
+
+    def _unless_ended(self, line: dict[str, Any], goes_on: np.ndarray) -> dict[str, Any]:
+        """The line, in which runs that had ended keep their last numbers, and the first success
+        of each run stands."""
+        if not self.lines:
+            return line
+        last = self.lines[-1]
+        for name in ("train_loss", "validation"):
+            pairs = zip(goes_on, line[name], last[name], strict=True)
+            line[name] = [new if on else old for on, new, old in pairs]
+        pairs = zip(line["solved"], last["solved"], strict=True)
+        line["solved"] = [new if old is None else old for new, old in pairs]
+        return line
+
+    def save(self) -> None:
+        """A checkpoint, unless this step has one."""
+        if self.step > self._saved:
+            with uninterrupted():
+                train.checkpoint.save(self._folder, self.step, self._tree())
+            self._saved = self.step
+
+    def _tree(self) -> dict[str, Any]:
+        recent = {} if self._window is None else {"recent": self._window.recent}
+        return {"state": self.state, **recent}
+
+
 def tell_divergence(
-    job: Job, losses: np.ndarray, lines: list[dict[str, Any]], step: int, progress: Progress
-) -> None:
-    """Names each run whose loss was finite up to the last measurement, and is no more."""
-    errors = []
-    for run, values in enumerate(losses):
+    job: Job, losses: np.ndarray, goes_on: Sequence[bool] | np.ndarray, step: int,
+    progress: Progress,
+) -> None:  # fmt: skip
+    """Names each run that went on and whose loss is not finite."""
+    for run in np.flatnonzero(goes_on):
         try:
-            train.require_finite(values, job.run_name(run), step)
+            train.require_finite(losses[run], job.run_name(run), step)
         except train.NonFiniteLoss as error:
-            errors.append(error)
-            if not lines or lines[-1]["train_loss"][run] is not None:
-                progress.warn(str(error))
-    if len(errors) == len(job.seeds):
-        raise errors[0]
-
-
-class Programs:
-    """The compiled functions of one job, and its state at step 0.
-
-    Everything has the runs as its leading axis.
-    """
-
-    def __init__(self, job: Job):
-        budget, task, model = job.setting.budget, job.setting.task, job.model
-        count = len(job.seeds)
-        devices = max(n for n in range(1, len(jax.devices()) + 1) if count % n == 0)
-        self.mesh = jax.make_mesh(
-            (devices,), ("runs",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices]
-        )
-
-        def optimizer(rate: jax.typing.ArrayLike) -> optax.GradientTransformation:
-            return optax.chain(optax.clip_by_global_norm(budget.clip), optax.adam(rate))
-
-        def chunk(run: tuple, _: None) -> tuple:
-            state, key, rate = run
-            return train.take_steps(
-                model, task, optimizer(rate), state, key,
-                steps=budget.every, batch_size=budget.batch_size,
-            )  # fmt: skip
-
-        def score(params: Any, batch: Batch) -> jax.Array:
-            return task.score.measure(model.answer(params, batch.xs), batch)
-
-        states, keys = [], []
-        for seed, rate in zip(job.seeds, job.learning_rates, strict=True):
-            key_init, key_data = jax.random.split(jax.random.key(seed, impl="threefry2x32"))
-            states.append(train.start(model, optimizer(rate), key_init))
-            keys.append(key_data)
-        self.state = self.place(jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))
-        self._keys_and_rates = self.place((jnp.stack(keys), jnp.asarray(job.learning_rates)))
-
-        self._score = self.over_runs(score)
-        self.score(self.state.params, task.validation)  # compiles
-        run = (self.state, *self._keys_and_rates)
-        self._chunk = self.over_runs(chunk).lower(run, None).compile()
-
-    def over_runs(self, function: Callable[[Any, Any], Any]) -> Any:
-        """``function(run, shared)`` for every run: spread over the devices, and one after
-        another on each.
-
-        On two cores this trains 1.8 times as many steps a second as a loop over the seeds, since
-        small steps leave the second core idle. A vmap over the seeds of a device is no faster,
-        and its bits depend on how many seeds a device has; these do not.
-        """
-
-        def one_device(runs: Any, shared: Any) -> Any:
-            return jax.lax.map(lambda run: function(run, shared), runs)
-
-        runs, whole = PartitionSpec("runs"), PartitionSpec()
-        return jax.jit(
-            # Nothing is exchanged, so nothing need be known of what varies over the devices.
-            jax.shard_map(
-                one_device, mesh=self.mesh, in_specs=(runs, whole), out_specs=runs, check_vma=False
-            )
-        )
-
-    def place(self, tree: Any) -> Any:
-        """Puts each run's part where it is computed."""
-        return jax.device_put(tree, jax.NamedSharding(self.mesh, PartitionSpec("runs")))
-
-    def chunk(self, state: train.TrainState) -> tuple[train.TrainState, np.ndarray, float]:
-        """``every`` steps of all runs: state, losses ``[runs, every]``, seconds it took."""
-        began = time.perf_counter()
-        state, losses = self._chunk((state, *self._keys_and_rates), None)
-        losses = np.asarray(losses)  # waits
-        return state, losses, time.perf_counter() - began
-
-    def score(self, params: Any, batch: Batch) -> np.ndarray:
-        """The task's score on held-out data ``[runs]``."""
-        return np.asarray(self._score(params, batch))
+            progress.warn(str(error))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import lstm_jax as lj
 from lstm_jax import checking, train
@@ -19,14 +19,28 @@ class Training:
     """Runs of each contender, from seeds 0, 1, 2, ...; a multiple of the CPU devices is best."""
     steps: int = 1000
     """Training steps."""
+    seconds: float | None = None
+    """Seconds of training for all runs of a contender, in place of steps: how many steps fit in is
+    measured once, when the contender starts, and kept."""
     every: int = 100
     """Steps in one compiled call, and between two measurements on validation data."""
     batch_size: int = 32
     """Sequences in a training batch."""
-    clip: float = 1.0
+    until_solved: bool = False
+    """Stop each run as soon as it meets the task's criterion of success."""
+    optimizer: str = "adam"
+    """By its name in lstm_jax.train."""
+    learning_rate: tuple[float, ...] = ()
+    """Rates for all contenders; of several, each contender is told at the one that is best on
+    validation data. None: the rate that --sweep chose for each."""
+    schedule: str = "constant"
+    """How the rate goes on over the steps: constant, linear or cosine to zero."""
+    warmup: int = 0
+    """Steps in which the rate rises from zero."""
+    clip: float | None = 1.0
     """Largest global norm of a gradient."""
-    learning_rate: float | None = None
-    """Adam's learning rate for all contenders; none: the rate that --sweep chose for each."""
+    vectorize: Literal["auto", "yes", "no"] = "auto"
+    """Whether the runs of a device are computed side by side (vmap) or one after another."""
 
     @property
     def contenders(self) -> tuple[str, ...]:
@@ -41,25 +55,52 @@ class Training:
 
 @dataclasses.dataclass(frozen=True)
 class Budget(Training):
-    """Cells at equal parameter counts."""
+    """Cells of equal size."""
 
     cells: tuple[str, ...] = ("lstm", "gru", "rnn", "irnn")
-    """Cells to compare, by their names in lj.cells.registry."""
+    """Cells to compare, by their names in lj.cells.registry; options in brackets, as in
+    "lstm(peephole=True)"."""
     parameters: int = 4500
     """Parameters of each model, readout included; the hidden size that comes nearest is taken."""
+    state: int | None = None
+    """Numbers in the state that each cell carries from step to step, to be equal in place of the
+    parameters."""
+    truncate: int | None = None
+    """Steps through which gradients are carried back; none: all."""
+    random_truncation: bool = False
+    """Draw where the first stretch of steps ends, anew in each batch."""
 
     @property
     def contenders(self) -> tuple[str, ...]:
         return self.cells
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Only where they are not the default, so that older run folders still fit."""
+        return {
+            name: getattr(self, name)
+            for name in ("state", "truncate", "random_truncation")
+            if getattr(self, name) != getattr(Budget, name)
+        }
+
 
 def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
-    """The cell at the hidden size that comes nearest to the parameter count, with a readout."""
+    """The cell at the hidden size that comes nearest to the budget, with a readout."""
     checking.positive_int("parameters", budget.parameters)
-    checking.choice("cells", cell, lj.cells.registry)
-    size = size_for(cell, budget.parameters, task.input_size, task.output_size)
-    cell_of_size = lj.cells.make(cell, size)
-    return train.recurrent(cell_of_size, task.input_size, task.output_size, reads=task.reads)
+    name, options = lj.cells.parse(cell)
+    checking.choice("cells", name, lj.cells.registry)
+    make = functools.partial(lj.cells.make, name, **options)
+    if budget.state is None:
+        size = size_for(cell, budget.parameters, task.input_size, task.output_size)
+    else:
+        size = train.size_near(make, budget.state, train.state_size)
+    model = train.recurrent(
+        make(size), task.input_size, task.output_size,
+        reads=task.reads, truncate=budget.truncate, random_offset=budget.random_truncation,
+    )  # fmt: skip
+    sizes = {"input_size": task.input_size, "output_size": task.output_size}
+    source = {"cell": name, "size": size, "options": options, **sizes, "reads": task.reads}
+    return model._replace(source=source)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,24 +111,29 @@ class Setting:
     model: ``(task, budget, contender) -> Model``.
     further: ``(job, params [runs, ...], folder) -> Further``, what is measured and drawn once a
         job is trained, besides the score; None for nothing.
+    published: what the literature reports, by contender, with its source.
+    lag: how long is to be remembered, where settings of one experiment differ in it: the axis of
+        the figure of success against lag.
     """
 
     task: Task
     budget: Training
-    chosen: dict[str, float]
+    chosen: dict[str, float] = dataclasses.field(default_factory=dict)
     model: Callable[..., train.Model] = cell_model
     further: Callable[..., Any] | None = None
+    published: dict[str, str] = dataclasses.field(default_factory=dict)
+    lag: int | None = None
 
-    def learning_rate(self, contender: str) -> float:
-        """Adam's rate for ``contender``. Raises ValueError where none was given or chosen."""
-        if self.budget.learning_rate is not None:
+    def learning_rates(self, contender: str) -> tuple[float, ...]:
+        """The rates for ``contender``. Raises ValueError where none was given or chosen."""
+        if self.budget.learning_rate:
             return self.budget.learning_rate
         if contender not in self.chosen:
             raise ValueError(
                 f"learning_rate: none was chosen for {contender} on {self.task.name}; takes "
                 "--learning-rate, or a sweep (--sweep) whose choice is put into the experiment"
             )
-        return self.chosen[contender]
+        return (self.chosen[contender],)
 
 
 Scores = dict[str, list[float | None]]  # by column, one a run
@@ -112,7 +158,7 @@ class Job(NamedTuple):
     contender: str
     model: train.Model
     parameters: int
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...]  # one a run
     learning_rates: tuple[float, ...]  # one a run
 
     @property
@@ -131,48 +177,73 @@ class Job(NamedTuple):
     def as_config(self) -> dict[str, Any]:
         """All that decides the numbers, as JSON; it is compared before a run goes on."""
         budget = self.setting.budget
+        named = {field.name for field in dataclasses.fields(Training)} - {"learning_rate"}
         return {
             "hidden_size": self.model.size,
             "parameters": self.parameters,
-            "steps": budget.steps,
-            "every": budget.every,
-            "batch_size": budget.batch_size,
-            "clip": budget.clip,
+            **{name: getattr(budget, name) for name in sorted(named)},
             "seeds": list(self.seeds),
             "learning_rates": list(self.learning_rates),
             **budget.options,
         }
 
+    def optimizer(self, learning_rate: Any) -> Any:
+        """Raises ValueError for names and numbers that make no sense."""
+        budget = self.setting.budget
+        return train.optimizer(
+            budget.optimizer, learning_rate,
+            clip=budget.clip, schedule=budget.schedule, warmup=budget.warmup, steps=budget.steps,
+        )  # fmt: skip
+
 
 def comparison_jobs(setting: Setting) -> list[Job]:
-    """Every contender at its own learning rate, from seeds 0, 1, 2, ..."""
+    """Every contender from seeds 0, 1, 2, ..., at each of its own learning rates."""
     seeds = tuple(range(checking.positive_int("seeds", setting.budget.seeds)))
-    return [
-        make_job(setting, contender, seeds, (setting.learning_rate(contender),) * len(seeds))
-        for contender in setting.budget.contenders
-    ]
+    jobs = []
+    for contender in setting.budget.contenders:
+        rates = setting.learning_rates(contender)
+        jobs.append(make_job(setting, contender, *every_pair(rates, seeds)))
+    return jobs
+
+
+def every_pair(
+    rates: tuple[float, ...], seeds: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Every seed at every rate: the seeds and the rates of the runs."""
+    if len(set(rates)) != len(rates):
+        raise ValueError(f"learning_rate: got {rates}; takes different ones")
+    return seeds * len(rates), tuple(rate for rate in rates for _ in seeds)
 
 
 def make_job(
     setting: Setting, contender: str, seeds: tuple[int, ...], rates: tuple[float, ...]
 ) -> Job:
     """The runs of one contender. Raises ValueError for a budget that makes no sense."""
-    budget = setting.budget
+    budget, task = setting.budget, setting.task
     if budget.steps % checking.positive_int("every", budget.every):
         raise ValueError(f"steps: got {budget.steps}; takes a multiple of every, {budget.every}")
     for name in ("steps", "batch_size"):
         checking.positive_int(name, getattr(budget, name))
-    for name, value in (("clip", budget.clip), *(("learning_rate", rate) for rate in rates)):
-        if checking.real(name, value) <= 0:
+    positive = {"seconds": budget.seconds, "clip": budget.clip}
+    for name, value in (*positive.items(), *(("learning_rate", rate) for rate in rates)):
+        if value is not None and checking.real(name, value) <= 0:
             raise ValueError(f"{name}: got {value}; takes a number above 0")
-    model = setting.model(setting.task, budget, contender)
-    return Job(setting, contender, model, train.count_parameters(model), seeds, rates)
+    if budget.seconds is not None and budget.schedule != "constant":
+        raise ValueError(f"schedule: got {budget.schedule}, which needs to know the steps; "
+                         "takes constant beside --seconds")  # fmt: skip
+    if budget.until_solved and task.success is None:
+        raise ValueError(f"until_solved: {task.name} has no criterion of success")
+    model = setting.model(task, budget, contender)
+    job = Job(setting, contender, model, train.count_parameters(model), seeds, rates)
+    job.optimizer(rates[0])
+    return job
 
 
 @functools.cache
 def size_for(cell: str, parameters: int, input_size: int, output_size: int) -> int:
-    make = functools.partial(lj.cells.make, cell)
-    return train.size_for(make, parameters, input_size, output_size)
+    return train.size_for(
+        functools.partial(lj.cells.make, cell), parameters, input_size, output_size
+    )
 
 
 def slug(name: str) -> str:

@@ -1,18 +1,16 @@
 """Learning rates chosen on validation data: the same grid and seeds for every contender."""
 
-import itertools
-import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from experiments import folder as run_folder
+from experiments import rates
 from experiments.progress import Progress
 from experiments.runner import run_all
-from experiments.setting import Job, Setting, make_job
+from experiments.setting import Job, Setting, every_pair, make_job
 
 GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 SEEDS = (1000, 1001, 1002)  # none that a comparison takes
@@ -20,9 +18,8 @@ SEEDS = (1000, 1001, 1002)  # none that a comparison takes
 
 def sweep_jobs(settings: list[Setting]) -> list[Job]:
     """A job for each contender in each setting: every rate of the grid with every seed."""
-    pairs = list(itertools.product(GRID, SEEDS))
-    rates, seeds = tuple(rate for rate, _ in pairs), tuple(seed for _, seed in pairs)
-    return [make_job(s, name, seeds, rates) for s in settings for name in s.budget.contenders]
+    runs = every_pair(GRID, SEEDS)
+    return [make_job(s, name, *runs) for s in settings for name in s.budget.contenders]
 
 
 def sweep(jobs: list[Job], path: Path, console: Console) -> dict[str, Any]:
@@ -37,30 +34,18 @@ def sweep(jobs: list[Job], path: Path, console: Console) -> dict[str, Any]:
     for column in ("setting", "contender", *(f"{rate:g}" for rate in GRID)):
         table.add_column(column, no_wrap=True, justify="left" if column.isalpha() else "right")
     for job, result in zip(jobs, results, strict=True):
-        means, best = choose(job, result)
-        by_rate = {str(rate): mean for rate, mean in zip(GRID, means, strict=True)}
+        means, best = rates.means(job, result), rates.best(job, result)
+        by_rate = {str(rate): mean for rate, mean in means.items()}
         setting = chosen.setdefault(job.setting.task.name, {})
         setting[job.contender] = {"chosen": best, "means": by_rate}
         cells = [
             f"[bold]{shown(mean)}*[/]" if rate == best else f"{shown(mean)} "
-            for rate, mean in zip(GRID, means, strict=True)
+            for rate, mean in means.items()
         ]
         table.add_row(job.setting.task.name, job.contender, *cells)
     console.print(table)
     run_folder.write_json(path / "sweep.json", chosen)
     return chosen
-
-
-def choose(job: Job, result: dict[str, Any]) -> tuple[list[float | None], float]:
-    """The mean of each rate (None where a run diverged), and the rate with the best one.
-
-    The mean and not the median: a rate at which one seed in three fails is no good choice.
-    """
-    scores = np.array(result["validation"], float).reshape(len(GRID), len(SEEDS))
-    means = [float(mean) if math.isfinite(mean) else None for mean in scores.mean(axis=1)]
-    sign = 1.0 if job.setting.task.score.higher_is_better else -1.0
-    worth = [-math.inf if mean is None else sign * mean for mean in means]
-    return means, GRID[int(np.argmax(worth))]
 
 
 def shown(mean: float | None) -> str:

@@ -76,7 +76,7 @@ def test_errors_of_the_training_stream_are_of_the_params_before_each_step():
             MODEL, TASK._replace(success=success), OPTIMIZER, state, KEY, steps=2, batch_size=8
         )
     )
-    after, told = step(state)
+    _, told = step(state)
     for n, params in enumerate([state.params, one(state)[0].params]):
         batch, _ = train.drawn(TASK, jax.random.fold_in(KEY, n), 8)
         expected = (MODEL.answer(params, batch.xs)[:, 0] - batch.targets) ** 2
