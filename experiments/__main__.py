@@ -20,6 +20,7 @@ EXPERIMENTS = (
     "sorting",
     "dates",
     "translation",
+    "suite",
 )
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from experiments import figure
+from experiments import figure, overview
 from experiments import folder as run_folder
 from experiments.setting import Job, slug
 from experiments.summary import finite, sequences, solved, summarize
@@ -28,10 +28,17 @@ def report(
         for title, further in setting["further"].items():
             columns, rows = further_table(further)
             show(console, f"{title}, median of the runs", columns, rows)
+    for title, columns, rows in overviews(summary):
+        show(console, title, columns, rows)
     console.print(footnote(), highlight=False)
-    figure.curves(jobs, results, path / "curves.png")
+    summary["figures"] = {}
+    if overview.wanted(summary):
+        overview.draw(summary, path / "overview.png")
+        summary["figures"]["overview"] = "overview.png"
     if figure.lags(summary, path / "lags.png"):
-        summary["figures"] = {"success against lag": "lags.png"}
+        summary["figures"]["success against lag"] = "lags.png"
+    figure.curves(jobs, results, path / "curves.png")
+    summary["figures"]["learning curves"] = "curves.png"
     for setting in summary["settings"]:
         setting["figures"] = figures(setting, jobs, results, path)
     run_folder.write_json(path / "results.json", summary)
@@ -153,6 +160,8 @@ def shown(score: float | None) -> str:
 def markdown(summary: dict[str, Any]) -> str:
     """The tables in Markdown, as README shows them."""
     lines = [f"# {summary['experiment']}", ""]
+    for title, columns, rows in overviews(summary):
+        lines += [f"**{title}**", "", *rows_of(columns, rows), ""]
     for setting in summary["settings"]:
         lines += [f"**{heading(setting)}**, {chance(setting)}", ""]
         lines += [*rows_of(*table_of(setting)), ""]
@@ -162,10 +171,22 @@ def markdown(summary: dict[str, Any]) -> str:
             lines += [text, ""]
         for shows, file in setting["figures"].items():
             lines += [f"![{shows}]({file})", ""]
-    lines += [footnote(), "", "![learning curves](curves.png)", ""]
-    for shows, file in summary.get("figures", {}).items():
+    lines += [footnote(), ""]
+    for shows, file in summary["figures"].items():
         lines += [f"![{shows}]({file})", ""]
     return "\n".join(lines)
+
+
+def overviews(summary: dict[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """The tables over all settings, of a comparison that has many."""
+    tables = []
+    if overview.wanted(summary):
+        title = "From no memory, 0, to perfect, 1: median test scores (and runs that solve it)"
+        tables.append((title, *overview.table_of(summary)))
+    longest = overview.longest(summary)
+    if longest is not None:
+        tables.append(("Longest lag that most runs solve", *longest))
+    return tables
 
 
 def rows_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -68,7 +68,8 @@ def run(tmp_path_factory, captions):
 
 def trained(out, job, programs):
     """The params of every run, from the last checkpoint."""
-    state = train.checkpoint.restore(out / job.folder / "checkpoints", programs.state)
+    like = {"state": programs.state}
+    state = train.checkpoint.restore(out / job.folder / "checkpoints", like)["state"]
     assert int(state.step[0]) == job.setting.budget.steps
     return [pairs.run_of(state.params, run) for run in range(len(job.seeds))]
 
@@ -265,7 +266,7 @@ def test_a_run_that_diverges_has_no_score_though_it_writes_tokens(run, tmp_path,
     monkeypatch.setattr(symbols, "ROWS", 40)
     params = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), programs.state.params)
     spoilt = programs.state._replace(params=params)
-    train.checkpoint.save(tmp_path / "checkpoints", 20, spoilt)
+    train.checkpoint.save(tmp_path / "checkpoints", 20, {"state": spoilt})
     progress = Progress([job], Console(quiet=True))
     result = runner.run_job(job, programs, tmp_path, progress, sweeping=False)
     ((_, rows),) = result["further"]["scores"].items()
@@ -278,7 +279,9 @@ def test_every_option_is_part_of_the_configuration(run):
     config, budget = job.as_config(), job.setting.budget
     others = {
         "cell": "gru", "embedding_size": 7, "dropout": 0.2, "label_smoothing": 0.2, "min_count": 2,
-        "longest": 23, "width": 3, "length_penalty": 0.5, "steps": 60, "clip": 2.0,
+        "longest": 23, "width": 3, "length_penalty": 0.5, "steps": 60, "clip": 2.0, "every": 5,
+        "batch_size": 8, "seconds": 2.0, "until_solved": True, "optimizer": "sgd", "warmup": 3,
+        "schedule": "linear", "vectorize": "no",
     }  # fmt: skip
     for name, value in others.items():
         other = dataclasses.replace(
@@ -286,7 +289,7 @@ def test_every_option_is_part_of_the_configuration(run):
         )
         changed = job._replace(setting=other).as_config()
         assert [field for field in config if config[field] != changed[field]] == [name]
-    told = {"models", "parameters", "seeds", "every", "batch_size", "learning_rate"}  # elsewhere
+    told = {"models", "parameters", "seeds", "learning_rate"}  # told elsewhere
     assert {field.name for field in dataclasses.fields(budget)} == {*others, *told}
 
 

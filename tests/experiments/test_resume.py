@@ -9,17 +9,18 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import adding, report, runner
+from experiments import adding, replay, report, runner, summary
 from experiments import folder as run_folder
 from experiments.progress import Progress
 from experiments.setting import comparison_jobs
 from lstm_jax import train
 
 CONFIG = adding.Config(
-    lengths=(4,), cells=("rnn",), seeds=2, parameters=40, steps=40, every=10, learning_rate=0.01
+    lengths=(4,), cells=("rnn",), seeds=2, parameters=40, steps=40, every=10, learning_rate=(0.01,)
 )
 
 
@@ -113,28 +114,47 @@ def test_seeds_do_not_depend_on_each_other_or_on_the_devices(job, run, tmp_path)
     assert len(set(whole["test"])) == 2
 
 
-def test_a_run_that_diverges_is_named_and_counts_as_the_worst(job, programs, tmp_path):
+def test_a_run_that_diverges_is_stopped_and_named_and_its_batch_is_kept(job, programs, tmp_path):
     console = Console(file=io.StringIO(), width=200)
     spoilt = programs.state._replace(params=spoil(programs.state.params, run=1))
-    train.checkpoint.save(tmp_path / "checkpoints", 20, spoilt)
+    train.checkpoint.save(tmp_path / "checkpoints", 20, {"state": spoilt})
     result = runner.run_job(job, programs, tmp_path, Progress([job], console), sweeping=False)
     text = console.file.getvalue()
     assert text.count("the loss is nan") == 1
     assert "adding(4) rnn, seed 1, learning rate 0.01: the loss is nan at step 20" in text
     assert result["test"][0] is not None and result["test"][1] is None
-    (setting,) = report.summarize("x", [job], [result])["settings"]
-    assert report.row(setting["contenders"][0])[4:6] == [
+    assert [line["train_loss"][1] for line in result["curve"]] == [None, None]
+    (setting,) = summary.summarize("x", [job], [result])["settings"]
+    assert report.table_of(setting)[1][0][4:6] == [
         "diverged",  # the median of two, of which one is infinite
         f"{result['test'][0]:.4f} to diverged",
     ]
+    assert not (tmp_path / "not_finite" / "0").exists()
+    replayed = replay.replay(job, 1, tmp_path)
+    assert np.isnan(replayed.loss) and np.isnan(replayed.gradient_norms["readout.w"])
 
 
-def test_an_error_is_raised_where_all_runs_diverge(job, programs, tmp_path):
+def test_what_is_kept_of_a_bad_step_is_the_batch_that_it_met(job, programs, tmp_path):
+    """A loss that is bad for certain batches alone: the kept one is among them."""
+    before, good = programs.state, np.array([True, True])
+    _, told, _ = programs.chunk(before, good)
+    worst = int(told.loss[1, 1:].argmax()) + 1
+    marked = np.array(told.loss)
+    marked[1, worst:] = np.nan
+    lines = [{"train_loss": [0.1, None]}]
+    replay.keep(job, before, told._replace(loss=marked), lines, tmp_path / "not_finite")
+    replayed = replay.replay(job, 1, tmp_path)
+    np.testing.assert_allclose(replayed.loss, told.loss[1, worst], rtol=1e-5)
+    assert train.checkpoint.latest_step(tmp_path / "not_finite" / "1") == worst
+
+
+def test_a_job_whose_runs_all_diverge_ends_and_others_go_on(job, programs, tmp_path):
     spoilt = spoil(spoil(programs.state.params, run=1), run=0)
-    train.checkpoint.save(tmp_path / "checkpoints", 20, programs.state._replace(params=spoilt))
+    state = programs.state._replace(params=spoilt)
+    train.checkpoint.save(tmp_path / "checkpoints", 20, {"state": state})
     progress = Progress([job], Console(quiet=True))
-    with pytest.raises(train.NonFiniteLoss, match=r"rnn, seed 0, .*the loss is nan at step 20"):
-        runner.run_job(job, programs, tmp_path, progress, sweeping=False)
+    result = runner.run_job(job, programs, tmp_path, progress, sweeping=False)
+    assert result["test"] == [None, None] and len(result["curve"]) == 1
 
 
 def spoil(params, run):

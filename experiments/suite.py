@@ -1,0 +1,88 @@
+"""Which cell remembers longest: a fair slice of every kind of task, with one table and one figure.
+
+    python -m experiments suite --budget 30m
+
+Every cell gets the same number of parameters and the same seconds of training on each task, all
+seeds and learning rates together; the rate is chosen on validation data, and a run ends where it
+solves its task. Three memories at growing lags (delayed recall; copying; adding, Arjovsky, Shah &
+Bengio 2016), recall by content (selective copying and induction heads, Gu & Dao 2023; associative
+recall, Arora et al. 2023), state tracking (parity, Deletang et al. 2022; the word problem, Merrill
+et al. 2024; flip-flop, Liu et al. 2023), and real digits pixel by pixel. The published numbers
+stand at far larger budgets: see the experiments of the single tasks.
+
+A cell or a task from outside joins by a file that registers it, and its name:
+
+    python -m experiments suite --load my_cell.py my_task.py --cells lstm my_cell --tasks my_task
+
+Expect, in 30 minutes on two cores: EXPECT
+"""
+
+import dataclasses
+import re
+
+from experiments.setting import Budget, Setting
+from lstm_jax import tasks
+
+TIME = "30 min"
+
+# By the task's text, in which {} is the lag.
+LADDERS = {
+    "delayed_recall(delay={})": (50, 200, 800),
+    "copy_memory(length={})": (10, 30, 100),
+    "adding(length={})": (50, 200, 400),
+}
+OTHERS = (
+    "selective_copy(length=64, tokens=8)",
+    "induction_heads(length=64)",
+    "associative_recall(length=64)",
+    "parity",
+    "word_problem",
+    "flip_flop",
+    "digits",
+)
+COMPILING = 6.0  # seconds a contender on a task, programs and measurements together
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Budget):
+    budget: str = "30m"
+    """Time for all: such as 90s, 30m or 2h."""
+    tasks: tuple[str, ...] = ()
+    """Tasks in place of the suite's, by their names in lstm_jax.tasks.registry, options in
+    brackets."""
+    cells: tuple[str, ...] = ("lstm", "gru", "rnn", "lru", "mlstm", "attention")
+    seeds: int = 2
+    every: int = 50
+    learning_rate: tuple[float, ...] = (3e-3, 1e-2)
+    until_solved: bool = True
+
+
+def settings(config: Config) -> list[Setting]:
+    named: list[tuple[str, int | None]] = [(task, None) for task in config.tasks]
+    if not named:
+        named = [(text.format(lag), lag) for text, lags in LADDERS.items() for lag in lags]
+        named += [(task, None) for task in OTHERS]
+    made = [(tasks.make(text), lag) for text, lag in named]
+    budget: Budget = config
+    if config.seconds is None:
+        each = seconds(config.budget) / (len(made) * max(len(config.cells), 1)) - COMPILING
+        if each <= 0:
+            raise ValueError(
+                f"budget: got {config.budget}; takes more than {COMPILING:g} s for each of "
+                f"{len(made)} tasks and {len(config.cells)} cells"
+            )
+        budget = dataclasses.replace(config, seconds=round(each, 1))
+    settings = []
+    for task, lag in made:
+        unjudged = budget.until_solved and task.success is None
+        of_task = dataclasses.replace(budget, until_solved=False) if unjudged else budget
+        settings.append(Setting(task, of_task, lag=lag))
+    return settings
+
+
+def seconds(text: str) -> float:
+    """ "30m" as 1800. Raises ValueError for what is no time."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
+    if found is None or float(found[1]) <= 0:
+        raise ValueError(f"budget: got {text!r}; takes a time such as 90s, 30m or 2h")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
