@@ -98,8 +98,7 @@ def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
         make(size), task.input_size, task.output_size,
         reads=task.reads, truncate=budget.truncate, random_offset=budget.random_truncation,
     )  # fmt: skip
-    sizes = {"input_size": task.input_size, "output_size": task.output_size}
-    source = {"cell": name, "size": size, "options": options, **sizes, "reads": task.reads}
+    source = train.Description(name, size, task.input_size, task.output_size, task.reads, options)
     return model._replace(source=source)
 
 

@@ -25,7 +25,7 @@ class Model(NamedTuple):
         noise, and without it there is none.
     answer: ``(params, xs) -> answers``, what the score is computed of. For a model that answers
         at once, its outputs; for one that writes its answer step by step, what it writes.
-    source: what ``save_model`` writes down to make the model anew; None where it is made
+    source: the ``Description`` by which ``save_model`` has it made anew; None where it is made
         otherwise than by ``recurrent`` of a registered cell.
     """
 
@@ -33,7 +33,7 @@ class Model(NamedTuple):
     init: Callable[[Key[Array, ""]], Params]
     apply: Callable[..., jax.Array]
     answer: Callable[[Params, Any], Any]
-    source: dict[str, Any] | None = None
+    source: Any = None
 
 
 def recurrent(

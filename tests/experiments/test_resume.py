@@ -20,8 +20,9 @@ from experiments.setting import comparison_jobs
 from lstm_jax import train
 
 CONFIG = adding.Config(
-    lengths=(4,), cells=("rnn",), seeds=2, parameters=40, steps=40, every=10, learning_rate=(0.01,)
-)
+    lengths=(4,), cells=("rnn",), seeds=2, parameters=40, steps=40, every=10,
+    learning_rate=(0.01,), vectorize="no",
+)  # fmt: skip
 
 
 class Killed(Exception):
