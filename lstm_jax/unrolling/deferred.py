@@ -39,6 +39,17 @@ from lstm_jax.unrolling.masks import (
     widened,
     zero_where_not,
 )
+from lstm_jax.unrolling.preactivations import (
+    Pre,
+    bias_as_row,
+    cotangent_product,
+    matrix_gradient,
+    pre_of_step,
+    side_by_side,
+    summed,
+    transposed,
+    z_and_r,
+)
 
 AS_MEASURED = Deferred()
 
@@ -51,15 +62,6 @@ class Leaves(NamedTuple):
     vectors: Any
     state: Any
     initial: Any
-
-
-class Pre(NamedTuple):
-    """Pre-activations, or their cotangents: the columns that are only read as ``z + r``, and the
-    further ones of z and of r. None: no such columns."""
-
-    both: jax.Array | None
-    z: jax.Array | None
-    r: jax.Array | None
 
 
 class Saved(NamedTuple):
@@ -116,15 +118,15 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
 
     def forward(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks, keep: bool) -> tuple:
         weights, vectors, state, initial = combine(floats, others)
-        weights, xs = _bias_as_row(weights, xs)
+        weights, xs = bias_as_row(weights, xs)
         hoisted = choice.product == "hoisted"
-        pre_of = _pre_of(form, weights, choice.product)
+        pre_of = pre_of_step(form, weights, choice.product)
 
         def body(state: State, inputs: tuple) -> tuple[State, tuple]:
             x, valid, reset = inputs
             read = state if reset is None else where(reset, initial, state)
             pre = pre_of(x, form.source(vectors, read))
-            new, y, m = finish(form, weights.w_p, vectors, read, *_z_and_r(pre), weights.w_x.dtype)
+            new, y, m = finish(form, weights.w_p, vectors, read, *z_and_r(pre), weights.w_x.dtype)
             saved = None
             if keep:
                 kept = pre if choice.keep == "products" else None
@@ -151,7 +153,7 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
         floats, xs, others, masks, saved = residuals
         (d_final, _), d_ys = cotangents
         weights: Weights = floats.weights
-        w_x_transposed, w_h_transposed = _transposed(weights.w_x), _transposed(weights.w_h)
+        w_x_transposed, w_h_transposed = transposed(weights.w_x), transposed(weights.w_h)
         sums = widened(jax.tree.map(jnp.zeros_like, floats._replace(state=None)))
 
         def source_of(vectors: Any, read: Any, counts: Any) -> jax.Array:
@@ -166,7 +168,7 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
 
             def after_products(vectors: Any, read: Any, pre: Pre, tap: Any) -> tuple:
                 whole = combine(vectors, others.vectors)
-                z, r = _z_and_r(pre)
+                z, r = z_and_r(pre)
                 return _tapped(form, weights, whole, combine(read, counts), z, r, tap, d_y.dtype)
 
             tap = None
@@ -179,7 +181,7 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
             source, pull_source = jax.vjp(
                 lambda vectors, read: source_of(vectors, read, counts), floats.vectors, read
             )
-            d_source = _cotangent_product(_side_by_side(d_pre.both, d_pre.r), w_h_transposed)
+            d_source = cotangent_product(side_by_side(d_pre.both, d_pre.r), w_h_transposed)
             dv_source, d_read_source = pull_source(d_source.astype(source.dtype))
             d_read = _add(d_read, d_read_source)
             if reset is not None:
@@ -194,20 +196,20 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
             xs, d_ys, saved, masks = inputs
             sources = source_of(floats.vectors, *partition(saved.state))
             if saved.pre is None:
-                pre = _sums(form, input_product(weights, xs), product(sources, weights.w_h))
+                pre = summed(form, input_product(weights, xs), product(sources, weights.w_h))
                 saved = saved._replace(pre=pre)
             carry, (d_pre, d_taps) = jax.lax.scan(
                 body, (d_state, d_vectors, d_initial), (d_ys, saved, masks), reverse=not reverse
             )
-            d_z, d_r = _side_by_side(d_pre.both, d_pre.z), _side_by_side(d_pre.both, d_pre.r)
+            d_z, d_r = side_by_side(d_pre.both, d_pre.z), side_by_side(d_pre.both, d_pre.r)
             w_x, w_h, b, w_p = weights
             new = Weights(
-                w_x=_matrix_gradient(xs, w_x, d_z),
-                w_h=_matrix_gradient(sources, w_h, d_r),
+                w_x=matrix_gradient(xs, w_x, d_z),
+                w_h=matrix_gradient(sources, w_h, d_r),
                 b=None if b is None else jnp.sum(d_z, range(d_z.ndim - 1)),
-                w_p=None if w_p is None else _matrix_gradient(saved.m, w_p, d_taps),
+                w_p=None if w_p is None else matrix_gradient(saved.m, w_p, d_taps),
             )
-            d_xs = _cotangent_product(d_z, w_x_transposed).astype(xs.dtype)
+            d_xs = cotangent_product(d_z, w_x_transposed).astype(xs.dtype)
             return (carry, _add(d_weights, new)), d_xs
 
         carry = (d_final, sums.vectors, sums.initial), sums.weights
@@ -222,55 +224,6 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
     return recurrence
 
 
-def _pre_of(form: Gated, weights: Weights, order: str) -> Any:
-    """``(x, source) -> Pre`` of a step; hoisted, x is z already."""
-    if order == "joined":
-        dtype = weights.w_x.dtype
-        both = weights._replace(w_x=jnp.concatenate([weights.w_x, weights.w_h]))
-
-        def pre_of(x: jax.Array, source: jax.Array) -> Pre:
-            xh = jnp.concatenate([x.astype(dtype), source.astype(dtype)], axis=-1)
-            return Pre(input_product(both, xh), None, None)
-
-    else:
-
-        def pre_of(x: jax.Array, source: jax.Array) -> Pre:
-            z = x if order == "hoisted" else input_product(weights, x)
-            return _sums(form, z, product(source, weights.w_h))
-
-    return pre_of
-
-
-def _bias_as_row(weights: Weights, xs: jax.Array) -> tuple[Weights, jax.Array]:
-    """The bias as a row of ``w_x`` beside a column of ones in ``xs``, where that rounds nothing:
-    XLA's loops over the gates run up to twice as fast where no vector is added in them."""
-    w_x, _, b, _ = weights
-    if b is None or not b.dtype == w_x.dtype == xs.dtype == jnp.promote_types(b.dtype, jnp.float32):
-        return weights, xs
-    with_row = weights._replace(w_x=jnp.concatenate([w_x, b[None]]), b=None)
-    return with_row, jnp.concatenate([xs, jnp.ones_like(xs[..., :1])], axis=-1)
-
-
-def _sums(form: Gated, z: jax.Array, r: jax.Array) -> Pre:
-    n = z.shape[-1] if form.additive is True else int(form.additive)
-    if n == 0:
-        return Pre(None, z, r)
-    if n == z.shape[-1]:
-        return Pre(z + r, None, None)
-    return Pre(z[..., :n] + r[..., :n], z[..., n:], r[..., n:])
-
-
-def _z_and_r(pre: Pre) -> tuple[jax.Array, jax.Array]:
-    """A z and an r whose sum is right in the columns where only the sum is read."""
-    zeros = None if pre.both is None else jnp.zeros_like(pre.both)
-    return _side_by_side(pre.both, pre.z), _side_by_side(zeros, pre.r)
-
-
-def _side_by_side(first: jax.Array | None, then: jax.Array | None) -> jax.Array:
-    parts = [part for part in (first, then) if part is not None]
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
-
-
 def _tapped(form, weights, vectors, state, z, r, tap, dtype) -> tuple:
     """The differentiable part of a step's result, with ``tap`` added to the projected output:
     its cotangent is what the projection's weight gradient is made of."""
@@ -280,33 +233,6 @@ def _tapped(form, weights, vectors, state, z, r, tap, dtype) -> tuple:
     new, m, _ = form.pointwise(vectors, state, z, r)
     h = product(m, weights.w_p) + tap
     return partition(like(state, new._replace(h=h)))[0], h.astype(dtype)
-
-
-def _transposed(w: jax.Array) -> jax.Array:
-    """``w^T`` in memory. Left to itself, XLA would transpose within each product, which on a CPU
-    costs up to half of the rate."""
-    return jax.lax.optimization_barrier(jnp.moveaxis(w, -1, 0))
-
-
-def _cotangent_product(d: jax.Array, transposed: jax.Array) -> jax.Array:
-    """``d @ w^T``, in float32 or wider."""
-    wide = jnp.promote_types(d.dtype, jnp.float32)
-    dims = (((d.ndim - 1,), (0,)), ((), ()))
-    return jax.lax.dot_general(d, transposed, dims, preferred_element_type=wide)
-
-
-def _matrix_gradient(inputs: jax.Array, w: jax.Array, d_out: jax.Array) -> jax.Array:
-    """The gradient of ``w`` in ``product(inputs, w)``, over time and batch in one product."""
-    rows = inputs.ndim - 1
-    dims = ((tuple(range(1, rows + 1)), tuple(range(rows))), ((), ()))
-    sharding = jax.typeof(w).sharding
-    return jax.lax.dot_general(
-        _transposed(inputs.astype(w.dtype)),
-        d_out,
-        dims,
-        preferred_element_type=jnp.promote_types(w.dtype, jnp.float32),
-        out_sharding=sharding if sharding.mesh.are_all_axes_explicit else None,
-    )
 
 
 def _add(a: Any, b: Any) -> Any:
