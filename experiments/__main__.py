@@ -31,6 +31,10 @@ def main(argv: list[str]) -> int:
     if name in ("", "-h", "--help", "list"):
         print(listing())
         return 0
+    if name == "tasks":
+        from experiments import gallery
+
+        return gallery.main(argv[1:])
     if name not in EXPERIMENTS:
         print(f"no experiment {name!r}\n\n{listing()}", file=sys.stderr)
         return 2
@@ -48,6 +52,7 @@ def listing() -> str:
         module = load(name)
         summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         lines.append(f"  {name:<18} {module.TIME:<8} {summary}")
+    lines += ["", "  tasks              1 min    A table of all tasks, and a picture of each."]
     return "\n".join([*lines, "", "Times are for two CPU cores."])
 
 

@@ -14,7 +14,7 @@ from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Sequences, Success, Task
 CHANCE = 1 / 6
 
 
-def adding(length: int, *, variable: bool = False) -> Task:
+def adding(length: int = 100, *, variable: bool = False) -> Task:
     """The adding problem as in Arjovsky, Shah & Bengio 2016, "Unitary evolution recurrent neural
     networks"; first in Hochreiter & Schmidhuber 1997, experiment 4.
 

@@ -1,0 +1,162 @@
+"""Every registered task: a table of what each asks, and a picture of one example of each.
+
+    python -m experiments tasks
+
+The table has the tasks at their defaults, the pictures short sequences. A task whose files or
+packages are not there is left out with a note.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from experiments import example
+from experiments import folder as run_folder
+from experiments.report import rows_of, shown
+from lstm_jax import tasks
+from lstm_jax.tasks import classes
+
+SOLVED = "solved when"
+COLUMNS = (
+    "task",
+    "inputs",
+    "outputs",
+    "steps",
+    "asked at",
+    "score",
+    "chance",
+    "memoryless",
+    SOLVED,
+    "other lengths",
+)
+
+
+class Entry(NamedTuple):
+    """name: as registered. source: the first paragraph of its factory's text. cells: what
+    ``COLUMNS`` says."""
+
+    name: str
+    source: str
+    cells: tuple[str, ...]
+
+
+def main(argv: list[str]) -> int:
+    """The exit code of the command."""
+    import tyro
+
+    def command(out: Path = Path("runs/tasks")) -> int:
+        """Prints the table, and writes it with the pictures.
+
+        Args:
+            out: Folder for tasks.md and the pictures.
+        """
+        return gallery(out)
+
+    return tyro.cli(
+        command, args=argv, prog="python -m experiments tasks", description=__doc__,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )  # fmt: skip
+
+
+def gallery(out: Path) -> int:
+    """Tables and pictures of all registered tasks, in the order of their names."""
+    out.mkdir(parents=True, exist_ok=True)
+    entries, skipped = [], {}
+    for name in sorted(tasks.registry):
+        try:
+            entries.append(entry(name, tasks.make(name)))
+            short = tasks.make(name, **example.SHORT.get(name, {}))
+        except (OSError, ImportError) as error:
+            skipped[name] = str(error)
+            continue
+        names = example.NAMES.get(name, example.Names())
+        example.picture(example.of(short), names, out / f"{name}.png")
+        print(f"{name}.png", file=sys.stderr)
+    show(entries, skipped)
+    run_folder.write(out / "tasks.md", markdown(entries, skipped))
+    print(f"kept in {out}")
+    return 0
+
+
+def entry(name: str, task: tasks.Task) -> Entry:
+    score = task.score
+    cells = (
+        task.name,
+        str(task.input_size),
+        str(task.output_size),
+        steps(task),
+        f"the {task.reads}" if task.reads == "last" else task.reads,
+        score.name if score.higher_is_better else f"{score.name}, {score.direction}",
+        shown(score.chance),
+        "" if score.memoryless is None else shown(score.memoryless),
+        "" if task.success is None else solved(task.success),
+        "" if task.test_at is None else "yes",
+    )
+    return Entry(name, source(tasks.registry[name]), cells)
+
+
+def steps(task: tasks.Task) -> str:
+    """T of the test data."""
+    xs = task.test.xs
+    if isinstance(xs, tasks.Sequences):
+        low, high = int(np.min(xs.lengths)), int(np.max(xs.lengths))
+        return f"{low} to {high}" if low < high else str(high)
+    return str(len(xs))
+
+
+def solved(success: tasks.Success) -> str:
+    """The criterion in words."""
+    name = getattr(success.error, "__name__", "error").strip("_").replace("_", " ")
+    conditions = []
+    if np.isfinite(success.limit):
+        conditions.append(f"{name} below {success.limit:g} in each row")
+    if np.isfinite(success.mean_limit) and success.error is classes.wrong:
+        conditions.append(f"accuracy above {1 - success.mean_limit:g}")
+    elif np.isfinite(success.mean_limit):
+        conditions.append(f"mean {name} below {success.mean_limit:g}")
+    rows = f"{success.rows} {success.on} sequences"
+    return f"{' and '.join(conditions)}, on {rows} ({success.source})"
+
+
+def source(factory: Callable) -> str:
+    """The first paragraph of the factory's text, in one line that ends in a full stop."""
+    first = (inspect.getdoc(factory) or "").split("\n\n")[0]
+    return " ".join(first.split()).rstrip(":.") + "."
+
+
+def show(entries: list[Entry], skipped: dict[str, str]) -> None:
+    """On the terminal: the table, and what is too long for it."""
+    console = Console(width=None if sys.stdout.isatty() else 140)  # a file has no width
+    table = Table()
+    narrow = [i for i, column in enumerate(COLUMNS) if column != SOLVED]
+    for i in narrow:
+        table.add_column(COLUMNS[i], overflow="fold")
+    for one in entries:
+        table.add_row(*(escape(one.cells[i]) for i in narrow))
+    console.print(table, highlight=False)
+    for one in entries:
+        text = f"{one.name}: {one.source}"
+        if criterion := one.cells[COLUMNS.index(SOLVED)]:
+            text += f" Solved when: {criterion}."
+        console.print(text, highlight=False, markup=False)
+    for name, reason in skipped.items():
+        console.print(f"{name} is left out: {reason}", highlight=False, markup=False)
+
+
+def markdown(entries: list[Entry], skipped: dict[str, str]) -> str:
+    """The table and the pictures, as ``tasks.md`` has them."""
+    rows = [(f"[{one.cells[0]}](#{one.name})", *one.cells[1:]) for one in entries]
+    lines = ["# tasks", "", "`python -m experiments tasks` made this: all registered tasks at "]
+    lines[-1] += "their defaults, and an example of each, of a short one where that is long."
+    lines += ["", *rows_of(COLUMNS, rows), ""]
+    lines += [f"{name} is left out: {reason}\n" for name, reason in skipped.items()]
+    for one in entries:
+        lines += [f"## {one.name}", "", one.source, "", f"![{one.name}]({one.name}.png)", ""]
+    return "\n".join(lines)
