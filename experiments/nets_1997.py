@@ -1,0 +1,172 @@
+"""The nets of Hochreiter & Schmidhuber 1997, as its tables 10 and 11 set them out, and a plain net
+of the same size beside each.
+
+All are trained by gradient descent at a fixed rate, a sequence a step. What differs from net to
+net: blocks, who has biases, the width of the first weights, and which biases are set by hand.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+import lstm_jax as lj
+from lstm_jax import initializers as init
+from lstm_jax import train
+from lstm_jax.tasks import Sequences, Task
+from lstm_jax.train.model import last_of
+
+
+class Net(NamedTuple):
+    """A row of the paper's tables.
+
+    task, options: as in ``tasks.make``.
+    blocks, block_size: of the memory.
+    biases: which hidden units have one: "none", "gates" or "all".
+    input_gate_bias, output_gate_bias: first values, a block each; None where they are drawn as the
+        weights are.
+    scale: first weights, and biases that are not set, are uniform in plus or minus this.
+    readout_bias: whether the outputs have biases.
+    rate: the learning rate.
+    weights: their number, as printed in the paper.
+    sequences: to success, the mean over the paper's trials.
+    direct: the outputs see the inputs too, and the cell and its gate see nothing else ("each layer
+        receives connections from all layers below").
+    """
+
+    task: str
+    options: Mapping[str, Any]
+    blocks: int
+    block_size: int
+    biases: str
+    input_gate_bias: tuple[float, ...] | None
+    output_gate_bias: tuple[float, ...] | None
+    scale: float
+    readout_bias: bool
+    rate: float
+    weights: int
+    sequences: int
+    direct: bool = False
+
+
+def _adding(length: int, sequences: int) -> Net:
+    return Net("adding_1997", {"length": length}, 2, 2, "all", (-3, -6), None, 0.1, True, 0.5, 93,
+               sequences)  # fmt: skip
+
+
+def _lags_2c(q: int, weights: int, sequences: int) -> Net:
+    return Net("lags_2c", {"q": q}, 2, 1, "none", None, None, 0.2, False, 0.01, weights, sequences)
+
+
+def _two_sequence(n: int, length: int, sequences: int) -> Net:
+    return Net("two_sequence", {"n": n, "length": length}, 3, 1, "all", (-1, -3, -5), (-2, -4, -6),
+               0.1, False, 1.0, 102, sequences)  # fmt: skip
+
+
+# Experiments by the paper's numbers; where it has several rows, what tells them apart follows.
+NETS = {
+    "1": Net("embedded_reber", {}, 3, 2, "gates", None, (-1, -2, -3), 0.2, False, 0.5, 276, 8440),
+    "1 four blocks": Net("embedded_reber", {}, 4, 1, "gates", None, (-1, -2, -3, -4), 0.2, False,
+                         0.5, 264, 9500),
+    "2a": Net("lags_2a", {"p": 100}, 1, 1, "none", None, None, 0.2, False, 1.0, 10504, 5040,
+               direct=True),
+    "2b": Net("lags_2b", {"p": 100}, 1, 1, "none", None, None, 0.2, False, 1.0, 10504, 5680,
+               direct=True),
+    "2c": _lags_2c(50, 364, 30_000),
+    "2c q=100": _lags_2c(100, 664, 31_000),
+    "2c q=200": _lags_2c(200, 1264, 33_000),
+    "2c q=500": _lags_2c(500, 3064, 38_000),
+    "2c q=1000": _lags_2c(1000, 6064, 49_000),
+    "3a": _two_sequence(3, 100, 39_850),
+    "3a N=1": _two_sequence(1, 100, 64_330),
+    "3a T=1000": _two_sequence(3, 1000, 452_460),
+    "4": _adding(100, 74_000),
+    "4 T=500": _adding(500, 209_000),
+    "4 T=1000": _adding(1000, 853_000),
+    "6a": Net("temporal_order", {"marks": 2}, 2, 2, "all", (-2, -4), None, 0.1, True, 0.5, 156,
+              31_390),
+    "6b": Net("temporal_order", {"marks": 3}, 3, 2, "all", (-2, -4, -6), None, 0.1, True, 0.1, 308,
+              571_100),
+}  # fmt: skip
+
+
+def paper(net: Net, task: Task) -> train.Model:
+    """The paper's net for its task, learning by the truncated gradient."""
+    if net.direct:
+        return _with_readout(accumulator(net.scale), net, task)
+    cell = lj.lstm_1997(net.blocks, net.block_size, biases=net.biases, weight_scale=net.scale)
+    if net.biases != "none":
+        spread = init.uniform(net.scale)
+        given = {"input": net.input_gate_bias, "output": net.output_gate_bias}
+        by_hand = {gate: bias for gate, bias in given.items() if bias is not None}
+        cell = lj.initialize(cell, b=init.per_gate(spread, **by_hand))
+    return _with_readout(cell, net, task)
+
+
+def plain(net: Net, task: Task) -> train.Model:
+    """A plain net of logistic units with about as many weights, learning by the full gradient."""
+    spread = init.uniform(net.scale)
+
+    def sized(size: int) -> train.Model:
+        cell = lj.rnn(size, activation="sigmoid")
+        return _with_readout(lj.initialize(cell, w_x=spread, w_h=spread, b=spread), net, task)
+
+    return sized(train.size_near(sized, net.weights))
+
+
+class Sum(NamedTuple):
+    s: Float[Array, "*batch 1"]
+
+
+def accumulator(scale: float) -> lj.Cell:
+    """The memory cell of experiments 2a and 2b: ``s += in * g``, ``y = s``.
+
+    Input gate and g are logistic in [0, 1] functions of the input alone, h is the identity, and
+    there is no output gate and no bias. Params ``w_x [D, 2]``, uniform in plus or minus scale.
+    """
+    axis = lj.equal_gates(("input", "cell"), 1)
+
+    def coefficients(params, x):
+        gates = axis.split(jax.nn.sigmoid(x @ params["w_x"]))
+        return jnp.ones(1), gates["input"] * gates["cell"]
+
+    return lj.linear_cell(
+        f"accumulator({scale})",
+        1,
+        axis,
+        init=lambda key, d, dtype: {"w_x": init.uniform(scale)(key, (d,), axis, dtype)},
+        state=lambda zeros: Sum(zeros(1)),
+        coefficients=coefficients,
+        read=lambda state: state.s,
+        write=Sum,
+        output=lambda params, h, x: h.astype(params["w_x"].dtype),
+    )
+
+
+def _with_readout(cell: lj.Cell, net: Net, task: Task) -> train.Model:
+    """``cell`` and linear outputs, with the first weights and the biases of ``net``; the logistic
+    function of the outputs is in the task's loss."""
+
+    def start(key: jax.Array) -> Any:
+        key_cell, key_w, key_b = jax.random.split(key, 3)
+        sources = cell.size + (task.input_size if net.direct else 0)
+        readout = {"w": _uniform(key_w, (sources, task.output_size), net.scale)}
+        if net.readout_bias:
+            readout["b"] = _uniform(key_b, (task.output_size,), net.scale)
+        return {"cell": cell.init(key_cell, task.input_size), "readout": readout}
+
+    def apply(params: Any, xs: Any, *, key: Key[Array, ""] | None = None) -> jax.Array:
+        values, lengths = xs if isinstance(xs, Sequences) else (xs, None)
+        _, ys = lj.unroll(cell, params["cell"], values, lengths=lengths, key=key)
+        sources = jnp.concatenate([ys, values], axis=-1) if net.direct else ys
+        if task.reads == "last":
+            sources = sources[-1] if lengths is None else last_of(sources, lengths)
+        return sources @ params["readout"]["w"] + params["readout"].get("b", 0.0)
+
+    return train.Model(cell.size, start, apply, apply)
+
+
+def _uniform(key: jax.Array, shape: tuple[int, ...], scale: float) -> jax.Array:
+    return jax.random.uniform(key, shape, minval=-scale, maxval=scale)
