@@ -1,4 +1,6 @@
-"""``python -m experiments`` lists the experiments; ``python -m experiments NAME`` runs one.
+"""``python -m experiments`` lists the experiments; ``python -m experiments NAME`` runs one;
+``python -m experiments compare RUN RUN ...`` lays finished runs side by side;
+``python -m experiments tasks`` shows the tasks.
 
 A new experiment is one file beside this one, with ``TIME``, a frozen dataclass ``Config`` and
 ``settings(config)``, and its name in ``EXPERIMENTS``.
@@ -35,6 +37,10 @@ def main(argv: list[str]) -> int:
         from experiments import gallery
 
         return gallery.main(argv[1:])
+    if name == "compare":
+        from experiments import compare
+
+        return compare.main(argv[1:])
     if name not in EXPERIMENTS:
         print(f"no experiment {name!r}\n\n{listing()}", file=sys.stderr)
         return 2
@@ -47,7 +53,11 @@ def main(argv: list[str]) -> int:
 
 
 def listing() -> str:
-    lines = ["python -m experiments NAME [options]   (NAME --help lists the options)", ""]
+    lines = [
+        "python -m experiments NAME [options]      (NAME --help lists the options)",
+        "python -m experiments compare RUN RUN ... (lays finished runs side by side)",
+        "",
+    ]
     for name in EXPERIMENTS:
         module = load(name)
         summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
