@@ -83,6 +83,7 @@ def run(name: str, argv: list[str]) -> int:
         sweep: bool = False,
         dry_run: bool = False,
         load: tuple[Path, ...] = (),
+        tensorboard: bool = False,
     ) -> int:
         """Runs the experiment.
 
@@ -93,8 +94,9 @@ def run(name: str, argv: list[str]) -> int:
             sweep: Choose a learning rate for each contender, on validation data, and stop.
             dry_run: Say what would be trained and how long it would take, and stop.
             load: Python files to run first, which register cells and tasks of your own.
+            tensorboard: Write event files for TensorBoard too, into the run folder.
         """
-        from experiments import conduct
+        from experiments import conduct, events
 
         out = out or Path("runs") / (f"{name}_sweep" if sweep else name)
         try:
@@ -103,10 +105,14 @@ def run(name: str, argv: list[str]) -> int:
             jobs = conduct.plan(module.settings(config), sweeping=sweep)
             if dry_run:
                 return conduct.dry_run(jobs)
+            if tensorboard:
+                events.require()
         except (ValueError, TypeError, ImportError, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
-        return conduct.conduct(name, jobs, out, overwrite=overwrite, sweeping=sweep)
+        return conduct.conduct(
+            name, jobs, out, overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard
+        )
 
     command.__annotations__["config"] = Annotated[module.Config, tyro.conf.arg(name="")]
     return tyro.cli(

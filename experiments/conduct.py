@@ -27,17 +27,19 @@ def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:
     return jobs
 
 
-def conduct(name: str, jobs: list[Job], out: Path, *, overwrite: bool, sweeping: bool) -> int:
+def conduct(
+    name: str, jobs: list[Job], out: Path, *, overwrite: bool, sweeping: bool, tensorboard: bool
+) -> int:
     """Runs, or goes on with, a comparison or a sweep in the folder ``out``: the exit code."""
     console = wide_console()
     config = {"experiment": f"{name} --sweep" if sweeping else name, **as_config(jobs)}
     try:
         with run_folder.opened(out, config, overwrite=overwrite) as path:
             if sweeping:
-                sweep.sweep(jobs, path, console)
+                sweep.sweep(jobs, path, console, tensorboard=tensorboard)
             else:
                 with Progress(jobs, console) as progress:
-                    results = run_all(jobs, path, progress)
+                    results = run_all(jobs, path, progress, tensorboard=tensorboard)
                 report.report(name, jobs, results, path, console)
     except run_folder.Refused as error:
         print(f"error: {error}", file=sys.stderr)

@@ -3,6 +3,7 @@
     config.json        all that decides the numbers; another configuration is refused
     environment.json   versions, git revision and machine of every start
     SETTING/CONTENDER/ metrics.jsonl (one line a measurement), checkpoints, result.json when done
+                       with --tensorboard event files too
     results.json, report.md, curves.png and further figures
 
 Files are written whole: to a name aside, then renamed.

@@ -16,6 +16,7 @@ import numpy as np
 
 from experiments import folder as run_folder
 from experiments import replay
+from experiments.events import Events
 from experiments.programs import Programs
 from experiments.progress import Progress
 from experiments.setting import Job
@@ -28,7 +29,12 @@ COMPILED_AT_ONCE = 16  # jobs; each holds some programs, and a process cannot ho
 
 
 def run_all(
-    jobs: list[Job], path: Path, progress: Progress, *, sweeping: bool = False
+    jobs: list[Job],
+    path: Path,
+    progress: Progress,
+    *,
+    sweeping: bool = False,
+    tensorboard: bool = False,
 ) -> list[dict[str, Any]]:
     """The results of all jobs, in order; what the folder already holds is not computed again.
 
@@ -36,11 +42,16 @@ def run_all(
     it counts as the worst score; all other runs go on.
 
     sweeping: leave the test data alone, and expect divergence, since a sweep looks for the edge.
+    tensorboard: write event files too.
     """
     files = {job.folder: path / job.folder / "result.json" for job in jobs}
     results = {name: run_folder.read_json(file) for name, file in files.items() if file.exists()}
     left = [job for job in jobs if job.folder not in results]
     progress.skip([job for job in jobs if job.folder in results])
+    if tensorboard:
+        for job in jobs:
+            if job.folder in results:
+                Events(job, path / job.folder, results[job.folder]["curve"]).close()
     for first in range(0, len(left), COMPILED_AT_ONCE):
         some = left[first : first + COMPILED_AT_ONCE]
         # These programs are compiled first, on all cores, and then nothing disturbs the timings.
@@ -49,8 +60,9 @@ def run_all(
             compiled = list(pool.map(Programs, some))
         for job, programs in zip(some, compiled, strict=True):
             results[job.folder] = run_job(
-                job, programs, path / job.folder, progress, sweeping=sweeping
-            )
+                job, programs, path / job.folder, progress,
+                sweeping=sweeping, tensorboard=tensorboard,
+            )  # fmt: skip
         if len(left) > COMPILED_AT_ONCE:
             del compiled, programs
             gc.collect()
@@ -59,7 +71,13 @@ def run_all(
 
 
 def run_job(
-    job: Job, programs: Programs, path: Path, progress: Progress, *, sweeping: bool
+    job: Job,
+    programs: Programs,
+    path: Path,
+    progress: Progress,
+    *,
+    sweeping: bool,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Trains all runs of one job, from the last checkpoint on.
 
@@ -71,11 +89,14 @@ def run_job(
     task = job.setting.task
     steps = steps_of(job, programs, path)
     runs = Runs(job, programs, path)
+    events = Events(job, path, runs.lines) if tensorboard else None
     progress.at(job, runs.step, steps)
     saved = time.monotonic()
     while runs.step < steps and runs.goes_on().any():
         before = runs.state
         told = runs.advance(tell=not sweeping, progress=progress)
+        if events is not None:
+            events.add(runs.lines[-1])
         if not sweeping:
             replay.keep(job, before, told, runs.lines, path / "not_finite")
         if runs.step >= steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -83,6 +104,8 @@ def run_job(
             saved = time.monotonic()
         progress.at(job, runs.step, steps)
     runs.save()
+    if events is not None:
+        events.close()
     last = runs.lines[-1]
     result = {
         "validation": last["validation"],

@@ -22,10 +22,12 @@ def sweep_jobs(settings: list[Setting]) -> list[Job]:
     return [make_job(s, name, *runs) for s in settings for name in s.budget.contenders]
 
 
-def sweep(jobs: list[Job], path: Path, console: Console) -> dict[str, Any]:
+def sweep(
+    jobs: list[Job], path: Path, console: Console, *, tensorboard: bool = False
+) -> dict[str, Any]:
     """Trains all rates with the comparison's own budget; chooses, prints, writes sweep.json."""
     with Progress(jobs, console) as progress:
-        results = run_all(jobs, path, progress, sweeping=True)
+        results = run_all(jobs, path, progress, sweeping=True, tensorboard=tensorboard)
     chosen: dict[str, Any] = {}
     table = Table(
         title=f"Mean validation score over {len(SEEDS)} seeds, by learning rate",

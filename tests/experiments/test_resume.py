@@ -18,6 +18,7 @@ from experiments import folder as run_folder
 from experiments.progress import Progress
 from experiments.setting import comparison_jobs
 from lstm_jax import train
+from tests.experiments.test_events import scalars
 
 CONFIG = adding.Config(
     lengths=(4,), cells=("rnn",), seeds=2, parameters=40, steps=40, every=10,
@@ -44,9 +45,9 @@ def run(job, programs, monkeypatch):
     """Runs the tiny job in a folder, with a checkpoint after every chunk."""
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", -1.0)
 
-    def run(path):
+    def run(path, **options):
         progress = Progress([job], Console(quiet=True))
-        return runner.run_job(job, programs, path, progress, sweeping=False)
+        return runner.run_job(job, programs, path, progress, sweeping=False, **options)
 
     return run
 
@@ -104,6 +105,21 @@ def test_a_line_cut_off_in_writing_is_written_again(run, tmp_path, monkeypatch):
     metrics = path / "metrics.jsonl"
     metrics.write_text(metrics.read_text()[:-7])
     assert timeless(run(path)) == timeless(whole)
+
+
+def test_event_files_have_each_step_of_a_killed_run_once(run, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        append = run_folder.Metrics.append
+        patch.setattr(run_folder.Metrics, "append", killing(append, 3, before=False))
+        with pytest.raises(Killed):
+            run(tmp_path, tensorboard=True)
+    result = run(tmp_path, tensorboard=True)
+    found = scalars(tmp_path)  # which counts them
+    for line in result["curve"]:
+        for seed, loss in enumerate(line["train_loss"]):
+            _, told = found[f"train_loss/seed_{seed}_rate_0.01", line["step"]]
+            assert told == np.float32(loss)
+    assert len(found) == 4 * 2 * 2
 
 
 def test_seeds_do_not_depend_on_each_other_or_on_the_devices(job, run, tmp_path):
