@@ -54,13 +54,13 @@ def styles_of(contenders: list[str]) -> dict[str, tuple[str, Any]]:
 
 def legend(figure: Figure, panels: Any) -> None:
     """One for all panels, above them."""
-    found = {}
+    found: dict[Any, Any] = {}
     for panel in panels:
         handles, labels = panel.get_legend_handles_labels()
         found.update(zip(labels, handles, strict=True))
     columns = min(len(found), max(3, 3 * len(panels)))
     figure.legend(
-        found.values(), found.keys(), loc="outside upper center", ncols=columns, frameon=False
+        list(found.values()), list(found), loc="outside upper center", ncols=columns, frameon=False
     )
 
 

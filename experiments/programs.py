@@ -67,8 +67,9 @@ class Programs:
         answers = answered(lambda xs: model.answer(params, xs), batch.xs, task.reads)
         score = task.score.measure(answers, batch)
         success = task.success
-        held_out = success is not None and success.on == "held-out"
-        return score, success.met(answers, batch) if held_out else jnp.zeros((), bool)
+        if success is None or success.on != "held-out":
+            return score, jnp.zeros((), bool)
+        return score, success.met(answers, batch)
 
     def over_runs(self, function: Callable[[Any, Any], Any]) -> Any:
         """``function(run, shared)`` for every run: spread over the devices; on each one after

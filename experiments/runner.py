@@ -181,7 +181,7 @@ class Runs:
         budget, task = job.setting.budget, job.setting.task
         self.state, told, seconds = self._programs.chunk(self.state, goes_on)
         if tell:
-            tell_divergence(job, told.loss, goes_on, self.step, progress)
+            tell_divergence(job, np.asarray(told.loss), goes_on, self.step, progress)
         seen = self.step * budget.batch_size
         self.step += budget.every
         score, met = self._programs.score(self.state.params, task.validation)
@@ -197,7 +197,7 @@ class Runs:
     ) -> list[int | None]:
         """Sequences to success of the runs that meet the criterion in this chunk."""
         if self._window is not None and told.errors is not None:
-            return self._window.solved(told.errors.reshape(len(met), -1), seen)
+            return self._window.solved(np.asarray(told.errors).reshape(len(met), -1), seen)
         sequences = line["step"] * self._job.setting.budget.batch_size
         finite = [loss is not None for loss in line["train_loss"]]
         return [sequences if a and b else None for a, b in zip(met, finite, strict=True)]
@@ -211,8 +211,8 @@ class Runs:
         for name in ("train_loss", "validation"):
             pairs = zip(goes_on, line[name], last[name], strict=True)
             line[name] = [new if on else old for on, new, old in pairs]
-        pairs = zip(line["solved"], last["solved"], strict=True)
-        line["solved"] = [new if old is None else old for new, old in pairs]
+        counts = zip(line["solved"], last["solved"], strict=True)
+        line["solved"] = [new if old is None else old for new, old in counts]
         return line
 
     def save(self) -> None:
@@ -234,7 +234,7 @@ def tell_divergence(
     """Names each run that went on and whose loss is not finite."""
     for run in np.flatnonzero(goes_on):
         try:
-            train.require_finite(losses[run], job.run_name(run), step)
+            train.require_finite(losses[run], job.run_name(int(run)), step)
         except train.NonFiniteLoss as error:
             progress.warn(str(error))
 

@@ -89,7 +89,7 @@ def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
     checking.positive_int("parameters", budget.parameters)
     name, options = lj.cells.parse(cell)
     checking.choice("cells", name, lj.cells.registry)
-    make = functools.partial(lj.cells.make, name, **options)
+    make: Callable[[int], Any] = functools.partial(lj.cells.make, name, **options)
     if budget.state is None:
         size = size_for(cell, budget.parameters, task.input_size, task.output_size)
     else:
