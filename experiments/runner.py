@@ -211,8 +211,8 @@ class Runs:
         for name in ("train_loss", "validation"):
             pairs = zip(goes_on, line[name], last[name], strict=True)
             line[name] = [new if on else old for on, new, old in pairs]
-        counts = zip(line["solved"], last["solved"], strict=True)
-        line["solved"] = [new if old is None else old for new, old in counts]
+        counts = zip(goes_on, line["solved"], last["solved"], strict=True)
+        line["solved"] = [new if on and old is None else old for on, new, old in counts]
         return line
 
     def save(self) -> None:

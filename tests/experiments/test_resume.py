@@ -7,17 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from rich.console import Console
 
 from experiments import adding, replay, report, runner, summary
 from experiments import folder as run_folder
+from experiments import programs as programs_of_a_job
 from experiments.progress import Progress
 from experiments.setting import comparison_jobs
 from lstm_jax import train
+from tests.experiments import halved
 from tests.experiments.test_events import scalars
 
 CONFIG = adding.Config(
@@ -92,6 +96,74 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(run, tmp_path, monkeypatc
                 assert timeless(run(path)) == timeless(whole)
                 steps = [line["step"] for line in run_folder.read_lines(path / "metrics.jsonl")]
                 assert steps == [10, 20, 30, 40]
+
+
+class Moments:
+    """Every call that leaves something behind has two: before and after. It is killed at one."""
+
+    places = (
+        (programs_of_a_job.Programs, "chunk"),
+        (run_folder.Metrics, "append"),
+        (train.checkpoint, "save"),
+        (train, "save_model"),
+        (run_folder, "write_json"),
+    )
+
+    def __init__(self, patch):
+        self.count, self.at = 0, None
+        for owner, name in self.places:
+            patch.setattr(owner, name, self._watched(getattr(owner, name)))
+
+    def _watched(self, function):
+        def wrapped(*args, **kwargs):
+            self._pass()
+            result = function(*args, **kwargs)
+            self._pass()
+            return result
+
+        return wrapped
+
+    def _pass(self):
+        self.count += 1
+        if self.count == self.at:
+            raise Killed
+
+
+def test_twenty_kills_at_random_moments_change_no_bit(tmp_path, monkeypatch):
+    """Of runs that end where they solve a task on the training stream; checkpoints come after
+    every chunk, after some, or only at the end."""
+    job, programs = halved.compiled("training")
+    rng, moments = np.random.default_rng(1997), Moments(monkeypatch)
+    clock = iter(range(0, 10**6, 3))  # three seconds from a look to the next
+    monkeypatch.setattr(runner, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+
+    def run(path, at):
+        moments.count, moments.at = 0, at
+        runner.CHECKPOINT_SECONDS = rng.choice([-1.0, 4.0, 1e9])
+        progress = Progress([job], Console(quiet=True))
+        return runner.run_job(job, programs, path, progress, sweeping=False)
+
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", -1.0)  # and back, when this is over
+    whole = timeless(run(tmp_path / "whole", None))
+    assert None in whole["solved"] and len(set(whole["solved"])) > 2
+    total, kills, runs = moments.count, 0, 0
+    while kills < 20:
+        path, ended = tmp_path / str(runs), None
+        while ended is None:
+            try:
+                ended = run(path, int(rng.integers(1, total + 1)) if kills < 20 else None)
+            except Killed:
+                kills += 1
+        assert timeless(ended) == whole
+        assert timeless(run_folder.read_lines(path / "metrics.jsonl")) == whole["curve"]
+        for leaf, like in zip(weights(path), weights(tmp_path / "whole"), strict=True):
+            np.testing.assert_array_equal(leaf, like)
+        runs += 1
+    assert runs > 2
+
+
+def weights(path):
+    return jax.tree.leaves(train.load_model(path / "model", run=None)[1])
 
 
 def test_a_line_cut_off_in_writing_is_written_again(run, tmp_path, monkeypatch):
