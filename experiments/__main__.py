@@ -22,6 +22,13 @@ EXPERIMENTS = (
     "sorting",
     "dates",
     "translation",
+    "hochreiter_1997",
+    "hochreiter_1997_today",
+    "chrono",
+    "greff",
+    "state_tracking",
+    "recall",
+    "sequential_mnist",
     "suite",
 )
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
@@ -61,8 +68,8 @@ def listing() -> str:
     for name in EXPERIMENTS:
         module = load(name)
         summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-        lines.append(f"  {name:<18} {module.TIME:<8} {summary}")
-    lines += ["", "  tasks              1 min    A table of all tasks, and a picture of each."]
+        lines.append(f"  {name:<22} {module.TIME:<8} {summary}")
+    lines += ["", "  tasks                  1 min    A table of all tasks, and a picture of each."]
     return "\n".join([*lines, "", "Times are for two CPU cores."])
 
 

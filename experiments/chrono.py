@@ -1,0 +1,70 @@
+"""Chrono initialisation against a forget bias of 1, on copying and adding over 200 steps.
+
+    python -m experiments chrono
+
+Tallec & Ollivier 2018, "Can recurrent neural networks warp time?", section 3: forget biases log
+U[1, Tmax - 1] and input biases their negatives, Tmax = 1.5 T on copying and T on adding, against 1
+and 0; RMSProp at 1e-3 with decay 0.9 and no clipping, 128 units. They report that chrono beats the
+copy baseline at T = 500 and 2000 where a bias of 1 does not, and is about 7 times as fast on adding
+at T = 750. Here T is 200, the units are fewer and the steps a tenth, so that two cores can do it.
+
+EXPECT
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import lstm_jax as lj
+from experiments.setting import Budget, Setting, size_for
+from lstm_jax import checking, initializers, tasks, train
+from lstm_jax.tasks import Task
+
+TIME = "10 min"
+
+CONTENDERS = ("bias of 1", "chrono")
+RATE = 1e-3
+PUBLISHED = {
+    "copy_memory": {
+        "bias of 1": "at the baseline, T = 500 and 2000",
+        "chrono": "beats the baseline, T = 500 and 2000",
+    },
+    "adding": {"chrono": "about 7 times as fast, T = 750"},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Budget):
+    length: int = 200
+    """The lag T of both tasks."""
+    cells: tuple[str, ...] = CONTENDERS
+    """Which of the two initialisations of the LSTM."""
+    steps: int = 3000
+    optimizer: str = "rmsprop"
+    learning_rate: tuple[float, ...] = (RATE,)
+    clip: float | None = None
+    parameters: int = 17_500
+
+
+def settings(config: Config) -> list[Setting]:
+    copying = tasks.make("copy_memory", length=config.length)
+    adding = tasks.make("adding", length=config.length)
+    return [
+        Setting(task, config, model=functools.partial(model, t_max), published=PUBLISHED[kind])
+        for kind, task, t_max in (
+            ("copy_memory", copying, 1.5 * config.length),
+            ("adding", adding, 1.0 * config.length),
+        )
+    ]
+
+
+def model(t_max: float, task: Task, budget: Budget, contender: str) -> train.Model:
+    """The LSTM with one of the two initialisations."""
+    checking.choice("cells", contender, CONTENDERS)
+    size = size_for("lstm", budget.parameters, task.input_size, task.output_size)
+    cell: Any = lj.lstm(size, forget_bias=1.0)
+    if contender == "chrono":
+        cell = lj.initialize(cell, b=initializers.chrono(t_max))
+    made = train.recurrent(cell, task.input_size, task.output_size, reads=task.reads)
+    sizes = (task.input_size, task.output_size)
+    return made._replace(source=train.Description("lstm", size, *sizes, task.reads))

@@ -1,0 +1,78 @@
+"""The table of the 1997 paper: its nets, its tasks, its own training, sequence by sequence.
+
+    python -m experiments hochreiter_1997
+
+Hochreiter & Schmidhuber 1997, "Long short-term memory", experiments 1 to 6: the 1997 cell (no
+forget gate, truncated gradient) under stochastic gradient descent at a fixed rate, one sequence a
+step, to the paper's own criterion; beside it a plain recurrent net of logistic units and about as
+many weights, under the full gradient and the same rate. The published numbers are means over the
+paper's trials. Weight changes are made at the end of a sequence, also where errors come at every
+step (experiments 1, 2a and 2b). Today's cells under Adam: hochreiter_1997_today.
+
+EXPECT
+"""
+
+import dataclasses
+import functools
+
+from experiments.nets_1997 import NETS, Net, paper, plain
+from experiments.setting import Setting, Training
+from lstm_jax import checking, tasks, train
+from lstm_jax.tasks import Task
+
+TIME = "25 min"
+
+MODELS = {"lstm_1997": paper, "plain": plain}
+NEVER = "never"
+# What the paper says of nets without gates on these tasks (its tables 1 to 3, and the text of
+# sections 5.4 and 5.6): trained by BPTT or RTRL they fail.
+LAGS = {"2c": 50, "2c q=100": 100, "2c q=200": 200, "2c q=500": 500, "2c q=1000": 1000}
+MORE = 3  # times the paper's sequences: the longest that a run may take
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Training):
+    experiments: tuple[str, ...] = ("1", "2a", "2c", "2c q=1000", "3a", "4", "6a")
+    """Rows of the paper's tables, by their names in experiments.nets_1997.NETS."""
+    nets: tuple[str, ...] = tuple(MODELS)
+    """The 1997 cell, the plain net, or both."""
+    seeds: int = 10
+    steps: int | None = None  # type: ignore[assignment]
+    """Sequences at the most; none: three times as many as the paper's mean."""
+    every: int = 500
+    batch_size: int = 1
+    until_solved: bool = True
+    optimizer: str = "sgd"
+    clip: float | None = None
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        return self.nets
+
+
+def settings(config: Config) -> list[Setting]:
+    made = []
+    for name in config.experiments:
+        net = NETS[checking.choice("experiments", name, NETS)]
+        task = tasks.make(net.task, **net.options)
+        steps = config.steps
+        if steps is None:
+            steps = -(-MORE * net.sequences // config.every) * config.every
+        budget = dataclasses.replace(config, steps=steps + rows_beyond(task, config.every))
+        published = {"lstm_1997": f"{net.sequences:,} sequences"}
+        model = functools.partial(named_model, net)
+        rates = {contender: net.rate for contender in MODELS}
+        made.append(Setting(task, budget, rates, model, published=published, lag=LAGS.get(name)))
+    return made
+
+
+def rows_beyond(task: Task, every: int) -> int:
+    """Steps for the window of a criterion that does not count among the sequences to success."""
+    success = task.success
+    if success is None or success.on != "training" or success.window_counts:
+        return 0
+    return -(-success.rows // every) * every
+
+
+def named_model(net: Net, task: Task, budget: Training, contender: str) -> train.Model:
+    return MODELS[checking.choice("nets", contender, MODELS)](net, task)

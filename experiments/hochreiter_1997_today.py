@@ -1,0 +1,41 @@
+"""The tasks of the 1997 paper for today's cells: LSTM, GRU and a tanh RNN under Adam.
+
+    python -m experiments hochreiter_1997_today
+
+The tasks, losses and criteria of hochreiter_1997, with batches of 32 sequences, Adam, clipped
+gradients, and cells of equal parameter counts. The published numbers are those of the 1997 cell
+under the paper's own training, in sequences.
+
+EXPECT
+"""
+
+import dataclasses
+
+from experiments.hochreiter_1997 import LAGS
+from experiments.nets_1997 import NETS
+from experiments.setting import Budget, Setting
+from lstm_jax import checking, tasks
+
+TIME = "10 min"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Budget):
+    experiments: tuple[str, ...] = ("1", "2a", "2c", "3a", "4", "6a")
+    """Rows of the paper's tables, by their names in experiments.nets_1997.NETS."""
+    cells: tuple[str, ...] = ("lstm", "gru", "rnn")
+    seeds: int = 4
+    steps: int = 2000
+    until_solved: bool = True
+    parameters: int = 3000
+    learning_rate: tuple[float, ...] = (3e-3, 1e-2)
+
+
+def settings(config: Config) -> list[Setting]:
+    made = []
+    for name in config.experiments:
+        net = NETS[checking.choice("experiments", name, NETS)]
+        task = tasks.make(net.task, **net.options)
+        published = dict.fromkeys(config.cells, f"{net.sequences:,} (1997 cell)")
+        made.append(Setting(task, config, published=published, lag=LAGS.get(name)))
+    return made

@@ -1,0 +1,46 @@
+"""Selective copying at a small length: which cells pick what matters out of noise, and keep it.
+
+    python -m experiments recall
+
+Gu & Dao 2023, "Mamba", section 4.1: 16 tokens among 4,096 blanks, two layers of 64. They report
+18.3 % for linear time-invariant models and above 96 % for selective ones; Feng et al. 2024 report
+99.5 % for minGRU and 96.0 % for minLSTM (three layers). Here 8 tokens stand among 64 blanks, and a
+model is one layer of about 10,000 parameters. Induction heads and associative recall join by name:
+
+    python -m experiments recall --tasks "induction_heads(length=64)" associative_recall
+
+EXPECT
+"""
+
+import dataclasses
+
+from experiments.setting import Budget, Setting
+from lstm_jax import tasks
+
+TIME = "6 min"
+
+SELECTIVE_COPY = "selective_copy(length=64, tokens=8)"
+PUBLISHED = {
+    "lru": "0.183 (linear time-invariant)",
+    "min_gru": "0.995 (3 layers)",
+    "min_lstm": "0.960 (3 layers)",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Budget):
+    tasks: tuple[str, ...] = (SELECTIVE_COPY,)
+    """Tasks, by their names in lstm_jax.tasks.registry."""
+    cells: tuple[str, ...] = ("lstm", "gru", "lru", "min_gru", "min_lstm", "mlstm", "attention")
+    seeds: int = 2
+    steps: int = 2000
+    batch_size: int = 64
+    parameters: int = 10_000
+    learning_rate: tuple[float, ...] = (3e-3, 1e-2)
+
+
+def settings(config: Config) -> list[Setting]:
+    return [
+        Setting(tasks.make(text), config, published=PUBLISHED if text == SELECTIVE_COPY else {})
+        for text in config.tasks
+    ]

@@ -1,0 +1,61 @@
+"""Parity and even pairs, trained on up to 40 symbols and tested on up to 500.
+
+    python -m experiments state_tracking
+
+Deletang et al. 2022, "Neural networks and the Chomsky hierarchy": regular languages that a net
+solves at every length only if it keeps a state of its own. At 256 units, 128 rows a step and the
+best of 10 seeds and 3 rates they report that RNN and LSTM solve every regular task, and
+Transformers get parity 52 % and even pairs 96 % at the longer lengths (as we remember it). Beck et
+al. 2024 (xLSTM, two blocks, trained on 3 to 40, tested on 40 to 256) report a scaled accuracy of
+parity of 1.00 for the sLSTM and 0.04 for the mLSTM. Other tasks join by name, as in
+
+    python -m experiments state_tracking --tasks modular_arithmetic "word_problem(group='A5')"
+
+EXPECT
+"""
+
+import dataclasses
+import functools
+
+from experiments.lengths import by_length
+from experiments.setting import Budget, Setting
+from lstm_jax import tasks
+
+TIME = "8 min"
+
+PUBLISHED = {
+    "parity": {
+        "rnn": "solved (256 units)",
+        "lstm": "solved (256 units)",
+        "slstm": "1.00 scaled (2 blocks)",
+        "mlstm": "0.04 scaled (2 blocks)",
+        "attention": "0.52 (Transformer)",
+    },
+    "even_pairs": {
+        "rnn": "solved (256 units)",
+        "lstm": "solved (256 units)",
+        "attention": "0.964 (Transformer)",
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Budget):
+    tasks: tuple[str, ...] = ("parity", "even_pairs")
+    """Tasks that are trained on a range of lengths, by their names in lstm_jax.tasks.registry."""
+    lengths: tuple[int, ...] = (20, 40, 80, 160, 320, 500)
+    """Lengths of the test sequences."""
+    cells: tuple[str, ...] = ("rnn", "lstm", "gru", "slstm", "mlstm", "attention")
+    seeds: int = 2
+    steps: int = 2500
+    batch_size: int = 64
+    parameters: int = 10_000
+    learning_rate: tuple[float, ...] = (1e-3, 3e-3)
+
+
+def settings(config: Config) -> list[Setting]:
+    further = functools.partial(by_length, config.lengths, "up to 40")
+    return [
+        Setting(tasks.make(text), config, further=further, published=PUBLISHED.get(text, {}))
+        for text in config.tasks
+    ]
