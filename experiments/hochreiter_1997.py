@@ -9,7 +9,7 @@ many weights, under the full gradient and the same rate. The published numbers a
 paper's trials. Weight changes are made at the end of a sequence, also where errors come at every
 step (experiments 1, 2a and 2b). Today's cells under Adam: hochreiter_1997_today.
 
-EXPECT
+Expect, in TIME on two cores: the numbers in experiments/results/hochreiter_1997.
 """
 
 import dataclasses
