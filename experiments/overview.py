@@ -37,19 +37,27 @@ def share(setting: dict[str, Any], score: float | None) -> float:
 
 def table_of(summary: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """A row a setting: the median test score of each contender as a share of the way from no memory
-    to perfect, and how many of its runs solved the task. Last, how many settings each contender
-    solves: with most of its runs."""
+    to perfect, and how many of its runs solved the task, where that is judged. Last, how many of
+    those settings each contender solves: with most of its runs."""
     names = contenders(summary)
-    rows, won = [], dict.fromkeys(names, 0)
+    rows = []
+    won, judged = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for setting in summary["settings"]:
         cells = dict.fromkeys(names, "")
         for row in setting["contenders"]:
-            count, runs = solved(row), len(row["solved"])
-            text = f"{share(setting, row['median']):.2f}".replace("nan", "diverged")
-            cells[row["contender"]] = f"{text} ({count}/{runs})"
-            won[row["contender"]] += 2 * count > runs
+            name, count, runs = row["contender"], solved(row), len(row["solved"])
+            cells[name] = shown(share(setting, row["median"]))
+            if setting["success"] is not None:
+                cells[name] += f" ({count}/{runs})"
+                won[name] += 2 * count > runs
+                judged[name] += 1
         rows.append([setting["task"], *cells.values()])
-    return ["task", *names], [*rows, ["solved", *map(str, won.values())]]
+    last = ["solved", *(f"{won[name]} of {judged[name]}" for name in names)]
+    return ["task", *names], [*rows, last]
+
+
+def shown(share: float) -> str:
+    return "diverged" if np.isnan(share) else f"{share:.2f}"
 
 
 def longest(summary: dict[str, Any]) -> tuple[list[str], list[list[str]]] | None:
@@ -86,7 +94,7 @@ def draw(summary: dict[str, Any], path: Path) -> None:
             x = names.index(row["contender"])
             shares[y, x] = share(setting, row["median"])
             dark = shares[y, x] > 0.6
-            dots = "\u25cf" * solved(row) or f"{shares[y, x]:.2f}"
+            dots = "\u25cf" * solved(row) or shown(shares[y, x])
             panel.text(x, y, dots, ha="center", va="center", fontsize=8,
                        color="white" if dark else "black")  # fmt: skip
     image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
