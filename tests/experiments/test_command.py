@@ -1,13 +1,18 @@
 import json
+import math
+import types
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import adding, conduct, runner
+from experiments import adding, runner
 from experiments import folder as run_folder
 from experiments.__main__ import EXPERIMENTS, load, main
-from experiments.setting import Budget, Setting, comparison_jobs
-from lstm_jax import tasks, train
+from experiments.setting import Budget, Setting, cell_model, comparison_jobs, make_job
+from lstm_jax import tasks
+from lstm_jax.tasks import task
 
 TINY = "--lengths 4 --cells rnn irnn --seeds 2 --parameters 40 --steps 20 --every 10"
 
@@ -116,21 +121,46 @@ def test_bad_options_are_one_line(tmp_path, capsys, options, message):
 
 
 def test_a_cell_without_a_chosen_rate_says_where_rates_come_from():
-    task = tasks.make("adding", length=4)
-    setting = Setting(task, adding.Config(cells=("mgu",)), {"lstm": 0.1})
+    adding_4 = tasks.make("adding", length=4)
+    setting = Setting(adding_4, adding.Config(cells=("mgu",)), {"lstm": 0.1})
     with pytest.raises(ValueError, match=r"none was chosen for mgu on adding.*--sweep"):
         comparison_jobs(setting)
 
 
-@pytest.mark.usefixtures("captions")
-def test_every_contender_has_about_the_same_parameters_and_a_chosen_rate():
-    for name in EXPERIMENTS:
-        module = load(name)
-        for job in conduct.plan(module.settings(module.Config()), sweeping=False):
-            budget = job.setting.budget
-            assert abs(job.parameters - budget.parameters) < 0.05 * budget.parameters
-            assert job.parameters == train.count_parameters(job.model)
-            assert len(job.seeds) >= (3 if isinstance(budget, Budget) else 1)
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Tasks whose data are zeros, which takes no program: what is asked here is how they are put
+    together."""
+
+    def jit(draw, static_argnums=()):
+        def zeros(key, *static):
+            shapes = jax.eval_shape(lambda key: draw(key, *static), key)
+            return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+
+        return zeros
+
+    monkeypatch.setattr(task, "jax", types.SimpleNamespace(jit=jit, random=jax.random))
+
+
+@pytest.mark.usefixtures("captions", "undrawn")
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
+    """The sizes on the first task alone, of one model that is no cell: they take their time."""
+    module = load(name)
+    settings = module.settings(module.Config())
+    for setting in settings:
+        for contender in setting.budget.contenders:
+            runs = setting.budget.seeds * len(setting.learning_rates(contender))
+            assert runs >= (3 if isinstance(setting.budget, Budget) else 1)
+    budget, of_cells = settings[0].budget, settings[0].model is cell_model
+    if (not of_cells and isinstance(budget, Budget)) or getattr(budget, "state", None):
+        return  # sizes of its own, as published, or equal states
+    for contender in budget.contenders if of_cells else budget.contenders[:1]:
+        job = make_job(settings[0], contender, (0,), (0.1,))
+        shapes = jax.eval_shape(job.model.init, jax.random.key(0))
+        count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+        assert job.parameters == count
+        assert abs(count - budget.parameters) < 0.05 * budget.parameters
 
 
 def test_a_sweep_chooses_on_validation_alone(tmp_path, capsys):

@@ -1,0 +1,209 @@
+"""The suite, and a cell and a task that come to it from outside."""
+
+import json
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstm_jax as lj
+from experiments import adding, conduct, lengths, suite
+from experiments.__main__ import main
+from experiments.setting import Setting
+from lstm_jax import tasks, train
+
+CELL = '''
+"""A mean of what was seen, in which the past counts less and less."""
+
+import jax
+
+import lstm_jax as lj
+from lstm_jax.cell import plain_cell
+from lstm_jax.gates import equal_gates
+
+
+def mean(size, *, keeps=0.5):
+    def init(key, input_size, dtype):
+        return {"w": jax.random.normal(key, (input_size, size), dtype)}
+
+    def advance(params, state, x):
+        state = keeps * state + (1 - keeps) * x @ params["w"]
+        return state, state
+
+    return plain_cell("mean", size, equal_gates((), size), init=init,
+                      state=lambda zeros: zeros(size), advance=advance)
+
+
+lj.cells.registry["mean"] = mean
+'''
+TASK = '''
+"""The last number of three."""
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax import tasks
+from lstm_jax.tasks.task import drawn_task
+
+
+def last_number(longer=0):
+    def draw(key, batch_size):
+        xs = jax.random.uniform(key, (3 + longer, batch_size, 1))
+        return tasks.Batch(xs, xs[-1])
+
+    def error(outputs, batch):
+        return jnp.mean((outputs - batch.targets) ** 2)
+
+    score = tasks.Score("MSE", error, higher_is_better=False, chance=1 / 12)
+    return drawn_task(f"last_number({longer})", draw, input_size=1, output_size=1, loss=error,
+                      score=score, held_out=20)
+
+
+tasks.registry["last_number"] = last_number
+'''
+
+
+@pytest.fixture
+def registries():
+    """As they were, when a test is through."""
+    before = [(registry, dict(registry)) for registry in (lj.cells.registry, tasks.registry)]
+    yield
+    for registry, entries in before:
+        registry.clear()
+        registry.update(entries)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), (" 1.5m ", 90)]
+)
+def test_a_time_is_read(text, seconds):
+    assert suite.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["30", "m", "-3m", "0s", "1h30m", "30 m", "3d"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(ValueError, match=r"budget: got .*takes a time such as 90s"):
+        suite.seconds(text)
+
+
+def test_every_contender_on_every_task_gets_the_same_part_of_the_time(monkeypatch):
+    made = {}
+
+    def make(text):
+        name, options = tasks.parse(text)
+        judged = None if name == "digits" else "a criterion"
+        made[text] = types.SimpleNamespace(name=name, success=judged, **options)
+        return made[text]
+
+    monkeypatch.setattr(suite.tasks, "make", make)
+    config = suite.Config()
+    settings = suite.settings(config)
+    contenders = len(settings) * len(config.cells)
+    assert len(made) == len(settings) == 16
+    for setting in settings:
+        told = setting.budget.seconds + suite.COMPILING
+        assert abs(told * contenders - 1800) < 0.1 * contenders
+        assert setting.budget.until_solved == (setting.task.name != "digits")
+    lags = [(setting.task.name, setting.lag) for setting in settings if setting.lag is not None]
+    assert len(set(lags)) == len(lags) == 9
+    assert made["adding(length=400)"].length == 400
+    chosen = suite.settings(suite.Config(tasks=("digits",), cells=("rnn",), seconds=3.0))
+    assert [setting.budget.seconds for setting in chosen] == [3.0]  # said, and not computed
+
+
+def test_a_budget_that_is_too_small_says_how_much_it_takes(capsys):
+    command = ["suite", "--tasks", "adding(length=4)", "--cells", "rnn", "gru", "--budget", "12s"]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert error == (
+        "error: budget: got 12s; takes more than 6 s for each of 1 tasks and 2 cells\n"
+    )
+
+
+@pytest.mark.usefixtures("registries")
+def test_a_cell_and_a_task_from_outside_run_in_the_suite(tmp_path, capsys):
+    (tmp_path / "cell.py").write_text(CELL)
+    (tmp_path / "task.py").write_text(TASK)
+    options = ["--cells", "mean(keeps=0.25)", "--tasks", "last_number(longer=2)", "--budget", "7s",
+               "--parameters", "9", "--seeds", "1", "--learning-rate", "0.1", "--every", "10",
+               "--out", str(tmp_path / "run")]  # fmt: skip
+    assert main(["suite", *options]) == 2  # without the files there are none
+    assert "last_number" in capsys.readouterr().err
+    options = ["--load", str(tmp_path / "cell.py"), str(tmp_path / "task.py"), *options]
+    assert main(["suite", *options, "--dry-run"]) == 0
+    assert "1 contenders, about 0.0 minutes" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
+    assert main(["suite", *options]) == 0
+    (setting,) = json.loads((tmp_path / "run" / "results.json").read_text())["settings"]
+    (row,) = setting["contenders"]
+    assert (setting["task"], row["contender"]) == ("last_number(2)", "mean(keeps=0.25)")
+    assert setting["seconds"] == 1.0 and row["seconds"] < 5
+    assert (row["hidden_size"], row["parameters"]) == (4, 9)  # 4 of w, 4 + 1 of the readout
+    assert row["median"] < 1 / 12
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path, capsys):
+    assert main(["suite", "--load", str(tmp_path / "cell.py")]) == 2
+    assert capsys.readouterr().err == (
+        f"error: load: got {tmp_path / 'cell.py'}; takes a Python file\n"
+    )
+
+
+def test_a_dry_run_says_how_long_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    class Programs:
+        def __init__(self, job):
+            self.times = iter([60.0, 30.0])
+
+        def seconds_a_chunk(self):
+            return next(self.times)
+
+    monkeypatch.setattr(conduct, "Programs", Programs)
+    out = tmp_path / "run"
+    command = "adding --lengths 4 --cells rnn --seeds 2 --parameters 40 --steps 40 --every 10"
+    rate = ["--learning-rate", "0.01"]
+    assert main([*command.split(), *rate, "--dry-run", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "1 contenders, about 2.0 minutes of training;" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("│")]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells == ["adding(4)", "rnn", "5", "46", "40", "2", "120"]
+    assert not out.exists() and not list(tmp_path.iterdir())
+
+
+def test_a_contender_that_is_named_twice_is_refused():
+    config = adding.Config(lengths=(4,), cells=("rnn", "gru", "rnn"), learning_rate=(0.1,))
+    for sweeping in (False, True):
+        with pytest.raises(ValueError, match=r"adding\(4\) rnn: got it twice"):
+            conduct.plan(adding.settings(config), sweeping=sweeping)
+
+
+def test_the_score_at_each_length_is_that_of_the_strings_of_this_length(tmp_path):
+    task = tasks.make("parity", max_length=4)
+    model = train.recurrent(lj.rnn(3), task.input_size, task.output_size)
+    runs = [model.init(key) for key in jax.random.split(jax.random.key(0), 2)]
+    params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs)
+    job = types.SimpleNamespace(setting=Setting(task, None), model=model)
+    told = lengths.by_length((5, 2), "1 to 4", job, params, tmp_path)
+    (title,) = told.scores
+    assert title == "accuracy by length, trained on 1 to 4"
+    assert list(told.scores[title]) == ["5", "2"]
+    for length in (5, 2):
+        batch = task.test_at(length, lengths.ROWS)
+        bits = np.asarray(batch.xs.values).argmax(axis=-1)[:length]
+        for run, score in zip(runs, told.scores[title][str(length)], strict=True):
+            cell, readout = run["cell"], run["readout"]
+            h = np.zeros((lengths.ROWS, 3))
+            for bit in bits:
+                w_x, w_h, b = (np.asarray(cell[name]) for name in ("w_x", "w_h", "b"))
+                h = np.tanh(np.eye(2)[bit] @ w_x + h @ w_h + b)
+            answers = (h @ np.asarray(readout["w"]) + np.asarray(readout["b"])).argmax(axis=-1)
+            assert score == pytest.approx(np.mean(answers == bits.sum(axis=0) % 2))
+
+
+def test_a_task_of_one_length_has_no_table_by_length(tmp_path):
+    task = types.SimpleNamespace(name="digits", test_at=None)
+    job = types.SimpleNamespace(setting=Setting(task, None), model=None)
+    with pytest.raises(ValueError, match="digits has one length alone"):
+        lengths.by_length((5,), "5", job, None, tmp_path)
