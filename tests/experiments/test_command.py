@@ -13,6 +13,7 @@ from experiments.__main__ import EXPERIMENTS, load, main
 from experiments.setting import Budget, Setting, cell_model, comparison_jobs, make_job
 from lstm_jax import tasks
 from lstm_jax.tasks import task
+from tests.experiments.test_events import scalars
 
 TINY = "--lengths 4 --cells rnn irnn --seeds 2 --parameters 40 --steps 20 --every 10"
 
@@ -72,6 +73,24 @@ def test_a_finished_run_shows_its_table_again_without_training(finished, capsys,
     monkeypatch.setattr(runner, "Programs", never)
     assert tiny(finished) == 0
     assert "adding(4): test MSE" in capsys.readouterr().out
+
+
+def test_event_files_of_a_finished_run_are_made_afterwards(finished):
+    assert tiny(finished, "--tensorboard") == 0
+    found = scalars(finished / "adding_4" / "rnn")
+    result = json.loads((finished / "adding_4" / "rnn" / "result.json").read_text())
+    last = [found[f"validation_MSE/seed_{seed}_rate_0.01", 20][1] for seed in (0, 1)]
+    np.testing.assert_allclose(last, result["validation"], rtol=1e-6)
+
+
+def test_a_finished_run_can_be_compared(finished, capsys):
+    assert main(["compare", str(finished)]) == 0
+    text = capsys.readouterr().out
+    (setting,) = json.loads((finished / "results.json").read_text())["settings"]
+    rows = [line.split() for line in text.splitlines() if line.startswith("│ tiny")]
+    assert [row[3] for row in rows] == ["rnn", "irnn"]
+    for row, contender in zip(rows, setting["contenders"], strict=True):
+        assert f"{contender['median']:.4f}" in row and f"{contender['parameters']}" in row
 
 
 def test_another_configuration_is_refused_and_named(finished, capsys):
