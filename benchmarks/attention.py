@@ -5,22 +5,24 @@
 Forward and backward to all weights and inputs, 32 rows of 512 steps of 128 inputs, 128 units in 4
 heads, in turns. The yardstick is ``jax.nn.dot_product_attention`` between the same products of
 inputs and outputs, over all 512 steps; ``attention(512)`` is the same computation, and is compared
-with it before it is timed. Takes 2 minutes on two cores.
+with it before it is timed. Takes 2 minutes on two cores; report.md and results.json go to
+runs/attention, or to the folder that is given. Kept results: benchmarks/results/attention.
 """
 
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 import lstm_jax as lj
-from benchmarks import timing
+from benchmarks import machine, report, tables, timing
+from experiments import folder as run_folder
 
 BATCH, STEPS, SIZE, HEADS = 32, 512, 128, 4
 ROUNDS, BUDGET = 9, 90.0
@@ -71,8 +73,8 @@ def microseconds(cell: lj.Cell, params: Any) -> float:
     return timing.median(times)
 
 
-def main() -> None:
-    lj.keep_freed_memory()
+def measure() -> dict[str, Any]:
+    """Milliseconds of all rounds, temporary memory and latency by contender."""
     xs = jax.random.normal(jax.random.key(1), (STEPS, BATCH, SIZE))
     params = {name: c.init(jax.random.key(0), SIZE) for name, c in CELLS.items()}
     same = next(iter(CELLS))
@@ -88,21 +90,55 @@ def main() -> None:
         for name in programs
     }
     timing.warm_up()
-    times = timing.alternate(calls, ROUNDS, BUDGET)
-    where = f"{jax.devices()[0].device_kind}, jax {jax.__version__}"
-    table = Table(title=f"{BATCH} x {STEPS} x {SIZE}, {HEADS} heads, on {where}")
-    for column in ("", "ms", "yardstick / it", "temporary MB", "one step, µs"):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    for name, program in programs.items():
-        table.add_row(
+    return {
+        "milliseconds": timing.alternate(calls, ROUNDS, BUDGET),
+        "temporary_bytes": {
+            name: program.memory_analysis().temp_size_in_bytes for name, program in programs.items()
+        },
+        "step_microseconds": {name: microseconds(c, params[name]) for name, c in CELLS.items()},
+    }
+
+
+def table(measured: dict[str, Any]) -> tables.Table:
+    times, latency = measured["milliseconds"], measured["step_microseconds"]
+    rows = [
+        [
             name,
             f"{timing.median(times[name]):.0f}",
             f"{timing.paired_ratio(times[YARDSTICK], times[name]):.2f}",
-            f"{program.memory_analysis().temp_size_in_bytes / 1e6:.0f}",
-            f"{microseconds(CELLS[name], params[name]):.0f}" if name in CELLS else "",
-        )
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
+            f"{measured['temporary_bytes'][name] / 1e6:.0f}",
+            f"{latency[name]:.0f}" if name in latency else "",
+        ]
+        for name in times
+    ]
+    return tables.Table(
+        f"{BATCH} x {STEPS} x {SIZE}, {HEADS} heads, forward and backward",
+        ["", "ms", "yardstick / it", "temporary MB", "one step, µs"],
+        rows,
+        f"Medians of {len(times[YARDSTICK])} rounds in turns, and of the ratios within a round: "
+        "above 1 faster than the yardstick, softmax attention over all steps. A step is one call "
+        "at batch 1.",
+    )
+
+
+def main(out: Path) -> None:
+    lj.keep_freed_memory()
+    measured = measure()
+    where = {**machine.describe(), "jax": jax.__version__, "device": jax.devices()[0].device_kind}
+    shown = table(measured)
+    Console(width=None if sys.stdout.isatty() else 100).print(report.printed(shown))
+    out.mkdir(parents=True, exist_ok=True)
+    revision = run_folder.git_revision()
+    run_folder.write_json(
+        out / "results.json", {"machine": where, "revision": revision, **measured}
+    )
+    head = (
+        f"{where['processor']}, {where['cores']} cores, {where['system']}; Python "
+        f"{where['python']}, jax {where['jax']}. Revision {revision}. Freed memory was kept."
+    )
+    lines = ["# Attention cells beside softmax attention by JAX", "", head, "", *tables.text(shown)]
+    run_folder.write(out / "report.md", "\n".join(lines))
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/attention"))

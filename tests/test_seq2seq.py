@@ -564,3 +564,25 @@ def test_the_models_of_lj_decode_are_the_same():
     one = decode.greedy(step, state, start=START, end=END, max_steps=4)
     two = model.decode(params, source, max_steps=4, source_lengths=SOURCE_LENGTHS)
     np.testing.assert_array_equal(one.tokens, two.tokens)
+
+
+def test_decoding_outside_jit_compiles_once_for_its_options(without_shape_annotations):
+    inner, traces = lj.lstm(3), []
+
+    def advance(params, state, x):
+        traces.append(1)
+        return inner.advance(params, state, x)
+
+    model = model_of(decoder=inner._replace(advance=advance))
+    params = params_of(model)
+    source, _ = data_of()
+
+    def traced_anew(max_steps):
+        before = len(traces)
+        found = model.decode(params, source, max_steps=max_steps, source_lengths=SOURCE_LENGTHS)
+        assert found.tokens.shape == (max_steps, 3)
+        return len(traces) > before
+
+    assert [traced_anew(2), traced_anew(2), traced_anew(3), traced_anew(2)] == [1, 0, 1, 0]
+    with pytest.raises(TypeError, match=r"^pad: got \[0\]"):
+        model.decode(params, source, max_steps=2, pad=[0])

@@ -42,7 +42,7 @@ class Seq2Seq(NamedTuple):
     decode: ``(params, source, *, max_steps, method="greedy", source_lengths=None, key=None,
         **options)``: "greedy" or "sample" give ``lj.decode.Decoded``, "beam" gives ``Beams``;
         options are those of the decoder, and the coverage penalty knows the source's lengths.
-        Call it inside ``jax.jit``: outside, each call is compiled anew.
+        Outside ``jax.jit`` a call compiles once for a model, its shapes and its options.
     """
 
     init: Callable[..., Params]
@@ -165,6 +165,21 @@ def encoder_decoder(
         encoded = running.encode(design, params, source, source_lengths, None)
         return running.stepper(design, params, encoded)
 
+    def decoded(params: Params, source: Any, lengths: Any, key: Any, method: str, fixed: tuple):
+        encoded = running.encode(design, params, source, lengths, None)
+        step, state = running.stepper(design, params, encoded)
+        options = dict(fixed) | {"start": running.first_tokens(design, encoded), "end": end}
+        if method == "greedy":
+            return decoders.greedy(step, state, **options)
+        if method == "sample":
+            return decoders.sample(step, state, key, **options)
+        if design.attends:  # a coverage over several heads is that of their mean
+            options |= {"weights": _mean_of_heads, "memory_mask": encoded.mask}
+        return decoders.beam(step, state, **options)
+
+    # As in lj.unroll: compiled by itself where the caller does not compile.
+    compiled = jax.jit(decoded, inline=True, static_argnums=(4, 5))
+
     def decode(
         params: Params,
         source: Integer[AnyArray, "S B"],
@@ -179,21 +194,22 @@ def encoder_decoder(
         for given in ("start", "end", "weights", "memory_mask"):
             if given in options:
                 raise TypeError(f"{given}: got one; takes none, since the model gives it")
-        encoded = running.encode(design, params, source, source_lengths, None)
-        step, state = running.stepper(design, params, encoded)
-        options |= {"start": running.first_tokens(design, encoded), "end": end,
-                    "max_steps": max_steps}  # fmt: skip
-        if method == "greedy":
-            return decoders.greedy(step, state, **options)
-        if method == "sample":
-            drawn: Any = key
-            return decoders.sample(step, state, drawn, **options)
-        if design.attends:  # a coverage over several heads is that of their mean
-            options |= {"weights": _mean_of_heads, "memory_mask": encoded.mask}
-        return decoders.beam(step, state, **options)
+        source, source_lengths = running.checked(design, params, source, source_lengths)
+        key = None if key is None else checking.random_key("key", key)
+        fixed = tuple(sorted({"max_steps": max_steps, **options}.items()))
+        run = compiled if _hashable(fixed) else decoded  # which says what is wrong
+        return run(params, source, source_lengths, key, method, fixed)
 
     return Seq2Seq(init, encode, log_probabilities, loss, stepper, decode)
 
 
 def _mean_of_heads(weights: jax.Array) -> jax.Array:
     return weights.mean(axis=1) if weights.ndim == 3 else weights
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True

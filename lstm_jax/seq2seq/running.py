@@ -34,20 +34,26 @@ class Encoded(NamedTuple):
 
 def encode(design: Design, params: Params, source: Any, lengths: Any, key: Any) -> Encoded:
     """The source's memory, and the decoder's first state."""
-    check_params(design, params)
-    source = _tokens("source", source, "[S, B]")
-    places = source.shape[0]
-    if lengths is not None:
-        lengths = _named("source_lengths", checking.lengths, lengths, places, source.shape[1:])
+    source, lengths = checked(design, params, source, lengths)
     key_drop, key_cell = split_key(key, 2)
     table = params["embedding" if design.shared_embedding else "source_embedding"]
     embedded = _dropped(design, _embedded(design, table, source), key_drop)
     last, memory = unroll(
         design.encoder, params["encoder"], embedded, lengths=lengths, key=key_cell
     )
-    mask = None if lengths is None else length_mask(lengths, places)
+    mask = None if lengths is None else length_mask(lengths, source.shape[0])
     state = first_state(design, params, last)
     return Encoded(memory, mask, state, bridges.summary_of(last), embedded, source)
+
+
+def checked(design: Design, params: Params, source: Any, lengths: Any) -> tuple[jax.Array, Any]:
+    """The source and its lengths as integers, or an error that names what is wrong."""
+    check_params(design, params)
+    source = _tokens("source", source, "[S, B]")
+    if lengths is not None:
+        rows = source.shape[1:]
+        lengths = _named("source_lengths", checking.lengths, lengths, source.shape[0], rows)
+    return source, lengths
 
 
 def forced(
