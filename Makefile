@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 .PHONY: help compare benchmarks test test-slow laws lint types clean
 
 help:
-	@echo "make compare    which cell remembers: LSTM, GRU and RNNs on two tasks, in three minutes"
+	@echo "make compare    which cell remembers: LSTM, GRU, RNNs, attention; in four minutes"
 	@echo "make benchmarks speed and memory beside the peers; PyTorch too where it is installed"
 	@echo "make test       the tests (make laws: every cell through every law, which takes longer)"
 	@echo "make lint types formatting and style; static types"

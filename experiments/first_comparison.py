@@ -1,4 +1,4 @@
-"""Adding at two lengths and real digits pixel by pixel: LSTM, GRU, tanh RNN and IRNN alike.
+"""Adding at two lengths and real digits pixel by pixel: LSTM, GRU, RNNs and attention alike.
 
     python -m experiments first_comparison
 
@@ -6,7 +6,7 @@ What ``make compare`` runs: the experiments adding and digits as one, at equal p
 (about 4,500), four seeds, the same steps for all, and for each cell the learning rate that a sweep
 chose on validation data; see those two for sources and published numbers.
 
-Expect, in 2.5 minutes on two cores: what they say; the numbers of one such run are kept in
+Expect, in 4 minutes on two cores: what they say; the numbers of one such run are kept in
 experiments/results/first_comparison.
 """
 
@@ -17,7 +17,7 @@ from experiments.adding import Config as AddingConfig
 from experiments.digits import Config as DigitsConfig
 from experiments.setting import Setting
 
-TIME = "2.5 min"
+TIME = "4 min"
 
 
 @dataclasses.dataclass(frozen=True)
