@@ -5,7 +5,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import checking
-from lstm_jax.tasks.logistic import errors, largest_error, squared_error
 from lstm_jax.tasks.task import Batch, Score, Sequences, Success, Task, drawn_task
 
 FIRST = 10  # pairs, of which one gets the first mark
@@ -28,8 +27,11 @@ def adding_1997(length: int = 100) -> Task:
     -1 and its X counts as zero (our reading of "in the rare case where the first pair gets
     marked, we set X1 to zero"). Target ``[B]``: ``0.5 + (X1 + X2) / 4``, at the last step.
 
-    Loss: half the squared error of the logistic output. Score: its mean squared error; the last
-    pair tells nothing, so chance, the answer 0.5, is the best memoryless answer too.
+    Loss: half the squared error of the output, which is linear. (Our reading: with a logistic
+    output, as in the paper's other experiments, no run of ours came to the criterion in three times
+    the paper's sequences, since the targets near 0 and 1 are out of reach; with a linear one they
+    do in about as many.) Score: the mean squared error; the last pair tells nothing, so chance,
+    the answer 0.5, is the best memoryless answer too.
     Success: in the last 2000 training sequences every error was below 0.04, and their mean below
     0.01. ``test_at(length, n)``: sequences of exactly this length, T in the rules above.
     """
@@ -55,7 +57,7 @@ def adding_1997(length: int = 100) -> Task:
         lambda key, batch_size: draw(key, batch_size, length, length + length // 10),
         input_size=2,
         output_size=1,
-        loss=squared_error,
+        loss=lambda outputs, batch: 0.5 * mean_squared_error(outputs, batch),
         score=Score(
             "MSE",
             mean_squared_error,
@@ -64,7 +66,7 @@ def adding_1997(length: int = 100) -> Task:
             memoryless=chance(length),
         ),
         success=Success(
-            largest_error,
+            absolute_error,
             limit=0.04,
             mean_limit=0.01,
             rows=2000,
@@ -86,7 +88,11 @@ def chance(length: int) -> float:
 
 
 def mean_squared_error(outputs: Float[Array, "B 1"], batch: Batch) -> Float[Array, ""]:
-    return jnp.mean(jnp.square(errors(outputs, batch)))
+    return jnp.mean(jnp.square(absolute_error(outputs, batch)))
+
+
+def absolute_error(outputs: Float[Array, "B 1"], batch: Batch) -> Float[Array, "B"]:
+    return jnp.abs(outputs[:, 0] - batch.targets)
 
 
 def _at_least_20(length: int) -> int:
