@@ -125,6 +125,8 @@ def accumulator(scale: float) -> lj.Cell:
 
     Input gate and g are logistic in [0, 1] functions of the input alone, h is the identity, and
     there is no output gate and no bias. Params ``w_x [D, 2]``, uniform in plus or minus scale.
+    The paper adds cell and gate to the net only once the error has stopped falling (section 5.2);
+    here they are there from the start.
     """
     axis = lj.equal_gates(("input", "cell"), 1)
 
