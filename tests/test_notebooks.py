@@ -1,0 +1,79 @@
+"""The notebooks run, on a small budget, and are kept as they ran."""
+
+import ast
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.conftest import flags
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+WHICH_CELL = ROOT / "notebooks" / "01_which_cell_remembers_longest.ipynb"
+KINDS = ("image/png", "text/markdown", "text/plain")  # the richest first
+
+pytestmark = pytest.mark.xdist_group("notebooks")  # each is executed once for all tests
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(cell):
+    """Of each output its kind, or the name of the stream that was printed to."""
+    return [
+        output.get("name") or next(kind for kind in KINDS if kind in output.data)
+        for output in cell.outputs
+    ]
+
+
+def told(notebook, last):
+    """The value that the one cell with this last line put out."""
+    (cell,) = [cell for cell in code_cells(notebook) if cell.source.splitlines()[-1] == last]
+    return ast.literal_eval(cell.outputs[-1].data["text/plain"])
+
+
+def executed(path, root):
+    """The notebook at ``path``, executed in ``notebooks`` of a folder that has the packages as
+    links, so that whatever it wrote beside itself would be seen."""
+    folder = root / "notebooks"
+    folder.mkdir()
+    for name in ("experiments", "lstm_jax"):
+        (root / name).symlink_to(ROOT / name)
+    notebook = nbformat.read(path, as_version=4)
+    for cell in code_cells(notebook):
+        cell.outputs, cell.execution_count = [], None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NOTEBOOK_BUDGET", "4")
+        patch.setenv("XLA_FLAGS", " ".join(flags))
+        patch.setenv("JAX_PLATFORMS", "cpu")
+        resources = {"metadata": {"path": str(folder)}}
+        # Raises where a cell does: the asserts in it are tests.
+        NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
+    assert not list(folder.iterdir())
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    return {path: executed(path, tmp_path_factory.mktemp(path.stem)) for path in NOTEBOOKS}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_with_what_it_puts_out(path, ran):
+    kept = nbformat.read(path, as_version=4)
+    nbformat.validate(kept)
+    pairs = list(zip(code_cells(kept), code_cells(ran[path]), strict=True))
+    assert [cell.execution_count for cell, _ in pairs] == list(range(1, len(pairs) + 1))
+    for one, other in pairs:
+        assert outputs(one) == outputs(other), one.source
+
+
+def test_its_three_cells_recall(ran):
+    kept = nbformat.read(WHICH_CELL, as_version=4)
+    for notebook, least in ((kept, 0.99), (ran[WHICH_CELL], 0.5)):
+        accuracy = told(notebook, "accuracy")
+        assert set(accuracy) == {"rnn", "gru", "lstm"}
+        assert least < min(accuracy.values()) and max(accuracy.values()) <= 1
