@@ -5,7 +5,7 @@
 Gu & Dao 2023, "Mamba", section 4.1: 16 tokens among 4,096 blanks, two layers of 64. They report
 18.3 % for linear time-invariant models and above 96 % for selective ones; Feng et al. 2024 report
 99.5 % for minGRU and 96.0 % for minLSTM (three layers). Here 8 tokens stand among 64 blanks, and a
-model is one layer of about 10,000 parameters. Induction heads and associative recall join by name:
+model is one layer of 64 units. Induction heads and associative recall join by name:
 
     python -m experiments recall --tasks "induction_heads(length=64)" associative_recall
 
@@ -35,7 +35,7 @@ class Config(Budget):
     seeds: int = 2
     steps: int = 2000
     batch_size: int = 64
-    parameters: int = 10_000
+    size: int | None = 64
     learning_rate: tuple[float, ...] = (3e-3, 1e-2)
 
 

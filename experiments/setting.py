@@ -65,6 +65,8 @@ class Budget(Training):
     state: int | None = None
     """Numbers in the state that each cell carries from step to step, to be equal in place of the
     parameters."""
+    size: int | None = None
+    """The hidden size of each cell, to be equal in place of the parameters."""
     truncate: int | None = None
     """Steps through which gradients are carried back; none: all."""
     random_truncation: bool = False
@@ -79,7 +81,7 @@ class Budget(Training):
         """Only where they are not the default, so that older run folders still fit."""
         return {
             name: getattr(self, name)
-            for name in ("state", "truncate", "random_truncation")
+            for name in ("state", "size", "truncate", "random_truncation")
             if getattr(self, name) != getattr(Budget, name)
         }
 
@@ -90,16 +92,24 @@ def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
     name, options = lj.cells.parse(cell)
     checking.choice("cells", name, lj.cells.registry)
     make: Callable[[int], Any] = functools.partial(lj.cells.make, name, **options)
-    if budget.state is None:
-        size = size_for(cell, budget.parameters, task.input_size, task.output_size)
-    else:
-        size = train.size_near(make, budget.state, train.state_size)
+    size = size_of(cell, make, budget, task)
     model = train.recurrent(
         make(size), task.input_size, task.output_size,
         reads=task.reads, truncate=budget.truncate, random_offset=budget.random_truncation,
     )  # fmt: skip
     source = train.Description(name, size, task.input_size, task.output_size, task.reads, options)
     return model._replace(source=source)
+
+
+def size_of(cell: str, make: Callable[[int], Any], budget: Budget, task: Task) -> int:
+    """The hidden size, by whatever is to be equal."""
+    if budget.state is not None and budget.size is not None:
+        raise ValueError("size: got it beside state; takes one of the two")
+    if budget.size is not None:
+        return checking.positive_int("size", budget.size)
+    if budget.state is not None:
+        return train.size_near(make, budget.state, train.state_size)
+    return size_for(cell, budget.parameters, task.input_size, task.output_size)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,7 +49,7 @@ class Config(Budget):
     seeds: int = 2
     steps: int = 2500
     batch_size: int = 64
-    parameters: int = 10_000
+    size: int | None = 64
     learning_rate: tuple[float, ...] = (1e-3, 3e-3)
 
 

@@ -50,7 +50,7 @@ class Config(Budget):
     tasks: tuple[str, ...] = ()
     """Tasks in place of the suite's, by their names in lstm_jax.tasks.registry, options in
     brackets."""
-    cells: tuple[str, ...] = ("lstm", "gru", "rnn", "lru", "mlstm", "attention")
+    cells: tuple[str, ...] = ("lstm", "gru", "rnn", "slstm", "lru", "attention")
     seeds: int = 2
     every: int = 50
     learning_rate: tuple[float, ...] = (3e-3, 1e-2)
