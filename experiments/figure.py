@@ -48,8 +48,12 @@ def curves(jobs: list[Job], results: list[dict[str, Any]], path: Path) -> None:
 
 
 def styles_of(contenders: list[str]) -> dict[str, tuple[str, Any]]:
-    """A colour and dashes for each contender."""
-    return {name: STYLES[i % len(STYLES)] for i, name in enumerate(contenders)}
+    """A colour and dashes for each contender; past the last colour, the first with other dashes."""
+    count = len(STYLES)
+    return {
+        name: (STYLES[i % count][0], STYLES[(i + 3 * (i // count)) % count][1])
+        for i, name in enumerate(contenders)
+    }
 
 
 def legend(figure: Figure, panels: Any) -> None:
