@@ -39,7 +39,7 @@ class Config(Budget):
     """The lag T of both tasks."""
     cells: tuple[str, ...] = CONTENDERS
     """Which of the two initialisations of the LSTM."""
-    steps: int = 3000
+    steps: int = 2000
     optimizer: str = "rmsprop"
     learning_rate: tuple[float, ...] = (RATE,)
     clip: float | None = None

@@ -24,8 +24,8 @@ class Config(Budget):
     experiments: tuple[str, ...] = ("1", "2a", "2c", "3a", "4", "6a")
     """Rows of the paper's tables, by their names in experiments.nets_1997.NETS."""
     cells: tuple[str, ...] = ("lstm", "gru", "rnn")
-    seeds: int = 4
-    steps: int = 2000
+    seeds: int = 3
+    steps: int = 1500
     until_solved: bool = True
     parameters: int = 3000
     learning_rate: tuple[float, ...] = (3e-3, 1e-2)

@@ -34,7 +34,6 @@ class Config(Budget):
     cells: tuple[str, ...] = ("lstm", "gru", "lru", "min_gru", "min_lstm", "mlstm", "attention")
     seeds: int = 2
     steps: int = 2000
-    batch_size: int = 64
     size: int | None = 64
     learning_rate: tuple[float, ...] = (3e-3, 1e-2)
 

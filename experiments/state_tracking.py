@@ -48,7 +48,6 @@ class Config(Budget):
     cells: tuple[str, ...] = ("rnn", "lstm", "gru", "slstm", "mlstm", "attention")
     seeds: int = 2
     steps: int = 2500
-    batch_size: int = 64
     size: int | None = 64
     learning_rate: tuple[float, ...] = (1e-3, 3e-3)
 
