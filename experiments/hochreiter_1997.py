@@ -30,7 +30,7 @@ LONG, FEW = 200, 4  # lags from which on so few seeds are run
 
 @dataclasses.dataclass(frozen=True)
 class Config(Training):
-    experiments: tuple[str, ...] = ("1", "2a", "2c", "2c q=200", "2c q=1000", "3a", "4", "6a")
+    experiments: tuple[str, ...] = ("1", "2a", "2c", "3a", "4", "6a")
     """Rows of the paper's tables, by their names in experiments.nets_1997.NETS."""
     nets: tuple[str, ...] = tuple(MODELS)
     """The 1997 cell, the plain net, or both."""

@@ -57,7 +57,9 @@ def _adding(length: int, sequences: int) -> Net:
 
 
 def _lags_2c(q: int, weights: int, sequences: int) -> Net:
-    return Net("lags_2c", {"q": q}, 2, 1, "none", None, None, 0.2, False, 0.01, weights, sequences)
+    # The paper's rate is 0.01. Its eq. 16 and 17 have a factor of 2 in the error, which its eq. 19
+    # and our loss have not; with it all runs come to the criterion, at 0.01 some never do.
+    return Net("lags_2c", {"q": q}, 2, 1, "none", None, None, 0.2, False, 0.02, weights, sequences)
 
 
 def _two_sequence(n: int, length: int, sequences: int) -> Net:
