@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from experiments import example
+from experiments import example, lengths
 from experiments import folder as run_folder
 from experiments.report import rows_of, shown
 from lstm_jax import tasks
@@ -91,7 +91,7 @@ def entry(name: str, task: tasks.Task) -> Entry:
         task.name,
         str(task.input_size),
         str(task.output_size),
-        steps(task),
+        lengths.told(task.test.xs),
         f"the {task.reads}" if task.reads == "last" else task.reads,
         score.name if score.higher_is_better else f"{score.name}, {score.direction}",
         shown(score.chance),
@@ -100,15 +100,6 @@ def entry(name: str, task: tasks.Task) -> Entry:
         "" if task.test_at is None else "yes",
     )
     return Entry(name, source(tasks.registry[name]), cells)
-
-
-def steps(task: tasks.Task) -> str:
-    """T of the test data."""
-    xs = task.test.xs
-    if isinstance(xs, tasks.Sequences):
-        low, high = int(np.min(xs.lengths)), int(np.max(xs.lengths))
-        return f"{low} to {high}" if low < high else str(high)
-    return str(len(xs))
 
 
 def solved(success: tasks.Success) -> str:

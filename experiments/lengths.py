@@ -1,5 +1,6 @@
 """Length generalisation: the score at lengths that were not trained."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +9,38 @@ import numpy as np
 
 from experiments.programs import answered
 from experiments.setting import Further, Job, Scores
-from lstm_jax.tasks import Batch
+from lstm_jax.tasks import Batch, Sequences, Task
 
 ROWS = 256  # of each length
 
 
-def by_length(
-    lengths: tuple[int, ...], trained: str, job: Job, params: Any, folder: Path
-) -> Further:
-    """``Setting.further``, once the first two are given: the task's score on held-out sequences of
-    each of ``lengths``.
-
-    trained: what the table says of the lengths in training, such as "3 to 40".
-    """
-    task, model = job.setting.task, job.model
+def require(lengths: tuple[int, ...], task: Task) -> None:
+    """Raises ValueError, before anything is trained, where ``task`` has no sequences of one of
+    ``lengths``."""
     if task.test_at is None:
-        raise ValueError(f"{task.name} has one length alone; takes a task with test_at")
+        raise ValueError(f"tasks: {task.name} has one length alone; takes a task with test_at")
+    if not lengths:
+        raise ValueError("lengths: got none; takes at least one")
+    for length in lengths:
+        try:
+            jax.eval_shape(functools.partial(task.test_at, length, ROWS))
+        except ValueError as error:
+            raise ValueError(f"lengths, of {task.name}: {error}") from None
+
+
+def told(xs: Any) -> str:
+    """T of ``xs``, or the range of its lengths, such as "1 to 40"."""
+    if not isinstance(xs, Sequences):
+        return str(len(xs))
+    low, high = int(np.min(xs.lengths)), int(np.max(xs.lengths))
+    return f"{low} to {high}" if low < high else str(high)
+
+
+def by_length(lengths: tuple[int, ...], job: Job, params: Any, folder: Path) -> Further:
+    """``Setting.further``, once ``lengths`` are given: the task's score on held-out sequences of
+    each of them. Raises what ``require`` does."""
+    task, model = job.setting.task, job.model
+    require(lengths, task)
 
     def score(params: Any, batch: Batch) -> jax.Array:
         answers = answered(lambda xs: model.answer(params, xs), batch.xs, task.reads)
@@ -37,4 +54,6 @@ def by_length(
         ]
         for length in lengths
     }
-    return Further({f"{task.score.name} by length, trained on {trained}": scores}, [], [])
+    return Further(
+        {f"{task.score.name} by length, trained on {told(task.validation.xs)}": scores}, [], []
+    )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from experiments import adding, conduct, lengths, suite
+from experiments import adding, conduct, lengths, state_tracking, suite
 from experiments.__main__ import main
 from experiments.setting import Setting
 from lstm_jax import tasks, train
@@ -101,14 +101,14 @@ def test_every_contender_on_every_task_gets_the_same_part_of_the_time(monkeypatc
     config = suite.Config()
     settings = suite.settings(config)
     contenders = len(settings) * len(config.cells)
-    assert len(made) == len(settings) == 16
+    assert len(made) == len(settings) == 14
     for setting in settings:
-        told = setting.budget.seconds + suite.COMPILING
+        told = setting.budget.seconds * (1 + suite.MEASURING) + suite.COMPILING
         assert abs(told * contenders - 1800) < 0.1 * contenders
         assert setting.budget.until_solved == (setting.task.name != "digits")
     lags = [(setting.task.name, setting.lag) for setting in settings if setting.lag is not None]
-    assert len(set(lags)) == len(lags) == 9
-    assert made["adding(length=400)"].length == 400
+    assert len(set(lags)) == len(lags) == 7
+    assert made["adding(length=200)"].length == 200
     chosen = suite.settings(suite.Config(tasks=("digits",), cells=("rnn",), seconds=3.0))
     assert [setting.budget.seconds for setting in chosen] == [3.0]  # said, and not computed
 
@@ -185,7 +185,7 @@ def test_the_score_at_each_length_is_that_of_the_strings_of_this_length(tmp_path
     runs = [model.init(key) for key in jax.random.split(jax.random.key(0), 2)]
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs)
     job = types.SimpleNamespace(setting=Setting(task, None), model=model)
-    told = lengths.by_length((5, 2), "1 to 4", job, params, tmp_path)
+    told = lengths.by_length((5, 2), job, params, tmp_path)
     (title,) = told.scores
     assert title == "accuracy by length, trained on 1 to 4"
     assert list(told.scores[title]) == ["5", "2"]
@@ -205,5 +205,15 @@ def test_the_score_at_each_length_is_that_of_the_strings_of_this_length(tmp_path
 def test_a_task_of_one_length_has_no_table_by_length(tmp_path):
     task = types.SimpleNamespace(name="digits", test_at=None)
     job = types.SimpleNamespace(setting=Setting(task, None), model=None)
-    with pytest.raises(ValueError, match="digits has one length alone"):
-        lengths.by_length((5,), "5", job, None, tmp_path)
+    with pytest.raises(ValueError, match="tasks: digits has one length alone"):
+        lengths.by_length((5,), job, None, tmp_path)
+
+
+def test_lengths_that_a_task_has_not_are_refused_before_it_is_trained():
+    with pytest.raises(ValueError, match=r"lengths, of modular.*got 20; takes an odd length"):
+        state_tracking.settings(state_tracking.Config(tasks=("modular_arithmetic",)))
+
+
+def test_another_choice_of_lengths_is_another_configuration():
+    first, second = (state_tracking.Config(lengths=of).options for of in ((5,), (7,)))
+    assert first != second
