@@ -16,7 +16,7 @@ import functools
 from typing import Any
 
 import lstm_jax as lj
-from experiments.setting import Budget, Setting, size_for
+from experiments.setting import Budget, Setting, size_of
 from lstm_jax import checking, initializers, tasks, train
 from lstm_jax.tasks import Task
 
@@ -61,10 +61,13 @@ def settings(config: Config) -> list[Setting]:
 def model(t_max: float, task: Task, budget: Budget, contender: str) -> train.Model:
     """The LSTM with one of the two initialisations."""
     checking.choice("cells", contender, CONTENDERS)
-    size = size_for("lstm", budget.parameters, task.input_size, task.output_size)
+    size = size_of("lstm", lj.lstm, budget, task)
     cell: Any = lj.lstm(size, forget_bias=1.0)
     if contender == "chrono":
         cell = lj.initialize(cell, b=initializers.chrono(t_max))
-    made = train.recurrent(cell, task.input_size, task.output_size, reads=task.reads)
+    made = train.recurrent(
+        cell, task.input_size, task.output_size,
+        reads=task.reads, truncate=budget.truncate, random_offset=budget.random_truncation,
+    )  # fmt: skip
     sizes = (task.input_size, task.output_size)
     return made._replace(source=train.Description("lstm", size, *sizes, task.reads))
