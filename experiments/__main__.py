@@ -9,7 +9,9 @@ A new experiment is one file beside this one, with ``TIME``, a frozen dataclass 
 import importlib
 import os
 import runpy
+import shlex
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -54,7 +56,8 @@ def main(argv: list[str]) -> int:
     try:
         return run(name, argv[1:])
     except KeyboardInterrupt:
-        command = " ".join(["python -m experiments", *argv])
+        again = [argument for argument in argv if argument != "--overwrite"]
+        command = f"python -m experiments {shlex.join(again)}"
         print(f"\nstopped; the same command goes on from here: {command}", file=sys.stderr)
         return INTERRUPTED
 
@@ -133,10 +136,16 @@ def run(name: str, argv: list[str]) -> int:
 
 def load_file(path: Path) -> None:
     """Runs a file that puts cells or tasks into their registries. Raises OSError where there is
-    none."""
+    none, and ImportError, with the line, where it raises anything."""
     if not path.is_file():
         raise FileNotFoundError(f"load: got {path}; takes a Python file")
-    runpy.run_path(str(path), run_name=path.stem)
+    try:
+        runpy.run_path(str(path), run_name=path.stem)
+    except Exception as error:
+        lines = [at.lineno for at in traceback.extract_tb(error.__traceback__)
+                 if at.filename == str(path)]  # fmt: skip
+        where = f"{path}, line {lines[-1]}" if lines else f"{path}"
+        raise ImportError(f"load: {where}: {type(error).__name__}: {error}") from error
 
 
 def keep_freed_memory() -> None:

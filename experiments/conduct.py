@@ -20,6 +20,8 @@ def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:
         jobs = sweep.sweep_jobs(settings)
     else:
         jobs = [job for setting in settings for job in comparison_jobs(setting)]
+    if not jobs:
+        raise ValueError("nothing is to be trained; takes one task and one contender at least")
     folders = [job.folder for job in jobs]
     for job in jobs:
         if folders.count(job.folder) > 1:

@@ -57,15 +57,21 @@ def read_json(path: Path) -> Any:
 def opened(path: Path, config: dict[str, Any], *, overwrite: bool = False) -> Iterator[Path]:
     """The folder for this configuration, new or to go on in, for this process alone.
 
-    Raises Refused where the folder was made with another configuration, is no run folder, or is
-    in use.
+    Raises Refused where the folder was made with another configuration, is no run folder, is in
+    use, or cannot be written to.
     """
     if path.exists() and not path.is_dir():
         raise Refused(f"{path} is a file; give another --out")
     strangers = path.is_dir() and any(path.iterdir()) and not (path / "config.json").exists()
     if strangers and any(entry.name != "lock" for entry in path.iterdir()):
         raise Refused(f"{path} holds files but no run; give another --out")
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "lock").touch()
+    except OSError as error:
+        raise Refused(
+            f"{path} cannot be written to ({error.strerror}); give another --out"
+        ) from None
     with (path / "lock").open("w") as lock:
         if fcntl is not None:
             try:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments import __main__ as command
 from experiments import adding, runner
 from experiments import folder as run_folder
 from experiments.__main__ import EXPERIMENTS, load, main
@@ -107,6 +108,22 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert tiny(tmp_path / "file" / "run") == 1
+    assert "cannot be written to" in capsys.readouterr().err
+
+
+def test_the_command_that_goes_on_does_not_overwrite(monkeypatch, capsys):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "run", pressed)
+    assert main(["adding", "--overwrite", "--cells", "lstm(peephole=True)"]) == 130
+    told = capsys.readouterr().err
+    assert told.endswith("python -m experiments adding --cells 'lstm(peephole=True)'\n")
+
+
 def test_overwrite_starts_afresh(tmp_path):
     with run_folder.opened(tmp_path / "run", {"steps": 1}) as path:
         (path / "old").mkdir()
@@ -129,6 +146,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
     [
         (["--steps", "25"], "steps: got 25; takes a multiple of every, 10"),
         (["--cells", "lsmt"], "did you mean 'lstm'"),
+        (["--cells"], "nothing is to be trained"),
         (["--seeds", "0"], "seeds: got 0"),
         (["--parameters", "2"], "budget: got 2"),
         (["--learning-rate", "-1"], "learning_rate: got -1"),

@@ -151,6 +151,18 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path, capsys):
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("import lstm_jax\n1 / 0\n", ", line 2: ZeroDivisionError"), ("def f(:\n", "SyntaxError")],
+)
+def test_a_file_that_fails_is_one_line(tmp_path, capsys, text, told):
+    file = tmp_path / "broken.py"
+    file.write_text(text)
+    assert main(["suite", "--load", str(file)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: load: {file}") and told in line
+
+
 def test_a_dry_run_says_how_long_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     class Programs:
         def __init__(self, job):
