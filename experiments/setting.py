@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
+import jax
+
 import lstm_jax as lj
-from lstm_jax import checking, train
+from lstm_jax import calls, checking, train
 from lstm_jax.tasks import Task
+from lstm_jax.train.optimizers import OPTIMIZERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,27 +92,49 @@ class Budget(Training):
 def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
     """The cell at the hidden size that comes nearest to the budget, with a readout."""
     checking.positive_int("parameters", budget.parameters)
-    name, options = lj.cells.parse(cell)
-    checking.choice("cells", name, lj.cells.registry)
+    name, options = calls.parse("cells", cell, lj.cells.registry)
+    if budget.random_truncation and budget.truncate is None:
+        raise ValueError("random_truncation: got it without truncate; takes both")
     make: Callable[[int], Any] = functools.partial(lj.cells.make, name, **options)
     size = size_of(cell, make, budget, task)
     model = train.recurrent(
         make(size), task.input_size, task.output_size,
         reads=task.reads, truncate=budget.truncate, random_offset=budget.random_truncation,
     )  # fmt: skip
+    if budget.truncate is not None:
+        require_chunks(model, task)
     source = train.Description(name, size, task.input_size, task.output_size, task.reads, options)
     return model._replace(source=source)
 
 
+def require_chunks(model: train.Model, task: Task) -> None:
+    """Raises ValueError, before anything is compiled, for a layer that cannot be truncated."""
+
+    def answered(key: jax.Array) -> jax.Array:
+        return model.apply(model.init(key), task.sample(key, 1).xs)
+
+    try:
+        jax.eval_shape(answered, jax.random.key(0))
+    except ValueError as error:
+        raise ValueError(f"truncate: {error}") from None
+
+
 def size_of(cell: str, make: Callable[[int], Any], budget: Budget, task: Task) -> int:
-    """The hidden size, by whatever is to be equal."""
+    """The hidden size, by whatever is to be equal. Raises ValueError, naming the option and the
+    cell, for a budget that no size fits."""
     if budget.state is not None and budget.size is not None:
         raise ValueError("size: got it beside state; takes one of the two")
     if budget.size is not None:
         return checking.positive_int("size", budget.size)
-    if budget.state is not None:
-        return train.size_near(make, budget.state, train.state_size)
-    return size_for(cell, budget.parameters, task.input_size, task.output_size)
+    option = "parameters" if budget.state is None else "state"
+    try:
+        if budget.state is not None:
+            return train.size_near(make, budget.state, train.state_size)
+        return size_for(cell, budget.parameters, task.input_size, task.output_size)
+    except ValueError as error:
+        raise ValueError(
+            str(error).replace("budget:", f"{option} of {cell} on {task.name}:", 1)
+        ) from None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,7 +254,9 @@ def make_job(
 ) -> Job:
     """The runs of one contender. Raises ValueError for a budget that makes no sense."""
     budget, task = setting.budget, setting.task
-    if budget.steps % checking.positive_int("every", budget.every):
+    calls.parse("optimizer", budget.optimizer, OPTIMIZERS)
+    every = checking.positive_int("every", budget.every)
+    if budget.seconds is None and budget.steps % every:
         raise ValueError(f"steps: got {budget.steps}; takes a multiple of every, {budget.every}")
     for name in ("steps", "batch_size"):
         checking.positive_int(name, getattr(budget, name))
@@ -256,5 +283,5 @@ def size_for(cell: str, parameters: int, input_size: int, output_size: int) -> i
 
 
 def slug(name: str) -> str:
-    """A name as a folder: "adding(100)" is "adding_100"."""
-    return re.sub(r"\W+", "_", name).strip("_")
+    """A name as a folder: "adding(100)" is "adding_100"; a minus before a number is told."""
+    return re.sub(r"\W+", "_", re.sub(r"(?<=[=,(]) *-(?=[\d.])", " minus ", name)).strip("_")

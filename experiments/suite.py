@@ -66,6 +66,8 @@ def settings(config: Config) -> list[Setting]:
         named += [(task, None) for task in OTHERS]
     made = [(tasks.make(text), lag) for text, lag in named]
     budget: Budget = config
+    if config.steps != Budget.steps:
+        raise ValueError(f"steps: got {config.steps}; takes --budget or --seconds in their place")
     if config.seconds is None:
         each = seconds(config.budget) / (len(made) * max(len(config.cells), 1))
         each = (each - COMPILING) / (1 + MEASURING)

@@ -148,7 +148,10 @@ def test_a_folder_in_use_is_refused(tmp_path):
         (["--cells", "lsmt"], "did you mean 'lstm'"),
         (["--cells"], "nothing is to be trained"),
         (["--seeds", "0"], "seeds: got 0"),
-        (["--parameters", "2"], "budget: got 2"),
+        (["--parameters", "2"], "parameters of rnn on adding(4): got 2"),
+        (["--cells", "rnn", "--state", "0"], "state of rnn on adding(4): got 0"),
+        (["--optimizer", "adm"], "optimizer: got 'adm'"),
+        (["--random-truncation"], "random_truncation: got it without truncate"),
         (["--learning-rate", "-1"], "learning_rate: got -1"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 import lstm_jax as lj
 from experiments import adding, conduct, lengths, state_tracking, suite
 from experiments.__main__ import main
-from experiments.setting import Setting
+from experiments.setting import Setting, slug
 from lstm_jax import tasks, train
 
 CELL = '''
@@ -229,3 +229,21 @@ def test_lengths_that_a_task_has_not_are_refused_before_it_is_trained():
 def test_another_choice_of_lengths_is_another_configuration():
     first, second = (state_tracking.Config(lengths=of).options for of in ((5,), (7,)))
     assert first != second
+
+
+@pytest.mark.usefixtures("registries")
+def test_a_layer_that_cannot_be_truncated_is_refused_before_it_is_compiled():
+    lj.cells.registry["both"] = lambda size: lj.bidirectional(lj.rnn(size), lj.rnn(size))
+    config = adding.Config(lengths=(4,), cells=("both",), learning_rate=(0.1,), truncate=2, size=2)
+    with pytest.raises(ValueError, match="truncate: .*has no chunks"):
+        conduct.plan(adding.settings(config), sweeping=False)
+
+
+def test_steps_are_refused_where_the_suite_has_a_time(capsys):
+    assert main(["suite", "--tasks", "adding(length=4)", "--steps", "50"]) == 2
+    assert "steps: got 50; takes --budget" in capsys.readouterr().err
+
+
+def test_options_that_differ_in_a_sign_have_folders_of_their_own():
+    names = [f"lstm(forget_bias={bias})" for bias in (1.0, -1.0)]
+    assert list(map(slug, names)) == ["lstm_forget_bias_1_0", "lstm_forget_bias_minus_1_0"]
