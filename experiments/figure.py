@@ -129,8 +129,9 @@ def against(
     columns = list(next(iter(rows.values())))
     figure = Figure(figsize=(5.2, 3.8), dpi=150, layout="constrained")
     panel = figure.subplots()
-    for i, (name, scores) in enumerate(rows.items()):
-        colour, dashes = STYLES[i % len(STYLES)]
+    styles = styles_of(list(rows))
+    for name, scores in rows.items():
+        colour, dashes = styles[name]
         values = np.array([scores[column] for column in columns], float)
         at = [int(column) for column in columns]
         panel.plot(at, np.median(values, axis=1), color=colour, linestyle=dashes, linewidth=2,

@@ -66,8 +66,12 @@ def main(argv: list[str]) -> int:
 
 
 def gallery(out: Path) -> int:
-    """Tables and pictures of all registered tasks, in the order of their names."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Tables and pictures of all registered tasks, in the order of their names: the exit code."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"error: {out} cannot be written to ({error.strerror})", file=sys.stderr)
+        return 2
     entries, skipped = [], {}
     for name in sorted(tasks.registry):
         try:

@@ -41,6 +41,7 @@ def by_length(lengths: tuple[int, ...], job: Job, params: Any, folder: Path) -> 
     each of them. Raises what ``require`` does."""
     task, model = job.setting.task, job.model
     require(lengths, task)
+    assert task.test_at is not None
 
     def score(params: Any, batch: Batch) -> jax.Array:
         answers = answered(lambda xs: model.answer(params, xs), batch.xs, task.reads)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from experiments import rates
 from experiments.setting import Job
 
 
@@ -67,7 +68,8 @@ class Progress:
         line = f"{job.name}: {result['seconds']:.0f} s of training"
         if "test" in result:
             score = job.setting.task.score
-            median = np.median(score.or_worst(result["test"]))
+            kept = rates.runs_of(job, rates.best(job, result))
+            median = np.median(score.or_worst([result["test"][run] for run in kept]))
             line += f", test {score.name} {median:.3g}"
         if any(count is not None for count in result["solved"]):
             solved = sum(count is not None for count in result["solved"])

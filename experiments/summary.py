@@ -14,7 +14,8 @@ RESAMPLES = 2000
 
 def summarize(name: str, jobs: list[Job], results: list[dict[str, Any]]) -> dict[str, Any]:
     """The settings of a comparison with their contenders, each at the rate that validation data
-    chose: ``test``, ``solved`` and ``further`` have one entry a seed at that rate."""
+    chose: ``test``, ``solved`` and ``further`` have one entry a seed at that rate; ``runs`` are
+    the numbers by which ``train.load_model`` knows these."""
     settings: dict[str, Any] = {}
     for job, result in zip(jobs, results, strict=True):
         setting = settings.setdefault(job.setting.task.name, _setting(job))
@@ -58,6 +59,7 @@ def _contender(job: Job, result: dict[str, Any], kept: list[int]) -> dict[str, A
         "parameters": job.parameters,
         "learning_rate": job.learning_rates[kept[0]],
         "learning_rates": sorted(set(job.learning_rates)),
+        "runs": kept,
         "seeds": [job.seeds[k] for k in kept],
         "test": test,
         "median": finite(np.median(worst_last)),

@@ -49,7 +49,7 @@ def digits(split_seed: int = 0) -> Task:
         return Batch(train.xs[:, rows], train.targets[rows])
 
     return Task(
-        name="digits",
+        name=f"digits(split_seed={split_seed})" if split_seed else "digits",
         input_size=1,
         output_size=CLASSES,
         sample=sample,
