@@ -4,10 +4,11 @@
 
 Hochreiter & Schmidhuber 1997, "Long short-term memory", experiments 1 to 6: the 1997 cell (no
 forget gate, truncated gradient) under stochastic gradient descent at a fixed rate, one sequence a
-step, to the paper's own criterion; beside it a plain recurrent net of logistic units and about as
-many weights, under the full gradient and the same rate. The published numbers are means over the
-paper's trials. Weight changes are made at the end of a sequence, also where errors come at every
-step (experiments 1, 2a and 2b). Today's cells under Adam: hochreiter_1997_today.
+step, to the paper's own criterion (of 2c, on 1,000 sequences and not 10,000; see lags_2c); beside
+it a plain recurrent net of logistic units and about as many weights, under the full gradient and
+the same rate. The published numbers are means over the paper's trials. Weight changes are made at
+the end of a sequence, also where errors come at every step (experiments 1, 2a and 2b). Today's
+cells under Adam: hochreiter_1997_today.
 
 Expect, in TIME on two cores: the numbers in experiments/results/hochreiter_1997.
 """

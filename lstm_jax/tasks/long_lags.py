@@ -140,7 +140,7 @@ def lags_2c(q: int = 50, p: int | None = None) -> Task:
         output_size=2,
         loss=squared_error,
         score=accuracy_score(0.5, 0.5),
-        success=_success(largest_error, 0.2, "2c", rows=1000),
+        success=_success(largest_error, 0.2, "2c, which asks it of 10,000", rows=1000),
         draw_at=draw_at,
         held_out=_held_out(q + 3 + LONGEST_TAIL, p + 4),
     )
