@@ -74,16 +74,30 @@ def compare(paths: list[Path], console: Console) -> None:
 
 def read(path: Path, name: str) -> Run:
     """The run in the folder. Raises Unreadable, which says how far it is."""
-    if not (path / "config.json").exists():
+    if not (path / "config.json").is_file():
         raise Unreadable(f"{path} is no run folder")
-    config = run_folder.read_json(path / "config.json")
+    config = parsed(path / "config.json")
+    if "experiment" not in config:
+        raise Unreadable(f"{path} is no run folder: its config.json is of something else")
     if not (path / "results.json").exists():
         raise Unreadable(f"{path} has no results.json yet: {progress(path, config)}")
-    settings = run_folder.read_json(path / "results.json")["settings"]
+    settings = parsed(path / "results.json").get("settings", [])
     if any("success" not in setting for setting in settings):
         raise Unreadable(f"{path} has a results.json of an older version; run its command again")
-    starts = run_folder.read_json(path / "environment.json")
+    file = path / "environment.json"
+    starts = parsed(file, list) if file.exists() else []
     return Run(name, config, starts, {setting["task"]: setting for setting in settings})
+
+
+def parsed(file: Path, kind: type = dict) -> Any:
+    """What the file holds. Raises Unreadable where that is no JSON of this kind."""
+    try:
+        value = run_folder.read_json(file)
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"{file} cannot be read: {error}") from None
+    if not isinstance(value, kind):
+        raise Unreadable(f"{file} cannot be read: it is not of a run")
+    return value
 
 
 def progress(path: Path, config: dict[str, Any]) -> str:

@@ -126,6 +126,8 @@ def test_an_unfinished_run_says_how_far_it_is(tmp_path, capsys):
     [
         (lambda path: path.mkdir(), "is no run folder"),
         (lambda path: made(path, {"parity": {}}, {"task": "parity"}), "of an older version"),
+        (lambda path: (made(path, {}) / "config.json").write_text("{"), "cannot be read"),
+        (lambda path: (made(path, {}) / "config.json").write_text("{}"), "is no run folder"),
         (lambda path: (made(path, {}) / "sweep.json").write_text("{}"), "it is a sweep"),
         (lambda path: made(path, {}, setting("dyck", contender("rnn"))), "share no task: one has"),
     ],
