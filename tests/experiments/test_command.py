@@ -195,8 +195,10 @@ def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
             runs = setting.budget.seeds * len(setting.learning_rates(contender))
             assert runs >= (2 if isinstance(setting.budget, Budget) else 1)
     budget, of_cells = settings[0].budget, settings[0].model is cell_model
-    if not hasattr(budget, "parameters") or getattr(budget, "state", None):
-        return  # sizes of its own, as published, or equal states
+    if not hasattr(budget, "parameters") or any(
+        getattr(budget, name, None) for name in ("state", "size")
+    ):
+        return  # sizes of its own, as published, or equal states or sizes
     for contender in budget.contenders if of_cells else budget.contenders[:1]:
         job = make_job(settings[0], contender, (0,), (0.1,))
         shapes = jax.eval_shape(job.model.init, jax.random.key(0))
