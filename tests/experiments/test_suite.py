@@ -114,20 +114,19 @@ def test_every_contender_on_every_task_gets_the_same_part_of_the_time(monkeypatc
 
 
 def test_a_budget_that_is_too_small_says_how_much_it_takes(capsys):
-    command = ["suite", "--tasks", "adding(length=4)", "--cells", "rnn", "gru", "--budget", "12s"]
+    command = ["suite", "--tasks", "adding(length=4)", "--cells", "rnn", "gru", "--budget", "8s"]
     assert main(command) == 2
     error = capsys.readouterr().err
-    assert error == (
-        "error: budget: got 12s; takes more than 6 s for each of 1 tasks and 2 cells\n"
-    )
+    assert error == ("error: budget: got 8s; takes more than 4 s for each of 1 tasks and 2 cells\n")
 
 
 @pytest.mark.usefixtures("registries")
 def test_a_cell_and_a_task_from_outside_run_in_the_suite(tmp_path, capsys):
     (tmp_path / "cell.py").write_text(CELL)
     (tmp_path / "task.py").write_text(TASK)
-    options = ["--cells", "mean(keeps=0.25)", "--tasks", "last_number(longer=2)", "--budget", "7s",
-               "--parameters", "9", "--seeds", "1", "--learning-rate", "0.1", "--every", "10",
+    options = ["--cells", "mean(keeps=0.25)", "--tasks", "last_number(longer=2)",
+               "--budget", "5.25s", "--parameters", "9", "--seeds", "1",
+               "--learning-rate", "0.1", "--every", "10",
                "--out", str(tmp_path / "run")]  # fmt: skip
     assert main(["suite", *options]) == 2  # without the files there are none
     assert "last_number" in capsys.readouterr().err
