@@ -24,10 +24,10 @@ TIME = "6 min"
 
 VARIANTS = tuple(f"lstm_{name}" for name in lj.GREFF_VARIANTS)
 PUBLISHED = {
-    "lstm_nfg": "clearly worse",
-    "lstm_noaf": "clearly worse",
-    "lstm_cifg": "as good",
-    "lstm_np": "as good",
+    "lstm_nfg": "reported worse (speech)",
+    "lstm_noaf": "reported worse (speech)",
+    "lstm_cifg": "reported as good",
+    "lstm_np": "reported as good",
 }
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -10,7 +11,7 @@ import jax
 
 import lstm_jax as lj
 from lstm_jax import calls, checking, train
-from lstm_jax.tasks import Task
+from lstm_jax.tasks import Success, Task
 from lstm_jax.train.optimizers import OPTIMIZERS
 
 
@@ -210,7 +211,7 @@ class Job(NamedTuple):
 
     def as_config(self) -> dict[str, Any]:
         """All that decides the numbers, as JSON; it is compared before a run goes on."""
-        budget = self.setting.budget
+        budget, success = self.setting.budget, self.setting.task.success
         named = {field.name for field in dataclasses.fields(Training)} - {"learning_rate"}
         return {
             "hidden_size": self.model.size,
@@ -218,6 +219,7 @@ class Job(NamedTuple):
             **{name: getattr(budget, name) for name in sorted(named)},
             "seeds": list(self.seeds),
             "learning_rates": list(self.learning_rates),
+            **({} if success is None else {"success": criterion(success)}),
             **budget.options,
         }
 
@@ -228,6 +230,19 @@ class Job(NamedTuple):
             budget.optimizer, learning_rate,
             clip=budget.clip, schedule=budget.schedule, warmup=budget.warmup, steps=budget.steps,
         )  # fmt: skip
+
+
+def criterion(success: Success) -> str:
+    """When a run counts as solved, in words."""
+    asked = []
+    if math.isfinite(success.limit):
+        asked.append(f"each error below {success.limit:g}")
+    if math.isfinite(success.mean_limit):
+        asked.append(f"their mean below {success.mean_limit:g}")
+    where = "validation data"
+    if success.on == "training":
+        where = f"the last {success.rows} training sequences"
+    return f"{', '.join(asked)}, on {where} ({success.source})"
 
 
 def comparison_jobs(setting: Setting) -> list[Job]:

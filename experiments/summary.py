@@ -6,8 +6,8 @@ import numpy as np
 import scipy.stats
 
 from experiments import rates
-from experiments.setting import Job
-from lstm_jax.tasks import Score, Success
+from experiments.setting import Job, criterion
+from lstm_jax.tasks import Score
 
 RESAMPLES = 2000
 
@@ -52,7 +52,6 @@ def _setting(job: Job) -> dict[str, Any]:
 def _contender(job: Job, result: dict[str, Any], kept: list[int]) -> dict[str, Any]:
     score, test = job.setting.task.score, [result["test"][k] for k in kept]
     worst_last = np.sort(score.or_worst(test))[:: -1 if score.higher_is_better else 1]
-    last_steps = [line["step"] for line in result["curve"]][-1]
     return {
         "contender": job.contender,
         "hidden_size": job.model.size,
@@ -69,7 +68,6 @@ def _contender(job: Job, result: dict[str, Any], kept: list[int]) -> dict[str, A
         "solved": [result["solved"][k] for k in kept],
         "steps": result["steps"],
         "seconds": result["seconds"],
-        "steps_per_second": last_steps * len(job.seeds) / result["seconds"],
         "published": job.setting.published.get(job.contender),
     }
 
@@ -87,19 +85,6 @@ def interval(values: list[float | None], score: Score) -> list[float] | None:
         rng=np.random.default_rng(0),
     )  # fmt: skip
     return [float(bound) for bound in found.confidence_interval]
-
-
-def criterion(success: Success) -> str:
-    """When a run counts as solved, in words."""
-    asked = []
-    if np.isfinite(success.limit):
-        asked.append(f"each error below {success.limit:g}")
-    if np.isfinite(success.mean_limit):
-        asked.append(f"their mean below {success.mean_limit:g}")
-    where = "validation data"
-    if success.on == "training":
-        where = f"the last {success.rows} training sequences"
-    return f"{', '.join(asked)}, on {where} ({success.source})"
 
 
 def finite(score: float) -> float | None:

@@ -17,7 +17,6 @@ def contender(name, *, solved=(None, None), median=0.5, **fields):
         "solved": list(solved),
         "steps": 100,
         "seconds": 12.0,
-        "steps_per_second": 10.0,
         "published": None,
         **fields,
     }
