@@ -21,8 +21,9 @@ RUNS, STEPS, LENGTH = 10, 10, 100
 def main(sizes: tuple[tuple[int, int], ...] = SIZES, rounds: int = 5, budget: float = 10.0) -> int:
     lj.use_cpu_cores()
     from benchmarks.timing import alternate
+    from experiments.jobs import make_job
     from experiments.programs import Programs
-    from experiments.setting import Budget, Setting, cell_model, make_job
+    from experiments.setting import Budget, Setting, cell_model
     from lstm_jax import tasks, train
 
     table = Table(title=f"steps/s, LSTM, T = {LENGTH}, {RUNS} runs, median of {rounds} rounds")

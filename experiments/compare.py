@@ -16,7 +16,7 @@ from rich.console import Console
 
 from experiments import conduct, report
 from experiments import folder as run_folder
-from experiments.setting import slug
+from experiments.jobs import slug
 
 ABSENT = "-"  # where a run has no such field
 

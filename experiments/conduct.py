@@ -8,10 +8,11 @@ from rich.console import Console
 
 from experiments import folder as run_folder
 from experiments import report, sweep
+from experiments.jobs import Job, comparison_jobs
 from experiments.programs import Programs
 from experiments.progress import Progress
 from experiments.runner import run_all
-from experiments.setting import Job, Setting, comparison_jobs
+from experiments.setting import Setting
 
 
 def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:

@@ -20,7 +20,8 @@ import jax
 import numpy as np
 
 from experiments import pairs
-from experiments.setting import Further, Job, Setting
+from experiments.jobs import Job
+from experiments.setting import Further, Setting
 from lstm_jax.tasks import Task, dates
 
 TIME = "3 min"

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from experiments.setting import Job, slug
+from experiments.jobs import Job, slug
 
 
 def require() -> None:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments import rates
-from experiments.setting import Job
+from experiments.jobs import Job
 
 # Okabe & Ito's palette, which the colour-blind can tell apart; dashes for print without colour.
 STYLES = (

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from experiments.jobs import Job
 from experiments.programs import answered
-from experiments.setting import Further, Job, Scores
+from experiments.setting import Further, Scores
 from lstm_jax.tasks import Batch, Sequences, Task
 
 ROWS = 256  # of each length

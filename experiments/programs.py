@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
-from experiments.setting import Job
+from experiments.jobs import Job
 from lstm_jax import train
 from lstm_jax.tasks import Batch, Sequences
 

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bar
 
 from experiments import rates
-from experiments.setting import Job
+from experiments.jobs import Job
 
 
 class Progress:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.setting import Job
+from experiments.jobs import Job
 
 
 def means(job: Job, result: dict[str, Any]) -> dict[float, float | None]:

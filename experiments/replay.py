@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from experiments.setting import Job
+from experiments.jobs import Job
 from lstm_jax import train
 
 

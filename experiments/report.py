@@ -11,7 +11,7 @@ from rich.table import Table
 
 from experiments import figure, overview
 from experiments import folder as run_folder
-from experiments.setting import Job, slug
+from experiments.jobs import Job, slug
 from experiments.summary import finite, sequences, solved, summarize
 
 CONTENDER = "contender"

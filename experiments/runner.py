@@ -17,9 +17,9 @@ import numpy as np
 from experiments import folder as run_folder
 from experiments import replay
 from experiments.events import Events
+from experiments.jobs import Job
 from experiments.programs import Programs
 from experiments.progress import Progress
-from experiments.setting import Job
 from experiments.success import Window
 from lstm_jax import train
 

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.stats
 
 from experiments import rates
-from experiments.setting import Job, criterion
+from experiments.jobs import Job, criterion
 from lstm_jax.tasks import Score
 
 RESAMPLES = 2000

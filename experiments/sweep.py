@@ -8,9 +8,10 @@ from rich.table import Table
 
 from experiments import folder as run_folder
 from experiments import rates
+from experiments.jobs import Job, every_pair, make_job
 from experiments.progress import Progress
 from experiments.runner import run_all
-from experiments.setting import Job, Setting, every_pair, make_job
+from experiments.setting import Setting
 
 GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 SEEDS = (1000, 1001, 1002)  # none that a comparison takes

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from experiments import pairs
-from experiments.setting import Further, Job, Scores, Setting
+from experiments.jobs import Job
+from experiments.setting import Further, Scores, Setting
 from lstm_jax.tasks import SymbolTask, Task
 
 ROWS = 250  # of each length

@@ -27,7 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pairs
-from experiments.setting import Further, Job, Scores, Setting
+from experiments.jobs import Job
+from experiments.setting import Further, Scores, Setting
 from lstm_jax import checking, seq2seq
 from lstm_jax.tasks import PairBatch, Pairs, Score, Task, Vocabulary, multi30k
 from lstm_jax.tasks.pairs import END, SPECIALS, UNKNOWN

@@ -11,7 +11,8 @@ from experiments import __main__ as command
 from experiments import adding, runner
 from experiments import folder as run_folder
 from experiments.__main__ import EXPERIMENTS, load, main
-from experiments.setting import Budget, Setting, cell_model, comparison_jobs, make_job
+from experiments.jobs import comparison_jobs, make_job
+from experiments.setting import Budget, Setting, cell_model
 from lstm_jax import tasks
 from lstm_jax.tasks import task
 from tests.experiments.test_events import scalars

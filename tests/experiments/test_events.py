@@ -8,7 +8,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from experiments import events
 from experiments.__main__ import main
-from experiments.setting import Job
+from experiments.jobs import Job
 
 
 def scalars(path):

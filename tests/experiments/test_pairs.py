@@ -12,8 +12,8 @@ from rich.console import Console
 
 from experiments import dates, pairs, reversal, runner, symbols, translation
 from experiments.__main__ import main
+from experiments.jobs import slug
 from experiments.progress import Progress, work
-from experiments.setting import slug
 from lstm_jax import train
 from lstm_jax.tasks import files, multi30k
 from lstm_jax.tasks import pairs as rows_of_ids

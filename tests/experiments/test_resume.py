@@ -18,8 +18,8 @@ from rich.console import Console
 from experiments import adding, replay, report, runner, summary
 from experiments import folder as run_folder
 from experiments import programs as programs_of_a_job
+from experiments.jobs import comparison_jobs
 from experiments.progress import Progress
-from experiments.setting import comparison_jobs
 from lstm_jax import train
 from tests.experiments import halved
 from tests.experiments.test_events import scalars

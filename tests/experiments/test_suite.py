@@ -11,7 +11,8 @@ import pytest
 import lstm_jax as lj
 from experiments import adding, conduct, lengths, state_tracking, suite
 from experiments.__main__ import main
-from experiments.setting import Setting, slug
+from experiments.jobs import slug
+from experiments.setting import Setting
 from lstm_jax import tasks, train
 
 CELL = '''
