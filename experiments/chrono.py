@@ -8,7 +8,7 @@ and 0; RMSProp at 1e-3 with decay 0.9 and no clipping, 128 units. They report th
 copy baseline at T = 500 and 2000 where a bias of 1 does not, and is about 7 times as fast on adding
 at T = 750. Here T is 200, the units are fewer and the steps a tenth, so that two cores can do it.
 
-Expect, in TIME on two cores: the numbers in experiments/results/chrono.
+Expect, on two cores: the numbers in experiments/results/chrono.
 """
 
 import dataclasses

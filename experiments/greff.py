@@ -11,7 +11,7 @@ it is clearly worse; coupled gates and no peepholes cost nothing. The tasks here
 (Arjovsky, Shah & Bengio 2016) over 50 steps, and temporal order (Hochreiter & Schmidhuber 1997,
 experiment 6a) over 50 to 55.
 
-Expect, in TIME on two cores: the numbers in experiments/results/greff.
+Expect, on two cores: the numbers in experiments/results/greff.
 """
 
 import dataclasses

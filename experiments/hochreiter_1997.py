@@ -4,13 +4,17 @@
 
 Hochreiter & Schmidhuber 1997, "Long short-term memory", experiments 1 to 6: the 1997 cell (no
 forget gate, truncated gradient) under stochastic gradient descent at a fixed rate, one sequence a
-step, to the paper's own criterion (of 2c, on 1,000 sequences and not 10,000; see lags_2c); beside
-it a plain recurrent net of logistic units and about as many weights, under the full gradient and
-the same rate. The published numbers are means over the paper's trials. Weight changes are made at
-the end of a sequence, also where errors come at every step (experiments 1, 2a and 2b). Today's
-cells under Adam: hochreiter_1997_today.
+step, to the paper's own criterion; beside it a plain recurrent net of logistic units and about as
+many weights, under the full gradient and the same rate. The published numbers are means over the
+paper's trials. Today's cells under Adam: hochreiter_1997_today.
 
-Expect, in TIME on two cores: the numbers in experiments/results/hochreiter_1997.
+Where this is not the paper's training: weights change at the end of a sequence, also where errors
+come at every step (1, 2a, 2b). In 2a and 2b the cell is there from the start, while the paper adds
+it once the error has stopped falling. The output of 4 is linear, and 2c has twice the paper's rate
+and is judged on 1,000 sequences, not 10,000: each because the paper's numbers were out of reach
+otherwise (see adding_1997, lags_2c and nets_1997).
+
+Expect, on two cores: the numbers in experiments/results/hochreiter_1997.
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ The tasks, losses and criteria of hochreiter_1997, with batches of 32 sequences,
 gradients, and cells of equal parameter counts. The published numbers are those of the 1997 cell
 under the paper's own training, in sequences.
 
-Expect, in TIME on two cores: the numbers in experiments/results/hochreiter_1997_today.
+Expect, on two cores: the numbers in experiments/results/hochreiter_1997_today.
 """
 
 import dataclasses

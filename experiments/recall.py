@@ -9,7 +9,7 @@ model is one layer of 64 units. Induction heads and associative recall join by n
 
     python -m experiments recall --tasks "induction_heads(length=64)" associative_recall
 
-Expect, in TIME on two cores: the numbers in experiments/results/recall.
+Expect, on two cores: the numbers in experiments/results/recall.
 """
 
 import dataclasses

@@ -11,7 +11,7 @@ On a GPU, not run here:
     python -m experiments sequential_mnist --permuted --parameters 70_000 --steps 11_000 \\
         --batch-size 50 --every 500
 
-Expect, in TIME on two cores: the numbers in experiments/results/sequential_mnist.
+Expect, on two cores: the numbers in experiments/results/sequential_mnist.
 """
 
 import dataclasses

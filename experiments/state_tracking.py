@@ -12,7 +12,7 @@ parity of 1.00 for the sLSTM and 0.04 for the mLSTM. Other tasks join by name, a
     python -m experiments state_tracking --tasks modular_arithmetic "word_problem(group='A5')" \\
         --lengths 21 41 81 161 321 501
 
-Expect, in TIME on two cores: the numbers in experiments/results/state_tracking.
+Expect, on two cores: the numbers in experiments/results/state_tracking.
 """
 
 import dataclasses
