@@ -6,16 +6,20 @@ VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: help compare benchmarks test test-slow laws lint types clean
+.PHONY: help compare suite benchmarks test test-slow laws lint types clean
 
 help:
 	@echo "make compare    which cell remembers: LSTM, GRU, RNNs, attention; in four minutes"
+	@echo "make suite      which cell remembers longest: a fair slice of every task, in half an hour"
 	@echo "make benchmarks speed and memory beside the peers; PyTorch too where it is installed"
 	@echo "make test       the tests (make laws: every cell through every law, which takes longer)"
 	@echo "make lint types formatting and style; static types"
 
 compare: $(READY)
 	$(RUN) -m experiments first_comparison
+
+suite: $(READY)
+	$(RUN) -m experiments suite
 
 benchmarks: $(VENV)/ready-benchmarks
 	$(RUN) -m benchmarks
@@ -24,7 +28,7 @@ test: $(READY)
 	$(RUN) -m pytest -n auto --dist loadgroup
 
 test-slow: $(READY)
-	$(RUN) -m pytest -n auto --dist loadgroup -m slow
+	$(RUN) -m pytest -n auto --dist loadgroup -m slow $(TESTS)
 
 laws: $(READY)
 	$(RUN) -m pytest -n auto --dist loadgroup -m "slow or not slow" \

@@ -137,6 +137,7 @@ def test_the_report_shows_the_tables_and_the_figures(run):
     assert not list(out.glob("*fixed*alignment*"))  # it has none
 
 
+@pytest.mark.slow
 def test_sorting_and_dates_come_to_their_end(run):
     for name in ("sorting", "dates"):
         out, setting, ((job, _),) = run(name)
@@ -175,6 +176,7 @@ def test_the_styles_that_are_read_worst_are_told(monkeypatch, tmp_path):
     assert TARGET_VOCABULARY.decode(batch.targets[:, 0]) == list(written.targets[0])
 
 
+@pytest.mark.slow
 def test_nats_a_token_are_those_of_the_captions_tokens(run, captions):
     out, setting, ((job, programs),) = run("translation")
     data = multi30k.multi30k(min_count=1)
@@ -205,6 +207,7 @@ def test_nats_a_token_are_those_of_the_captions_tokens(run, captions):
     assert max(expected) < setting["chance"]  # something was learnt
 
 
+@pytest.mark.slow
 def test_bleu_is_that_of_the_decoded_captions(run, captions):
     out, setting, ((job, programs),) = run("translation")
     data = multi30k.multi30k(min_count=1)
@@ -274,6 +277,7 @@ def test_a_run_that_diverges_has_no_score_though_it_writes_tokens(run, tmp_path,
         assert scores[0] is not None and scores[1] is None
 
 
+@pytest.mark.slow
 def test_every_option_is_part_of_the_configuration(run):
     _, _, ((job, _), *_) = run("translation")
     config, budget = job.as_config(), job.setting.budget
