@@ -11,7 +11,10 @@ it is clearly worse; coupled gates and no peepholes cost nothing. The tasks here
 (Arjovsky, Shah & Bengio 2016) over 50 steps, and temporal order (Hochreiter & Schmidhuber 1997,
 experiment 6a) over 50 to 55.
 
-Expect, on two cores: the numbers in experiments/results/greff.
+Expect, in 6 minutes on two cores (kept in experiments/results/greff; four seeds, 1,000 steps):
+coupled gates are the best on both tasks; without an input gate adding is not learnt at all, and
+without an output gate hardly; a lacking forget gate or output activation, the two that Greff et al.
+found to matter most, cost little here, where nothing is ever to be forgotten.
 """
 
 import dataclasses
