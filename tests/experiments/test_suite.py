@@ -140,9 +140,10 @@ def test_a_cell_and_a_task_from_outside_run_in_the_suite(tmp_path, capsys):
     (setting,) = json.loads((tmp_path / "run" / "results.json").read_text())["settings"]
     (row,) = setting["contenders"]
     assert (setting["task"], row["contender"]) == ("last_number(2)", "mean(keeps=0.25)")
-    assert setting["seconds"] == 1.0 and row["seconds"] < 5
+    assert setting["seconds"] == 1.0 and row["steps"] % 10 == 0 and row["seconds"] > 0
     assert (row["hidden_size"], row["parameters"]) == (4, 9)  # 4 of w, 4 + 1 of the readout
-    assert row["median"] < 1 / 12
+    # How many steps fit into a second is the machine's affair, and so is how well it learns.
+    assert row["test"] == [row["median"]] and row["median"] > 0
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path, capsys):
