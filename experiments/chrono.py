@@ -20,7 +20,7 @@ from experiments.setting import Budget, Setting, size_of
 from lstm_jax import checking, initializers, tasks, train
 from lstm_jax.tasks import Task
 
-TIME = "10 min"
+TIME = "3 min"
 
 CONTENDERS = ("bias of 1", "chrono")
 RATE = 1e-3
@@ -39,6 +39,7 @@ class Config(Budget):
     """The lag T of both tasks."""
     cells: tuple[str, ...] = CONTENDERS
     """Which of the two initialisations of the LSTM."""
+    seeds: int = 2
     steps: int = 2000
     optimizer: str = "rmsprop"
     learning_rate: tuple[float, ...] = (RATE,)

@@ -19,7 +19,7 @@ import dataclasses
 from experiments.setting import Budget, Setting
 from lstm_jax import tasks
 
-TIME = "10 min"
+TIME = "5 min"
 
 PUBLISHED = {
     "lstm": "0.872 (Bai 2018), 0.989 (Cooijmans 2016)",
