@@ -108,8 +108,9 @@ def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> 
         panel.set_ylim(top=min(panel.get_ylim()[1], 10 * task.score.chance))
     panel.set_xlim(0, max(result["steps"] for _, result in shown))
     panel.set_title(f"{task.name}\nmedian and range of {runs}", fontsize=10)
-    panel.set_xlabel(f"training steps of {budget.batch_size} sequences")
-    panel.set_ylabel(f"validation {task.score.name} ({task.score.direction})")
+    rows = "a sequence" if budget.batch_size == 1 else f"{budget.batch_size} sequences"
+    panel.set_xlabel(f"training steps of {rows}")
+    panel.set_ylabel(f"validation {task.score.name}\n({task.score.direction})", fontsize=9)
     finish(panel)
 
 
