@@ -127,7 +127,7 @@ def test_a_cell_and_a_task_from_outside_run_in_the_suite(tmp_path, capsys):
     (tmp_path / "cell.py").write_text(CELL)
     (tmp_path / "task.py").write_text(TASK)
     options = ["--cells", "mean(keeps=0.25)", "--tasks", "last_number(longer=2)",
-               "--budget", "5.25s", "--parameters", "9", "--seeds", "1",
+               "--budget", "7.25s", "--parameters", "9", "--seeds", "1",
                "--learning-rate", "0.1", "--every", "10",
                "--out", str(tmp_path / "run")]  # fmt: skip
     assert main(["suite", *options]) == 2  # without the files there are none
