@@ -166,6 +166,7 @@ def lags(summary: dict[str, Any], path: Path) -> bool:
     panels = figure.subplots(2, len(kinds), squeeze=False)
     for column, kind in enumerate(kinds):
         of_kind = [setting for setting in settings if kind_of(setting["task"]) == kind]
+        lags_of_kind = sorted(setting["lag"] for setting in of_kind)
         for name, (colour, dashes) in styles.items():
             points = [
                 (setting["lag"], [row["solved"] for row in setting["contenders"]
@@ -188,6 +189,8 @@ def lags(summary: dict[str, Any], path: Path) -> bool:
         labels = ("share of runs that solve it", "sequences to success")
         for panel, label in zip(panels[:, column], labels, strict=True):
             panel.set_xscale("log")
+            panel.minorticks_off()
+            panel.set_xticks(lags_of_kind, map(str, lags_of_kind))
             panel.set_xlabel("lag")
             panel.set_ylabel(label)
             finish(panel)
