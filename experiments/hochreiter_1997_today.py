@@ -25,7 +25,7 @@ class Config(Budget):
     """Rows of the paper's tables, by their names in experiments.nets_1997.NETS."""
     cells: tuple[str, ...] = ("lstm", "gru", "rnn")
     seeds: int = 2
-    steps: int = 1500
+    steps: int = 1000
     until_solved: bool = True
     parameters: int = 3000
     learning_rate: tuple[float, ...] = (3e-3, 1e-2)
