@@ -185,13 +185,14 @@ def undrawn(monkeypatch):
     monkeypatch.setitem(tasks.registry, "sequential_mnist", lambda **_: tasks.make("digits"))
 
 
-PAIRS = ("reversal", "sorting", "dates", "translation")  # whose models take long to be sized
+# Whose many models take long to be sized.
+LONG = ("reversal", "sorting", "dates", "translation", "greff", "suite", "hochreiter_1997_today")
 
 
 @pytest.mark.usefixtures("captions", "undrawn")
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in PAIRS else ()) for name in EXPERIMENTS],
+    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in EXPERIMENTS],
 )
 def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
     """The sizes on the first task alone, of one model that is no cell: they take their time."""

@@ -1,4 +1,7 @@
-"""The sequence-to-sequence experiments: what they tell is what is computed here by other ways."""
+"""The sequence-to-sequence experiments: what they tell is what is computed here by other ways.
+
+Those that train are for make test-slow.
+"""
 
 import dataclasses
 import json
@@ -90,6 +93,7 @@ def is_png(path):
     return path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_exact_match_is_that_of_the_decoded_tokens(run):
     out, setting, made = run("reversal")
     assert [contender["contender"] for contender in setting["contenders"]] == ["location", "fixed"]
@@ -109,6 +113,7 @@ def test_exact_match_is_that_of_the_decoded_tokens(run):
     assert setting["chance"] == pytest.approx((1 / 2 + 1 / 4 + 1 / 8) / 3)
 
 
+@pytest.mark.slow
 def test_exact_match_by_length_is_that_of_each_length_alone(run):
     out, setting, made = run("reversal")
     ((title, rows),) = setting["further"].items()
@@ -124,6 +129,7 @@ def test_exact_match_by_length_is_that_of_each_length_alone(run):
     assert rows["location"]["1"] != rows["location"]["6"]
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_tables_and_the_figures(run):
     out, setting, _ = run("reversal")
     text = (out / "report.md").read_text()
@@ -243,6 +249,7 @@ def test_bleu_is_that_of_the_decoded_captions(run, captions):
     assert "BLEU_of_test_2016_flickr.png" not in text  # no numbers to draw against
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_numbers(run, tmp_path, monkeypatch):
     out, _, ((job, programs), _) = run("reversal")
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", -1.0)
@@ -264,6 +271,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(run, tmp_path, monkeypatch):
     assert timeless(json.loads(json.dumps(again()))) == timeless(whole)
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_has_no_score_though_it_writes_tokens(run, tmp_path, monkeypatch):
     _, _, (_, (job, programs)) = run("reversal")
     monkeypatch.setattr(symbols, "ROWS", 40)
@@ -297,6 +305,7 @@ def test_every_option_is_part_of_the_configuration(run):
     assert {field.name for field in dataclasses.fields(budget)} == {*others, *told}
 
 
+@pytest.mark.slow
 def test_the_work_of_a_job_is_all_the_steps_that_are_read_and_written(run):
     _, _, ((job, _), _) = run("reversal")
     assert work(job) == 40 * (3 + 4) * 2

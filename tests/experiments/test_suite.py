@@ -119,7 +119,7 @@ def test_a_budget_that_is_too_small_says_how_much_it_takes(capsys):
     command = ["suite", "--tasks", "adding(length=4)", "--cells", "rnn", "gru", "--budget", "8s"]
     assert main(command) == 2
     error = capsys.readouterr().err
-    assert error == ("error: budget: got 8s; takes more than 4 s for each of 1 tasks and 2 cells\n")
+    assert error == ("error: budget: got 8s; takes more than 6 s for each of 1 tasks and 2 cells\n")
 
 
 @pytest.mark.usefixtures("registries")
