@@ -9,7 +9,8 @@ model is one layer of 64 units. Induction heads and associative recall join by n
 
     python -m experiments recall --tasks "induction_heads(length=64)" associative_recall
 
-Expect, on two cores: the numbers in experiments/results/recall.
+Expect, on two cores, some 5 minutes; no run of it is kept. In the suite, where a cell has seven
+seconds for the same task, no cell solves it; the GRU comes furthest (0.60 of the way).
 """
 
 import dataclasses
