@@ -9,8 +9,8 @@ copy baseline at T = 500 and 2000 where a bias of 1 does not, and is about 7 tim
 at T = 750. Here T is 200, and units and steps are far fewer, so that two cores can do it.
 
 Expect, in 3 minutes on two cores (kept in experiments/results/chrono; two seeds): too few steps to
-settle it. On adding chrono begins to learn (MSE 0.161) where a bias of 1 stays at chance; on copying
-neither beats the baseline. More steps (--steps 20000) were not run here.
+settle it. On adding chrono begins to learn (MSE 0.161) where a bias of 1 stays at chance; on
+copying neither beats the baseline. More steps (--steps 20000) were not run here.
 """
 
 import dataclasses

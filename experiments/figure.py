@@ -142,6 +142,8 @@ def against(
         panel.axhline(chance, color="0.35", linewidth=1, linestyle=(0, (2, 2)))
     if max(at) > 20 * max(min(at), 1):
         panel.set_xscale("log")
+        panel.minorticks_off()
+        panel.set_xticks(at, columns)
     score, _, column = title.partition(" by ")
     panel.set_title(title, fontsize=10)
     panel.set_ylabel(score)

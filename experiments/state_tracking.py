@@ -12,9 +12,9 @@ parity of 1.00 for the sLSTM and 0.04 for the mLSTM. Other tasks join by name, a
     python -m experiments state_tracking --tasks modular_arithmetic "word_problem(group='A5')" \\
         --lengths 21 41 81 161 321 501
 
-Expect, in 10 minutes on two cores (kept in experiments/results/state_tracking; two seeds): LSTM, GRU
-and sLSTM solve both tasks and are right at 500 symbols; mLSTM and attention stay at chance on parity,
-and fail on even pairs beyond the trained lengths; the tanh RNN solves even pairs alone.
+Expect, in 10 minutes on two cores (kept in experiments/results/state_tracking; two seeds): LSTM,
+GRU and sLSTM solve both tasks and are right at 500 symbols; mLSTM and attention stay at chance on
+parity, and fail on even pairs beyond the trained lengths; the tanh RNN solves even pairs alone.
 """
 
 import dataclasses
