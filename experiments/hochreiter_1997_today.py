@@ -6,9 +6,9 @@ The tasks, losses and criteria of hochreiter_1997, with batches of 32 sequences,
 gradients, and cells of equal parameter counts. The published numbers are those of the 1997 cell
 under the paper's own training, in sequences.
 
-Expect, in 6 minutes on two cores (kept in experiments/results/hochreiter_1997_today; two seeds): the
-LSTM solves 3a and 2c, the GRU experiment 1, and nothing 2a or 4, in 32,000 sequences; the tanh RNN
-solves 1 and 3a with one seed of two.
+Expect, in 6 minutes on two cores (kept in experiments/results/hochreiter_1997_today; two seeds):
+the LSTM solves 3a and 2c, the GRU experiment 1, and nothing 2a or 4, in 32,000 sequences; the tanh
+RNN solves 1 and 3a with one seed of two.
 """
 
 import dataclasses
