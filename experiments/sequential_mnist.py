@@ -11,7 +11,8 @@ On a GPU, not run here:
     python -m experiments sequential_mnist --permuted --parameters 70_000 --steps 11_000 \\
         --batch-size 50 --every 500
 
-Expect, on two cores: the numbers in experiments/results/sequential_mnist.
+Expect, in 3 minutes on two cores (kept in experiments/results/sequential_mnist; two seeds): LRU
+0.29, GRU 0.28, LSTM 0.22, tanh RNN at chance.
 """
 
 import dataclasses
