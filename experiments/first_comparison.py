@@ -6,7 +6,7 @@ What ``make compare`` runs: the experiments adding and digits as one, at equal p
 (about 4,500), four seeds, the same steps for all, and for each cell the learning rate that a sweep
 chose on validation data; see those two for sources and published numbers.
 
-Expect, in 4 minutes on two cores: what they say; the numbers of one such run are kept in
+Expect, in 5.5 minutes on two cores: what they say; the numbers of one such run are kept in
 experiments/results/first_comparison.
 """
 
@@ -17,7 +17,7 @@ from experiments.adding import Config as AddingConfig
 from experiments.digits import Config as DigitsConfig
 from experiments.setting import Setting
 
-TIME = "4 min"
+TIME = "5.5 min"
 
 
 @dataclasses.dataclass(frozen=True)
