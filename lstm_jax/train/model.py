@@ -134,7 +134,7 @@ def size_near(
     """The size at which ``count(make(size))``, of a model its parameters, is nearest to ``budget``.
 
     Of two sizes equally near, the smaller. Raises ValueError for a budget below the count at
-    size 1.
+    size 1, and for one that is not reached because the count stops growing with the size.
     """
     budget = checking.positive_int("budget", budget)
 
@@ -147,6 +147,11 @@ def size_near(
     low, high = 1, 4
     while counted(high) < budget:
         low, high = high, 4 * high
+        if counted(high) <= counted(low):
+            raise ValueError(
+                f"budget: got {budget}; takes at most {counted(low)}, the count at size {low}, "
+                f"which does not grow: it is {counted(high)} at size {high}"
+            )
     # counted(low) <= budget <= counted(high): counts grow with the size, about as its square, so
     # that the first guess is near; halving in turn ends the search whatever they do.
     guess = True

@@ -37,6 +37,22 @@ class Description(NamedTuple):
     reads: str = "last"
     options: Mapping[str, Any] = {}
 
+    def as_json(self) -> dict[str, Any]:
+        """As model.json holds it: options that stand in the text of the cell among the others.
+
+        Raises ValueError for a cell that is not registered and for a size below 1, and TypeError
+        for an option given twice and for options that JSON cannot hold.
+        """
+        name, written = parse(self.cell)
+        options = calls.merged(name, written, self.options)
+        try:
+            options = json.loads(json.dumps(options))
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"options: got {options}; takes what JSON can hold: {error}") from None
+        sizes = ("size", "input_size", "output_size")  # of NumPy's integers too
+        ints = {size: checking.positive_int(size, getattr(self, size)) for size in sizes}
+        return {**self._asdict(), **ints, "cell": name, "options": options}
+
     def make_cell(self) -> Cell:
         return make(self.cell, self.size, **self.options)
 
@@ -53,23 +69,16 @@ def save_model(folder: str | Path, description: Description, params: Params) -> 
     params that are not of this model; CheckpointError where nothing was written.
     """
     folder = Path(folder)
-    name, written = parse(description.cell)
-    options = calls.merged(name, written, description.options)
-    try:
-        options = json.loads(json.dumps(options))
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"options: got {options}; takes what JSON can hold: {error}") from None
-    description = description._replace(cell=name, options=options)
-    shapes = _shapes(description)
-    runs = _runs(params, shapes)
-    line = {**description._asdict(), "runs": runs, "version": __version__}
+    described = description.as_json()
+    runs = _runs(params, _shapes(Description(**described)))
+    text = json.dumps({**described, "runs": runs, "version": __version__}, indent=2) + "\n"
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).unlink(missing_ok=True)  # never the old description beside the new weights
     newest = checkpoint.latest_step(folder / WEIGHTS)
     checkpoint.save(folder / WEIGHTS, 0 if newest is None else newest + 1, params)
     half = folder / f"{FILE}.part"
-    half.write_text(json.dumps(line, indent=2) + "\n")
+    half.write_text(text)
     os.replace(half, folder / FILE)
 
 

@@ -65,6 +65,12 @@ def test_sizes_of_equal_state():
     assert train.size_near(lj.gru, 64, train.state_size) == 64
 
 
+@pytest.mark.parametrize("counts", [lambda size: 7, lambda size: min(10 * size, 100)])
+def test_a_count_that_does_not_grow_never_comes_near(counts):
+    with pytest.raises(ValueError, match=r"budget: got 1000; takes at most (7|100), .*not grow"):
+        train.size_near(lambda size: size, 1000, counts)
+
+
 def test_bad_input_names_the_argument():
     with pytest.raises(ValueError, match="budget: got 3; takes at least 14"):
         train.size_for(lj.lstm, 3, 1, 1)

@@ -129,6 +129,22 @@ def test_what_was_not_saved_whole_or_not_so_is_an_error(tmp_path):
         train.load_model(tmp_path)
 
 
+def test_sizes_may_be_numpys(tmp_path):
+    sizes = {name: np.int64(getattr(PLAIN, name)) for name in ("size", "input_size", "output_size")}
+    train.save_model(tmp_path, PLAIN._replace(**sizes), PARAMS)
+    require_equal(train.load_model(tmp_path)[1], PARAMS)
+
+
+def test_what_cannot_be_described_leaves_the_model_that_is_there(tmp_path):
+    train.save_model(tmp_path, PLAIN, PARAMS)
+    kept = sorted(tmp_path.rglob("*"))
+    for wrong in ({"options": {"forget_bias": jnp.ones(4)}}, {"reads": b"last"}, {"size": 4.0}):
+        with pytest.raises((ValueError, TypeError), match=next(iter(wrong))):
+            train.save_model(tmp_path, PLAIN._replace(**wrong), PARAMS)
+    assert sorted(tmp_path.rglob("*")) == kept
+    require_equal(train.load_model(tmp_path)[1], PARAMS)
+
+
 @pytest.mark.parametrize(
     ("description", "params", "error", "message"),
     [
