@@ -18,7 +18,7 @@ from lstm_jax import tasks
 
 TIME = "1 min"
 
-# Chosen by python -m experiments digits --sweep, on validation data from other seeds.
+# Chosen by python -m experiments digits --sweep --seeds 3, on validation data from other seeds.
 RATES = {"lstm": 1e-2, "gru": 1e-2, "rnn": 1e-3, "irnn": 1e-3, "attention": 1e-2}
 
 

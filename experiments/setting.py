@@ -17,7 +17,8 @@ class Training:
     """What every contender gets alike. Also the options that all experiments share."""
 
     seeds: int = 4
-    """Runs of each contender, from seeds 0, 1, 2, ...; a multiple of the CPU devices is best."""
+    """Runs of each contender, from seeds 0, 1, 2, ...; a multiple of the CPU devices is best. With
+    --sweep, runs at each rate, from seeds 1000, 1001, ..."""
     steps: int = 1000
     """Training steps."""
     seconds: float | None = None
@@ -102,6 +103,7 @@ def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
     if budget.truncate is not None:
         require_chunks(model, task)
     source = train.Description(name, size, task.input_size, task.output_size, task.reads, options)
+    source.as_json()  # what cannot be saved is refused before it is trained
     return model._replace(source=source)
 
 

@@ -45,13 +45,14 @@ OTHERS = (
 # What comes on top of a contender's seconds of training, on two cores.
 COMPILING = 6.0  # seconds
 MEASURING = 0.25  # of the training
+DEFAULT = "30m"
 RATE, UNGATED = 1e-2, {"rnn": 1e-3, "irnn": 1e-3}
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(Budget):
-    budget: str = "30m"
-    """Time for all: such as 90s, 30m or 2h."""
+    budget: str | None = None
+    """Time for all: such as 90s, 30m or 2h; 30m where neither it nor --seconds is given."""
     tasks: tuple[str, ...] = ()
     """Tasks in place of the suite's, by their names in lstm_jax.tasks.registry, options in
     brackets."""
@@ -70,12 +71,17 @@ def settings(config: Config) -> list[Setting]:
     budget: Budget = config
     if config.steps != Budget.steps:
         raise ValueError(f"steps: got {config.steps}; takes --budget or --seconds in their place")
+    if config.budget is not None and config.seconds is not None:
+        raise ValueError(
+            f"budget: got {config.budget} beside seconds, {config.seconds:g}; takes one of the two"
+        )
     if config.seconds is None:
-        each = seconds(config.budget) / (len(made) * max(len(config.cells), 1))
+        whole = DEFAULT if config.budget is None else config.budget
+        each = seconds(whole) / (len(made) * max(len(config.cells), 1))
         each = (each - COMPILING) / (1 + MEASURING)
         if each <= 0:
             raise ValueError(
-                f"budget: got {config.budget}; takes more than {COMPILING:g} s for each of "
+                f"budget: got {whole}; takes more than {COMPILING:g} s for each of "
                 f"{len(made)} tasks and {len(config.cells)} cells"
             )
         budget = dataclasses.replace(config, seconds=round(each, 1))

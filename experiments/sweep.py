@@ -12,15 +12,25 @@ from experiments.jobs import Job, every_pair, make_job
 from experiments.progress import Progress
 from experiments.runner import run_all
 from experiments.setting import Setting
+from lstm_jax import checking
 
 GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-SEEDS = (1000, 1001, 1002)  # none that a comparison takes
+FIRST_SEED = 1000  # none that a comparison takes
 
 
 def sweep_jobs(settings: list[Setting]) -> list[Job]:
-    """A job for each contender in each setting: every rate of the grid with every seed."""
-    runs = every_pair(GRID, SEEDS)
-    return [make_job(s, name, *runs) for s in settings for name in s.budget.contenders]
+    """A job for each contender in each setting: every rate of the grid, each with as many seeds
+    as the comparison would have."""
+    return [
+        make_job(setting, contender, *every_pair(GRID, seeds_of(setting)))
+        for setting in settings
+        for contender in setting.budget.contenders
+    ]
+
+
+def seeds_of(setting: Setting) -> tuple[int, ...]:
+    count = checking.positive_int("seeds", setting.budget.seeds)
+    return tuple(range(FIRST_SEED, FIRST_SEED + count))
 
 
 def sweep(
@@ -30,8 +40,9 @@ def sweep(
     with Progress(jobs, console) as progress:
         results = run_all(jobs, path, progress, sweeping=True, tensorboard=tensorboard)
     chosen: dict[str, Any] = {}
+    seeds = " or ".join(map(str, sorted({len(set(job.seeds)) for job in jobs})))
     table = Table(
-        title=f"Mean validation score over {len(SEEDS)} seeds, by learning rate",
+        title=f"Mean validation score over {seeds} seeds, by learning rate",
         caption="the best of each row is marked; test data were not looked at",
     )
     for column in ("setting", "contender", *(f"{rate:g}" for rate in GRID)):

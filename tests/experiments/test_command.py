@@ -222,6 +222,7 @@ def test_a_sweep_chooses_on_validation_alone(tmp_path, capsys):
     assert chosen["chosen"] == min(means, key=means.__getitem__)
     lines = run_folder.read_lines(tmp_path / "sweep" / "adding_4" / "rnn" / "metrics.jsonl")
     config = json.loads((tmp_path / "sweep" / "config.json").read_text())["adding(4)"]["rnn"]
+    assert config["seeds"] == 6 * [1000, 1001]  # as many as --seeds says, at each of six rates
     third = [
         value
         for value, rate in zip(lines[-1]["validation"], config["learning_rates"], strict=True)

@@ -246,6 +246,22 @@ def test_steps_are_refused_where_the_suite_has_a_time(capsys):
     assert "steps: got 50; takes --budget" in capsys.readouterr().err
 
 
+def test_a_budget_beside_seconds_is_refused(capsys):
+    command = ["suite", "--tasks", "adding(length=4)", "--cells", "rnn", "--seconds", "3"]
+    assert main([*command, "--budget", "30m"]) == 2  # said, though it is what none would give
+    assert capsys.readouterr().err == (
+        "error: budget: got 30m beside seconds, 3; takes one of the two\n"
+    )
+
+
+@pytest.mark.usefixtures("registries")
+def test_options_that_cannot_be_saved_are_refused_before_training():
+    lj.cells.registry["named"] = lambda size, *, label=b"": lj.rnn(size)
+    config = adding.Config(lengths=(4,), cells=("named(label=b'x')",), learning_rate=(0.1,), size=2)
+    with pytest.raises(TypeError, match=r"options: got .*b'x'.*takes what JSON can hold"):
+        conduct.plan(adding.settings(config), sweeping=False)
+
+
 def test_options_that_differ_in_a_sign_have_folders_of_their_own():
     names = [f"lstm(forget_bias={bias})" for bias in (1.0, -1.0)]
     assert list(map(slug, names)) == ["lstm_forget_bias_1_0", "lstm_forget_bias_minus_1_0"]
