@@ -195,9 +195,12 @@ class Runs:
     def _solved(
         self, told: train.Steps, met: np.ndarray, seen: int, line: dict[str, Any]
     ) -> list[int | None]:
-        """Sequences to success of the runs that meet the criterion in this chunk."""
+        """Sequences to success of the runs that meet the criterion in this chunk; on the training
+        stream, before their loss is not finite: what follows may look like any answer."""
         if self._window is not None and told.errors is not None:
-            return self._window.solved(np.asarray(told.errors).reshape(len(met), -1), seen)
+            finite_so_far = np.logical_and.accumulate(np.isfinite(told.loss), axis=1)
+            errors = np.where(finite_so_far[..., None], told.errors, np.inf)
+            return self._window.solved(errors.reshape(len(met), -1), seen)
         sequences = line["step"] * self._job.setting.budget.batch_size
         finite = [loss is not None for loss in line["train_loss"]]
         return [sequences if a and b else None for a, b in zip(met, finite, strict=True)]

@@ -115,6 +115,26 @@ def test_a_run_that_diverged_never_counts_as_solved(on, tmp_path):
     assert None not in (result["solved"][0], result["solved"][5])
 
 
+def test_success_counts_where_it_comes_before_what_is_not_finite(tmp_path, monkeypatch):
+    """Within one chunk, whose errors are all as asked for, and so tell nothing of the loss."""
+    job, programs = compiled("training")
+    first_batches = ROWS // 4
+
+    def chunk(state, goes_on):
+        state, told, seconds = programs_chunk(state, goes_on)
+        loss = np.zeros_like(told.loss)
+        for run, step in enumerate((first_batches, first_batches - 1, 0, 9)):
+            loss[run, step] = (np.nan, np.inf)[run % 2]
+        return state, told._replace(loss=loss, errors=np.zeros_like(told.errors)), seconds
+
+    programs_chunk = programs.chunk
+    monkeypatch.setattr(programs, "chunk", chunk)
+    result = run(job, programs, tmp_path)
+    assert result["solved"] == [ROWS, None, None, ROWS, ROWS, ROWS]
+    assert len(result["curve"]) == 1
+    assert result["curve"][0]["train_loss"] == [None] * 4 + [0.0, 0.0]
+
+
 def test_a_budget_in_seconds_is_measured_once_and_kept(tmp_path, monkeypatch):
     job, programs = compiled("held-out")
     budget = Budget(**{**vars(job.setting.budget), "seconds": 1.1, "until_solved": False})
