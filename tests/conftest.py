@@ -14,7 +14,8 @@ flags = [users_flags, "--xla_backend_optimization_level=0"]
 if jax.__version_info__ < (0, 11):  # later versions know no other emitters
     flags += ["--xla_cpu_parallel_codegen_split_count=1", "--xla_cpu_use_fusion_emitters=false"]
 os.environ["XLA_FLAGS"] = " ".join(flags)
-jax.config.update("jax_platforms", "cpu")
+# JAX_PLATFORMS=cuda,cpu runs the tests on a GPU.
+jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS") or "cpu")
 jax.config.update("jax_num_cpu_devices", 4)
 jax.devices()  # reads the flags now
 os.environ["XLA_FLAGS"] = users_flags
