@@ -5,7 +5,8 @@ from pathlib import Path
 
 import jax
 import pytest
-from jaxtyping import install_import_hook
+
+from tests import annotations
 
 # The tests compile thousands of tiny programs and run each a few times: this takes up to three
 # times less time in the compiler. Programs that a test starts as a process run as a user's would.
@@ -19,7 +20,16 @@ jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS") or "cpu")
 jax.config.update("jax_num_cpu_devices", 4)
 jax.devices()  # reads the flags now
 os.environ["XLA_FLAGS"] = users_flags
-install_import_hook("lstm_jax", "beartype.beartype")
+annotations.enforce()
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items):
+    """The tests of a file go to one worker, unless it groups them otherwise: they share fixtures
+    and compiled programs."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
 
 
 @pytest.fixture
@@ -50,5 +60,4 @@ def _mappings() -> int:
 def _compiles_with(item) -> object:
     if item is None:
         return None
-    group = item.get_closest_marker("xdist_group")
-    return group.args if group else item.path
+    return item.get_closest_marker("xdist_group").args

@@ -1,0 +1,61 @@
+"""Shape annotations of lstm_jax, enforced in the tests by jaxtyping and beartype."""
+
+import functools
+import threading
+import types
+
+import jaxtyping
+
+
+def enforce() -> None:
+    """To be called before lstm_jax is imported."""
+    jaxtyping.jaxtyped = _once_a_definition(jaxtyping.jaxtyped)  # by which the hook decorates
+    jaxtyping.install_import_hook("lstm_jax", "beartype.beartype")
+
+
+def _once_a_definition(jaxtyped):
+    """``jaxtyped``, but what it makes of a function inside a function is made once for all times
+    that the outer one is called, since it is made by compiling Python: a fifth of the tests' time.
+    """
+    checks: dict[types.CodeType, _Check] = {}
+
+    def decorator(*, typechecker):
+        decorate = jaxtyped(typechecker=typechecker)
+
+        def decorated(fn):
+            if not isinstance(fn, types.FunctionType) or "<locals>" not in fn.__qualname__:
+                return decorate(fn)
+            if fn.__code__ not in checks:
+                checks[fn.__code__] = _Check(fn, decorate)
+            return checks[fn.__code__].around(fn)
+
+        return decorated
+
+    return decorator
+
+
+class _Check:
+    """What checks the arguments and the result of all functions of one definition."""
+
+    def __init__(self, like, decorate):
+        self._called = threading.local()  # functions whose arguments are being checked
+
+        @functools.wraps(like)
+        def whichever(*args, **kwargs):
+            return self._called.functions.pop()(*args, **kwargs)
+
+        self._checked = decorate(whichever)  # which reads its signature now, from `like`,
+        del whichever.__wrapped__  # whose closure is not to be kept
+
+    def around(self, fn):
+        @functools.wraps(fn)
+        def checked(*args, **kwargs):
+            functions = self._called.__dict__.setdefault("functions", [])
+            depth = len(functions)
+            functions.append(fn)
+            try:
+                return self._checked(*args, **kwargs)
+            finally:
+                del functions[depth:]  # where the arguments were not as annotated
+
+        return checked
