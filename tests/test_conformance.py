@@ -12,7 +12,7 @@ from tests.conformance import LAWS
 CHIEF = ("gradients_are_derivatives", "methods_agree", "padding_is_inert")
 ONE = ("the_contract",)
 KINDS = ("rnn", "lstm", "gru", "mgu", "min_gru", "attention", "mlstm", "chain", "bidirectional",
-         "zoneout", "attentive", "deep_noisy")  # fmt: skip
+         "zoneout", "attentive")  # fmt: skip
 VARIANTS = ("irnn", "gru_norm", "lstm_", "dropout_", "zoneout_", "learned_state_", "bidirectional_",
             "chain_", "attentive_", "attention_", "initialize", "drop_connect", "slstm_heads",
             "mlstm_", "lstmn_", "linear_attention_", "delta_net_")  # fmt: skip

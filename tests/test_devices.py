@@ -66,7 +66,7 @@ def test_value_and_gradients_are_those_of_the_whole_batch(name, reduce):
     loss = loss_of(CELLS[name], reduce)
     expected = jax.jit(jax.value_and_grad(loss))(params, batch)
     assert all(np.any(leaf) for leaf in jax.tree.leaves(expected))
-    for count in (1, 2, 4):
+    for count in (1, 2, 4) if name == "lstm" else (4,):
         spread = lj.data_parallel(loss, batch_axes=(None, AXES), reduce=reduce, devices=on(count))
         close(spread(params, batch), expected, 1e-12, what=str(count))
 

@@ -131,8 +131,9 @@ def test_nan_in_one_sequence_of_a_row_does_not_reach_the_next(cell, method, reve
         ys = lj.unroll(cell, params, xs, resets=resets, reverse=reverse, method=method)[1]
         return jnp.sum(ys[clean]), ys
 
-    (_, expected), d_expected = jax.value_and_grad(loss, has_aux=True)(xs)
-    (_, ys), d_xs = jax.value_and_grad(loss, has_aux=True)(xs.at[bad].set(jnp.nan))
+    run = jax.jit(jax.value_and_grad(loss, has_aux=True))
+    (_, expected), d_expected = run(xs)
+    (_, ys), d_xs = run(xs.at[bad].set(jnp.nan))
     assert np.all(np.isnan(ys[bad]))
     close((ys[clean], d_xs[clean]), (expected[clean], d_expected[clean]))
 
@@ -160,14 +161,16 @@ def test_the_platform_that_is_compiled_for_decides(platform, loops):
     assert ("stablehlo.while" in lowered.as_text()) == loops
 
 
+ELSEWHERE = Case(lj.chain(lj.min_gru(2), lj.lru(3)))  # of which no program is kept from before
+
+
 @pytest.mark.parametrize("law", ["methods_agree", "padding_is_inert", "vmap_over_seeds",
                                  "gradient_of_gradient", "batch_over_devices"])  # fmt: skip
 def test_cells_obey_the_laws_with_the_solver_of_other_platforms(law, monkeypatch):
     monkeypatch.setattr(recurrence, "one_by_one", recurrence.all_at_once)
-    case = Case(lj.chain(lj.min_gru(2), lj.lru(3)))  # new, so that no program is kept of it
-    LAWS[law](case)
-    args = arguments(case)
-    run = jax.jit(lambda xs: lj.unroll(case.cell, args.params, xs))
+    LAWS[law](ELSEWHERE)
+    args = arguments(ELSEWHERE)
+    run = jax.jit(lambda xs: lj.unroll(ELSEWHERE.cell, args.params, xs))
     assert "stablehlo.while" not in run.lower(args.xs).as_text()
 
 

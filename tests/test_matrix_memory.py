@@ -100,7 +100,15 @@ def test_the_delta_rule_overwrites():
 
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("law", ["methods_agree", "padding_is_inert", "gradient_of_gradient"])
-@pytest.mark.parametrize("name", ["linear_attention_gated", "delta_net_gated", "mlstm"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Of whose chunks test_many_steps_at_once_equal_one_after_the_other tells the chief.
+        pytest.param("linear_attention_gated", marks=pytest.mark.slow),
+        "delta_net_gated",
+        "mlstm",
+    ],
+)
 def test_the_laws_hold_across_chunks(name, law, monkeypatch):
     """Chunks of 4 do not divide the laws' T of 6; resets and row ends fall inside them."""
     monkeypatch.setattr(over_matrices, "CHUNK", 4)

@@ -106,7 +106,9 @@ def test_log_probabilities_and_alignments_are_those_of_the_papers(x64, output, o
         assert not seen[:, row, places:].any()
 
 
-@pytest.mark.parametrize("output", ["vocabulary", "pointer", "copy"])
+@pytest.mark.parametrize(
+    "output", [pytest.param("vocabulary", marks=pytest.mark.slow), "pointer", "copy"]
+)
 def test_padding_is_inert(output):
     model = model_of(output)
     params = params_of(model)
@@ -268,7 +270,12 @@ DESIGNS = {
 }
 
 
-@pytest.mark.parametrize("name", DESIGNS)
+LONG = ("heads", "location")  # whose gradients are derivatives in tests/test_attend.py too
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in DESIGNS]
+)
 def test_every_part_is_trained(name):
     """All params get a gradient, and it is finite; the model can be decoded."""
     options = DESIGNS[name]

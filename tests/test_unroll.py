@@ -1,5 +1,7 @@
 """What the laws do not say of the unroll: memory, devices' starting states, keys, methods."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,22 +63,29 @@ def test_auto_picks_by_form_and_scans_the_others():
             forward_mode(cell, "auto")
 
 
-@pytest.mark.parametrize("method", ["scan", "auto"])
-@pytest.mark.parametrize(
-    "cell",
-    [
-        lj.mgu(16),
-        lj.lstm(16, peephole=True),
-        lj.gru(16),
-        lj.lstm(16, projection=8),
-        lj.min_lstm(16),
-        lj.lru(16),
-    ],
-    ids=["mgu", "lstm", "gru", "projected", "min_lstm", "lru"],
-)
-@pytest.mark.parametrize("every", [None, 50])
-def test_bfloat16_gradients_are_summed_over_time_in_float32(cell, method, every):
+SUMMED = {
+    "mgu": lj.mgu(16),
+    "lstm": lj.lstm(16, peephole=True),
+    "gru": lj.gru(16),
+    "projected": lj.lstm(16, projection=8),
+    "min_lstm": lj.min_lstm(16),
+    "lru": lj.lru(16),
+}
+
+
+def ways_of_summing():
+    """Every cell by its own method, and one of each kind in blocks and by "scan"; the rest slow."""
+    for name, method, every in itertools.product(SUMMED, ("scan", "auto"), (None, 50)):
+        quick = (method, every) == ("auto", None) or (
+            name in ("lstm", "min_lstm") and (method == "auto") != (every is None)
+        )
+        yield pytest.param(name, method, every, marks=() if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name, method, every", ways_of_summing())
+def test_bfloat16_gradients_are_summed_over_time_in_float32(name, method, every):
     """A sum of a thousand terms kept in bfloat16 would be off by tens of percent."""
+    cell = SUMMED[name]
     rng = np.random.default_rng(0)
     xs = jnp.asarray(rng.normal(size=(1000, 8, 4)), jnp.float32)
     weights = jnp.asarray(rng.normal(size=(1000, 8, cell.size)), jnp.float32)
