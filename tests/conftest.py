@@ -1,5 +1,6 @@
 """Before lstm_jax is imported: several CPU devices, quick compiles, enforced shape annotations."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -21,6 +22,8 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.devices()  # reads the flags now
 os.environ["XLA_FLAGS"] = users_flags
 annotations.enforce()
+# Traced programs are many objects that stay, which the collector would look through all the time.
+gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -72,7 +72,7 @@ def families():
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("family, dtype, tolerance, masks", families())
+@pytest.mark.parametrize("family, dtype, tolerance, masks", list(families()))
 def test_outputs_states_and_gradients_equal_numpy(family, dtype, tolerance, masks):
     cell, forward, backward, _ = FAMILIES[family]
     params, xs, state = drawn(cell, jnp.dtype(dtype))

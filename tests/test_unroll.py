@@ -82,7 +82,7 @@ def ways_of_summing():
         yield pytest.param(name, method, every, marks=() if quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("name, method, every", ways_of_summing())
+@pytest.mark.parametrize("name, method, every", list(ways_of_summing()))
 def test_bfloat16_gradients_are_summed_over_time_in_float32(name, method, every):
     """A sum of a thousand terms kept in bfloat16 would be off by tens of percent."""
     cell = SUMMED[name]
