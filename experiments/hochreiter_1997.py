@@ -22,30 +22,40 @@ has 39,850, 74,000 and 31,390, and eight of ten of 2c, in 49,000 (30,000). Not r
 
 import dataclasses
 import functools
+from typing import Any
 
-from experiments.nets_1997 import NETS, Net, paper, plain
-from experiments.setting import Setting, Training
+from experiments.nets_1997 import NETS, Net, cell_after, paper, plain, without_recurrence
+from experiments.setting import Setting, Training, as_named
 from lstm_jax import checking, tasks, train
 from lstm_jax.tasks import Task
 
 TIME = "15 min"
 
-MODELS = {"lstm_1997": paper, "plain": plain}
+ALONE = "no recurrence"
+MODELS = {"lstm_1997": paper, ALONE: without_recurrence, "plain": plain}
 LAGS = {"2c": 50, "2c q=100": 100, "2c q=200": 200, "2c q=500": 500, "2c q=1000": 1000}
-MORE = 3  # times the paper's mean number of sequences: the longest that a run may take
+LONGEST = {
+    "lstm_1997": 200,
+    ALONE: 1000,
+    "plain": 50,
+}  # beyond a lag at which all fail, none is run
+MORE, LATE = 3, 8  # times the paper's mean number of sequences: the longest that a run may take
 LONG, FEW = 200, 4  # lags from which on so few seeds are run
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(Training):
-    experiments: tuple[str, ...] = ("1", "2a", "2c", "3a", "4", "6a")
+    experiments: tuple[str, ...] = ("1", "2a", "2b", *LAGS, "3a", "4", "6a")
     """Rows of the paper's tables, by their names in experiments.nets_1997.NETS."""
     nets: tuple[str, ...] = tuple(MODELS)
-    """The 1997 cell, the plain net, or both; on 2c with lags above 50 the 1997 cell alone."""
+    """The 1997 cell, the plain net, and on 2c the 1997 cell whose units see the inputs alone. On
+    2c with lags above 50 the plain net is left out, above 200 the recurrent cell."""
+    cell_after: int = 2000
+    """Sequences of 2a and 2b after which the memory cell is added to the net."""
     seeds: int = 10
     """Runs of each net; of 2c with lags of 200 and more, 4 at the most."""
     steps: int = 0
-    """Sequences at the most; 0: three times as many as the paper's mean."""
+    """Sequences at the most; 0: three times as many as the paper's mean, 2a, 2b: eight times."""
     every: int = 500
     batch_size: int = 1
     until_solved: bool = True
@@ -56,25 +66,44 @@ class Config(Training):
     def contenders(self) -> tuple[str, ...]:
         return self.nets
 
+    @property
+    def options(self) -> dict[str, Any]:
+        return {"cell_after": self.cell_after} if self.cell_after else {}
+
 
 def settings(config: Config) -> list[Setting]:
     made = []
     checking.positive_int("every", config.every)
+    checking.positive_int("cell_after", config.cell_after)
     for name in config.experiments:
         net = NETS[checking.choice("experiments", name, NETS)]
         task = tasks.make(net.task, **net.options)
-        steps = config.steps or round(MORE * net.sequences / config.every) * config.every
-        seeds = min(config.seeds, FEW) if LAGS.get(name, 0) >= LONG else config.seeds
+        more = LATE if net.direct else MORE
+        steps = config.steps or round(more * net.sequences / config.every) * config.every
         budget = dataclasses.replace(
-            config, steps=steps + rows_beyond(task, config.every), seeds=seeds,
-            # That the plain net fails at the shortest lag of 2c is enough.
-            nets=tuple(n for n in config.nets if n != "plain" or LAGS.get(name, 0) <= LAGS["2c"]),
+            config, steps=steps + rows_beyond(task, config.every),
+            seeds=min(config.seeds, FEW) if LAGS.get(name, 0) >= LONG else config.seeds,
+            nets=tuple(contender for contender in config.nets if told(name, contender)),
+            cell_after=config.cell_after if net.direct else 0,
         )  # fmt: skip
-        published = {"lstm_1997": f"{net.sequences:,} sequences"}
-        model = functools.partial(named_model, net)
-        rates = {contender: net.rate for contender in MODELS}
-        made.append(Setting(task, budget, rates, model, published=published, lag=LAGS.get(name)))
+        published = dict.fromkeys(("lstm_1997", ALONE), f"{net.sequences:,} sequences")
+        made.append(
+            Setting(
+                task, budget, dict.fromkeys(MODELS, net.rate),
+                functools.partial(named_model, net),
+                functools.partial(cell_after, config.cell_after) if net.direct else as_named,
+                published=published, lag=LAGS.get(name),
+            )
+        )  # fmt: skip
     return made
+
+
+def told(name: str, contender: str) -> bool:
+    """Whether a row of the table has a contender."""
+    checking.choice("nets", contender, MODELS)
+    if name in LAGS:
+        return LAGS[name] <= LONGEST[contender]
+    return contender != ALONE
 
 
 def rows_beyond(task: Task, every: int) -> int:
@@ -86,4 +115,4 @@ def rows_beyond(task: Task, every: int) -> int:
 
 
 def named_model(net: Net, task: Task, budget: Training, contender: str) -> train.Model:
-    return MODELS[checking.choice("nets", contender, MODELS)](net, task)
+    return MODELS[contender](net, task)

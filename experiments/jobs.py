@@ -51,10 +51,11 @@ class Job(NamedTuple):
     def optimizer(self, learning_rate: Any) -> Any:
         """Raises ValueError for names and numbers that make no sense."""
         budget = self.setting.budget
-        return train.optimizer(
+        named = train.optimizer(
             budget.optimizer, learning_rate,
             clip=budget.clip, schedule=budget.schedule, warmup=budget.warmup, steps=budget.steps,
         )  # fmt: skip
+        return self.setting.optimizer(named)
 
 
 def criterion(success: Success) -> str:

@@ -137,12 +137,18 @@ def size_of(cell: str, make: Callable[[int], Any], budget: Budget, task: Task) -
         ) from None
 
 
+def as_named(optimizer: Any) -> Any:
+    """No more than what the budget names."""
+    return optimizer
+
+
 @dataclasses.dataclass(frozen=True)
 class Setting:
     """One panel of a comparison: a task, and the budget that all contenders have on it.
 
     chosen: learning rates by contender, as a sweep on validation data chose them.
     model: ``(task, budget, contender) -> Model``.
+    optimizer: what is made of the optimizer that the budget names; told by the budget's options.
     further: ``(job, params [runs, ...], folder) -> Further``, what is measured and drawn once a
         job is trained, besides the score; None for nothing.
     published: what the literature reports, by contender, with its source.
@@ -154,6 +160,7 @@ class Setting:
     budget: Training
     chosen: dict[str, float] = dataclasses.field(default_factory=dict)
     model: Callable[..., train.Model] = cell_model
+    optimizer: Callable[[Any], Any] = as_named
     further: Callable[..., Any] | None = None
     published: dict[str, str] = dataclasses.field(default_factory=dict)
     lag: int | None = None

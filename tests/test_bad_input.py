@@ -281,6 +281,8 @@ CALLS = {
     ),
     "uniform: negative": ("scale", lambda: init.uniform(-0.1)),
     "lstm_1997: negative weights": ("scale", lambda: lj.lstm_1997(2, weight_scale=-0.1)),
+    "lstm_1997: no range": ("h_range", lambda: lj.lstm_1997(2, h_range=0.0)),
+    "lstm_1997: a range of NaN": ("g_range", lambda: lj.lstm_1997(2, g_range=np.nan)),
     "lstm_1997: no bias": ("input_gate_bias", lambda: lj.lstm_1997(2, input_gate_bias=None)),
     "lstm_1997: NaN": ("output_gate_bias", lambda: lj.lstm_1997(2, output_gate_bias=np.nan)),
     "lstm_1997: a word": ("input_gate_bias", lambda: lj.lstm_1997(2, input_gate_bias="-1")),

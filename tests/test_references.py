@@ -151,12 +151,16 @@ def test_positive_minimal_cells_equal_the_papers_log_space(factory, function):
     close((final._asdict(), ys), function(params, xs, *state))
 
 
+RANGES_1997 = [("none", (2.0, 1.0)), ("gates", (1.0, 2.0)), ("all", (2.0, 1.0))]  # of g and h
+
+
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("output_gate", [True, False])
 @pytest.mark.parametrize("blocks, block_size", [(1, 1), (3, 2), (2, 3)])
-@pytest.mark.parametrize("biases", ["none", "gates", "all"])
-def test_the_1997_cell_equals_numpy(blocks, block_size, output_gate, biases):
-    cell = lj.lstm_1997(blocks, block_size, output_gate=output_gate, biases=biases)
+@pytest.mark.parametrize("biases, ranges", RANGES_1997)
+def test_the_1997_cell_equals_numpy(blocks, block_size, output_gate, biases, ranges):
+    options = {"output_gate": output_gate, "g_range": ranges[0], "h_range": ranges[1]}
+    cell = lj.lstm_1997(blocks, block_size, biases=biases, **options)
     params, xs, _ = drawn(cell)
     state = cell.initial_state(params, (B,))
     final, ys = lj.unroll(cell, params, xs, state)
@@ -165,7 +169,7 @@ def test_the_1997_cell_equals_numpy(blocks, block_size, output_gate, biases):
     if biases != "none":
         bias[: params["b"].size] = params["b"]
     expected, expected_ys = reference.lstm_1997(
-        params | {"b": bias}, xs, blocks=blocks, block_size=block_size, output_gate=output_gate
+        params | {"b": bias}, xs, blocks=blocks, block_size=block_size, **options
     )
     close(ys, expected_ys)
     close(final.c, expected["s"])

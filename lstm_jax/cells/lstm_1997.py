@@ -41,6 +41,8 @@ def lstm_1997(
     input_gate_bias: float | Sequence[float] = 0.0,
     output_gate_bias: float | Sequence[float] = 0.0,
     weight_scale: float = 0.1,
+    g_range: float = 2.0,
+    h_range: float = 1.0,
 ) -> Cell:
     """The 1997 cell: ``s += in g(net_c)``, ``y = out h(s)`` (section 4; H = blocks * block_size).
 
@@ -52,8 +54,10 @@ def lstm_1997(
     input_gate_bias, output_gate_bias: initial values, one for all or one a block (the paper's
         -1, -2, -3).
     weight_scale: weights start uniform in plus or minus this.
+    g_range, h_range: g and h are logistic functions scaled to plus or minus this: [-2, 2] and
+        [-1, 1] in appendix A.1, eq. 3 to 5; [-1, 1] and [-2, 2] in table 10.
 
-    g is logistic scaled to [-2, 2] and h to [-1, 1] (appendix A.1, eq. 3 to 5). Units in the
+    Units in the
     packed axis: input gates, output gates (one a block each), cells block by block; u of them.
     Params ``w_x [D, u]``, ``w_h [u, u]``, rows in the same order, and ``b`` for the units that
     have one.
@@ -79,16 +83,22 @@ def lstm_1997(
         if np.any(value) and gate not in biased:
             raise ValueError(f"{gate}_gate_bias: got {value}, but {gate} gates have no bias")
     spread = init.uniform(weight_scale)
+    for argument, limit in (("g_range", g_range), ("h_range", h_range)):
+        if checking.real(argument, limit) <= 0:
+            raise ValueError(f"{argument}: got {limit}; takes a number above 0")
 
     def per_cell(gate: jax.Array) -> jax.Array:
         return jnp.repeat(gate, block_size, axis=-1)
 
+    def scaled(limit: float, net: jax.Array) -> jax.Array:
+        return 2.0 * limit * jax.nn.sigmoid(net) - limit
+
     def pointwise(vectors, state, z, r):
         pre = axis.split(z + r)
         acts = {name: jax.nn.sigmoid(pre[name]) for name in gates}
-        g = 4.0 * jax.nn.sigmoid(pre["cell"]) - 2.0
+        g = scaled(g_range, pre["cell"])
         c = state.c + per_cell(acts["input"]) * g
-        h = 2.0 * jax.nn.sigmoid(c) - 1.0
+        h = scaled(h_range, c)
         if output_gate:
             h = per_cell(acts["output"]) * h
         return LSTM1997State(h, c, gate_axis.pack(acts)), h, acts | {"cell": g}

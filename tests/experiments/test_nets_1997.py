@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from experiments import nets_1997
@@ -27,7 +28,8 @@ def shown(net):
 def test_the_paper_s_number_of_weights(name):
     net = NETS[name]
     task = shown(net)
-    assert train.count_parameters(nets_1997.paper(net, task)) == net.weights
+    switch = int(net.direct)  # whether the cell is a part of the net yet
+    assert train.count_parameters(nets_1997.paper(net, task)) == net.weights + switch
     plain = train.count_parameters(nets_1997.plain(net, task))
     assert abs(plain - net.weights) < 0.1 * net.weights
 
@@ -56,7 +58,7 @@ def test_first_weights_and_biases_are_the_paper_s():
 
 
 def test_the_net_of_2a_by_hand():
-    """Sum of the gated inputs, no squashing of it, and outputs that see the current input."""
+    """A squashed sum of the gated inputs, and outputs that see the current input."""
     net = NETS["2a"]
     task = tasks.make("lags_2a", p=4)
     model = nets_1997.paper(net, task)
@@ -67,9 +69,59 @@ def test_the_net_of_2a_by_hand():
     s, outputs = np.zeros((3, 1)), []
     for x in np.asarray(xs, float):
         gates = 1 / (1 + np.exp(-x @ w_x))
-        s = s + gates[:, :1] * gates[:, 1:]
-        outputs.append(np.concatenate([s, x], axis=1) @ w)
-    np.testing.assert_allclose(model.apply(params, xs), outputs, rtol=1e-5, atol=1e-6)
+        s = s + gates[:, :1] * (2 * gates[:, 1:] - 1)
+        outputs.append(np.concatenate([4 / (1 + np.exp(-s)) - 2, x], axis=1) @ w)
+    added = params | {nets_1997.ADDED: jnp.ones(())}
+    np.testing.assert_allclose(model.apply(added, xs), outputs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.apply(params, xs), np.asarray(xs) @ w[1:], atol=1e-6)
+
+
+def test_the_cell_is_added_after_so_many_sequences():
+    """Until then nothing of it changes; from then on all of it does."""
+    task = tasks.make("lags_2a", p=4)
+    model = nets_1997.paper(NETS["2a"], task)
+    optimizer = nets_1997.cell_after(3, optax.sgd(1.0))
+    state = train.start(model, optimizer, jax.random.key(0))
+    first, seen = state.params, []
+    for _ in range(5):
+        options = {"steps": 1, "batch_size": 1}
+        state, _ = train.take_steps(model, task, optimizer, state, jax.random.key(1), **options)
+        seen.append(float(state.params[nets_1997.ADDED]))
+        cell, at_first = state.params["cell"]["w_x"], first["cell"]["w_x"]
+        weights, weights_at_first = (p["readout"]["w"] for p in (state.params, first))
+        assert (weights[1:] != weights_at_first[1:]).any()
+        if len(seen) <= 3:
+            np.testing.assert_array_equal(cell, at_first)
+            np.testing.assert_array_equal(weights[0], weights_at_first[0])
+        else:
+            assert (cell != at_first).any() and (weights[0] != weights_at_first[0]).all()
+    assert seen == [0, 0, 1, 1, 1]
+    plain = {"w": jnp.ones(2)}
+    updates, _ = optimizer.update(plain, optimizer.init(plain), plain)
+    np.testing.assert_array_equal(updates["w"], [-1, -1])
+
+
+def test_without_recurrence_units_see_the_inputs_alone():
+    """Gates and g at a step do not depend on what came before: a sum of what each step adds."""
+    net = NETS["2c"]
+    task = tasks.make("lags_2c", q=4)
+    net = net._replace(options={"q": 4})
+    model = nets_1997.without_recurrence(net, task)
+    params, batch = model.init(jax.random.key(0)), task.sample(jax.random.key(1), 3)
+    np.testing.assert_array_equal(params["cell"]["w_h"], 0)
+    w_x = np.asarray(params["cell"]["w_x"], float)
+    for row in range(3):
+        xs = np.asarray(batch.xs.values[: batch.xs.lengths[row], row], float)
+        gates = 1 / (1 + np.exp(-xs @ w_x))
+        s = (gates[:, :2] * (2 * gates[:, 4:] - 1)).sum(axis=0)
+        y = gates[-1, 2:4] * (4 / (1 + np.exp(-s)) - 2)
+        expected = y @ np.asarray(params["readout"]["w"])
+        np.testing.assert_allclose(model.apply(params, batch.xs)[row], expected, atol=1e-6)
+    # Whatever stands in their place, and without a gradient.
+    other = params | {"cell": params["cell"] | {"w_h": jnp.ones((6, 6))}}
+    np.testing.assert_array_equal(model.apply(other, batch.xs), model.apply(params, batch.xs))
+    gradient = jax.grad(lambda p: task.loss(model.apply(p, batch.xs), batch))(params)
+    np.testing.assert_array_equal(gradient["cell"]["w_h"], 0)
 
 
 def test_the_last_step_of_each_row_is_read():

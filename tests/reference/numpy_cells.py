@@ -541,7 +541,7 @@ def mgu(params, xs, h0):
     return {"h": h}, ys
 
 
-def lstm_1997(params, xs, *, blocks, block_size, output_gate=True):
+def lstm_1997(params, xs, *, blocks, block_size, output_gate=True, g_range=2, h_range=1):
     """The LSTM of 1997 (Hochreiter and Schmidhuber, Neural Computation 9(8)).
 
     No forget gate, no peepholes: ``blocks`` memory blocks of ``block_size`` cells, where the
@@ -554,8 +554,8 @@ def lstm_1997(params, xs, *, blocks, block_size, output_gate=True):
     ``w_x [D, u]``, ``w_h [u, u]`` (rows in the same order: input-gate activations, output-gate
     activations, cell outputs), ``b [u]``. Activations and internal states start at zero.
 
-    s_t = s_{t-1} + in * g(net_c), g(x) = 4 logistic(x) - 2;
-    y_t = out * h(s_t), h(x) = 2 logistic(x) - 1; out = 1 without ``output_gate``.
+    s_t = s_{t-1} + in * g(net_c), g(x) = 4 logistic(x) - 2, or of another range;
+    y_t = out * h(s_t), h(x) = 2 logistic(x) - 1, likewise; out = 1 without ``output_gate``.
 
     ``ys [T, B, blocks * block_size]`` are the cell outputs. Final state: "s", the internal
     states [B, blocks * block_size], and "y", the activations of all units [B, u].
@@ -583,9 +583,9 @@ def lstm_1997(params, xs, *, blocks, block_size, output_gate=True):
                 out_gate = sigmoid(net[:, blocks + j])
                 activations[:, blocks + j] = out_gate
             for v in range(j * block_size, (j + 1) * block_size):
-                g = 4.0 * sigmoid(net[:, first_cell + v]) - 2.0
+                g = g_range * (2.0 * sigmoid(net[:, first_cell + v]) - 1.0)
                 s[:, v] = s[:, v] + in_gate * g
-                squashed = 2.0 * sigmoid(s[:, v]) - 1.0
+                squashed = h_range * (2.0 * sigmoid(s[:, v]) - 1.0)
                 activations[:, first_cell + v] = out_gate * squashed
         ys[t] = activations[:, first_cell:]
     return {"s": s, "y": activations}, ys
