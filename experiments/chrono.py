@@ -9,10 +9,11 @@ copy baseline at T = 500 and 2000 where a bias of 1 does not, and is about 7 tim
 at T = 750. Here T is 200, and the cells have 60 units.
 
 Expect, in 4 minutes of training on an NVIDIA H200 (kept in experiments/results/chrono; four seeds):
-what they report. On copying a bias of 1 ends at the baseline with every seed, and chrono comes 2.5 %
+what they report. On copying a bias of 1 ends at the baseline with every seed, and chrono is 2.5 %
 below it (three seeds of four by step 8,000, all by 12,000). On adding chrono solves all four (MSE
-below 0.01, after 5,300 steps; median), where a bias of 1 is at chance until about step 8,000 and solves
-two of four by 12,000. On two cores, some 45 minutes; with --steps 2000 they cannot be told apart.
+below 0.01, after 5,300 steps; median), where a bias of 1 is at chance until about step 8,000 and
+solves two of four by 12,000. On two cores, some 45 minutes; with --steps 2000 they cannot be told
+apart.
 """
 
 import dataclasses
