@@ -34,7 +34,7 @@ class Config(Budget):
     """Tasks, by their names in lstm_jax.tasks.registry."""
     cells: tuple[str, ...] = ("lstm", "gru", "lru", "min_gru", "mlstm", "attention")
     seeds: int = 2
-    steps: int = 1500
+    steps: int = 4000
     size: int | None = 64
     learning_rate: tuple[float, ...] = (3e-3, 1e-2)
 
