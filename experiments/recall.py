@@ -9,8 +9,10 @@ model is one layer of 64 units. Induction heads and associative recall join by n
 
     python -m experiments recall --tasks "induction_heads(length=64)" associative_recall
 
-Expect, on two cores, some 5 minutes; no run of it is kept. In the suite, where a cell has seven
-seconds for the same task, no cell solves it; the GRU comes furthest (0.60 of the way).
+Expect, in 13 minutes on two cores that do other work too (kept in experiments/results/recall; two
+seeds): GRU 0.98 and LSTM 0.95 of the tokens right, both still rising; minGRU 0.42, attention 0.28,
+mLSTM 0.27 and LRU 0.23 (chance 0.07), all but flat. The LRU, whose steps cannot depend on the
+input, fails as reported of such models; what is reported to succeed has two or three layers.
 """
 
 import dataclasses
@@ -18,7 +20,7 @@ import dataclasses
 from experiments.setting import Budget, Setting
 from lstm_jax import tasks
 
-TIME = "5 min"
+TIME = "13 min"
 
 SELECTIVE_COPY = "selective_copy(length=64, tokens=8)"
 PUBLISHED = {
