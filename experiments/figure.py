@@ -10,6 +10,7 @@ matplotlib.use("Agg")  # a file, never a window
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from experiments import rates
 from experiments.jobs import Job
@@ -110,6 +111,7 @@ def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> 
     panel.set_title(f"{task.name}\nmedian and range of {runs}", fontsize=10)
     rows = "a sequence" if budget.batch_size == 1 else f"{budget.batch_size} sequences"
     panel.set_xlabel(f"training steps of {rows}")
+    panel.xaxis.set_major_locator(MaxNLocator(5))
     panel.set_ylabel(f"validation {task.score.name}\n({task.score.direction})", fontsize=9)
     finish(panel)
 
@@ -188,7 +190,9 @@ def lags(summary: dict[str, Any], path: Path) -> bool:
         panels[0, column].set_title(kind, fontsize=10)
         panels[0, column].set_ylim(-0.03, 1.03)
         panels[1, column].set_yscale("log")
-        labels = ("share of runs that solve it", "sequences to success")
+        panels[1, column].yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        panels[1, column].yaxis.set_major_formatter("{x:,.0f}")
+        labels = ("share of runs that solve it", "sequences, of the runs\nthat solve it (median)")
         for panel, label in zip(panels[:, column], labels, strict=True):
             panel.set_xscale("log")
             panel.minorticks_off()

@@ -109,7 +109,11 @@ def paper(net: Net, task: Task) -> train.Model:
 
 def without_recurrence(net: Net, task: Task) -> train.Model:
     """The paper's net, its memory cells and gates seeing the inputs alone: the weights from unit to
-    unit are there, and stay zero."""
+    unit are there, and stay zero.
+
+    Gates are between 0 and 1, so that recurrent weights from them act as a bias of g: what it adds
+    to the state grows with the lag, until h is flat and nothing is learnt.
+    """
 
     def cut(params: Any) -> Any:
         return params | {"w_h": jnp.zeros_like(params["w_h"])}

@@ -108,8 +108,7 @@ def lags_2c(q: int = 50, p: int | None = None) -> Task:
     ``[B]``, 0 for x and 1 for y, at the last step. Loss: half the squared error of the two logistic
     outputs. Score: accuracy; the last symbol is always e, so chance is the best memoryless answer.
     Success: in 1,000 successive training sequences no output was off by 0.2 or more, and the
-    sequences before them count. (The paper asks it of 10,000 sequences. Training goes on in ours,
-    and in 90,000 sequences one run of ten kept its outputs for so long.)
+    sequences before them count. (The paper asks it of 10,000 sequences.)
     ``test_at(length, n)``: exactly ``length`` symbols to read, at least 4.
     """
     q = checking.positive_int("q", q)
