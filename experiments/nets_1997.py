@@ -178,11 +178,11 @@ class Sum(NamedTuple):
 def accumulator(scale: float) -> lj.Cell:
     """The memory cell of experiments 2a and 2b: ``s += in g``, ``y = h(s)``.
 
-    Input gate and g are logistic functions of the input alone, g in [-1, 1]
-    and h in [-2, 2]; there is no output gate and no bias. Params ``w_x [D, 2]``, uniform in plus or
-    minus scale.
-    Table 10 has g in [0, 1] and the identity for h. Then s sums up some 25 from the 99 symbols in
-    between, and learning is out of proportion to that: no run came to the criterion.
+    Input gate and g are logistic functions of the input alone, g in [-1, 1] and h in [-2, 2]; there
+    is no output gate and no bias. Params ``w_x [D, 2]``, uniform in plus or minus scale.
+    The paper has g in [0, 1] and the identity for h (section 5.2 and table 10). Then the symbols in
+    between, 99 of them, add up to an s of some 25, which the rate of 1 is too large for: no run of
+    ours came to the criterion.
     """
     axis = lj.equal_gates(("input", "cell"), 1)
 
