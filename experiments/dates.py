@@ -61,9 +61,8 @@ def settings(config: Config) -> list[Setting]:
         score=pairs.exact_match(1 / len(dates.dates_of("test"))),
     )
     model = functools.partial(pairs.pair_model, sizes, pairs.written)
-    return [
-        Setting(task, config, RATES, model, functools.partial(by_style, written["test"], config))
-    ]
+    further = functools.partial(by_style, written["test"], config)
+    return [Setting(task, config, RATES, model=model, further=further)]
 
 
 def by_style(

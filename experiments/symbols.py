@@ -39,7 +39,8 @@ def setting(symbols: SymbolTask, config: SymbolTraining, chosen: dict[str, float
         score=pairs.exact_match(float(np.mean(chances))),
     )
     model = functools.partial(pairs.pair_model, (size, size), pairs.written)
-    return Setting(task, config, chosen, model, functools.partial(by_length, symbols, config))
+    further = functools.partial(by_length, symbols, config)
+    return Setting(task, config, chosen, model=model, further=further)
 
 
 def by_length(

@@ -84,7 +84,8 @@ def settings(config: Config) -> list[Setting]:
         score=Score("nats a token", mean_loss, higher_is_better=False, chance=unigram(data)),
     )
     model = functools.partial(pairs.pair_model, sizes, token_losses)
-    return [Setting(task, config, RATES, model, functools.partial(bleu, data, config))]
+    further = functools.partial(bleu, data, config)
+    return [Setting(task, config, RATES, model=model, further=further)]
 
 
 def short(rows: Pairs, longest: int) -> Pairs:

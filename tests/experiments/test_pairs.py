@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import dates, pairs, reversal, runner, symbols, translation
+from experiments import conduct, dates, pairs, reversal, runner, symbols, translation
 from experiments.__main__ import main
 from experiments.jobs import slug
 from experiments.progress import Progress, work
@@ -91,6 +91,19 @@ def decoded(model, params, batch, **options):
 
 def is_png(path):
     return path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("captions")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_is_to_be_trained_is_put_together(tmp_path, monkeypatch, name):
+    planned = []
+    monkeypatch.setattr(conduct, "dry_run", lambda jobs: planned.extend(jobs) or 0)
+    monkeypatch.setattr(dates, "TRAINING", 50)
+    monkeypatch.setattr(dates, "HELD_OUT", {"validation": 10, "test": 20})
+    assert command(name, tmp_path, "--dry-run") == 0
+    for job in planned:
+        job.optimizer(0.1).init({"w": jnp.zeros(1)})
+        assert job.setting.further is not None
 
 
 @pytest.mark.slow
