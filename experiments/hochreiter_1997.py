@@ -85,6 +85,7 @@ def settings(config: Config) -> list[Setting]:
     made = []
     checking.positive_int("every", config.every)
     checking.positive_int("cell_after", config.cell_after)
+    late = functools.partial(cell_after, config.cell_after)
     for name in config.experiments:
         net = NETS[checking.choice("experiments", name, NETS)]
         task = tasks.make(net.task, **net.options)
@@ -96,15 +97,17 @@ def settings(config: Config) -> list[Setting]:
             nets=tuple(contender for contender in config.nets if told(name, contender)),
             cell_after=config.cell_after if net.direct else 0,
         )  # fmt: skip
-        published = dict.fromkeys(("lstm_1997", ALONE), f"{net.sequences:,} sequences")
         made.append(
             Setting(
-                task, budget, dict.fromkeys(MODELS, net.rate),
+                task,
+                budget,
+                dict.fromkeys(MODELS, net.rate),
                 functools.partial(named_model, net),
-                functools.partial(cell_after, config.cell_after) if net.direct else as_named,
-                published=published, lag=LAGS.get(name),
+                published=dict.fromkeys(("lstm_1997", ALONE), f"{net.sequences:,} sequences"),
+                lag=LAGS.get(name),
+                optimizer=late if net.direct else as_named,
             )
-        )  # fmt: skip
+        )
     return made
 
 

@@ -148,22 +148,22 @@ class Setting:
 
     chosen: learning rates by contender, as a sweep on validation data chose them.
     model: ``(task, budget, contender) -> Model``.
-    optimizer: what is made of the optimizer that the budget names; told by the budget's options.
     further: ``(job, params [runs, ...], folder) -> Further``, what is measured and drawn once a
         job is trained, besides the score; None for nothing.
     published: what the literature reports, by contender, with its source.
     lag: how long is to be remembered, where settings of one experiment differ in it: the axis of
         the figure of success against lag.
+    optimizer: what is made of the optimizer that the budget names; told by the budget's options.
     """
 
     task: Task
     budget: Training
     chosen: dict[str, float] = dataclasses.field(default_factory=dict)
     model: Callable[..., train.Model] = cell_model
-    optimizer: Callable[[Any], Any] = as_named
     further: Callable[..., Any] | None = None
     published: dict[str, str] = dataclasses.field(default_factory=dict)
     lag: int | None = None
+    optimizer: Callable[[Any], Any] = as_named
 
     def learning_rates(self, contender: str) -> tuple[float, ...]:
         """The rates for ``contender``. Raises ValueError where none was given or chosen."""
