@@ -106,8 +106,10 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
         raise CheckpointError(f"{folder}: no {FILE} there; train.save_model writes one")
     try:
         line = json.loads(file.read_text())
-        runs = line["runs"]
+        runs = None if line["runs"] is None else checking.positive_int("runs", line["runs"])
         description = Description(**{name: line[name] for name in Description._fields})
+        if not isinstance(description.cell, str):
+            raise TypeError(f"cell: got {description.cell!r}; takes a name")
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{file}: no description of a model: {error!r}") from None
     name = description.cell

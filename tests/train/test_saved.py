@@ -121,6 +121,11 @@ def test_what_was_not_saved_whole_or_not_so_is_an_error(tmp_path):
     change(tmp_path, options={}, size=-1)
     with pytest.raises(CheckpointError, match=r"model\.json: size: got -1"):
         train.load_model(tmp_path)
+    for entry, wrong in (("runs", "two"), ("runs", 0), ("cell", ["lstm"]), ("options", "none")):
+        change(tmp_path, **{"size": PLAIN.size, entry: wrong})
+        with pytest.raises(CheckpointError, match=r"model\.json: "):
+            train.load_model(tmp_path)
+        change(tmp_path, runs=None, cell="lstm", options={})
     change(tmp_path, size="gone")
     with pytest.raises(CheckpointError, match=r"no description of a model: KeyError\('size'\)"):
         train.load_model(tmp_path)
