@@ -62,8 +62,7 @@ def opened(path: Path, config: dict[str, Any], *, overwrite: bool = False) -> It
     """
     if path.exists() and not path.is_dir():
         raise Refused(f"{path} is a file; give another --out")
-    strangers = path.is_dir() and any(path.iterdir()) and not (path / "config.json").exists()
-    if strangers and any(entry.name != "lock" for entry in path.iterdir()):
+    if path.is_dir() and not is_free_or_run({entry.name for entry in path.iterdir()}):
         raise Refused(f"{path} holds files but no run; give another --out")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -81,11 +80,31 @@ def opened(path: Path, config: dict[str, Any], *, overwrite: bool = False) -> It
         if overwrite:
             empty(path)
         if (path / "config.json").exists():
-            require_same(path, read_json(path / "config.json"), config)
+            require_same(path, saved_config(path), config)
         else:
             write_json(path / "config.json", config)
         record_environment(path / "environment.json")
         yield path
+
+
+def is_free_or_run(names: set[str]) -> bool:
+    """Whether a folder with these entries is a run's, or has nothing that could be lost. Many a
+    program writes a config.json: what makes a run of it stands beside it."""
+    if "config.json" in names:
+        return bool(names & {"lock", "environment.json"})
+    return names <= {"lock", "config.json.tmp"}  # such as a start that was killed at once
+
+
+def saved_config(path: Path) -> dict[str, Any]:
+    """The configuration that the folder was made with. Raises Refused where it cannot be read."""
+    try:
+        config = read_json(path / "config.json")
+        if not isinstance(config, dict):
+            raise ValueError(f"it holds {config!r}")
+    except ValueError as error:
+        raise Refused(f"{path / 'config.json'} cannot be read ({error}); give another --out, or "
+                      "--overwrite to lose the run in it") from None  # fmt: skip
+    return config
 
 
 def empty(path: Path) -> None:

@@ -109,6 +109,30 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path, capsys):
     assert (tmp_path / "thesis.txt").read_text() == "mine"
 
 
+def test_a_config_of_another_program_makes_no_run_folder(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"hidden_size": 7}')
+    (tmp_path / "weights.bin").write_text("mine")
+    assert tiny(tmp_path, "--overwrite") == 1
+    assert "holds files but no run" in capsys.readouterr().err
+    assert (tmp_path / "weights.bin").read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]"])
+def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path, capsys, text):
+    (tmp_path / "lock").touch()
+    (tmp_path / "config.json").write_text(text)
+    assert tiny(tmp_path) == 1
+    error = capsys.readouterr().err
+    assert "config.json" in error and "--overwrite" in error and len(error.splitlines()) == 1
+
+
+def test_a_start_that_was_killed_at_once_can_be_repeated(tmp_path):
+    (tmp_path / "lock").touch()
+    (tmp_path / "config.json.tmp").write_text("{")
+    with run_folder.opened(tmp_path, {"steps": 1}) as path:
+        assert run_folder.read_json(path / "config.json") == {"steps": 1}
+
+
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
     assert tiny(tmp_path / "file" / "run") == 1
