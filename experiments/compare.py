@@ -79,14 +79,23 @@ def read(path: Path, name: str) -> Run:
     config = parsed(path / "config.json")
     if "experiment" not in config:
         raise Unreadable(f"{path} is no run folder: its config.json is of something else")
+    file = path / "environment.json"
+    starts = parsed(file, list) if file.exists() else []
+    if not all(isinstance(start, dict) for start in starts):
+        raise Unreadable(f"{file} cannot be read: it is not of a run")
     if not (path / "results.json").exists():
         raise Unreadable(f"{path} has no results.json yet: {progress(path, config)}")
     settings = parsed(path / "results.json").get("settings", [])
-    if any("success" not in setting for setting in settings):
-        raise Unreadable(f"{path} has a results.json of an older version; run its command again")
-    file = path / "environment.json"
-    starts = parsed(file, list) if file.exists() else []
-    return Run(name, config, starts, {setting["task"]: setting for setting in settings})
+    try:
+        run = Run(name, config, starts, {setting["task"]: setting for setting in settings})
+        for task in run.settings:
+            table_of(task, [run])
+    except (LookupError, TypeError, ValueError, AttributeError):
+        raise Unreadable(
+            f"{path} has a results.json of an older version, or of something else; "
+            "run its command again"
+        ) from None
+    return run
 
 
 def parsed(file: Path, kind: type = dict) -> Any:

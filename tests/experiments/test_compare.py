@@ -126,6 +126,9 @@ def test_an_unfinished_run_says_how_far_it_is(tmp_path, capsys):
     [
         (lambda path: path.mkdir(), "is no run folder"),
         (lambda path: made(path, {"parity": {}}, {"task": "parity"}), "of an older version"),
+        (lambda path: made(path, {"parity": {}}, "success"), "of an older version"),
+        (lambda path: made(path, {}, setting("parity", {"contender": "rnn"})), "an older version"),
+        (lambda path: made(path, {}, starts=(5,)), "environment.json cannot be read"),
         (lambda path: (made(path, {}) / "config.json").write_text("{"), "cannot be read"),
         (lambda path: (made(path, {}) / "config.json").write_text("{}"), "is no run folder"),
         (lambda path: (made(path, {}) / "sweep.json").write_text("{}"), "it is a sweep"),
