@@ -35,6 +35,15 @@ def positive_int(argument: str, value: Any) -> int:
     return int(value)
 
 
+def seed(argument: str, value: Any, limit: int | None = None) -> int:
+    """``value`` as a whole number from 0 up, below ``limit``."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < 0 or (limit is not None and value >= limit):
+        end = "up" if limit is None else f"to {limit - 1}"
+        raise ValueError(f"{argument}: got {value!r}; takes a whole number from 0 {end}")
+    return int(value)
+
+
 def real(argument: str, value: Any) -> float:
     """``value`` as a float: a finite real number."""
     try:

@@ -36,6 +36,7 @@ def digits(split_seed: int = 0) -> Task:
     20 %). The writers are unknown, so a writer's digits may stand on both sides of the cut.
     Raises ImportError where scikit-learn is missing.
     """
+    split_seed = checking.seed("split_seed", split_seed)
     pixels, labels = load()
     split = stratified(labels, split_seed)
     train = part(pixels, labels, split.train)

@@ -14,6 +14,7 @@ from lstm_jax.tasks.task import HELD_OUT, Batch, Sequences, Task
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
 TOKENS = (*"0123456789", *OPERATORS, "]")  # by number
 OPEN, CLOSE, PAD = 10, 14, 15  # the first operator, the bracket, and no token
+SHORTEST = 4  # tokens: a list of two digits
 NESTED = 0.25  # the share of arguments that are lists themselves
 ROUND = 20_000  # expressions that are drawn at once
 KEY = 1997  # with a number for each part, of NumPy's RandomState, the same in all versions
@@ -59,7 +60,7 @@ def listops(
         are Nangia & Bowman's. Long Range Arena is ``listops(501, 1999, max_depth=10, max_args=10,
         training=96_000)``.
     training: expressions to train on, drawn from with replacement; none of them is held out.
-    ``test_at``: expressions whose lengths are within 10 % of the one asked for.
+    ``test_at``: expressions whose lengths are within 10 % of the one asked for, at least 4.
 
     Raises ValueError where there are too few expressions of these lengths, or they are too rare.
     """
@@ -71,8 +72,10 @@ def listops(
     for argument, value in (("max_depth", max_depth), ("max_args", max_args)):
         if value < 2:
             raise ValueError(f"{argument}: got {value}; takes at least 2")
-    if min_length < 4:
-        raise ValueError(f"min_length: got {min_length}; takes at least 4, a list of two digits")
+    if min_length < SHORTEST:
+        raise ValueError(
+            f"min_length: got {min_length}; takes at least {SHORTEST}, a list of two digits"
+        )
     if max_length < min_length:
         raise ValueError(f"max_length: got {max_length}; takes at least min_length, {min_length}")
 
@@ -101,7 +104,9 @@ def listops(
 
     def test_at(length: int, n: int) -> Batch:
         length, n = checking.positive_int("length", length), checking.positive_int("n", n)
-        low, high = max(4, -(-9 * length // 10)), max(4, 11 * length // 10)
+        if length < SHORTEST:
+            raise ValueError(f"length: got {length}; takes at least {SHORTEST}")
+        low, high = -(-9 * length // 10), 11 * length // 10
         drawn = draw("length", (len(parts), length), n, low, high)
         return shown(*map(jnp.asarray, drawn))
 

@@ -8,7 +8,6 @@ import collections
 import dataclasses
 import functools
 import json
-import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -280,7 +279,4 @@ def _checked_widths(widths: Sequence[Width]) -> np.ndarray:
 
 def host_generator(**seeds: Any) -> np.random.Generator:
     """NumPy's generator, seeded by all ``seeds`` together; they are whole numbers from 0 up."""
-    for name, seed in seeds.items():
-        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-            raise ValueError(f"{name}: got {seed!r}; takes a whole number from 0 up")
-    return np.random.default_rng([int(seed) for seed in seeds.values()])
+    return np.random.default_rng([checking.seed(name, seed) for name, seed in seeds.items()])

@@ -78,8 +78,7 @@ def sequential_mnist(
     validation = checking.positive_int("validation", validation)
     if permuted and rows:
         raise ValueError("rows: got True with permuted; takes one of the two")
-    if isinstance(permutation_seed, bool) or permutation_seed not in range(2**32):
-        raise ValueError(f"permutation_seed: got {permutation_seed!r}; takes 0 to 2**32 - 1")
+    permutation_seed = checking.seed("permutation_seed", permutation_seed, 2**32)
     order = np.random.RandomState(permutation_seed).permutation(SIDE**2) if permuted else None
     pixels, classes = load("train", folder, verify, order)
     test_pixels, test_classes = load("t10k", folder, verify, order)

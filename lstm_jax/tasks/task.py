@@ -106,8 +106,9 @@ class Task(NamedTuple):
         ``[B, O]`` at the "last" step (of each row) or ``[T, B, O]`` at "every" step; sizes are 0
         where the task is for models of another kind.
     success: when it counts as solved; None where nobody says.
-    test_at: ``(length, n) -> Batch``, n held-out sequences of exactly this length, longer than
-        the trained ones perhaps, the same in every run; None where there is one length alone.
+    test_at: ``(length, n) -> Batch``, n held-out sequences of exactly this length (of about it
+        where a task says so), longer than the trained ones perhaps, the same in every run; what
+        is long, such as a lag, the task says. None where there is one length alone.
     """
 
     name: str

@@ -59,3 +59,9 @@ def test_loss_score_and_chance_by_hand(task):
     counts = np.bincount(np.asarray(task.test.targets))
     always = jnp.zeros((counts.sum(), 10)).at[:, counts.argmax()].set(1.0)
     np.testing.assert_allclose(task.score.measure(always, task.test), task.score.chance, rtol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [-1, True])
+def test_a_seed_that_is_none_names_the_argument(seed):
+    with pytest.raises(ValueError, match=f"split_seed: got {seed!r}; takes a whole number from 0"):
+        digits(seed)

@@ -168,5 +168,7 @@ def test_bad_input_names_the_argument(task):
         tasks.make("listops", min_length=5, max_length=5, max_depth=2, training=99_999)
     with pytest.raises(ValueError, match=r"length: 5 different expressions of 1800 to 2200"):
         task.test_at(2000, 5)
+    with pytest.raises(ValueError, match="length: got 3; takes at least 4"):
+        task.test_at(3, 5)
     with pytest.raises(ValueError, match="batch_size: got 0"):
         task.sample(jax.random.key(0), 0)

@@ -115,8 +115,9 @@ def test_bad_input_and_malformed_files_are_named(made, tmp_path):
         read(permuted=True, rows=True)
     with pytest.raises(ValueError, match="validation: got 40; takes less than the 40 digits"):
         read(validation=40)
-    with pytest.raises(ValueError, match="permutation_seed: got -1"):
-        read(permuted=True, permutation_seed=-1)
+    for seed in (-1, True, 2**32):
+        with pytest.raises(ValueError, match=f"permutation_seed: got {seed}; takes .* to 42949672"):
+            read(permuted=True, permutation_seed=seed)
     with pytest.raises(ValueError, match="batch_size: got 0"):
         read().sample(jax.random.key(0), 0)
     with pytest.raises(ValueError, match=r"train-images.* has the SHA-256 .* takes the published"):
