@@ -52,6 +52,8 @@ def optimizer(
     takes = inspect.signature(factory).parameters.keys() - {"learning_rate"}
     for option in options:
         checking.choice(f"name: the option of {kind}", option, sorted(takes))
+    if options:
+        _require_update(name, functools.partial(factory, **options))
     rate = _rate(learning_rate)
     share = _share(schedule, warmup, steps)
     parts = []
@@ -61,6 +63,20 @@ def optimizer(
         parts.append(optax.clip_by_global_norm(_positive("clip", clip)))
     followed = rate if share is None else lambda count: rate * share(count)
     return optax.chain(*parts, factory(followed, **options))
+
+
+def _require_update(name: str, factory: Callable[..., optax.GradientTransformation]) -> None:
+    """Raises ValueError for options whose values make no update, which Optax tells of only when
+    one is asked for; nothing is computed."""
+
+    def update(params: dict[str, jax.Array]) -> Any:
+        made = factory(1.0)
+        return made.update(params, made.init(params), params)
+
+    try:
+        jax.eval_shape(update, {"w": jnp.zeros(1)})
+    except Exception as error:
+        raise ValueError(f"name: got {name!r}, which makes no update: {error}") from None
 
 
 def _share(schedule: str, warmup: int, steps: int | None) -> Callable[[Any], Any] | None:

@@ -160,6 +160,8 @@ def test_the_rate_may_be_traced_one_a_run(options):
         (("adamm", 0.1), {}, ValueError, r"name: got 'adamm' \(did you mean 'adam'\?\)"),
         (("adam(beta=1)", 0.1), {}, ValueError, "name: the option of adam: got 'beta'"),
         (("sgd(learning_rate=1)", 0.1), {}, ValueError, "option of sgd: got 'learning_rate'"),
+        (("adam(b1='x')", 0.1), {}, ValueError, "name: got .*b1='x'.*, which makes no update"),
+        (("sgd(momentum=[1])", 0.1), {}, ValueError, r"name: got 'sgd\(momentum=\[1\]\)'"),
         (("adam", -0.1), {}, ValueError, "learning_rate: got -0.1; takes a positive number"),
         (("adam", math.nan), {}, ValueError, "learning_rate: got nan"),
         (("adam", jnp.zeros(3)), {}, ValueError, "learning_rate: got"),
