@@ -141,7 +141,7 @@ def load_file(path: Path) -> None:
         raise FileNotFoundError(f"load: got {path}; takes a Python file")
     try:
         runpy.run_path(str(path), run_name=path.stem)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         lines = [at.lineno for at in traceback.extract_tb(error.__traceback__)
                  if at.filename == str(path)]  # fmt: skip
         where = f"{path}, line {lines[-1]}" if lines else f"{path}"

@@ -5,10 +5,9 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from experiments.setting import Setting, Training
-from lstm_jax import calls, checking, train
+from experiments.setting import Setting, Training, told_as
+from lstm_jax import checking, train
 from lstm_jax.tasks import Success
-from lstm_jax.train.optimizers import OPTIMIZERS
 
 
 class Job(NamedTuple):
@@ -95,7 +94,6 @@ def make_job(
 ) -> Job:
     """The runs of one contender. Raises ValueError for a budget that makes no sense."""
     budget, task = setting.budget, setting.task
-    calls.parse("optimizer", budget.optimizer, OPTIMIZERS)
     every = checking.positive_int("every", budget.every)
     if budget.seconds is None and budget.steps % every:
         raise ValueError(f"steps: got {budget.steps}; takes a multiple of every, {budget.every}")
@@ -112,7 +110,8 @@ def make_job(
         raise ValueError(f"until_solved: {task.name} has no criterion of success")
     model = setting.model(task, budget, contender)
     job = Job(setting, contender, model, train.count_parameters(model), seeds, rates)
-    job.optimizer(rates[0])
+    with told_as("name:", "optimizer:"):
+        job.optimizer(rates[0])
     return job
 
 

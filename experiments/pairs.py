@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 import lstm_jax as lj
 from experiments import figure
-from experiments.setting import Training
+from experiments.setting import Training, told_as
 from lstm_jax import checking, seq2seq, train
 from lstm_jax.tasks import Batch, PairBatch, Pairs, Score, Task, Vocabulary, pairs
 from lstm_jax.tasks.pairs import END, PAD, START
@@ -90,7 +90,8 @@ def pair_model(
 
         return train.Model(size, model.init, apply, functools.partial(answer, model))
 
-    return of_size(train.size_near(of_size, budget.parameters))
+    with told_as("budget:", f"parameters of {name} on {task.name}:"):
+        return of_size(train.size_near(of_size, budget.parameters))
 
 
 def written(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.Array:

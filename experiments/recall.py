@@ -17,8 +17,7 @@ input, fails as reported of such models; what is reported to succeed has two or 
 
 import dataclasses
 
-from experiments.setting import Budget, Setting
-from lstm_jax import tasks
+from experiments.setting import Budget, Setting, named_task
 
 TIME = "13 min"
 
@@ -43,6 +42,6 @@ class Config(Budget):
 
 def settings(config: Config) -> list[Setting]:
     return [
-        Setting(tasks.make(text), config, published=PUBLISHED if text == SELECTIVE_COPY else {})
+        Setting(named_task(text), config, published=PUBLISHED if text == SELECTIVE_COPY else {})
         for text in config.tasks
     ]

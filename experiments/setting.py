@@ -1,14 +1,15 @@
 """What is compared on what: a task, a budget, contenders."""
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import jax
 
 import lstm_jax as lj
-from lstm_jax import calls, checking, train
+from lstm_jax import calls, checking, tasks, train
 from lstm_jax.tasks import Task
 
 
@@ -126,15 +127,29 @@ def size_of(cell: str, make: Callable[[int], Any], budget: Budget, task: Task) -
         raise ValueError("size: got it beside state; takes one of the two")
     if budget.size is not None:
         return checking.positive_int("size", budget.size)
-    option = "parameters" if budget.state is None else "state"
-    try:
+    with told_as("budget:", f"{'parameters' if budget.state is None else 'state'} of {cell} on "
+                 f"{task.name}:"):  # fmt: skip
         if budget.state is not None:
             return train.size_near(make, budget.state, train.state_size)
         return size_for(cell, budget.parameters, task.input_size, task.output_size)
+
+
+@contextlib.contextmanager
+def told_as(argument: str, option: str) -> Iterator[None]:
+    """A ValueError that starts with ``argument`` names the command's option in its place."""
+    try:
+        yield
     except ValueError as error:
-        raise ValueError(
-            str(error).replace("budget:", f"{option} of {cell} on {task.name}:", 1)
-        ) from None
+        text = str(error)
+        if not text.startswith(argument):
+            raise
+        raise ValueError(option + text.removeprefix(argument)) from None
+
+
+def named_task(text: str) -> Task:
+    """A task of the option ``tasks``, such as "parity" or "adding(length=50)"."""
+    with told_as("name:", "tasks:"):
+        return tasks.make(text)
 
 
 def as_named(optimizer: Any) -> Any:
@@ -170,6 +185,7 @@ class Setting:
         if self.budget.learning_rate:
             return self.budget.learning_rate
         if contender not in self.chosen:
+            self.model(self.task, self.budget, contender)  # where it is no contender, says so
             raise ValueError(
                 f"learning_rate: none was chosen for {contender} on {self.task.name}; takes "
                 "--learning-rate, or a sweep (--sweep) whose choice is put into the experiment"

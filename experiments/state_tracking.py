@@ -22,8 +22,7 @@ import functools
 from typing import Any
 
 from experiments.lengths import by_length, require
-from experiments.setting import Budget, Setting
-from lstm_jax import tasks
+from experiments.setting import Budget, Setting, named_task
 
 TIME = "10 min"
 
@@ -64,7 +63,7 @@ def settings(config: Config) -> list[Setting]:
     further = functools.partial(by_length, config.lengths)
     made = []
     for text in config.tasks:
-        task = tasks.make(text)
+        task = named_task(text)
         require(config.lengths, task)
         made.append(Setting(task, config, further=further, published=PUBLISHED.get(text, {})))
     return made

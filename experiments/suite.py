@@ -24,8 +24,7 @@ import dataclasses
 import re
 
 import lstm_jax as lj
-from experiments.setting import Budget, Setting
-from lstm_jax import tasks
+from experiments.setting import Budget, Setting, named_task, told_as
 
 TIME = "22 min"
 
@@ -67,7 +66,7 @@ def settings(config: Config) -> list[Setting]:
     if not named:
         named = [(text.format(lag), lag) for text, lags in LADDERS.items() for lag in lags]
         named += [(task, None) for task in OTHERS]
-    made = [(tasks.make(text), lag) for text, lag in named]
+    made = [(named_task(text), lag) for text, lag in named]
     budget: Budget = config
     if config.steps != Budget.steps:
         raise ValueError(f"steps: got {config.steps}; takes --budget or --seconds in their place")
@@ -85,11 +84,12 @@ def settings(config: Config) -> list[Setting]:
                 f"{len(made)} tasks and {len(config.cells)} cells"
             )
         budget = dataclasses.replace(config, seconds=round(each, 1))
+    with told_as("name:", "cells:"):
+        rates = {cell: UNGATED.get(lj.cells.parse(cell)[0], RATE) for cell in config.cells}
     settings = []
     for task, lag in made:
         unjudged = budget.until_solved and task.success is None
         of_task = dataclasses.replace(budget, until_solved=False) if unjudged else budget
-        rates = {cell: UNGATED.get(lj.cells.parse(cell)[0], RATE) for cell in config.cells}
         settings.append(Setting(task, of_task, rates, lag=lag))
     return settings
 

@@ -20,7 +20,14 @@ FIRST_SEED = 1000  # none that a comparison takes
 
 def sweep_jobs(settings: list[Setting]) -> list[Job]:
     """A job for each contender in each setting: every rate of the grid, each with as many seeds
-    as the comparison would have."""
+    as the comparison would have. Raises ValueError for rates beside the grid."""
+    for setting in settings:
+        rates = setting.budget.learning_rate
+        if rates and rates != type(setting.budget).learning_rate:  # not the experiment's own
+            raise ValueError(
+                f"learning_rate: got {', '.join(map(str, rates))} beside sweep, whose rates are "
+                f"{', '.join(map(str, GRID))}; takes one of the two"
+            )
     return [
         make_job(setting, contender, *every_pair(GRID, seeds_of(setting)))
         for setting in settings
@@ -43,7 +50,8 @@ def sweep(
     seeds = " or ".join(map(str, sorted({len(set(job.seeds)) for job in jobs})))
     table = Table(
         title=f"Mean validation score over {seeds} seeds, by learning rate",
-        caption="the best of each row is marked; test data were not looked at",
+        caption="the chosen rate of each row is marked: the best, or where runs end solved the one "
+        "at which most do; test data were not looked at",
     )
     for column in ("setting", "contender", *(f"{rate:g}" for rate in GRID)):
         table.add_column(column, no_wrap=True, justify="left" if column.isalpha() else "right")

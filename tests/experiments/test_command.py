@@ -176,6 +176,8 @@ def test_a_folder_in_use_is_refused(tmp_path):
         (["--parameters", "2"], "parameters of rnn on adding(4): got 2"),
         (["--cells", "rnn", "--state", "0"], "state of rnn on adding(4): got 0"),
         (["--optimizer", "adm"], "optimizer: got 'adm'"),
+        (["--optimizer", "adam(b1='x')"], "optimizer: got \"adam(b1='x')\", which makes no update"),
+        (["--sweep"], "learning_rate: got 0.01 beside sweep, whose rates are 0.0001, "),
         (["--random-truncation"], "random_truncation: got it without truncate"),
         (["--learning-rate", "-1"], "learning_rate: got -1"),
     ],
@@ -183,6 +185,23 @@ def test_a_folder_in_use_is_refused(tmp_path):
 def test_bad_options_are_one_line(tmp_path, capsys, options, message):
     assert tiny(tmp_path, *options) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("adding --lengths 4 --cells lsmt", "cells: got 'lsmt' (did you mean 'lstm'?)"),
+        ("suite --tasks delayed_recall --cells lsmt", "cells: got 'lsmt' (did you mean 'lstm'?)"),
+        ("suite --tasks paritty", "tasks: got 'paritty' (did you mean 'parity'?)"),
+        ("recall --tasks paritty", "tasks: got 'paritty' (did you mean 'parity'?)"),
+        ("state_tracking --tasks paritty", "tasks: got 'paritty' (did you mean 'parity'?)"),
+        ("reversal --max-length 2 --models additiv", "models: got 'additiv' (did you mean 'addi"),
+        ("reversal --max-length 2 --parameters 5", "parameters of location on reversal(10 symb"),
+    ],
+)
+def test_a_wrong_name_is_told_by_its_option(capsys, command, message):
+    assert main(command.split()) == 2
+    assert f"error: {message}" in capsys.readouterr().err
 
 
 def test_a_cell_without_a_chosen_rate_says_where_rates_come_from():
@@ -240,7 +259,8 @@ def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
 
 
 def test_a_sweep_chooses_on_validation_alone(tmp_path, capsys):
-    assert tiny(tmp_path / "sweep", "--sweep") == 0
+    command = ["adding", *TINY.split(), "--out", str(tmp_path / "sweep")]
+    assert main([*command, "--sweep"]) == 0
     chosen = json.loads((tmp_path / "sweep" / "sweep.json").read_text())["adding(4)"]["rnn"]
     means = {float(rate): mean for rate, mean in chosen["means"].items()}
     assert chosen["chosen"] == min(means, key=means.__getitem__)

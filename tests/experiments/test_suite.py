@@ -1,5 +1,6 @@
 """The suite, and a cell and a task that come to it from outside."""
 
+import dataclasses
 import json
 import types
 
@@ -98,7 +99,7 @@ def test_every_contender_on_every_task_gets_the_same_part_of_the_time(monkeypatc
         made[text] = types.SimpleNamespace(name=name, success=judged, **options)
         return made[text]
 
-    monkeypatch.setattr(suite.tasks, "make", make)
+    monkeypatch.setattr(tasks, "make", make)
     config = suite.Config()
     settings = suite.settings(config)
     contenders = len(settings) * len(config.cells)
@@ -155,7 +156,11 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("import lstm_jax\n1 / 0\n", ", line 2: ZeroDivisionError"), ("def f(:\n", "SyntaxError")],
+    [
+        ("import lstm_jax\n1 / 0\n", ", line 2: ZeroDivisionError"),
+        ("def f(:\n", "SyntaxError"),
+        ("import sys\nsys.exit(0)\n", ", line 2: SystemExit"),
+    ],
 )
 def test_a_file_that_fails_is_one_line(tmp_path, capsys, text, told):
     file = tmp_path / "broken.py"
@@ -187,8 +192,9 @@ def test_a_dry_run_says_how_long_and_leaves_nothing(tmp_path, capsys, monkeypatc
 
 
 def test_a_contender_that_is_named_twice_is_refused():
-    config = adding.Config(lengths=(4,), cells=("rnn", "gru", "rnn"), learning_rate=(0.1,))
+    config = adding.Config(lengths=(4,), cells=("rnn", "gru", "rnn"))
     for sweeping in (False, True):
+        config = dataclasses.replace(config, learning_rate=() if sweeping else (0.1,))
         with pytest.raises(ValueError, match=r"adding\(4\) rnn: got it twice"):
             conduct.plan(adding.settings(config), sweeping=sweeping)
 
