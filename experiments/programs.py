@@ -110,9 +110,14 @@ class Programs:
         return state, told, time.perf_counter() - began
 
     def score(self, params: Any, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-        """The task's score on held-out data ``[runs]``, and whether success is met there."""
+        """The task's score on held-out data ``[runs]``, and whether success is met there.
+
+        NaN, and not met, of runs whose params are not finite: the last update of a chunk may spoil
+        them after its loss was taken, and answers that are classes look like any others."""
         score, met = self._score(params, batch)
-        return np.asarray(score), np.asarray(met)
+        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
+        finite = np.all([np.isfinite(a).reshape(len(a), -1).all(axis=1) for a in leaves], axis=0)
+        return np.where(finite, np.asarray(score), np.nan), np.asarray(met) & finite
 
     def seconds_a_chunk(self) -> float:
         """How long a chunk takes, by one from step 0 whose result is dropped."""

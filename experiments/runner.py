@@ -120,7 +120,9 @@ def run_job(
             progress.say(f"{job.name}: further measurements")
             further = job.setting.further(job, runs.state.params, path)
             rows = {
-                title: {column: unless_diverged(values, last) for column, values in row.items()}
+                title: {
+                    column: unless_none(values, result["test"]) for column, values in row.items()
+                }
                 for title, row in further.scores.items()
             }
             result["further"] = further._replace(scores=rows)._asdict()
@@ -267,5 +269,10 @@ def numbers(values: Any) -> list[float | None]:
 def unless_diverged(scores: Any, line: dict[str, Any]) -> list[float | None]:
     """``scores``, one a run, as ``numbers``; None for the runs whose loss in ``line`` was not
     finite, since answers that are tokens or classes look like any others."""
-    losses = np.array(line["train_loss"], float)
-    return numbers(np.where(np.isfinite(losses), np.array(scores, float), np.nan))
+    return unless_none(scores, line["train_loss"])
+
+
+def unless_none(scores: Any, others: list[float | None]) -> list[float | None]:
+    """``scores`` as ``numbers``; None where ``others`` has it."""
+    kept = [other is not None for other in others]
+    return numbers(np.where(kept, np.array(scores, float), np.nan))

@@ -115,6 +115,15 @@ def test_a_run_that_diverged_never_counts_as_solved(on, tmp_path):
     assert None not in (result["solved"][0], result["solved"][5])
 
 
+def test_params_that_are_not_finite_have_no_score(monkeypatch):
+    """The last update may spoil them, and a task of classes has a score of any answers."""
+    _, programs = compiled("held-out")
+    monkeypatch.setattr(programs, "_score", lambda *_: (np.full(6, 0.5), np.ones(6, bool)))
+    score, met = programs.score(spoil(programs.state.params, run=4), None)
+    np.testing.assert_array_equal(score, [0.5] * 4 + [np.nan, 0.5])
+    np.testing.assert_array_equal(met, [True] * 4 + [False, True])
+
+
 def test_success_counts_where_it_comes_before_what_is_not_finite(tmp_path, monkeypatch):
     """Within one chunk, whose errors are all as asked for, and so tell nothing of the loss."""
     job, programs = compiled("training")
