@@ -125,11 +125,16 @@ def against(
     rows: dict[str, dict[str, list[float | None]]],
     path: Path,
     *,
+    higher_is_better: bool = True,
     chance: float | None = None,
 ) -> None:
-    """Writes the figure of a score from 0 to 1 against the names of its columns, which are numbers:
-    a line a contender, the median of its runs, with their range."""
-    columns = list(next(iter(rows.values())))
+    """Writes the figure of a score against the names of its columns, which are numbers: a line a
+    contender, the median of its runs, with their range.
+
+    higher_is_better: of a score from 0 to 1; else from 0 up. chance: at the trained lengths
+    together, which is not always that of each length.
+    """
+    columns = sorted(next(iter(rows.values())), key=int)
     figure = Figure(figsize=(5.2, 3.8), dpi=150, layout="constrained")
     panel = figure.subplots()
     styles = styles_of(list(rows))
@@ -141,7 +146,8 @@ def against(
                    marker="o", markersize=4, label=name)  # fmt: skip
         panel.fill_between(at, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.18)
     if chance is not None:
-        panel.axhline(chance, color="0.35", linewidth=1, linestyle=(0, (2, 2)))
+        panel.axhline(chance, color="0.35", linewidth=1, linestyle=(0, (2, 2)),
+                      label="chance at the trained lengths")  # fmt: skip
     if max(at) > 20 * max(min(at), 1):
         panel.set_xscale("log")
         panel.minorticks_off()
@@ -151,7 +157,7 @@ def against(
     panel.set_ylabel(score)
     panel.set_xlabel(column.partition(",")[0])
     panel.legend(frameon=False)
-    panel.set_ylim(-0.02, 1.02)
+    panel.set_ylim(*((-0.02, 1.02) if higher_is_better else (0, None)))
     finish(panel)
     save(figure, path)
 

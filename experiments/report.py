@@ -66,7 +66,10 @@ def figures(
     for title, rows in setting["further"].items():
         if all(column.isdigit() for column in next(iter(rows.values()))):
             files[title] = f"{slug(setting['task'] + ' ' + title)}.png"
-            figure.against(title, rows, path / files[title], chance=setting["chance"])
+            figure.against(
+                title, rows, path / files[title], chance=setting["chance"],
+                higher_is_better=setting["direction"] == "higher is better",
+            )  # fmt: skip
     for job, result in zip(jobs, results, strict=True):
         if job.setting.task.name == setting["task"]:
             for file in result.get("further", {}).get("figures", ()):

@@ -178,3 +178,30 @@ def test_figures_over_all_settings_are_written_where_there_is_something_to_draw(
     assert figure.lags(one_lag, tmp_path / "none.png") is False
     assert figure.lags(handmade.summary(setting("digits")), tmp_path / "none.png") is False
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lags.png", "overview.png"]
+
+
+@pytest.fixture
+def panels(monkeypatch):
+    """The panels of the figures that would be saved."""
+    saved = []
+    monkeypatch.setattr(figure, "save", lambda made, path: saved.extend(made.axes))
+    return saved
+
+
+def test_a_figure_by_length_says_whose_chance_it_shows(panels):
+    rows = {"rnn": {"40": [0.5, 0.7], "5": [0.9, 1.0]}, "gru": {"40": [None, 0.5], "5": [1.0, 1.0]}}
+    figure.against("accuracy by length, trained on 1 to 5", rows, None, chance=0.25)
+    (panel,) = panels
+    lines = {line.get_label(): line for line in panel.lines}
+    assert list(lines) == ["rnn", "gru", "chance at the trained lengths"]
+    np.testing.assert_array_equal(lines["rnn"].get_xdata(), [5, 40])
+    np.testing.assert_allclose(lines["rnn"].get_ydata(), [0.95, 0.6])
+    assert panel.get_ylabel() == "accuracy" and panel.get_xlabel() == "length"
+    assert panel.get_ylim() == (-0.02, 1.02)
+
+
+def test_a_loss_above_1_is_in_the_figure(panels):
+    figure.against("MSE by length", {"rnn": {"5": [0.5], "40": [3.0]}}, None,
+                   higher_is_better=False)  # fmt: skip
+    low, high = panels[0].get_ylim()
+    assert low == 0 and high >= 3
