@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from experiments import example, lengths
 from experiments import folder as run_folder
+from experiments.jobs import criterion
 from experiments.report import rows_of, shown
 from lstm_jax import tasks
 from lstm_jax.tasks import classes
@@ -77,7 +77,7 @@ def gallery(out: Path) -> int:
         try:
             entries.append(entry(name, tasks.make(name)))
             short = tasks.make(name, **example.SHORT.get(name, {}))
-        except (OSError, ImportError) as error:
+        except (OSError, ImportError, ValueError) as error:  # ValueError: of files that are others
             skipped[name] = str(error)
             continue
         names = example.NAMES.get(name, example.Names())
@@ -107,17 +107,10 @@ def entry(name: str, task: tasks.Task) -> Entry:
 
 
 def solved(success: tasks.Success) -> str:
-    """The criterion in words."""
-    name = getattr(success.error, "__name__", "error").strip("_").replace("_", " ")
-    conditions = []
-    if np.isfinite(success.limit):
-        conditions.append(f"{name} below {success.limit:g} in each row")
-    if np.isfinite(success.mean_limit) and success.error is classes.wrong:
-        conditions.append(f"accuracy above {1 - success.mean_limit:g}")
-    elif np.isfinite(success.mean_limit):
-        conditions.append(f"mean {name} below {success.mean_limit:g}")
-    rows = f"{success.rows} {success.on} sequences"
-    return f"{' and '.join(conditions)}, on {rows} ({success.source})"
+    """The criterion in words, and what the error of a sequence is."""
+    name = getattr(success.error, "__name__", "").strip("_").replace("_", " ")
+    name = "share of wrong answers" if success.error is classes.wrong else name
+    return criterion(success) + (f"; error: {name}" if name else "")
 
 
 def source(factory: Callable) -> str:
@@ -138,8 +131,8 @@ def show(entries: list[Entry], skipped: dict[str, str]) -> None:
     console.print(table, highlight=False)
     for one in entries:
         text = f"{one.name}: {one.source}"
-        if criterion := one.cells[COLUMNS.index(SOLVED)]:
-            text += f" Solved when: {criterion}."
+        if when := one.cells[COLUMNS.index(SOLVED)]:
+            text += f" Solved when: {when}."
         console.print(text, highlight=False, markup=False)
     for name, reason in skipped.items():
         console.print(f"{name} is left out: {reason}", highlight=False, markup=False)

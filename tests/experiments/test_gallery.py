@@ -38,9 +38,14 @@ def missing() -> Task:
     raise FileNotFoundError("folder: there is none")
 
 
+def others() -> Task:
+    raise ValueError("folder: its files are others")
+
+
 @pytest.fixture
 def registry(monkeypatch):
-    every = {"made_up": made_up, "missing": missing, "adding": tasks.registry["adding"]}
+    every = {"made_up": made_up, "missing": missing, "adding": tasks.registry["adding"],
+             "others": others}  # fmt: skip
     monkeypatch.setattr(tasks, "registry", every)
     monkeypatch.setattr(example, "SHORT", {"adding": {"length": 4}})
 
@@ -52,17 +57,18 @@ def test_the_command_tells_and_draws_every_task(registry, tmp_path, capsys):
     table = (tmp_path / "out" / "tasks.md").read_text()
     assert (
         "| [made_up(5)](#made_up) | 3 | 3 | 1 to 5 | every | nats, lower is better | 1.2500 "
-        "| 0.5000 | wrong below 0.25 in each row and accuracy above 0.99, on 30 training sequences "
-        "(nobody) | yes |"
+        "| 0.5000 | each error below 0.25, their mean below 0.01, on the last 30 training "
+        "sequences (nobody); error: share of wrong answers | yes |"
     ) in table
     assert (
         "| [adding(100)](#adding) | 2 | 1 | 100 | the last | MSE, lower is better | 0.1667" in table
     )
     assert "## made_up\n\nA task of nobody, of 2026.\n\n![made_up](made_up.png)" in table
     assert "missing is left out: folder: there is none" in table
+    assert "others is left out: folder: its files are others" in table
     told = capsys.readouterr().out
     assert (
-        "A task of nobody, of 2026. Solved when: wrong below" in told
+        "A task of nobody, of 2026. Solved when: each error below 0.25," in told
         and "missing is left out" in told
     )
 
