@@ -112,6 +112,7 @@ def run(name: str, argv: list[str]) -> int:
         try:
             for file in load:
                 load_file(file)
+            require_one_budget(config)
             jobs = conduct.plan(module.settings(config), sweeping=sweep)
             if dry_run:
                 return conduct.dry_run(jobs)
@@ -132,6 +133,15 @@ def run(name: str, argv: list[str]) -> int:
         description=module.__doc__,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+
+
+def require_one_budget(config: Any) -> None:
+    """Raises ValueError for steps beside seconds, which take their place."""
+    for part in (config, *vars(config).values()):
+        steps = getattr(part, "steps", None)
+        if getattr(part, "seconds", None) is not None and steps != type(part).steps:
+            raise ValueError(f"steps: got {steps} beside seconds, {part.seconds:g}; takes one of "
+                             "the two")  # fmt: skip
 
 
 def load_file(path: Path) -> None:

@@ -25,7 +25,8 @@ class SymbolTraining(pairs.PairTraining):
 
 
 def setting(symbols: SymbolTask, config: SymbolTraining, chosen: dict[str, float]) -> Setting:
-    """The comparison on ``symbols``."""
+    """The comparison on ``symbols``. Chance is that of the best answer that knows the length alone,
+    the mean over the trained lengths."""
     size = len(symbols.vocabulary)
     chances = [symbols.chance(n + 1) for n in range(symbols.max_length)]
     task = Task(

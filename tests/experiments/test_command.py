@@ -190,6 +190,8 @@ def test_bad_options_are_one_line(tmp_path, capsys, options, message):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
+        ("adding --seconds 5 --steps 70", "steps: got 70 beside seconds, 5; takes one of the two"),
+        ("first_comparison --digits.seconds 5 --digits.steps 70", "steps: got 70 beside seconds"),
         ("adding --lengths 4 --cells lsmt", "cells: got 'lsmt' (did you mean 'lstm'?)"),
         ("suite --tasks delayed_recall --cells lsmt", "cells: got 'lsmt' (did you mean 'lstm'?)"),
         ("suite --tasks paritty", "tasks: got 'paritty' (did you mean 'parity'?)"),
@@ -199,7 +201,7 @@ def test_bad_options_are_one_line(tmp_path, capsys, options, message):
         ("reversal --max-length 2 --parameters 5", "parameters of location on reversal(10 symb"),
     ],
 )
-def test_a_wrong_name_is_told_by_its_option(capsys, command, message):
+def test_wrong_names_and_budgets_are_told_by_their_options(capsys, command, message):
     assert main(command.split()) == 2
     assert f"error: {message}" in capsys.readouterr().err
 
