@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 import lstm_jax as lj
 from experiments import figure
 from experiments.setting import Training, told_as
-from lstm_jax import checking, seq2seq, train
+from lstm_jax import calls, checking, seq2seq, train
 from lstm_jax.tasks import Batch, PairBatch, Pairs, Score, Task, Vocabulary, pairs
 from lstm_jax.tasks.pairs import END, PAD, START
 
@@ -30,7 +30,8 @@ class PairTraining(Training):
     """By the attention with which the decoder reads the encoder's outputs, a name in
     lj.attend.registry; fixed: it gets the encoder's last state alone, at first and at each step."""
     cell: str = "lstm"
-    """Cell of the encoder, in both directions, and of the decoder, by its name in the registry."""
+    """Cell of the encoder, in both directions, and of the decoder, by its name in the registry;
+    options in brackets."""
     parameters: int = 60_000
     """Parameters of each model; the hidden size that comes nearest is taken."""
     embedding_size: int = 32
@@ -77,7 +78,7 @@ def pair_model(
     """A model of the runner. Its outputs are the log-probabilities ``[T, B, V]`` of the target's
     tokens; ``answer(model, params, pairs)`` is what its score is computed of."""
     checking.choice("models", name, (*lj.attend.registry, FIXED))
-    checking.choice("cell", budget.cell, lj.cells.registry)
+    calls.parse("cell", budget.cell, lj.cells.registry)
 
     def of_size(size: int) -> train.Model:
         model = encoder_decoder(budget, name, sizes, size)

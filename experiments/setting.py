@@ -97,8 +97,10 @@ def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
         raise ValueError("random_truncation: got it without truncate; takes both")
     make: Callable[[int], Any] = functools.partial(lj.cells.make, name, **options)
     size = size_of(cell, make, budget, task)
+    with naming(f"cells: {cell} of size {size}"):
+        made = make(size)
     model = train.recurrent(
-        make(size), task.input_size, task.output_size,
+        made, task.input_size, task.output_size,
         reads=task.reads, truncate=budget.truncate, random_offset=budget.random_truncation,
     )  # fmt: skip
     if budget.truncate is not None:
@@ -144,6 +146,15 @@ def told_as(argument: str, option: str) -> Iterator[None]:
         if not text.startswith(argument):
             raise
         raise ValueError(option + text.removeprefix(argument)) from None
+
+
+@contextlib.contextmanager
+def naming(whose: str) -> Iterator[None]:
+    """A ValueError says whose it is, such as a cell's."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{whose}: {error}") from error
 
 
 def named_task(text: str) -> Task:

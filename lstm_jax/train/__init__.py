@@ -10,9 +10,10 @@ from lstm_jax.train.fit import (
     start,
     take_steps,
 )
-from lstm_jax.train.model import Model, count_parameters, recurrent, size_for, size_near, state_size
+from lstm_jax.train.model import Model, count_parameters, recurrent
 from lstm_jax.train.optimizers import optimizer
 from lstm_jax.train.saved import Description, load_cell, load_model, save_model
+from lstm_jax.train.sizes import size_for, size_near, state_size
 from lstm_jax.train.truncated import unroll_truncated
 
 __all__ = [

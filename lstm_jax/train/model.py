@@ -1,7 +1,5 @@
-"""A cell with a linear readout, its parameter count, and the hidden size that fits a budget."""
+"""A cell with a linear readout, and its parameter count."""
 
-import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -118,55 +116,3 @@ def count_parameters(model: Model) -> int:
     """The number of trained numbers, readout included; nothing is computed."""
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))
-
-
-def size_for(make: Callable[[int], Cell], budget: int, input_size: int, output_size: int) -> int:
-    """The hidden size of a cell with a readout that comes nearest to ``budget`` parameters.
-
-    make: the factory as a function of the hidden size, such as ``lj.lstm``. See ``size_near``.
-    """
-    return size_near(lambda size: recurrent(make(size), input_size, output_size), budget)
-
-
-def size_near(
-    make: Callable[[int], Any], budget: int, count: Callable[[Any], int] = count_parameters
-) -> int:
-    """The size at which ``count(make(size))``, of a model its parameters, is nearest to ``budget``.
-
-    Of two sizes equally near, the smaller. Raises ValueError for a budget below the count at
-    size 1, and for one that is not reached because the count stops growing with the size.
-    """
-    budget = checking.positive_int("budget", budget)
-
-    @functools.cache
-    def counted(size: int) -> int:
-        return count(make(size))
-
-    if budget < counted(1):
-        raise ValueError(f"budget: got {budget}; takes at least {counted(1)}, the count at size 1")
-    low, high = 1, 4
-    while counted(high) < budget:
-        low, high = high, 4 * high
-        if counted(high) <= counted(low):
-            raise ValueError(
-                f"budget: got {budget}; takes at most {counted(low)}, the count at size {low}, "
-                f"which does not grow: it is {counted(high)} at size {high}"
-            )
-    # counted(low) <= budget <= counted(high): counts grow with the size, about as its square, so
-    # that the first guess is near; halving in turn ends the search whatever they do.
-    guess = True
-    while high - low > 1:
-        share, (below, above) = 0.5, (math.sqrt(counted(size)) for size in (low, high))
-        if guess and below < above:
-            share = (math.sqrt(budget) - below) / (above - below)
-        middle = min(max(low + round(share * (high - low)), low + 1), high - 1)
-        low, high = (middle, high) if counted(middle) <= budget else (low, middle)
-        guess = not guess
-    return min((low, high), key=lambda size: (abs(counted(size) - budget), size))
-
-
-def state_size(cell: Cell) -> int:
-    """The numbers in the state of one row, which the cell carries from step to step."""
-    params = jax.eval_shape(lambda key: cell.init(key, 1), jax.random.key(0))
-    state = jax.eval_shape(lambda params: cell.initial_state(params), params)
-    return sum(leaf.size for leaf in jax.tree.leaves(state))

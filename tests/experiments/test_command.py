@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import lstm_jax as lj
 from experiments import __main__ as command
-from experiments import adding, runner
+from experiments import adding, conduct, reversal, runner
 from experiments import folder as run_folder
 from experiments.__main__ import EXPERIMENTS, load, main
 from experiments.jobs import comparison_jobs, make_job
 from experiments.setting import Budget, Setting, cell_model
-from lstm_jax import tasks
+from lstm_jax import tasks, train
 from lstm_jax.tasks import task
 from tests.experiments.test_events import scalars
 
@@ -198,6 +199,19 @@ def test_bad_options_are_one_line(tmp_path, capsys, options, message):
         ("recall --tasks paritty", "tasks: got 'paritty' (did you mean 'parity'?)"),
         ("state_tracking --tasks paritty", "tasks: got 'paritty' (did you mean 'parity'?)"),
         ("reversal --max-length 2 --models additiv", "models: got 'additiv' (did you mean 'addi"),
+        (
+            "adding --cells attention(heads=2) --size 5 --learning-rate 0.1",
+            "cells: attention(heads=2) of size 5: heads: got 2; takes a divisor of size, 5",
+        ),
+        (
+            "adding --cells mlstm(heads=4) --parameters 30 --learning-rate 0.1",
+            "parameters of mlstm(heads=4) on adding(100): got 30; takes at least 77",
+        ),
+        (
+            "adding --cells attention(heads=2) --state 64 --learning-rate 0.1",
+            "state of attention(heads=2) on adding(100): got 64; takes at least 1025",
+        ),
+        ("reversal --max-length 2 --cell lsmt", "cell: got 'lsmt' (did you mean 'lstm'?)"),
         ("reversal --max-length 2 --parameters 5", "parameters of location on reversal(10 symb"),
     ],
 )
@@ -258,6 +272,38 @@ def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
         count = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
         assert job.parameters == count
         assert abs(count - budget.parameters) < 0.05 * budget.parameters
+
+
+def test_cells_that_accept_only_some_sizes_are_sized(monkeypatch):
+    steps = {"mlstm(heads=4)": 4, "attention(heads=2)": 2, "lstm_1997(block_size=2)": 2}
+    planned = []
+
+    def dry_run(jobs):
+        planned.extend(jobs)
+        return 0
+
+    monkeypatch.setattr(conduct, "dry_run", dry_run)
+    command = ["adding", "--lengths", "4", "--cells", *steps, "--learning-rate", "0.1", "--dry-run"]
+    assert main(command) == 0
+    assert [job.model.size for job in planned] == [344, 62, 32]
+    assert main([*command, "--state", "8192"]) == 0
+    for job, (cell, step) in zip(planned[3:], steps.items(), strict=True):
+        size = job.model.size
+        assert size % step == 0
+        missing = [
+            abs(train.state_size(lj.cells.make(cell, near)) - 8192)
+            for near in (size, size - step, size + step)
+        ]
+        assert missing[0] == min(missing)
+
+
+def test_an_encoder_and_a_decoder_of_a_cell_with_heads_are_sized():
+    config = reversal.Config(
+        max_length=2, cell="slstm(heads=2)", models=("fixed",), parameters=8000
+    )
+    (job,) = conduct.plan(reversal.settings(config), sweeping=False)
+    assert job.model.size % 4 == 0  # half of it is each direction of the encoder
+    assert abs(job.parameters - config.parameters) < 0.1 * config.parameters
 
 
 def test_a_sweep_chooses_on_validation_alone(tmp_path, capsys):

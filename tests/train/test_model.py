@@ -48,32 +48,7 @@ def test_parameters_are_counted_with_the_readout():
     assert train.count_parameters(model) == sum(leaf.size for leaf in leaves)
 
 
-@pytest.mark.parametrize(("make", "budget"), [(lj.lstm, 50), (lj.gru, 1000), (lj.rnn, 4500),
-                                             (lj.min_gru, 500), (lj.lru, 4500)])  # fmt: skip
-def test_size_for_is_nearer_than_its_neighbours(make, budget):
-    def distance(size):
-        return abs(train.count_parameters(train.recurrent(make(size), 2, 1)) - budget)
-
-    size = train.size_for(make, budget, 2, 1)
-    assert distance(size) <= min(distance(max(size - 1, 1)), distance(size + 1))
-
-
-def test_sizes_of_equal_state():
-    assert train.state_size(lj.lstm(7)) == 14
-    assert train.state_size(lj.chain(lj.gru(3), lj.lstm(2))) == 3 + 4
-    assert train.size_near(lj.lstm, 64, train.state_size) == 32
-    assert train.size_near(lj.gru, 64, train.state_size) == 64
-
-
-@pytest.mark.parametrize("counts", [lambda size: 7, lambda size: min(10 * size, 100)])
-def test_a_count_that_does_not_grow_never_comes_near(counts):
-    with pytest.raises(ValueError, match=r"budget: got 1000; takes at most (7|100), .*not grow"):
-        train.size_near(lambda size: size, 1000, counts)
-
-
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="budget: got 3; takes at least 14"):
-        train.size_for(lj.lstm, 3, 1, 1)
     with pytest.raises(ValueError, match="reads: got 'first'"):
         train.recurrent(lj.lstm(3), 2, 1, reads="first")
     model = train.recurrent(lj.lstm(3), 2, 1)

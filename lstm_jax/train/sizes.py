@@ -1,0 +1,124 @@
+"""The hidden size that fits a budget of parameters, or of numbers in the state."""
+
+import functools
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+
+from lstm_jax import checking
+from lstm_jax.cell import Cell
+from lstm_jax.train.model import count_parameters, recurrent
+
+# Sizes in a row that a cell may refuse, such as all that are no multiple of its heads, before it
+# counts as one that has no further sizes.
+REFUSALS = 4096
+NEAR = 0.1  # of a budget: by how much the smallest size that a cell accepts may exceed it
+
+
+def size_for(make: Callable[[int], Cell], budget: int, input_size: int, output_size: int) -> int:
+    """The hidden size of a cell with a readout that comes nearest to ``budget`` parameters.
+
+    make: the factory as a function of the hidden size, such as ``lj.lstm``. See ``size_near``.
+    """
+    return size_near(lambda size: recurrent(make(size), input_size, output_size), budget)
+
+
+def size_near(
+    make: Callable[[int], Any], budget: int, count: Callable[[Any], int] = count_parameters
+) -> int:
+    """The size at which ``count(make(size))``, of a model its parameters, is nearest to ``budget``.
+
+    Sizes that ``make`` refuses with an error of an argument, such as one that its heads do not
+    divide, are skipped. Of two sizes equally near, the smaller.
+
+    Raises:
+        ValueError: for a budget below the count at the smallest size (by more than a tenth where
+            that is not size 1), or one that is not reached because the count stops growing or
+            because there is no larger size; ``make``'s own error where it refuses every size in
+            the same words.
+    """
+    budget = checking.positive_int("budget", budget)
+    refusals: dict[int, ValueError] = {}
+
+    @functools.cache
+    def counted(size: int) -> int | None:
+        """None for a size that is refused."""
+        try:
+            return count(make(size))
+        except ValueError as error:
+            if not is_about_an_argument(error):
+                raise
+            refusals[size] = error
+            return None
+
+    def first(sizes: Iterable[int]) -> tuple[int, int] | None:
+        """The first of the sizes that is not refused, and its count."""
+        pairs = ((size, counted(size)) for size in sizes)
+        return next(((size, found) for size, found in pairs if found is not None), None)
+
+    smallest = first(range(1, REFUSALS + 1))
+    if smallest is None:
+        last = refusals[REFUSALS]
+        if len({str(error) for error in refusals.values()}) == 1:
+            raise last  # the size is not what is refused
+        raise ValueError(
+            f"budget: got {budget}, but no size from 1 to {REFUSALS} is accepted: {last}"
+        ) from last
+    low, at_low = smallest
+    if low > 1 and budget < at_low <= (1 + NEAR) * budget:
+        return low
+    if budget < at_low:
+        which = "" if low == 1 else ", the smallest that is accepted"
+        raise ValueError(f"budget: got {budget}; takes at least {at_low}, the count at size {low}"
+                         f"{which}")  # fmt: skip
+    high, at_high = low, at_low
+    while at_high < budget:
+        low, at_low = high, at_high
+        beyond = 4 * low
+        larger = first(range(beyond, beyond + REFUSALS))
+        ends = larger is None
+        larger = larger or first(range(beyond - 1, low, -1))
+        if larger is None or (ends and larger[1] < budget):
+            low, at_low = larger or (low, at_low)
+            raise ValueError(f"budget: got {budget}; takes at most {at_low}, the count at size "
+                             f"{low}, the largest that is accepted")  # fmt: skip
+        high, at_high = larger
+        if at_high <= at_low:
+            raise ValueError(
+                f"budget: got {budget}; takes at most {at_low}, the count at size {low}, "
+                f"which does not grow: it is {at_high} at size {high}"
+            )
+    # at_low <= budget <= at_high: counts grow with the size, about as its square, so that the
+    # first guess is near; halving in turn ends the search whatever they do.
+    guess = True
+    while high - low > 1:
+        share, below, above = 0.5, math.sqrt(at_low), math.sqrt(at_high)
+        if guess and below < above:
+            share = (math.sqrt(budget) - below) / (above - below)
+        middle = min(max(low + round(share * (high - low)), low + 1), high - 1)
+        between = first(itertools.chain(range(middle, high), range(middle - 1, low, -1)))
+        if between is None:
+            break
+        if between[1] <= budget:
+            low, at_low = between
+        else:
+            high, at_high = between
+        guess = not guess
+    return low if budget - at_low <= abs(at_high - budget) else high
+
+
+def is_about_an_argument(error: ValueError) -> bool:
+    """Whether the error is a refusal of an argument, which it names first, and no fault of the
+    cell's own."""
+    return re.match(r"[a-z_]\w*: |size\b", str(error), re.IGNORECASE) is not None
+
+
+def state_size(cell: Cell) -> int:
+    """The numbers in the state of one row, which the cell carries from step to step."""
+    params = jax.eval_shape(lambda key: cell.init(key, 1), jax.random.key(0))
+    state = jax.eval_shape(lambda params: cell.initial_state(params), params)
+    return sum(leaf.size for leaf in jax.tree.leaves(state))
