@@ -298,9 +298,7 @@ def test_cells_that_accept_only_some_sizes_are_sized(monkeypatch):
 
 
 def test_an_encoder_and_a_decoder_of_a_cell_with_heads_are_sized():
-    config = reversal.Config(
-        max_length=2, cell="slstm(heads=2)", models=("fixed",), parameters=8000
-    )
+    config = reversal.Config(max_length=2, cell="slstm(heads=2)", models=("fixed",))
     (job,) = conduct.plan(reversal.settings(config), sweeping=False)
     assert job.model.size % 4 == 0  # half of it is each direction of the encoder
     assert abs(job.parameters - config.parameters) < 0.1 * config.parameters
