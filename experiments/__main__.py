@@ -6,6 +6,7 @@ A new experiment is one file beside this one, with ``TIME``, a frozen dataclass 
 ``settings(config)``, and its name in ``EXPERIMENTS``.
 """
 
+import contextlib
 import importlib
 import os
 import runpy
@@ -84,6 +85,7 @@ def run(name: str, argv: list[str]) -> int:
     import tyro
 
     module = load(name)
+    running = contextlib.ExitStack()
 
     def command(
         config: Any,
@@ -94,6 +96,7 @@ def run(name: str, argv: list[str]) -> int:
         dry_run: bool = False,
         load: tuple[Path, ...] = (),
         tensorboard: bool = False,
+        no_cache: bool = False,
     ) -> int:
         """Runs the experiment.
 
@@ -105,9 +108,12 @@ def run(name: str, argv: list[str]) -> int:
             dry_run: Say what would be trained and how long it would take, and stop.
             load: Python files to run first, which register cells and tasks of your own.
             tensorboard: Write event files for TensorBoard too, into the run folder.
+            no_cache: Compile all programs anew. Else those of earlier starts are kept in the
+                user's cache folder, or where JAX_COMPILATION_CACHE_DIR says.
         """
-        from experiments import conduct, events
+        from experiments import compilation, conduct, events
 
+        running.enter_context(compilation.cache(off=no_cache))
         out = out or Path("runs") / (f"{name}_sweep" if sweep else name)
         try:
             for file in load:
@@ -126,13 +132,14 @@ def run(name: str, argv: list[str]) -> int:
         )
 
     command.__annotations__["config"] = Annotated[module.Config, tyro.conf.arg(name="")]
-    return tyro.cli(
-        command,
-        args=argv,
-        prog=f"python -m experiments {name}",
-        description=module.__doc__,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    with running:
+        return tyro.cli(
+            command,
+            args=argv,
+            prog=f"python -m experiments {name}",
+            description=module.__doc__,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
 
 
 def require_one_budget(config: Any) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import math
 import os
 import signal
 import threading
@@ -23,7 +24,8 @@ from experiments.progress import Progress
 from experiments.success import Window
 from lstm_jax import train
 
-# Seconds between checkpoints, at most: a killed run loses no more than this and one chunk.
+# Seconds between checkpoints, at most: a killed run loses no more than this and one chunk. The
+# first chunk of a job, or after a start, is saved at once.
 CHECKPOINT_SECONDS = 10.0
 COMPILED_AT_ONCE = 16  # jobs; each holds some programs, and a process cannot hold very many
 
@@ -91,7 +93,7 @@ def run_job(
     runs = Runs(job, programs, path)
     events = Events(job, path, runs.lines) if tensorboard else None
     progress.at(job, runs.step, steps)
-    saved = time.monotonic()
+    saved = -math.inf  # so the first chunk is saved: a run that is killed early and often gets on
     while runs.step < steps and runs.goes_on().any():
         before = runs.state
         told = runs.advance(tell=not sweeping, progress=progress)

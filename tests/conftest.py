@@ -19,6 +19,9 @@ os.environ["XLA_FLAGS"] = " ".join(flags)
 # JAX_PLATFORMS=cuda,cpu runs the tests on a GPU.
 jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS") or "cpu")
 jax.config.update("jax_num_cpu_devices", 4)
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # else compiled programs are kept there
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # and never in the user's own cache
+    jax.config.update("jax_enable_compilation_cache", False)
 jax.devices()  # reads the flags now
 os.environ["XLA_FLAGS"] = users_flags
 annotations.enforce()

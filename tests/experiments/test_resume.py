@@ -1,5 +1,6 @@
 """A run that is killed at any moment ends with the numbers of a run that was not."""
 
+import contextlib
 import io
 import json
 import os
@@ -129,6 +130,30 @@ class Moments:
         self.count += 1
         if self.count == self.at:
             raise Killed
+
+
+def test_each_start_gets_on_by_a_chunk_at_least(run, tmp_path, monkeypatch):
+    """Though each is killed long before the usual time of a checkpoint."""
+    whole, path, chunk = run(tmp_path / "whole"), tmp_path / "run", runner.Programs.chunk
+    monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 1e9)
+    left = 0
+
+    def chunk_or_die(*args):
+        nonlocal left
+        if left == 0:
+            raise Killed
+        left -= 1
+        return chunk(*args)
+
+    monkeypatch.setattr(runner.Programs, "chunk", chunk_or_die)
+    for begun in range(len(whole["curve"])):
+        assert (train.checkpoint.latest_step(path / "checkpoints") or 0) == 10 * begun
+        left = 1
+        if begun + 1 < len(whole["curve"]):
+            with pytest.raises(Killed):
+                run(path)
+        else:
+            assert timeless(run(path)) == timeless(whole)
 
 
 def test_twenty_kills_at_random_moments_change_no_bit(tmp_path, monkeypatch):
@@ -363,3 +388,34 @@ def test_kill_minus_nine_then_control_c_then_the_end(tmp_path):
         for path in (out, tmp_path / "whole")
     )
     assert lines == expected and len(lines) == 30
+
+
+@pytest.mark.slow
+def test_a_short_run_that_is_killed_again_and_again_comes_to_its_end(tmp_path):
+    """Each start is killed after a random part of the time that an undisturbed run takes, most of
+    which goes into compiling where nothing is kept."""
+    options = "--lengths 100 --cells lstm gru --seeds 2 --steps 600 --every 50"
+    arguments = ["adding", *options.split(), "--learning-rate", "0.01"]
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "true"}
+
+    def run(name, seconds=None):
+        """Whether the run came to its end, in so many seconds."""
+        command = [sys.executable, "-m", "experiments", *arguments, "--out", str(tmp_path / name)]
+        environment["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path / f"{name} programs")
+        began = time.monotonic()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # SIGKILL
+            subprocess.run(command, env=environment, timeout=seconds, check=True,
+                           cwd=Path(__file__).parents[2], capture_output=True)  # fmt: skip
+            return time.monotonic() - began
+        return None
+
+    takes, rng = run("whole"), np.random.default_rng(25)
+    kills = 0
+    while run("run", takes * rng.uniform(0.45, 0.9)) is None:
+        kills += 1
+        assert kills < 14
+    assert kills
+    resumed, whole = (
+        json.loads((tmp_path / name / "results.json").read_text()) for name in ("run", "whole")
+    )
+    assert timeless(resumed) == timeless(whole)
