@@ -19,6 +19,8 @@ import pooch
 from jax.experimental.compilation_cache import compilation_cache
 
 LIMIT = 512 * 2**20  # bytes; a program of an experiment takes some 100 kB
+# JAX's own options, which it reads from the environment in capitals.
+ON, FOLDER = "jax_enable_compilation_cache", "jax_compilation_cache_dir"
 THRESHOLD = "jax_persistent_cache_min_compile_time_secs"
 
 
@@ -31,8 +33,8 @@ def cache(*, off: bool = False) -> Iterator[None]:
     user's cache. JAX_ENABLE_COMPILATION_CACHE=false turns the cache off too. A folder that cannot
     be written to is a warning on stderr.
     """
-    changes = {"jax_enable_compilation_cache": False} if off else choices()
-    before = {name: getattr(jax.config, name) for name in changes}
+    changes = {ON: False} if off else choices()
+    before = {name: value(name) for name in changes}
     configure(changes)
     try:
         yield
@@ -42,10 +44,10 @@ def cache(*, off: bool = False) -> Iterator[None]:
 
 def choices() -> dict[str, Any]:
     """What JAX is told of the cache: nothing that the user has told it already."""
-    if not jax.config.jax_enable_compilation_cache:
+    if not value(ON):
         return {}
     chosen: dict[str, Any] = {}
-    if jax.config.jax_compilation_cache_dir is None:
+    if value(FOLDER) is None:
         folder = default_folder()
         try:
             tidy(folder)
@@ -53,10 +55,14 @@ def choices() -> dict[str, Any]:
             print(f"compiled programs are not kept: {folder} cannot be written to "
                   f"({error.strerror})", file=sys.stderr)  # fmt: skip
             return {}
-        chosen["jax_compilation_cache_dir"] = str(folder)
+        chosen[FOLDER] = str(folder)
     if THRESHOLD.upper() not in os.environ:
         chosen[THRESHOLD] = 0.0  # starting a run takes many small programs
     return chosen
+
+
+def value(name: str) -> Any:
+    return getattr(jax.config, name)
 
 
 def configure(values: dict[str, Any]) -> None:
