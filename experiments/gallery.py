@@ -109,7 +109,7 @@ def entry(name: str, task: tasks.Task) -> Entry:
 def solved(success: tasks.Success) -> str:
     """The criterion in words, and what the error of a sequence is."""
     name = getattr(success.error, "__name__", "").strip("_").replace("_", " ")
-    name = "share of wrong answers" if success.error is classes.wrong else name
+    name = "share of wrong answers" if success.error is classes.error_rate else name
     return criterion(success) + (f"; error: {name}" if name else "")
 
 

@@ -1,12 +1,17 @@
 """Benchmark tasks by name, one a file: what the experiments train on.
 
-``tasks.make("adding", length=100)`` gives a ``Task``. A task from outside joins with one line:
-``tasks.registry["mine"] = my_task``. The factories themselves stay in their modules, such as
-``lstm_jax.tasks.adding.adding``.
+``tasks.make("adding", length=100)`` gives a ``Task``. The factories themselves stay in their
+modules, such as ``lstm_jax.tasks.adding.adding``.
+
+A task from outside joins with one line, ``tasks.registry["mine"] = my_task``, its factory. What it
+is made of is here: ``drawn_task`` for sequences that are drawn, or ``Task`` itself, with
+``held_out_key``; ``classes`` for answers that are classes, ``regression`` for numbers, ``logistic``
+for logistic outputs; ``ranges`` for lengths that differ; ``files`` for published data. ``check``
+says whether it keeps the contract.
 
 Sequence-to-sequence data are of another kind, batches of pairs, and not in the registry:
 ``reversal.reversal``, ``sorting.sorting``, ``dates.written_dates`` and ``multi30k.multi30k``, on
-the common ground of ``pairs``.
+the common ground of ``pairs`` and ``symbols``.
 """
 
 from collections.abc import Callable
@@ -16,9 +21,24 @@ from lstm_jax import calls
 from lstm_jax.tasks import adding as _adding
 from lstm_jax.tasks import adding_1997 as _adding_1997
 from lstm_jax.tasks import associative_recall as _associative_recall
+from lstm_jax.tasks import (
+    classes,
+    contract,
+    dates,
+    files,
+    logistic,
+    long_lags,
+    multi30k,
+    pairs,
+    ranges,
+    reber,
+    regression,
+    reversal,
+    sorting,
+    symbols,
+)
 from lstm_jax.tasks import copy_memory as _copy_memory
 from lstm_jax.tasks import counting as _counting
-from lstm_jax.tasks import dates, long_lags, multi30k, pairs, reber, reversal, sorting
 from lstm_jax.tasks import delayed_recall as _delayed_recall
 from lstm_jax.tasks import digits as _digits
 from lstm_jax.tasks import dyck as _dyck
@@ -32,11 +52,23 @@ from lstm_jax.tasks import sequential_mnist as _sequential_mnist
 from lstm_jax.tasks import temporal_order as _temporal_order
 from lstm_jax.tasks import two_sequence as _two_sequence
 from lstm_jax.tasks import word_problem as _word_problem
+from lstm_jax.tasks.contract import check
 from lstm_jax.tasks.pairs import PairBatch, Pairs, Vocabulary
-from lstm_jax.tasks.symbols import SymbolTask
-from lstm_jax.tasks.task import Batch, Score, Sequences, Success, Task
+from lstm_jax.tasks.settings import default_settings, under_default_settings
+from lstm_jax.tasks.symbols import SymbolTask, symbol_task
+from lstm_jax.tasks.task import (
+    HELD_OUT,
+    Batch,
+    Score,
+    Sequences,
+    Success,
+    Task,
+    drawn_task,
+    held_out_key,
+)
 
 __all__ = [
+    "HELD_OUT",
     "Batch",
     "PairBatch",
     "Pairs",
@@ -46,16 +78,29 @@ __all__ = [
     "SymbolTask",
     "Task",
     "Vocabulary",
+    "check",
+    "classes",
+    "contract",
     "dates",
+    "default_settings",
+    "drawn_task",
+    "files",
+    "held_out_key",
+    "logistic",
     "long_lags",
     "make",
     "multi30k",
     "pairs",
     "parse",
+    "ranges",
     "reber",
     "registry",
+    "regression",
     "reversal",
     "sorting",
+    "symbol_task",
+    "symbols",
+    "under_default_settings",
 ]
 
 registry: dict[str, Callable[..., Task]] = {

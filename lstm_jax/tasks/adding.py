@@ -44,7 +44,9 @@ def adding(length: int = 100, *, variable: bool = False) -> Task:
         uniform = jax.random.uniform(key, (longest + 2 + variable, batch_size))
         values, lengths = uniform[:longest], jnp.full(batch_size, longest)
         if variable:
-            lengths = shortest + classes.drawn(uniform[longest + 2], longest - shortest + 1)
+            lengths = shortest + classes.classes_from_uniform(
+                uniform[longest + 2], longest - shortest + 1
+            )
         half = lengths // 2
         first = jnp.floor(half * uniform[longest])
         second = half + jnp.floor((lengths - half) * uniform[longest + 1])

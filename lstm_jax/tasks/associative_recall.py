@@ -78,7 +78,11 @@ def associative_recall(
         rates = jnp.arange(1.0, gaps + 1)[:, None] ** (power - 1)
         places = 2 * jnp.argsort(-jnp.log1p(-for_gaps) / rates, axis=0)[:pairs]
         rows = jnp.arange(batch_size)
-        blanks = classes.drawn(for_noise, vocabulary) if noise else jnp.full((rest, 1), BLANK)
+        blanks = (
+            classes.classes_from_uniform(for_noise, vocabulary)
+            if noise
+            else jnp.full((rest, 1), BLANK)
+        )
         queries = jnp.broadcast_to(blanks, (rest, batch_size)).at[places, rows].set(asked)
         told = jnp.stack([asked, answers], axis=1).reshape(2 * pairs, batch_size)
         targets = jnp.full((length, batch_size), -1).at[2 * pairs + places, rows].set(answers)
@@ -94,6 +98,6 @@ def associative_recall(
         loss=classes.cross_entropy,
         score=classes.accuracy_score(1 / values, 1 / values),
         reads="every",
-        success=classes.accurate(0.99, HELD_OUT, "lstm_jax"),
+        success=classes.accuracy_success(0.99, HELD_OUT, "lstm_jax"),
         draw_at=draw_at,
     )

@@ -20,56 +20,58 @@ def one_hot(symbols: Int[Array, "*batch"], count: int) -> Float[Array, "*batch {
     return jax.nn.one_hot(symbols, count)
 
 
-def drawn(uniform: Float[Array, "*batch"], count: int | jax.Array) -> Int[Array, "*batch"]:
+def classes_from_uniform(
+    uniform: Float[Array, "*batch"], count: int | jax.Array
+) -> Int[Array, "*batch"]:
     """0 to ``count - 1``, each as likely, from numbers drawn in [0, 1)."""
     return jnp.floor(uniform * count).astype(jnp.int32)
 
 
-def asked(batch: Batch) -> jax.Array:
+def answer_mask(batch: Batch) -> jax.Array:
     """Where an answer is asked for: the shape of the targets."""
     return batch.targets >= 0
 
 
 def cross_entropy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
     """In nats, the mean over all answers that are asked for."""
-    counted = asked(batch)
+    counted = answer_mask(batch)
     classes = jnp.where(counted, batch.targets, 0)
     losses = optax.softmax_cross_entropy_with_integer_labels(outputs, classes)
     return jnp.where(counted, losses, 0.0).sum() / jnp.maximum(counted.sum(), 1)
 
 
-def right(outputs: Float[Array, "*batch K"], batch: Batch) -> jax.Array:
+def is_correct(outputs: Float[Array, "*batch K"], batch: Batch) -> jax.Array:
     """Where the most active output is the class asked for: the shape of the targets."""
-    return (jnp.argmax(outputs, axis=-1) == batch.targets) & asked(batch)
+    return (jnp.argmax(outputs, axis=-1) == batch.targets) & answer_mask(batch)
 
 
 def accuracy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
     """The share of the answers asked for that are right."""
-    return right(outputs, batch).sum() / jnp.maximum(asked(batch).sum(), 1)
+    return is_correct(outputs, batch).sum() / jnp.maximum(answer_mask(batch).sum(), 1)
 
 
-def wrong(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
+def error_rate(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
     """A row's share of wrong answers, of those asked for."""
     steps = tuple(range(batch.targets.ndim - 1))
-    counted = asked(batch).sum(axis=steps)
-    return 1.0 - right(outputs, batch).sum(axis=steps) / jnp.maximum(counted, 1)
+    counted = answer_mask(batch).sum(axis=steps)
+    return 1.0 - is_correct(outputs, batch).sum(axis=steps) / jnp.maximum(counted, 1)
 
 
 def accuracy_score(chance: float, memoryless: float | None) -> Score:
     return Score("accuracy", accuracy, higher_is_better=True, chance=chance, memoryless=memoryless)
 
 
-def accurate(share: float, rows: int, source: str) -> Success:
+def accuracy_success(share: float, rows: int, source: str) -> Success:
     """Solved where more than ``share`` of the answers are right, rows counted alike."""
-    return Success(wrong, limit=math.inf, mean_limit=1.0 - share, rows=rows, source=source)
+    return Success(error_rate, limit=math.inf, mean_limit=1.0 - share, rows=rows, source=source)
 
 
-def commonest_share(classes: jax.typing.ArrayLike) -> float:
+def majority_accuracy(classes: jax.typing.ArrayLike) -> float:
     """The accuracy of always answering the commonest of ``classes [N]``: chance, on real data."""
     return float(np.unique(np.asarray(classes), return_counts=True)[1].max() / np.size(classes))
 
 
-def looked_up(
+def lookup_accuracy(
     train: tuple[jax.typing.ArrayLike, jax.typing.ArrayLike],
     test: tuple[jax.typing.ArrayLike, jax.typing.ArrayLike],
 ) -> float:

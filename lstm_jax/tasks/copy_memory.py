@@ -50,8 +50,8 @@ def copy_memory(
 
     def draw_lags(key: jax.Array, batch_size: int, shortest: int, longest: int) -> Batch:
         uniform = jax.random.uniform(key, (width + 1, batch_size))
-        kept = classes.drawn(uniform[:width], symbols)
-        lags = shortest + classes.drawn(uniform[width], longest - shortest + 1)
+        kept = classes.classes_from_uniform(uniform[:width], symbols)
+        lags = shortest + classes.classes_from_uniform(uniform[width], longest - shortest + 1)
         inputs, targets = written(kept, lags, longest, symbols)
         xs = classes.one_hot(inputs, symbols + 2)
         return Batch(Sequences(xs, lags + 2 * width) if variable else xs, targets)
@@ -114,6 +114,6 @@ def recall(outputs: Float[Array, "T B K"], batch: Batch) -> Float[Array, ""]:
 
 def wrong_steps(outputs: Float[Array, "T B K"], batch: Batch) -> Float[Array, "B"]:
     """A row's wrong steps, blanks among them, in units of its symbols."""
-    wrong = classes.asked(batch) & ~classes.right(outputs, batch)
-    kept = classes.asked(symbols_alone(outputs, batch))
+    wrong = classes.answer_mask(batch) & ~classes.is_correct(outputs, batch)
+    kept = classes.answer_mask(symbols_alone(outputs, batch))
     return wrong.sum(axis=0) / kept.sum(axis=0)

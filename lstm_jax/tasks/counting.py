@@ -5,8 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lstm_jax.tasks.classes import cross_entropy, wrong
-from lstm_jax.tasks.ranges import drawn_lengths, length_choices, one_length, share_of, shown, within
+from lstm_jax.tasks.classes import cross_entropy, error_rate
+from lstm_jax.tasks.ranges import (
+    length_choices,
+    lengths_from_uniform,
+    one_hot_sequences,
+    share_of_length,
+    single_length,
+    step_mask,
+)
 from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Success, Task, drawn_task
 
 A_OR_B, B, END = range(3)  # the classes
@@ -41,12 +48,12 @@ def counting(min_n: int = 1, max_n: int = 10) -> Task:
         raise type(error)(str(error).replace("_length", "_n")) from None
 
     def draw(key: jax.Array, batch_size: int, choices: np.ndarray = choices) -> Batch:
-        n = drawn_lengths(jax.random.uniform(key, (batch_size,)), choices)
+        n = lengths_from_uniform(jax.random.uniform(key, (batch_size,)), choices)
         steps = 2 * int(choices[-1])
         step, lengths = jnp.arange(steps)[:, None], 2 * n
         targets = jnp.where(step < n, A_OR_B, jnp.where(step < lengths - 1, B, END))
-        targets = jnp.where(within(lengths, steps), targets, -1)
-        return Batch(shown((step >= n).astype(jnp.int32), lengths, 2), targets)
+        targets = jnp.where(step_mask(lengths, steps), targets, -1)
+        return Batch(one_hot_sequences((step >= n).astype(jnp.int32), lengths, 2), targets)
 
     return drawn_task(
         f"counting({choices[0]} to {choices[-1]})",
@@ -59,13 +66,13 @@ def counting(min_n: int = 1, max_n: int = 10) -> Task:
             strings_right,
             higher_is_better=True,
             chance=0.0,
-            memoryless=share_of(1, choices),
+            memoryless=share_of_length(1, choices),
         ),
         reads="every",
         success=Success(
             _not_right, limit=0.5, mean_limit=0.5, rows=HELD_OUT, source="Gers & Schmidhuber 2001"
         ),
-        draw_at=lambda key, n, length: draw(key, n, one_length(length, remainder=0) // 2),
+        draw_at=lambda key, n, length: draw(key, n, single_length(length, remainder=0) // 2),
     )
 
 
@@ -75,4 +82,4 @@ def strings_right(outputs: Float[Array, "T B K"], batch: Batch) -> Float[Array, 
 
 
 def _not_right(outputs: Float[Array, "T B K"], batch: Batch) -> Float[Array, "B"]:
-    return (wrong(outputs, batch) > 0).astype(jnp.float32)
+    return (error_rate(outputs, batch) > 0).astype(jnp.float32)

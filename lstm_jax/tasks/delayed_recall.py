@@ -31,7 +31,9 @@ def delayed_recall(delay: int = 100, *, symbols: int = 8) -> Task:
         raise ValueError(f"symbols: got {symbols}; takes at least 2, for something to be kept")
 
     def draw_at(key: jax.Array, batch_size: int, delay: int) -> Batch:
-        shown = classes.drawn(jax.random.uniform(key, (delay + 1, batch_size)), symbols)
+        shown = classes.classes_from_uniform(
+            jax.random.uniform(key, (delay + 1, batch_size)), symbols
+        )
         inputs = jnp.pad(shown, ((0, 1), (0, 0)), constant_values=symbols)
         return Batch(classes.one_hot(inputs, symbols + 1), shown[0])
 
@@ -42,6 +44,6 @@ def delayed_recall(delay: int = 100, *, symbols: int = 8) -> Task:
         output_size=symbols,
         loss=classes.cross_entropy,
         score=classes.accuracy_score(1 / symbols, 1 / symbols),
-        success=classes.accurate(0.99, HELD_OUT, "lstm_jax"),
+        success=classes.accuracy_success(0.99, HELD_OUT, "lstm_jax"),
         draw_at=draw_at,
     )

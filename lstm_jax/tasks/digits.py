@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import accuracy_score, commonest_share, cross_entropy, looked_up
+from lstm_jax.tasks.classes import accuracy_score, cross_entropy, lookup_accuracy, majority_accuracy
 from lstm_jax.tasks.task import Batch, Task
 
 CLASSES = 10
@@ -58,8 +58,8 @@ def digits(split_seed: int = 0) -> Task:
         test=test,
         loss=cross_entropy,
         score=accuracy_score(
-            commonest_share(test.targets),
-            looked_up((train.xs[-1], train.targets), (test.xs[-1], test.targets)),
+            majority_accuracy(test.targets),
+            lookup_accuracy((train.xs[-1], train.targets), (test.xs[-1], test.targets)),
         ),
     )
 

@@ -8,14 +8,19 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy, drawn
+from lstm_jax.tasks.classes import (
+    accuracy_score,
+    accuracy_success,
+    classes_from_uniform,
+    cross_entropy,
+)
 from lstm_jax.tasks.ranges import (
-    drawn_lengths,
+    format_range,
     length_choices,
-    one_length,
-    shown,
-    span,
-    within,
+    lengths_from_uniform,
+    one_hot_sequences,
+    single_length,
+    step_mask,
 )
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
 
@@ -60,27 +65,27 @@ def dyck(
         # One call of the generator for all: each takes a third of a second to compile.
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (2 * longest + 1, batch_size))
-        lengths = drawn_lengths(uniform[-1], choices)
+        lengths = lengths_from_uniform(uniform[-1], choices)
         opens = jnp.asarray(_openings(longest, max_depth)[0])
-        kind = 1 + drawn(uniform[longest:-1], kinds)
+        kind = 1 + classes_from_uniform(uniform[longest:-1], kinds)
         symbols, targets = _words(uniform[:longest], kind, lengths, opens, kinds)
         return Batch(
-            shown(symbols, lengths, 2 * kinds),
-            jnp.where(within(lengths, longest), targets, -1),
+            one_hot_sequences(symbols, lengths, 2 * kinds),
+            jnp.where(step_mask(lengths, longest), targets, -1),
         )
 
     chance, memoryless = _baselines(choices, kinds, max_depth)
     depth = "" if max_depth is None else f", depth {max_depth}"
     return drawn_task(
-        f"dyck({kinds}, {span(choices)}{depth})",
+        f"dyck({kinds}, {format_range(choices)}{depth})",
         draw,
         input_size=2 * kinds,
         output_size=kinds + 1,
         loss=cross_entropy,
         score=accuracy_score(chance, memoryless),
         reads="every",
-        success=accurate(0.99, HELD_OUT, "lstm_jax"),
-        draw_at=lambda key, n, length: draw(key, n, one_length(length, remainder=0)),
+        success=accuracy_success(0.99, HELD_OUT, "lstm_jax"),
+        draw_at=lambda key, n, length: draw(key, n, single_length(length, remainder=0)),
     )
 
 

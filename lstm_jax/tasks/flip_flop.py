@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy, one_hot
-from lstm_jax.tasks.ranges import one_length
+from lstm_jax.tasks.classes import accuracy_score, accuracy_success, cross_entropy, one_hot
+from lstm_jax.tasks.ranges import single_length
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
 
 SYMBOLS = "wri01"  # their order in the inputs: write, read, ignore, and the two bits
@@ -61,7 +61,7 @@ def flip_flop(length: int = 64, ignore: float = 0.8) -> Task:
         loss=cross_entropy,
         score=accuracy_score(chance=0.5, memoryless=0.5),
         reads="every",
-        success=accurate(0.99, HELD_OUT, "lstm_jax"),
+        success=accuracy_success(0.99, HELD_OUT, "lstm_jax"),
         draw_at=lambda key, n, length: draw(key, n, _length(length)),
     )
 
@@ -74,7 +74,7 @@ def _register(stored: jax.Array, turn: Two) -> Two:
 
 
 def _length(length: int) -> int:
-    length = int(one_length(length, remainder=0)[0])
+    length = int(single_length(length, remainder=0)[0])
     if length < 4:
         raise ValueError(f"length: got {length}; takes at least 4, a write and a read")
     return length

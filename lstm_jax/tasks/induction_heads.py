@@ -37,8 +37,8 @@ def induction_heads(length: int = 256, *, symbols: int = 16) -> Task:
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         uniform = jax.random.uniform(key, (_length(length) + 1, batch_size))
-        place = classes.drawn(uniform[length], length - 2)
-        others = classes.drawn(uniform[:length], special)
+        place = classes.classes_from_uniform(uniform[length], length - 2)
+        others = classes.classes_from_uniform(uniform[:length], special)
         step = jnp.arange(length)[:, None]
         inputs = jnp.where((step == place) | (step == length - 1), special, others)
         answers = jnp.take_along_axis(others, place[None] + 1, axis=0)[0]
@@ -51,7 +51,7 @@ def induction_heads(length: int = 256, *, symbols: int = 16) -> Task:
         output_size=special,
         loss=classes.cross_entropy,
         score=classes.accuracy_score(1 / special, 1 / special),
-        success=classes.accurate(0.99, HELD_OUT, "lstm_jax"),
+        success=classes.accuracy_success(0.99, HELD_OUT, "lstm_jax"),
         draw_at=draw_at,
     )
 

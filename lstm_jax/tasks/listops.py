@@ -110,7 +110,7 @@ def listops(
         drawn = draw("length", (len(parts), length), n, low, high)
         return shown(*map(jnp.asarray, drawn))
 
-    share = classes.commonest_share(test.values)
+    share = classes.majority_accuracy(test.values)
     return Task(
         name=f"listops({min_length} to {max_length}, max_depth={max_depth}, max_args={max_args}, "
         f"training={training})",
@@ -121,7 +121,7 @@ def listops(
         test=shown(*map(jnp.asarray, test)),
         loss=classes.cross_entropy,
         score=classes.accuracy_score(share, share),
-        success=classes.accurate(0.95, HELD_OUT, "lstm_jax"),
+        success=classes.accuracy_success(0.95, HELD_OUT, "lstm_jax"),
         test_at=test_at,
     )
 

@@ -9,17 +9,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax.tasks.classes import asked, one_hot
+from lstm_jax.tasks.classes import answer_mask, one_hot
 from lstm_jax.tasks.task import Batch
 
 
-def errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "*batch K"]:
+def logistic_errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "*batch K"]:
     """Target minus logistic output, zero where nothing is asked."""
     values = jax.nn.sigmoid(outputs)
     if jnp.issubdtype(batch.targets.dtype, jnp.floating):
         return batch.targets[..., None] - values
     goals = one_hot(batch.targets, outputs.shape[-1])
-    return jnp.where(asked(batch)[..., None], goals - values, 0.0)
+    return jnp.where(answer_mask(batch)[..., None], goals - values, 0.0)
 
 
 def squared_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
@@ -28,11 +28,11 @@ def squared_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Arra
     With one row a step, gradient descent on it is the paper's online learning, with the weight
     changes of a sequence made at its end.
     """
-    squares = jnp.square(errors(outputs, batch)).sum(axis=-1)
+    squares = jnp.square(logistic_errors(outputs, batch)).sum(axis=-1)
     return 0.5 * squares.sum() / squares.shape[-1]
 
 
 def largest_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
     """A row's largest absolute error, of all outputs at all steps that ask."""
-    largest = jnp.abs(errors(outputs, batch)).max(axis=-1)
+    largest = jnp.abs(logistic_errors(outputs, batch)).max(axis=-1)
     return largest.max(axis=tuple(range(largest.ndim - 1)))

@@ -6,12 +6,17 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy, drawn
+from lstm_jax.tasks.classes import (
+    accuracy_score,
+    accuracy_success,
+    classes_from_uniform,
+    cross_entropy,
+)
 from lstm_jax.tasks.ranges import (
-    drawn_lengths,
     length_choices,
-    one_length,
-    shown,
+    lengths_from_uniform,
+    one_hot_sequences,
+    single_length,
 )
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
 
@@ -44,13 +49,13 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
         # One call of the generator for all: each takes a third of a second to compile.
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (longest + 1, batch_size))
-        lengths = drawn_lengths(uniform[longest], choices)
-        numbers = drawn(uniform[0:longest:2], modulus)
-        operators = modulus + drawn(uniform[1:longest:2], len(OPERATORS))
+        lengths = lengths_from_uniform(uniform[longest], choices)
+        numbers = classes_from_uniform(uniform[0:longest:2], modulus)
+        operators = modulus + classes_from_uniform(uniform[1:longest:2], len(OPERATORS))
         symbols = jnp.zeros((longest, batch_size), jnp.int32)
         symbols = symbols.at[0::2].set(numbers).at[1::2].set(operators)
         targets = _values(symbols, lengths, modulus)
-        return Batch(shown(symbols, lengths, modulus + len(OPERATORS)), targets)
+        return Batch(one_hot_sequences(symbols, lengths, modulus + len(OPERATORS)), targets)
 
     chance, memoryless = _baselines(choices, modulus)
     return drawn_task(
@@ -60,8 +65,8 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
         output_size=modulus,
         loss=cross_entropy,
         score=accuracy_score(chance, memoryless),
-        success=accurate(0.99, HELD_OUT, "lstm_jax"),
-        draw_at=lambda key, n, length: draw(key, n, one_length(length, remainder=1)),
+        success=accuracy_success(0.99, HELD_OUT, "lstm_jax"),
+        draw_at=lambda key, n, length: draw(key, n, single_length(length, remainder=1)),
     )
 
 

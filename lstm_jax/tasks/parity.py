@@ -12,15 +12,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy, drawn
+from lstm_jax.tasks.classes import (
+    accuracy_score,
+    accuracy_success,
+    classes_from_uniform,
+    cross_entropy,
+)
 from lstm_jax.tasks.ranges import (
-    drawn_lengths,
+    format_range,
     length_choices,
-    one_length,
-    share_of,
-    shown,
-    span,
-    within,
+    lengths_from_uniform,
+    one_hot_sequences,
+    share_of_length,
+    single_length,
+    step_mask,
 )
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
 
@@ -43,7 +48,7 @@ def parity(min_length: int = 1, max_length: int = 40) -> Task:
     knows the answer for strings of length 1, and nothing more.
     """
     choices = length_choices(min_length, max_length)
-    one = share_of(1, choices)
+    one = share_of_length(1, choices)
     return _task("parity", _odd, choices, chance=0.5, memoryless=0.5 + one / 2)
 
 
@@ -61,12 +66,12 @@ def even_pairs(min_length: int = 1, max_length: int = 40) -> Task:
     and half the share of strings of length 1, and the last symbol alone tells nothing more.
     """
     choices = length_choices(min_length, max_length)
-    chance = 0.5 + share_of(1, choices) / 2
+    chance = 0.5 + share_of_length(1, choices) / 2
     return _task("even_pairs", _ends_differ, choices, chance=chance, memoryless=chance)
 
 
 def _odd(symbols: jax.Array, lengths: jax.Array) -> jax.Array:
-    return jnp.sum(symbols * within(lengths, symbols.shape[0]), axis=0) % 2
+    return jnp.sum(symbols * step_mask(lengths, symbols.shape[0]), axis=0) % 2
 
 
 def _ends_differ(symbols: jax.Array, lengths: jax.Array) -> jax.Array:
@@ -81,17 +86,17 @@ def _task(
         # One call of the generator for all: each takes a third of a second to compile.
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (longest + 1, batch_size))
-        lengths = drawn_lengths(uniform[longest], choices)
-        symbols = drawn(uniform[:longest], 2)
-        return Batch(shown(symbols, lengths, 2), language(symbols, lengths))
+        lengths = lengths_from_uniform(uniform[longest], choices)
+        symbols = classes_from_uniform(uniform[:longest], 2)
+        return Batch(one_hot_sequences(symbols, lengths, 2), language(symbols, lengths))
 
     return drawn_task(
-        f"{name}({span(choices)})",
+        f"{name}({format_range(choices)})",
         draw,
         input_size=2,
         output_size=2,
         loss=cross_entropy,
         score=accuracy_score(chance, memoryless),
-        success=accurate(0.99, HELD_OUT, "lstm_jax"),
-        draw_at=lambda key, n, length: draw(key, n, one_length(length)),
+        success=accuracy_success(0.99, HELD_OUT, "lstm_jax"),
+        draw_at=lambda key, n, length: draw(key, n, single_length(length)),
     )

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import drawn, one_hot
+from lstm_jax.tasks.classes import classes_from_uniform, one_hot
 from lstm_jax.tasks.task import Sequences
 
 PARITY = {0: "even", 1: "odd"}
@@ -36,7 +36,7 @@ def length_choices(
     return choices
 
 
-def one_length(length: int, *, remainder: int | None = None) -> Int[np.ndarray, "1"]:
+def single_length(length: int, *, remainder: int | None = None) -> Int[np.ndarray, "1"]:
     """``length`` as the only choice."""
     length = checking.positive_int("length", length)
     if remainder is not None and length % 2 != remainder:
@@ -44,31 +44,35 @@ def one_length(length: int, *, remainder: int | None = None) -> Int[np.ndarray, 
     return np.array([length])
 
 
-def drawn_lengths(uniform: Float[Array, "B"], choices: Int[np.ndarray, "N"]) -> Int[Array, "B"]:
+def lengths_from_uniform(
+    uniform: Float[Array, "B"], choices: Int[np.ndarray, "N"]
+) -> Int[Array, "B"]:
     """One of ``choices`` for each number in [0, 1)."""
-    return jnp.asarray(choices, jnp.int32)[drawn(uniform, len(choices))]
+    return jnp.asarray(choices, jnp.int32)[classes_from_uniform(uniform, len(choices))]
 
 
-def within(lengths: Int[Array, "B"], steps: int) -> Bool[Array, "{steps} B"]:
+def step_mask(lengths: Int[Array, "B"], steps: int) -> Bool[Array, "{steps} B"]:
     """True at the steps of each row."""
     return jnp.arange(steps)[:, None] < lengths
 
 
-def in_rows(symbols: Int[Array, "T B"], lengths: Int[Array, "B"]) -> Int[Array, "T B"]:
+def mask_symbols(symbols: Int[Array, "T B"], lengths: Int[Array, "B"]) -> Int[Array, "T B"]:
     """``symbols`` within each row's length, -1 past it."""
-    return jnp.where(within(lengths, symbols.shape[0]), symbols, -1)
+    return jnp.where(step_mask(lengths, symbols.shape[0]), symbols, -1)
 
 
-def shown(symbols: Int[Array, "T B"], lengths: Int[Array, "B"], count: int) -> Sequences:
+def one_hot_sequences(
+    symbols: Int[Array, "T B"], lengths: Int[Array, "B"], count: int
+) -> Sequences:
     """The symbols one-hot ``[T, B, count]``, zeros past a row's length."""
-    return Sequences(one_hot(in_rows(symbols, lengths), count), lengths)
+    return Sequences(one_hot(mask_symbols(symbols, lengths), count), lengths)
 
 
-def share_of(length: int, choices: Int[np.ndarray, "N"]) -> float:
+def share_of_length(length: int, choices: Int[np.ndarray, "N"]) -> float:
     """How often ``length`` is drawn."""
     return float(np.mean(choices == length))
 
 
-def span(choices: Sequence[int] | Int[np.ndarray, "N"]) -> str:
+def format_range(choices: Sequence[int] | Int[np.ndarray, "N"]) -> str:
     """The range in a task's name."""
     return f"{choices[0]} to {choices[-1]}"

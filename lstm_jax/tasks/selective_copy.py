@@ -40,7 +40,7 @@ def selective_copy(length: int = 256, *, symbols: int = 16, tokens: int = 16) ->
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         reading = length + tokens
         uniform = jax.random.uniform(key, (reading + tokens, batch_size))
-        shown = classes.drawn(uniform[reading:], kinds)
+        shown = classes.classes_from_uniform(uniform[reading:], kinds)
         places = jnp.sort(jnp.argsort(uniform[:reading], axis=0)[:tokens], axis=0)
         blanks, rows = jnp.full((reading, batch_size), kinds), jnp.arange(batch_size)
         inputs = blanks.at[places, rows].set(shown)
@@ -56,6 +56,6 @@ def selective_copy(length: int = 256, *, symbols: int = 16, tokens: int = 16) ->
         loss=classes.cross_entropy,
         score=classes.accuracy_score(1 / kinds, 1 / kinds),
         reads="every",
-        success=classes.accurate(0.99, HELD_OUT, "lstm_jax"),
+        success=classes.accuracy_success(0.99, HELD_OUT, "lstm_jax"),
         draw_at=draw_at,
     )

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 
 from lstm_jax import checking
 from lstm_jax.tasks import files
-from lstm_jax.tasks.classes import accuracy_score, commonest_share, cross_entropy, looked_up
+from lstm_jax.tasks.classes import accuracy_score, cross_entropy, lookup_accuracy, majority_accuracy
 from lstm_jax.tasks.task import Batch, Task
 
 CLASSES = 10
@@ -115,7 +115,7 @@ def sequential_mnist(
         ),
         test=Batch(as_steps(jnp.asarray(test_pixels), width), jnp.asarray(test_classes)),
         loss=cross_entropy,
-        score=accuracy_score(commonest_share(test_classes), looked_up(*last_step)),
+        score=accuracy_score(majority_accuracy(test_classes), lookup_accuracy(*last_step)),
     )
 
 

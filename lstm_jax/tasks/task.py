@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from lstm_jax import checking
+from lstm_jax.tasks.settings import default_settings, under_default_settings
 
 Reads = Literal["last", "every"]
 
@@ -109,6 +110,10 @@ class Task(NamedTuple):
     test_at: ``(length, n) -> Batch``, n held-out sequences of exactly this length (of about it
         where a task says so), longer than the trained ones perhaps, the same in every run; what
         is long, such as a lag, the task says. None where there is one length alone.
+    scores: further scores, which are reported beside ``score``; that one alone decides, such as
+        on a learning rate. Their names are all different.
+
+    ``tasks.check(task)`` finds out whether a task keeps to this.
     """
 
     name: str
@@ -122,6 +127,25 @@ class Task(NamedTuple):
     reads: Reads = "last"
     success: Success | None = None
     test_at: Callable[[int, int], Batch] | None = None
+    scores: tuple[Score, ...] = ()
+
+
+class DrawnSample:
+    """``sample`` of a task whose sequences are drawn: ``(key, batch_size) -> Batch``, compiled.
+
+    draw: the function as it was written, under ``default_settings``, for who traces it anew.
+    """
+
+    def __init__(self, draw: Callable[[jax.Array, int], Batch]):
+        self.draw = under_default_settings(draw)
+        # One program compiles faster than each of its operations, and runs faster.
+        self._compiled = jax.jit(self.draw, static_argnums=1)
+
+    def __call__(self, key: Key[Array, ""], batch_size: int) -> Batch:
+        key = checking.random_key("key", key)
+        batch_size = checking.positive_int("batch_size", batch_size)
+        with default_settings():
+            return self._compiled(key, batch_size)
 
 
 def drawn_task(
@@ -135,25 +159,30 @@ def drawn_task(
     reads: Reads = "last",
     success: Success | None = None,
     draw_at: Callable[[jax.Array, int, int], Batch] | None = None,
+    scores: tuple[Score, ...] = (),
     held_out: int = HELD_OUT,
 ) -> Task:
     """A task whose sequences are all drawn alike: training, validation and test.
 
-    draw: ``(key, batch_size) -> Batch``, pure. draw_at: ``(key, batch_size, length) -> Batch``,
-    the same at one length. held_out: sequences in each of validation and test.
+    Args:
+        draw: ``(key, batch_size) -> Batch``, pure, written with jax.numpy and jax.random. It runs
+            under JAX's default settings, whatever the caller's are (``settings``): a draw of
+            floats is float32.
+        draw_at: ``(key, batch_size, length) -> Batch``, the same at one length; ``test_at`` is made
+            of it.
+        held_out: sequences in each of validation and test.
+        name, input_size, output_size, loss, score, reads, success, scores: as in ``Task``.
     """
-    # One program compiles faster than each of its operations, and runs faster.
-    drawn = jax.jit(draw, static_argnums=1)
-    drawn_at = None if draw_at is None else jax.jit(draw_at, static_argnums=(1, 2))
-
-    def sample(key: Key[Array, ""], batch_size: int) -> Batch:
-        key = checking.random_key("key", key)
-        return drawn(key, checking.positive_int("batch_size", batch_size))
+    sample = DrawnSample(draw)
+    drawn_at = None
+    if draw_at is not None:
+        drawn_at = jax.jit(under_default_settings(draw_at), static_argnums=(1, 2))
 
     def test_at(length: int, n: int) -> Batch:
         length, n = checking.positive_int("length", length), checking.positive_int("n", n)
         assert drawn_at is not None
-        return drawn_at(jax.random.fold_in(held_out_key("test"), length), n, length)
+        with default_settings():
+            return drawn_at(jax.random.fold_in(held_out_key("test"), length), n, length)
 
     return Task(
         name=name,
@@ -167,6 +196,7 @@ def drawn_task(
         reads=reads,
         success=success,
         test_at=None if draw_at is None else test_at,
+        scores=scores,
     )
 
 

@@ -8,14 +8,19 @@ import numpy as np
 from jaxtyping import Int
 
 from lstm_jax import checking
-from lstm_jax.tasks.classes import accuracy_score, accurate, cross_entropy, drawn
+from lstm_jax.tasks.classes import (
+    accuracy_score,
+    accuracy_success,
+    classes_from_uniform,
+    cross_entropy,
+)
 from lstm_jax.tasks.ranges import (
-    drawn_lengths,
-    in_rows,
+    format_range,
     length_choices,
-    one_length,
-    shown,
-    span,
+    lengths_from_uniform,
+    mask_symbols,
+    one_hot_sequences,
+    single_length,
 )
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
 
@@ -69,8 +74,8 @@ def word_problem(
         # One call of the generator for all: each takes a third of a second to compile.
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (longest + 1, batch_size))
-        lengths = drawn_lengths(uniform[longest], choices)
-        symbols = drawn(uniform[:longest], len(factors))
+        lengths = lengths_from_uniform(uniform[longest], choices)
+        symbols = classes_from_uniform(uniform[:longest], len(factors))
         times = jnp.asarray(table)
 
         def step(product: jax.Array, symbol: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -78,19 +83,21 @@ def word_problem(
             return product, product
 
         _, targets = jax.lax.scan(step, jnp.zeros(batch_size, jnp.int32), symbols)
-        return Batch(shown(symbols, lengths, len(factors)), in_rows(targets, lengths))
+        return Batch(
+            one_hot_sequences(symbols, lengths, len(factors)), mask_symbols(targets, lengths)
+        )
 
     chance, memoryless = _baselines(choices, table)
     return drawn_task(
-        f"word_problem({group}, {inputs}, {span(choices)})",
+        f"word_problem({group}, {inputs}, {format_range(choices)})",
         draw,
         input_size=len(factors),
         output_size=len(elements),
         loss=cross_entropy,
         score=accuracy_score(chance, memoryless),
         reads="every",
-        success=accurate(0.99, HELD_OUT, "lstm_jax"),
-        draw_at=lambda key, n, length: draw(key, n, one_length(length)),
+        success=accuracy_success(0.99, HELD_OUT, "lstm_jax"),
+        draw_at=lambda key, n, length: draw(key, n, single_length(length)),
     )
 
 

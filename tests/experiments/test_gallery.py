@@ -29,7 +29,7 @@ def made_up(length: int = 5) -> Task:
     return Task(
         f"made_up({length})", 3, 3, lambda key, n: draw(n), draw(4), draw(7), classes.cross_entropy,
         Score("nats", classes.cross_entropy, False, 1.25, 0.5), "every",
-        Success(classes.wrong, 0.25, 0.01, 30, "nobody", "training"),
+        Success(classes.error_rate, 0.25, 0.01, 30, "nobody", "training"),
         lambda length, n: draw(n),
     )  # fmt: skip
 

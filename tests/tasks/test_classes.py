@@ -11,7 +11,7 @@ def test_what_asks_nothing_counts_nowhere():
     by_hand = -np.mean(np.log([0.7, 0.25, 0.8]))
     np.testing.assert_allclose(classes.cross_entropy(outputs, batch), by_hand, rtol=1e-6)
     np.testing.assert_allclose(classes.accuracy(outputs, batch), 2 / 3, rtol=1e-6)
-    np.testing.assert_allclose(classes.wrong(outputs, batch), [0.5, 0.0])
+    np.testing.assert_allclose(classes.error_rate(outputs, batch), [0.5, 0.0])
     gradient = jax.grad(lambda o: classes.cross_entropy(o, batch))(outputs)
     np.testing.assert_array_equal(gradient[0, 1], 0)
     nothing = Batch(None, jnp.full((2, 2), -1))
@@ -19,14 +19,14 @@ def test_what_asks_nothing_counts_nowhere():
 
 
 def test_success_is_a_share_of_right_answers():
-    success = classes.accurate(0.75, 4, "nobody")
+    success = classes.accuracy_success(0.75, 4, "nobody")
     outputs = jax.nn.one_hot(jnp.array([0, 1, 2, 0]), 3)
     assert success.met(outputs, Batch(None, jnp.array([0, 1, 2, 0])))
     assert not success.met(outputs, Batch(None, jnp.array([0, 1, 2, 1])))  # 0.75 is not more
 
 
 def test_nan_is_no_success():
-    success = classes.accurate(0.5, 1, "nobody")._replace(
+    success = classes.accuracy_success(0.5, 1, "nobody")._replace(
         error=lambda answers, _: jnp.abs(answers), limit=1.0, mean_limit=1.0
     )
     batch = Batch(None, jnp.zeros(2))

@@ -29,7 +29,7 @@ def test_classes_and_numbers_at_the_last_step():
     outputs = jnp.array([[0.0, 2.0], [-1.0, 1.0]])
     classes = Batch(None, jnp.array([0, 1]))
     errors = [[0.5, -sigmoid(2.0)], [-sigmoid(-1.0), 1 - sigmoid(1.0)]]
-    np.testing.assert_allclose(logistic.errors(outputs, classes), errors, rtol=1e-6)
+    np.testing.assert_allclose(logistic.logistic_errors(outputs, classes), errors, rtol=1e-6)
     numbers = Batch(None, jnp.array([0.25, 1.0]))
     np.testing.assert_allclose(
         logistic.largest_error(outputs[:, :1], numbers), [0.25, 1 - sigmoid(-1.0)], rtol=1e-6

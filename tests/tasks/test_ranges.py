@@ -10,29 +10,29 @@ def test_lengths_are_all_of_the_range():
     assert ranges.length_choices(3, 6).tolist() == [3, 4, 5, 6]
     assert ranges.length_choices(3, 6, remainder=0).tolist() == [4, 6]
     assert ranges.length_choices(1, 6, remainder=1).tolist() == [1, 3, 5]
-    assert ranges.one_length(7, remainder=1).tolist() == [7]
-    assert ranges.span(ranges.length_choices(3, 6)) == "3 to 6"
-    assert ranges.share_of(4, ranges.length_choices(3, 6)) == 0.25
+    assert ranges.single_length(7, remainder=1).tolist() == [7]
+    assert ranges.format_range(ranges.length_choices(3, 6)) == "3 to 6"
+    assert ranges.share_of_length(4, ranges.length_choices(3, 6)) == 0.25
 
 
 def test_draws_are_uniform_and_never_past_the_end():
     uniform = jax.random.uniform(jax.random.key(0), (30_000,))
-    lengths = ranges.drawn_lengths(uniform, np.array([2, 5, 9]))
+    lengths = ranges.lengths_from_uniform(uniform, np.array([2, 5, 9]))
     found, counts = np.unique(np.asarray(lengths), return_counts=True)
     assert found.tolist() == [2, 5, 9]
     np.testing.assert_allclose(counts / 30_000, 1 / 3, atol=0.01)
     largest = jnp.array([0.0, np.nextafter(np.float32(1), np.float32(0))])
     for count in (1, 3, 60, 119, 1000):
-        assert classes.drawn(largest, count).tolist() == [0, count - 1]
+        assert classes.classes_from_uniform(largest, count).tolist() == [0, count - 1]
 
 
 def test_past_its_length_a_row_shows_nothing():
     symbols, lengths = jnp.array([[0, 1], [1, 1], [0, 0]]), jnp.array([1, 3])
-    xs = ranges.shown(symbols, lengths, 2)
+    xs = ranges.one_hot_sequences(symbols, lengths, 2)
     np.testing.assert_array_equal(xs.values[:, 0], [[1, 0], [0, 0], [0, 0]])
     np.testing.assert_array_equal(xs.values[:, 1], [[0, 1], [0, 1], [1, 0]])
     np.testing.assert_array_equal(xs.lengths, lengths)
-    np.testing.assert_array_equal(ranges.in_rows(symbols, lengths)[:, 0], [0, -1, -1])
+    np.testing.assert_array_equal(ranges.mask_symbols(symbols, lengths)[:, 0], [0, -1, -1])
 
 
 def test_bad_input_names_the_argument():
@@ -43,4 +43,4 @@ def test_bad_input_names_the_argument():
     with pytest.raises(ValueError, match="max_length: got 2; takes a range with an odd length"):
         ranges.length_choices(2, 2, remainder=1)
     with pytest.raises(ValueError, match="length: got 5; takes an even length"):
-        ranges.one_length(5, remainder=0)
+        ranges.single_length(5, remainder=0)

@@ -1,0 +1,79 @@
+"""What tasks share that ask for numbers: losses, scores, and the error of each row.
+
+Targets are numbers of the outputs' shape, ``[B, O]`` or ``[T, B, O]``; where there is one output
+they may lack its axis, ``[B]`` or ``[T, B]``. NaN asks for nothing there, such as past a row's end.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax.errors import ArgumentValueError
+from lstm_jax.tasks.task import Batch, Score
+
+
+def differences(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "*batch O"]:
+    """Outputs minus targets, zero where nothing is asked.
+
+    Raises ValueError for targets of another shape, which JAX might broadcast without a word.
+    """
+    targets = batch.targets
+    if targets.ndim == outputs.ndim - 1 and outputs.shape[-1] == 1:
+        targets = targets[..., None]
+    if targets.shape != outputs.shape:
+        raise ArgumentValueError(
+            f"batch.targets: expected the outputs' shape {outputs.shape}, got {batch.targets.shape}"
+        )
+    asked = ~jnp.isnan(targets)
+    return jnp.where(asked, outputs - jnp.where(asked, targets, 0.0), 0.0)
+
+
+def squared_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:
+    """A row's mean squared error, over all numbers that are asked of it."""
+    return _mean_of_row(jnp.square(differences(outputs, batch)), batch)
+
+
+def absolute_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:
+    """A row's mean absolute error, over all numbers that are asked of it."""
+    return _mean_of_row(jnp.abs(differences(outputs, batch)), batch)
+
+
+def largest_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:
+    """A row's largest absolute error."""
+    errors = jnp.abs(differences(outputs, batch))
+    return errors.max(axis=_axes_of_row(errors))
+
+
+def mean_squared_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, ""]:
+    """The mean over all numbers that are asked for."""
+    return _mean(jnp.square(differences(outputs, batch)), batch)
+
+
+def mean_absolute_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, ""]:
+    """The mean over all numbers that are asked for."""
+    return _mean(jnp.abs(differences(outputs, batch)), batch)
+
+
+def mse_score(chance: float, memoryless: float | None = None) -> Score:
+    """The mean squared error as a task's score; chance is the targets' variance."""
+    return Score("MSE", mean_squared_error, False, chance, memoryless)
+
+
+def mae_score(chance: float, memoryless: float | None = None) -> Score:
+    """The mean absolute error as a task's score; chance is that of answering the median."""
+    return Score("MAE", mean_absolute_error, False, chance, memoryless)
+
+
+def _mean(errors: jax.Array, batch: Batch) -> jax.Array:
+    return errors.sum() / jnp.maximum((~jnp.isnan(batch.targets)).sum(), 1)
+
+
+def _mean_of_row(errors: jax.Array, batch: Batch) -> jax.Array:
+    axes = _axes_of_row(errors)
+    asked = ~jnp.isnan(batch.targets.reshape(errors.shape))
+    return errors.sum(axis=axes) / jnp.maximum(asked.sum(axis=axes), 1)
+
+
+def _axes_of_row(errors: jax.Array) -> tuple[int, ...]:
+    """All axes but the batch's: of ``[B, O]``, or ``[T, B, O]``."""
+    return (-1,) if errors.ndim == 2 else (0, -1)
