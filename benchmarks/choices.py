@@ -23,6 +23,7 @@ from rich.table import Table
 
 import lstm_jax as lj
 from benchmarks import timing
+from lstm_jax.errors import WrongValue
 from lstm_jax.unrolling.choice import Choice, choose, reads_the_sum_alone
 
 Shape = tuple[int, int, int, int]
@@ -66,7 +67,7 @@ def programs(cell: lj.Cell, shape: Shape, devices: int) -> tuple[list[lj.Deferre
     weights = jax.random.normal(jax.random.key(2), (steps, batch, size))
     form = cell.form
     if not isinstance(form, lj.Gated):
-        raise ValueError(f"cell: got {cell.name}; takes one of the gated form")
+        raise WrongValue(f"cell: got {cell.name}; takes one of the gated form")
     local = (steps, batch // len(spread), inputs)
     split = form.split(params)[0]
     choice = choose(form, split, local, lj.Deferred())

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import contenders
 from benchmarks.work import CELLS, Shape
+from lstm_jax.errors import WrongValue
 
 SHAPES = (
     "64x784x1x128",
@@ -49,14 +50,14 @@ class Settings:
     def __post_init__(self) -> None:
         for cell in self.cells:
             if cell not in CELLS:
-                raise ValueError(f"cells: got {cell!r}; takes {', '.join(CELLS)}")
+                raise WrongValue(f"cells: got {cell!r}; takes {', '.join(CELLS)}")
         for shape in self.shapes:
             Shape.parse(shape)
         for name in self.peers:
             if name not in contenders.PEERS:
-                raise ValueError(f"peers: got {name!r}; takes {', '.join(contenders.PEERS)}")
+                raise WrongValue(f"peers: got {name!r}; takes {', '.join(contenders.PEERS)}")
         if min((*self.layers, self.rounds)) < 1:
-            raise ValueError("layers and rounds: take integers of 1 or more")
+            raise WrongValue("layers and rounds: take integers of 1 or more")
 
     def decides(self) -> dict[str, Any]:
         """What a run folder must agree on; cells, shapes, layers and sections may come later."""

@@ -19,6 +19,7 @@ from benchmarks.build import Compiled, Disagreement, build, require_equal
 from benchmarks.settings import Key
 from benchmarks.work import CELLS, Shape
 from experiments import folder as run_folder
+from lstm_jax.errors import WrongValue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,14 +58,14 @@ class Sweep:
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
-            raise ValueError(f"cell: got {self.cell!r}; takes {', '.join(CELLS)}")
+            raise WrongValue(f"cell: got {self.cell!r}; takes {', '.join(CELLS)}")
         Shape.parse(self.base)
         for name in self.peers:
             if name not in contenders.PEERS:
-                raise ValueError(f"peers: got {name!r}; takes {', '.join(contenders.PEERS)}")
+                raise WrongValue(f"peers: got {name!r}; takes {', '.join(contenders.PEERS)}")
         sizes = (*self.steps, *self.hidden, *self.batch, *self.layers)
         if min((*sizes, self.rounds, self.chunk, self.stream_batch)) < 1 or self.stream_steps < 0:
-            raise ValueError("sizes and rounds: take integers of 1 or more")
+            raise WrongValue("sizes and rounds: take integers of 1 or more")
 
     def decides(self) -> dict[str, Any]:
         """What a run folder must agree on; further points may come later."""

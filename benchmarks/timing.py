@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lstm_jax.errors import WrongValue
+
 WARM_UP_SECONDS = 2.0
 LEAST_ROUNDS = 3
 REST_SECONDS = 0.002  # idle threads of the contender before go on spinning for about so long
@@ -46,7 +48,7 @@ def median(values: Sequence[float]) -> float:
 def paired_ratio(other: Sequence[float], ours: Sequence[float]) -> float:
     """The median over rounds of their time divided by ours: above 1 we are faster."""
     if len(other) != len(ours):
-        raise ValueError(f"got {len(other)} and {len(ours)} rounds; takes as many of each")
+        raise WrongValue(f"got {len(other)} and {len(ours)} rounds; takes as many of each")
     return float(np.median(np.divide(other, ours)))
 
 

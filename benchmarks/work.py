@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lstm_jax.errors import WrongValue
+
 CELLS = ("lstm", "gru")
 GATES = {"lstm": 4, "gru": 3}
 SEED = 20240607
@@ -22,7 +24,7 @@ class Shape(NamedTuple):
         """From "64x784x1x128": batch, steps in time, input size, hidden size."""
         sizes = text.split("x")
         if len(sizes) != 4 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
-            raise ValueError(f"shapes: got {text!r}; takes BxTxDxH such as 64x784x1x128")
+            raise WrongValue(f"shapes: got {text!r}; takes BxTxDxH such as 64x784x1x128")
         return cls(*map(int, sizes))
 
     def __str__(self) -> str:

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
+from lstm_jax.errors import WrongValue
+
 EXPERIMENTS = (
     "first_comparison",
     "adding",
@@ -147,7 +149,7 @@ def require_one_budget(config: Any) -> None:
     for part in (config, *vars(config).values()):
         steps = getattr(part, "steps", None)
         if getattr(part, "seconds", None) is not None and steps != type(part).steps:
-            raise ValueError(f"steps: got {steps} beside seconds, {part.seconds:g}; takes one of "
+            raise WrongValue(f"steps: got {steps} beside seconds, {part.seconds:g}; takes one of "
                              "the two")  # fmt: skip
 
 

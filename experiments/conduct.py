@@ -13,6 +13,7 @@ from experiments.programs import Programs
 from experiments.progress import Progress
 from experiments.runner import run_all
 from experiments.setting import Setting
+from lstm_jax.errors import WrongValue
 
 
 def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:
@@ -22,11 +23,11 @@ def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:
     else:
         jobs = [job for setting in settings for job in comparison_jobs(setting)]
     if not jobs:
-        raise ValueError("nothing is to be trained; takes one task and one contender at least")
+        raise WrongValue("nothing is to be trained; takes one task and one contender at least")
     folders = [job.folder for job in jobs]
     for job in jobs:
         if folders.count(job.folder) > 1:
-            raise ValueError(f"{job.name}: got it twice; takes each contender on a task once")
+            raise WrongValue(f"{job.name}: got it twice; takes each contender on a task once")
     return jobs
 
 

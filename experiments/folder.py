@@ -23,6 +23,8 @@ from typing import Any
 
 import jax
 
+from lstm_jax.errors import WrongValue
+
 try:
     import fcntl
 except ImportError:  # not on Windows, where nothing guards a folder against a second run
@@ -100,7 +102,7 @@ def saved_config(path: Path) -> dict[str, Any]:
     try:
         config = read_json(path / "config.json")
         if not isinstance(config, dict):
-            raise ValueError(f"it holds {config!r}")
+            raise WrongValue(f"it holds {config!r}")
     except ValueError as error:
         raise Refused(f"{path / 'config.json'} cannot be read ({error}); give another --out, or "
                       "--overwrite to lose the run in it") from None  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from experiments.setting import Setting, Training, told_as
 from lstm_jax import checking, train
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import Success
 
 
@@ -85,7 +86,7 @@ def every_pair(
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Every seed at every rate: the seeds and the rates of the runs."""
     if len(set(rates)) != len(rates):
-        raise ValueError(f"learning_rate: got {rates}; takes different ones")
+        raise WrongValue(f"learning_rate: got {rates}; takes different ones")
     return seeds * len(rates), tuple(rate for rate in rates for _ in seeds)
 
 
@@ -96,18 +97,18 @@ def make_job(
     budget, task = setting.budget, setting.task
     every = checking.positive_int("every", budget.every)
     if budget.seconds is None and budget.steps % every:
-        raise ValueError(f"steps: got {budget.steps}; takes a multiple of every, {budget.every}")
+        raise WrongValue(f"steps: got {budget.steps}; takes a multiple of every, {budget.every}")
     for name in ("steps", "batch_size"):
         checking.positive_int(name, getattr(budget, name))
     positive = {"seconds": budget.seconds, "clip": budget.clip}
     for name, value in (*positive.items(), *(("learning_rate", rate) for rate in rates)):
         if value is not None and checking.real(name, value) <= 0:
-            raise ValueError(f"{name}: got {value}; takes a number above 0")
+            raise WrongValue(f"{name}: got {value}; takes a number above 0")
     if budget.seconds is not None and budget.schedule != "constant":
-        raise ValueError(f"schedule: got {budget.schedule}, which needs to know the steps; "
+        raise WrongValue(f"schedule: got {budget.schedule}, which needs to know the steps; "
                          "takes constant beside --seconds")  # fmt: skip
     if budget.until_solved and task.success is None:
-        raise ValueError(f"until_solved: {task.name} has no criterion of success")
+        raise WrongValue(f"until_solved: {task.name} has no criterion of success")
     model = setting.model(task, budget, contender)
     job = Job(setting, contender, model, train.count_parameters(model), seeds, rates)
     with told_as("name:", "optimizer:"):

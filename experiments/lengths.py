@@ -10,6 +10,7 @@ import numpy as np
 from experiments.jobs import Job
 from experiments.programs import answered
 from experiments.setting import Further, Scores
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import Batch, Sequences, Task
 
 ROWS = 256  # of each length
@@ -19,14 +20,14 @@ def require(lengths: tuple[int, ...], task: Task) -> None:
     """Raises ValueError, before anything is trained, where ``task`` has no sequences of one of
     ``lengths``."""
     if task.test_at is None:
-        raise ValueError(f"tasks: {task.name} has one length alone; takes a task with test_at")
+        raise WrongValue(f"tasks: {task.name} has one length alone; takes a task with test_at")
     if not lengths:
-        raise ValueError("lengths: got none; takes at least one")
+        raise WrongValue("lengths: got none; takes at least one")
     for length in lengths:
         try:
             jax.eval_shape(functools.partial(task.test_at, length, ROWS))
         except ValueError as error:
-            raise ValueError(f"lengths, of {task.name}: {error}") from None
+            raise WrongValue(f"lengths, of {task.name}: {error}") from None
 
 
 def told(xs: Any) -> str:

@@ -10,6 +10,7 @@ import jax
 
 import lstm_jax as lj
 from lstm_jax import calls, checking, tasks, train
+from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.tasks import Task
 
 
@@ -48,7 +49,7 @@ class Training:
     @property
     def contenders(self) -> tuple[str, ...]:
         """The names of what is compared."""
-        raise TypeError(f"{type(self).__name__} does not say what is compared")
+        raise WrongType(f"{type(self).__name__} does not say what is compared")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
     checking.positive_int("parameters", budget.parameters)
     name, options = calls.parse("cells", cell, lj.cells.registry)
     if budget.random_truncation and budget.truncate is None:
-        raise ValueError("random_truncation: got it without truncate; takes both")
+        raise WrongValue("random_truncation: got it without truncate; takes both")
     make: Callable[[int], Any] = functools.partial(lj.cells.make, name, **options)
     size = size_of(cell, make, budget, task)
     with naming(f"cells: {cell} of size {size}"):
@@ -119,14 +120,14 @@ def require_chunks(model: train.Model, task: Task) -> None:
     try:
         jax.eval_shape(answered, jax.random.key(0))
     except ValueError as error:
-        raise ValueError(f"truncate: {error}") from None
+        raise WrongValue(f"truncate: {error}") from None
 
 
 def size_of(cell: str, make: Callable[[int], Any], budget: Budget, task: Task) -> int:
     """The hidden size, by whatever is to be equal. Raises ValueError, naming the option and the
     cell, for a budget that no size fits."""
     if budget.state is not None and budget.size is not None:
-        raise ValueError("size: got it beside state; takes one of the two")
+        raise WrongValue("size: got it beside state; takes one of the two")
     if budget.size is not None:
         return checking.positive_int("size", budget.size)
     with told_as("budget:", f"{'parameters' if budget.state is None else 'state'} of {cell} on "
@@ -145,7 +146,7 @@ def told_as(argument: str, option: str) -> Iterator[None]:
         text = str(error)
         if not text.startswith(argument):
             raise
-        raise ValueError(option + text.removeprefix(argument)) from None
+        raise WrongValue(option + text.removeprefix(argument)) from None
 
 
 @contextlib.contextmanager
@@ -154,7 +155,7 @@ def naming(whose: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{whose}: {error}") from error
+        raise WrongValue(f"{whose}: {error}") from error
 
 
 def named_task(text: str) -> Task:
@@ -197,7 +198,7 @@ class Setting:
             return self.budget.learning_rate
         if contender not in self.chosen:
             self.model(self.task, self.budget, contender)  # where it is no contender, says so
-            raise ValueError(
+            raise WrongValue(
                 f"learning_rate: none was chosen for {contender} on {self.task.name}; takes "
                 "--learning-rate, or a sweep (--sweep) whose choice is put into the experiment"
             )

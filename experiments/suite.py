@@ -25,6 +25,7 @@ import re
 
 import lstm_jax as lj
 from experiments.setting import Budget, Setting, named_task, told_as
+from lstm_jax.errors import WrongValue
 
 TIME = "22 min"
 
@@ -69,9 +70,9 @@ def settings(config: Config) -> list[Setting]:
     made = [(named_task(text), lag) for text, lag in named]
     budget: Budget = config
     if config.steps != Budget.steps:
-        raise ValueError(f"steps: got {config.steps}; takes --budget or --seconds in their place")
+        raise WrongValue(f"steps: got {config.steps}; takes --budget or --seconds in their place")
     if config.budget is not None and config.seconds is not None:
-        raise ValueError(
+        raise WrongValue(
             f"budget: got {config.budget} beside seconds, {config.seconds:g}; takes one of the two"
         )
     if config.seconds is None:
@@ -79,7 +80,7 @@ def settings(config: Config) -> list[Setting]:
         each = seconds(whole) / (len(made) * max(len(config.cells), 1))
         each = (each - COMPILING) / (1 + MEASURING)
         if each <= 0:
-            raise ValueError(
+            raise WrongValue(
                 f"budget: got {whole}; takes more than {COMPILING:g} s for each of "
                 f"{len(made)} tasks and {len(config.cells)} cells"
             )
@@ -98,5 +99,5 @@ def seconds(text: str) -> float:
     """ "30m" as 1800. Raises ValueError for what is no time."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if found is None or float(found[1]) <= 0:
-        raise ValueError(f"budget: got {text!r}; takes a time such as 90s, 30m or 2h")
+        raise WrongValue(f"budget: got {text!r}; takes a time such as 90s, 30m or 2h")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]

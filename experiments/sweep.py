@@ -13,6 +13,7 @@ from experiments.progress import Progress
 from experiments.runner import run_all
 from experiments.setting import Setting
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 
 GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 FIRST_SEED = 1000  # none that a comparison takes
@@ -24,7 +25,7 @@ def sweep_jobs(settings: list[Setting]) -> list[Job]:
     for setting in settings:
         rates = setting.budget.learning_rate
         if rates and rates != type(setting.budget).learning_rate:  # not the experiment's own
-            raise ValueError(
+            raise WrongValue(
                 f"learning_rate: got {', '.join(map(str, rates))} beside sweep, whose rates are "
                 f"{', '.join(map(str, GRID))}; takes one of the two"
             )

@@ -30,6 +30,7 @@ from experiments import pairs
 from experiments.jobs import Job
 from experiments.setting import Further, Scores, Setting
 from lstm_jax import checking, seq2seq
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import PairBatch, Pairs, Score, Task, Vocabulary, multi30k
 from lstm_jax.tasks.pairs import END, SPECIALS, UNKNOWN
 
@@ -93,7 +94,7 @@ def short(rows: Pairs, longest: int) -> Pairs:
     source, target = rows.lengths()
     kept = np.flatnonzero((source <= longest) & (target <= longest)).tolist()
     if not kept:
-        raise ValueError(f"longest: got {longest}; takes a length that some pairs have")
+        raise WrongValue(f"longest: got {longest}; takes a length that some pairs have")
     return Pairs([rows.sources[i] for i in kept], [rows.targets[i] for i in kept])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongType, WrongValue
 
 
 def parse(argument: str, text: Any, names: Iterable[str]) -> tuple[str, dict[str, Any]]:
@@ -21,8 +22,8 @@ def parse(argument: str, text: Any, names: Iterable[str]) -> tuple[str, dict[str
         return checking.choice(argument, text, names), {}
     name = checking.choice(argument, head.strip(), names)
 
-    def refused(got: str) -> ValueError:
-        return ValueError(
+    def refused(got: str) -> WrongValue:
+        return WrongValue(
             f"{argument}: got {text!r}, {got}; takes a name with keyword options, "
             f"such as '{name}(option=1)'"
         )
@@ -53,5 +54,5 @@ def merged(name: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> di
     """The options of both, those in the text and those beside it; TypeError for one given twice."""
     twice = sorted(first.keys() & second.keys())
     if twice:
-        raise TypeError(f"options: got {', '.join(twice)} twice: in {name}(...) and beside it")
+        raise WrongType(f"options: got {', '.join(twice)} twice: in {name}(...) and beside it")
     return {**first, **second}

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.forms import (
     AnyArray,
     BatchShape,
@@ -125,7 +126,7 @@ def same_precision(argument: str, x: jax.Array, params: Params) -> None:
     dtypes = {leaf.dtype for leaf in jax.tree.leaves(params)}
     if x.dtype == jnp.float64 and dtypes and jnp.dtype("float64") not in dtypes:
         names = ", ".join(sorted(dtype.name for dtype in dtypes))
-        raise ValueError(f"{argument}: got dtype float64 beside params of {names}; cast one")
+        raise WrongValue(f"{argument}: got dtype float64 beside params of {names}; cast one")
 
 
 def product(x: jax.Array, w: jax.Array) -> jax.Array:

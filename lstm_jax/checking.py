@@ -16,6 +16,8 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
+from lstm_jax.errors import WrongType, WrongValue
+
 
 def choice(argument: str, value: Any, options: Iterable[str]) -> str:
     """``value`` if it is one of ``options``; otherwise an error that lists them."""
@@ -23,15 +25,15 @@ def choice(argument: str, value: Any, options: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in names:
         close = difflib.get_close_matches(str(value), names, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise ValueError(f"{argument}: got {value!r}{hint}; takes one of {', '.join(names)}")
+        raise WrongValue(f"{argument}: got {value!r}{hint}; takes one of {', '.join(names)}")
     return value
 
 
 def positive_int(argument: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{argument}: got {value!r}; takes a positive integer")
+        raise WrongType(f"{argument}: got {value!r}; takes a positive integer")
     if value < 1:
-        raise ValueError(f"{argument}: got {value}; takes a positive integer")
+        raise WrongValue(f"{argument}: got {value}; takes a positive integer")
     return int(value)
 
 
@@ -40,7 +42,7 @@ def seed(argument: str, value: Any, limit: int | None = None) -> int:
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < 0 or (limit is not None and value >= limit):
         end = "up" if limit is None else f"to {limit - 1}"
-        raise ValueError(f"{argument}: got {value!r}; takes a whole number from 0 {end}")
+        raise WrongValue(f"{argument}: got {value!r}; takes a whole number from 0 {end}")
     return int(value)
 
 
@@ -51,7 +53,7 @@ def real(argument: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{argument}: got {value!r}; takes a finite number")
+        raise WrongValue(f"{argument}: got {value!r}; takes a finite number")
     return number
 
 
@@ -59,7 +61,7 @@ def reals(argument: str, value: Any, size: int) -> np.ndarray:
     """``value`` as one finite number, or one a unit."""
     if isinstance(value, list | tuple | np.ndarray | jax.Array) and np.ndim(value) == 1:
         if len(value) != size:
-            raise ValueError(f"{argument}: got {len(value)} values; takes one, or {size}")
+            raise WrongValue(f"{argument}: got {len(value)} values; takes one, or {size}")
         return np.array([real(argument, item) for item in value])
     return np.array(real(argument, value))
 
@@ -67,31 +69,31 @@ def reals(argument: str, value: Any, size: int) -> np.ndarray:
 def rate(argument: str, value: Any) -> float:
     """``value`` as a probability below one."""
     if real(argument, value) < 0 or value >= 1:
-        raise ValueError(f"{argument}: got {value!r}; takes a probability in [0, 1)")
+        raise WrongValue(f"{argument}: got {value!r}; takes a probability in [0, 1)")
     return float(value)
 
 
 def flag(argument: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{argument}: got {value!r}; takes True or False")
+        raise WrongType(f"{argument}: got {value!r}; takes True or False")
     return bool(value)
 
 
 def float_dtype(argument: str, dtype: Any) -> jnp.dtype:
     try:
         if dtype is None:
-            raise TypeError
+            raise WrongType
         resolved = jnp.dtype(dtype)
     except TypeError:
-        raise TypeError(f"{argument}: got {dtype!r}; takes a floating dtype") from None
+        raise WrongType(f"{argument}: got {dtype!r}; takes a floating dtype") from None
     if not jnp.issubdtype(resolved, jnp.floating) or resolved.itemsize < 2:
-        raise ValueError(f"{argument}: got {resolved.name}; takes a floating dtype")
+        raise WrongValue(f"{argument}: got {resolved.name}; takes a floating dtype")
     return resolved
 
 
 def batch_shape(argument: str, shape: Any) -> tuple[Any, ...]:
     if not isinstance(shape, tuple | list) or not all(_is_size(n) for n in shape):
-        raise ValueError(f"{argument}: got {shape!r}; takes a tuple of sizes such as (32,)")
+        raise WrongValue(f"{argument}: got {shape!r}; takes a tuple of sizes such as (32,)")
     return tuple(shape)
 
 
@@ -105,28 +107,28 @@ def entries(argument: str, value: Any, names: tuple[str, ...], whose: str) -> No
     """``value`` is a dict with the entries of a cell made of cells."""
     if not isinstance(value, dict) or set(value) != set(names):
         got = sorted(value) if isinstance(value, dict) else type(value).__name__
-        raise ValueError(f"{argument}: got {got}; {whose} takes the entries {', '.join(names)}")
+        raise WrongValue(f"{argument}: got {got}; {whose} takes the entries {', '.join(names)}")
 
 
 def parts(argument: str, value: Any, count: int, whose: str) -> None:
     """``value`` is a tuple with an entry for each part."""
     if not isinstance(value, tuple | list) or len(value) != count:
         got = len(value) if isinstance(value, tuple | list) else type(value).__name__
-        raise ValueError(f"{argument}: got {got}; {whose} takes a tuple of {count}")
+        raise WrongValue(f"{argument}: got {got}; {whose} takes a tuple of {count}")
 
 
 def array(argument: str, value: Any) -> jax.Array:
     if not isinstance(value, jax.Array | np.ndarray | np.generic):
-        raise TypeError(f"{argument}: got {type(value).__name__}; takes an array")
+        raise WrongType(f"{argument}: got {type(value).__name__}; takes an array")
     return jnp.asarray(value)
 
 
 def float_array(argument: str, value: Any, axes: str, min_rank: int) -> jax.Array:
     value = array(argument, value)
     if value.ndim < min_rank:
-        raise ValueError(f"{argument}: got shape {value.shape}; takes {axes}")
+        raise WrongValue(f"{argument}: got shape {value.shape}; takes {axes}")
     if not jnp.issubdtype(value.dtype, jnp.floating):
-        raise ValueError(
+        raise WrongValue(
             f"{argument}: got dtype {value.dtype.name}; takes a floating dtype "
             "(embed or one-hot encode integers first)"
         )
@@ -141,7 +143,7 @@ def random_key(argument: str, key: Any) -> jax.Array:
     if is_array and key.dtype == jnp.uint32 and key.shape in ((2,), (4,)):
         return jax.random.wrap_key_data(jnp.asarray(key))
     what = f"{key.dtype} of shape {key.shape}" if is_array else repr(key)
-    raise ValueError(f"{argument}: got {what}; takes one key, such as jax.random.key(0)")
+    raise WrongValue(f"{argument}: got {what}; takes one key, such as jax.random.key(0)")
 
 
 def the_cell(argument: str, value: Any, *, memory: bool = False) -> None:
@@ -151,9 +153,9 @@ def the_cell(argument: str, value: Any, *, memory: bool = False) -> None:
     """
     if not all(hasattr(value, name) for name in ("init", "initial_state", "step", "form")):
         hint = " (call the factory: lj.lstm(128))" if callable(value) else ""
-        raise TypeError(f"{argument}: got {value!r}{hint}; takes a Cell, such as lj.lstm(128)")
+        raise WrongType(f"{argument}: got {value!r}{hint}; takes a Cell, such as lj.lstm(128)")
     if not memory and getattr(value, "memory", None) is not None:
-        raise ValueError(
+        raise WrongValue(
             f"{argument}: got {value.name}, which reads a memory; takes a cell without one: wrap "
             "the cell inside, as in lj.attentive(lj.dropout(cell, 0.1), memory)"
         )
@@ -164,13 +166,13 @@ def lengths(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
     known = None if isinstance(value, jax.core.Tracer) else value
     value = array("lengths", value)
     if not jnp.issubdtype(value.dtype, jnp.integer):
-        raise ValueError(f"lengths: got dtype {value.dtype.name}; takes integers")
+        raise WrongValue(f"lengths: got dtype {value.dtype.name}; takes integers")
     if value.shape != batch:
-        raise ValueError(f"lengths: got shape {value.shape}; takes xs's batch axes, {batch}")
+        raise WrongValue(f"lengths: got shape {value.shape}; takes xs's batch axes, {batch}")
     if known is not None and value.size:
         low, high = int(np.asarray(known).min()), int(np.asarray(known).max())
         if low < 0 or high > steps:
-            raise ValueError(
+            raise WrongValue(
                 f"lengths: got values from {low} to {high}; takes 0 to T = {steps}, "
                 "the length of xs's axis 0"
             )
@@ -180,9 +182,9 @@ def lengths(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
 def resets(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
     value = array("resets", value)
     if value.dtype != jnp.bool_:
-        raise ValueError(f"resets: got dtype {value.dtype.name}; takes bool")
+        raise WrongValue(f"resets: got dtype {value.dtype.name}; takes bool")
     if value.shape != (steps, *batch):
-        raise ValueError(
+        raise WrongValue(
             f"resets: got shape {value.shape}; takes [T, *batch] as in xs, {(steps, *batch)}"
         )
     return value
@@ -211,7 +213,7 @@ def like(argument: str, value: Any, expected: Any, whose: str) -> None:
     """``value`` has the entries and shapes of ``expected``, all of floats."""
     wrong = _wrong_leaf(_leaves(value), _leaves(expected))
     if wrong is not None:
-        raise ValueError(f"{argument}{wrong}, as {whose} gives it")
+        raise WrongValue(f"{argument}{wrong}, as {whose} gives it")
     _floating(argument, value)
 
 
@@ -219,7 +221,7 @@ def _floating(argument: str, value: Any) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(value):
         if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
             name = argument + jax.tree_util.keystr(path)
-            raise ValueError(f"{name}: got dtype {leaf.dtype}; takes a floating dtype")
+            raise WrongValue(f"{name}: got dtype {leaf.dtype}; takes a floating dtype")
 
 
 def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
@@ -227,7 +229,7 @@ def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
     try:
         expected = _expected_params(cell, input_size)
     except ValueError as error:  # such as a residual layer whose input is of another size
-        raise ValueError(f"{input_argument}: last axis is {input_size}, but {error}") from None
+        raise WrongValue(f"{input_argument}: last axis is {input_size}, but {error}") from None
     takes, got = _leaves(expected), _leaves(value)
     wrong = _wrong_leaf(got, takes)
     if wrong is None:
@@ -235,11 +237,11 @@ def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
         return
     made_for = _input_size_of(cell, got, input_size)
     if made_for is not None:
-        raise ValueError(
+        raise WrongValue(
             f"{input_argument}: last axis is {input_size}; takes {made_for}, "
             f"the input size that params were made for ({cell.name})"
         )
-    raise ValueError(f"params{wrong}, as {cell.name}.init gives it for {input_size} inputs")
+    raise WrongValue(f"params{wrong}, as {cell.name}.init gives it for {input_size} inputs")
 
 
 def _input_size_of(cell: Any, got: dict, wrong_size: int) -> int | None:
@@ -260,17 +262,17 @@ def state(cell: Any, params: Any, value: Any, batch: tuple[int, ...]) -> None:
     expected = jax.eval_shape(lambda p: cell.initial_state(p, batch), params)
     same = str(jax.tree.structure(expected)) == str(jax.tree.structure(value))
     if not same and type(expected) is not type(value):
-        raise ValueError(
+        raise WrongValue(
             f"state: got {type(value).__name__}; takes {type(expected).__name__}, "
             f"as {cell.name}.initial_state gives it"
         )
     wrong = _wrong_leaf(_leaves(value), _leaves(expected))
     if wrong is not None or not same:
-        raise ValueError(f"state{wrong or ''} ({cell.name}, batch axes {batch} of the input)")
+        raise WrongValue(f"state{wrong or ''} ({cell.name}, batch axes {batch} of the input)")
     for (path, leaf), like in zip(
         jax.tree_util.tree_leaves_with_path(value), jax.tree.leaves(expected), strict=True
     ):
         kinds = jnp.floating if jnp.issubdtype(like.dtype, jnp.floating) else like.dtype
         if not jnp.issubdtype(jnp.result_type(leaf), kinds):
             name = jax.tree_util.keystr(path)
-            raise ValueError(f"state{name}: got dtype {jnp.result_type(leaf)}; takes {like.dtype}")
+            raise WrongValue(f"state{name}: got dtype {jnp.result_type(leaf)}; takes {like.dtype}")

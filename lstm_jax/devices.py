@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongType, WrongValue
 
 AXIS = "batch"
 WHOLE = PartitionSpec()  # on every device
@@ -105,7 +106,7 @@ def data_parallel(
         value = loss(*args)
         if not isinstance(value, jax.Array) or value.shape != ():
             got = f"shape {value.shape}" if isinstance(value, jax.Array) else repr(value)
-            raise ValueError(f"loss: got a result of {got}; takes one number, an array []")
+            raise WrongValue(f"loss: got a result of {got}; takes one number, an array []")
         return value
 
     def on_each(*args: Any) -> Any:
@@ -156,7 +157,7 @@ def _varying(tree: Any) -> Any:
 def _specs(batch_axes: Any) -> tuple[Any, ...]:
     """``batch_axes`` with a PartitionSpec, which is a leaf, for each axis or None."""
     if not isinstance(batch_axes, tuple | list):
-        raise TypeError(
+        raise WrongType(
             f"batch_axes: got {batch_axes!r}; takes a tuple with an entry for each argument "
             "of loss, such as (None, 1)"
         )
@@ -165,12 +166,12 @@ def _specs(batch_axes: Any) -> tuple[Any, ...]:
         if axis is None:
             return WHOLE
         if isinstance(axis, bool) or not isinstance(axis, int) or axis < 0:
-            raise ValueError(f"batch_axes: got {axis!r}; takes axes from 0 on, or None")
+            raise WrongValue(f"batch_axes: got {axis!r}; takes axes from 0 on, or None")
         return PartitionSpec(*[None] * axis, AXIS)
 
     specs = tuple(jax.tree.map(spec, entry, is_leaf=lambda a: a is None) for entry in batch_axes)
     if all(spec == WHOLE for spec in jax.tree.leaves(specs)):
-        raise ValueError(f"batch_axes: got {batch_axes!r}; takes an axis for one argument at least")
+        raise WrongValue(f"batch_axes: got {batch_axes!r}; takes an axis for one argument at least")
     return specs
 
 
@@ -178,20 +179,20 @@ def _wanted(argnums: Any, count: int) -> tuple[int, ...]:
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int):
-            raise TypeError(f"argnums: got {argnums!r}; takes an integer, or a tuple of them")
+            raise WrongType(f"argnums: got {argnums!r}; takes an integer, or a tuple of them")
         if not 0 <= number < count:
-            raise ValueError(f"argnums: got {number}; takes 0 to {count - 1}, as in batch_axes")
+            raise WrongValue(f"argnums: got {number}; takes 0 to {count - 1}, as in batch_axes")
     if not numbers:
-        raise ValueError("argnums: got (); takes one argument at least")
+        raise WrongValue("argnums: got (); takes one argument at least")
     return numbers
 
 
 def _devices(devices: Any) -> tuple[jax.Device, ...]:
     given = isinstance(devices, Sequence) and all(isinstance(d, jax.Device) for d in devices)
     if not given:
-        raise TypeError(f"devices: got {devices!r}; takes devices, such as jax.devices()[:2]")
+        raise WrongType(f"devices: got {devices!r}; takes devices, such as jax.devices()[:2]")
     if not devices or len(set(devices)) != len(devices):
-        raise ValueError(f"devices: got {list(devices)}; takes at least one, each once")
+        raise WrongValue(f"devices: got {list(devices)}; takes at least one, each once")
     return tuple(devices)
 
 
@@ -208,7 +209,7 @@ def _names(loss: Any, count: int) -> list[str]:
 def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None:
     """Every argument has a batch where ``specs`` says, of the same size, that ``count`` divides."""
     if len(args) != len(specs):
-        raise ValueError(
+        raise WrongValue(
             f"batch_axes: got {len(specs)} entries for {len(args)} arguments; takes one for each"
         )
     first: tuple[str, int] | None = None
@@ -217,7 +218,7 @@ def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None
             by_leaf = jax.tree.broadcast(spec, arg)
         except ValueError:
             got, takes = jax.tree.structure(spec), jax.tree.structure(arg)
-            raise ValueError(
+            raise WrongValue(
                 f"batch_axes: got {got} for {name}; takes a tree that begins as {name}, {takes}"
             ) from None
         for (path, leaf), where in zip(
@@ -227,20 +228,20 @@ def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None
                 continue
             what, axis = name + jax.tree_util.keystr(path), len(where) - 1
             if axis >= jnp.ndim(leaf):
-                raise ValueError(
+                raise WrongValue(
                     f"batch_axes: got {axis} for {what} of shape {jnp.shape(leaf)}; "
                     f"takes one of its {jnp.ndim(leaf)} axes, or None"
                 )
             rows = jnp.shape(leaf)[axis]
             first = first or (what, rows)
             if rows != first[1]:
-                raise ValueError(
+                raise WrongValue(
                     f"{what}: axis {axis} has {rows} rows; takes {first[1]}, as {first[0]} has"
                 )
             if rows % count:
-                raise ValueError(
+                raise WrongValue(
                     f"{what}: axis {axis} has {rows} rows; takes a multiple of {count}, "
                     "the number of devices"
                 )
     if first is None:
-        raise ValueError("batch_axes: got no array with a batch; takes an axis for one at least")
+        raise WrongValue("batch_axes: got no array with a batch; takes an axis for one at least")

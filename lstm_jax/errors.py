@@ -10,13 +10,13 @@ them too.
 class ArgumentError(Exception):
     """An argument is at fault; the message names it, and says what was expected and what was given.
 
-    Raised as ``ArgumentValueError`` or ``ArgumentTypeError``.
+    Raised as ``WrongValue`` or ``WrongType``.
     """
 
 
-class ArgumentValueError(ArgumentError, ValueError):
+class WrongValue(ArgumentError, ValueError):
     """An argument of the right type has a value that makes no sense."""
 
 
-class ArgumentTypeError(ArgumentError, TypeError):
+class WrongType(ArgumentError, TypeError):
     """An argument is of another type than is expected, or there is no such argument."""

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lstm_jax.errors import WrongValue
+
 
 class GateAxis(NamedTuple):
     """The packed last axis of a cell's weights: which gate stands where, and what it is for.
@@ -33,7 +35,7 @@ class GateAxis(NamedTuple):
         """The first gates alone, ``width`` units of them (such as those that have a bias)."""
         count = next((i for i in range(len(self.names) + 1) if sum(self.widths[:i]) == width), None)
         if count is None:
-            raise ValueError(f"width: got {width}; takes that of the first gates of {self.names}")
+            raise WrongValue(f"width: got {width}; takes that of the first gates of {self.names}")
         names = self.names[:count]
         keeps = tuple((name, sign) for name, sign in self.keeps if name in names)
         return GateAxis(

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.gates import GateAxis
 
 Initializer = Callable[[jax.Array, tuple[int, ...], GateAxis, Any], jax.Array]
@@ -64,7 +65,7 @@ def identity(scale: float = 1.0) -> Initializer:
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
         if len(shape) != 2:
-            raise ValueError(f"identity: got a bias of shape {shape}; takes a matrix")
+            raise WrongValue(f"identity: got a bias of shape {shape}; takes a matrix")
         return scale * jnp.eye(*shape, dtype=dtype)
 
     return each_gate(draw)
@@ -73,7 +74,7 @@ def identity(scale: float = 1.0) -> Initializer:
 def uniform(scale: float) -> Initializer:
     """Uniform in ``[-scale, scale]``."""
     if checking.real("scale", scale) < 0:
-        raise ValueError(f"scale: got {scale}; takes a number of zero or more")
+        raise WrongValue(f"scale: got {scale}; takes a number of zero or more")
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
         return jax.random.uniform(key, shape, dtype, -scale, scale)
@@ -142,7 +143,7 @@ def chrono(t_max: float) -> Initializer:
     """
     t_max = checking.real("t_max", t_max)
     if t_max <= 2:
-        raise ValueError(f"t_max: got {t_max}; takes a number of steps above 2")
+        raise WrongValue(f"t_max: got {t_max}; takes a number of steps above 2")
 
     def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
         def signed(sign: int) -> Initializer:

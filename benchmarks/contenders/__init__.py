@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from benchmarks.work import Layer
+from lstm_jax.errors import WrongValue
 
 OURS = "lstm_jax"
 OURS_BEFORE = "lstm_jax_before"
@@ -67,7 +68,7 @@ class Missing(Exception):
 def load(name: str) -> ModuleType:
     """The contender's file. Raises Missing where its package cannot be imported."""
     if name not in MODULES:
-        raise ValueError(f"peers: got {name!r}; takes {', '.join(PEERS)}")
+        raise WrongValue(f"peers: got {name!r}; takes {', '.join(PEERS)}")
     try:
         return importlib.import_module(f"benchmarks.contenders.{MODULES[name]}")
     except (ImportError, AttributeError) as error:  # or made for another JAX

@@ -22,6 +22,7 @@ from lstm_jax.attend.contract import Attention, Prepared, Stateless, length_mask
 from lstm_jax.attend.heads import multi_head
 from lstm_jax.attend.history import LocationState, location
 from lstm_jax.attend.windows import MonotonicState, local
+from lstm_jax.errors import WrongType
 
 __all__ = [
     "Attention",
@@ -66,5 +67,5 @@ def make(name: str, size: int, **options: Any) -> Attention:
         return factory(checking.positive_int("size", size), **options)
     except TypeError as error:
         if "unexpected keyword" in str(error) or "multiple values" in str(error):
-            raise TypeError(f"options: {name} takes no such option: {error}") from None
+            raise WrongType(f"options: {name} takes no such option: {error}") from None
         raise

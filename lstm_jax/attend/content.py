@@ -23,6 +23,7 @@ from lstm_jax.attend.contract import (
     vector,
 )
 from lstm_jax.cell import AnyArray, called, product
+from lstm_jax.errors import WrongValue
 
 
 class CoverageState(NamedTuple):
@@ -161,7 +162,7 @@ def general() -> Attention:
 def _unweighted(name: str, scale) -> Attention:
     def init(key, query_size, memory_size, dtype):
         if query_size != memory_size:
-            raise ValueError(
+            raise WrongValue(
                 f"query_size: got {query_size}; {name} takes {memory_size}, the memory's size"
             )
         return {}

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from lstm_jax import checking
 from lstm_jax.activations import masked_softmax
 from lstm_jax.cell import AnyArray, BatchShape, Params
+from lstm_jax.errors import WrongValue
 
 
 class Prepared(NamedTuple):
@@ -126,7 +127,7 @@ def mechanism(
         query = checking.float_array("query", query, "[*batch, Q]", 1)
         batch = prepared.values.shape[: places_axis(heads)]
         if batch not in ((), query.shape[:-1]):
-            raise ValueError(
+            raise WrongValue(
                 f"query: got shape {query.shape}; takes the memory's batch axes, {batch}"
             )
         mask = prepared.mask
@@ -147,10 +148,10 @@ def checked_memory(memory: Any, mask: Any) -> tuple[jax.Array, jax.Array | None]
         return memory, None
     mask = checking.array("mask", mask)
     if mask.dtype != jnp.bool_:
-        raise ValueError(f"mask: got dtype {mask.dtype.name}; takes bool")
+        raise WrongValue(f"mask: got dtype {mask.dtype.name}; takes bool")
     axes = memory.shape[:-1]
     if mask.ndim < 1 or mask.shape[0] != axes[0] or (len(axes) > 1 and mask.shape[1:] != axes[1:]):
-        raise ValueError(f"mask: got shape {mask.shape}; takes [S, *batch] of the memory, {axes}")
+        raise WrongValue(f"mask: got shape {mask.shape}; takes [S, *batch] of the memory, {axes}")
     return memory, mask
 
 
@@ -173,7 +174,7 @@ def contraction(equation: str, *operands: jax.Array) -> jax.Array:
 def sized(query: jax.Array, size: int, name: str) -> jax.Array:
     """``query`` if its last axis is ``size``, as the mechanism ``name`` takes it."""
     if query.shape[-1] != size:
-        raise ValueError(f"query: got shape {query.shape}; {name} takes a last axis of {size}")
+        raise WrongValue(f"query: got shape {query.shape}; {name} takes a last axis of {size}")
     return query
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax.attend.contract import Attention, contraction, matrix, mechanism, sized
 from lstm_jax.cell import called, product
+from lstm_jax.errors import WrongValue
 
 
 def multi_head(size: int, heads: int) -> Attention:
@@ -24,7 +25,7 @@ def multi_head(size: int, heads: int) -> Attention:
     size = checking.positive_int("size", size)
     heads = checking.positive_int("heads", heads)
     if size % heads:
-        raise ValueError(f"size: got {size}; takes a multiple of heads, {heads}")
+        raise WrongValue(f"size: got {size}; takes a multiple of heads, {heads}")
 
     def init(key, query_size, memory_size, dtype):
         rows = {"w_q": query_size, "w_k": memory_size, "w_v": memory_size, "w_o": size}

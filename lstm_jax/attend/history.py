@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax.attend.contract import Attention, matrix, mechanism, sized, vector
 from lstm_jax.cell import called, product
+from lstm_jax.errors import WrongValue
 
 
 class LocationState(NamedTuple):
@@ -34,7 +35,7 @@ def location(size: int, filters: int = 10, width: int = 31) -> Attention:
     size = checking.positive_int("size", size)
     filters = checking.positive_int("filters", filters)
     if checking.positive_int("width", width) % 2 == 0:
-        raise ValueError(f"width: got {width}; takes an odd number of places")
+        raise WrongValue(f"width: got {width}; takes an odd number of places")
 
     def init(key, query_size, memory_size, dtype):
         key_q, key_m, key_f, key_u, key_v = jax.random.split(key, 5)

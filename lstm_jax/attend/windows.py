@@ -12,6 +12,7 @@ from jaxtyping import Array, Int
 from lstm_jax import checking
 from lstm_jax.attend.contract import Attention, matrix, places_axis, sized, vector
 from lstm_jax.cell import product
+from lstm_jax.errors import WrongType
 
 
 class MonotonicState(NamedTuple):
@@ -33,7 +34,7 @@ def local(attention: Attention, window: int, *, alignment: str = "monotonic") ->
     State: ``MonotonicState(attention, t)``; "predictive" takes the mechanism's.
     """
     if not isinstance(attention, Attention):
-        raise TypeError(f"attention: got {attention!r}; takes one such as lj.attend.dot()")
+        raise WrongType(f"attention: got {attention!r}; takes one such as lj.attend.dot()")
     window = checking.positive_int("window", window)
     checking.choice("alignment", alignment, ("monotonic", "predictive"))
     name = f"local({attention.name}, {window}, {alignment!r})"

@@ -19,6 +19,7 @@ from lstm_jax.cells import lstmn as _lstmn
 from lstm_jax.cells import minimal as _minimal
 from lstm_jax.cells import rnn as _rnn
 from lstm_jax.cells import xlstm as _xlstm
+from lstm_jax.errors import WrongType, WrongValue
 
 __all__ = ["make", "parse", "registry"]
 
@@ -28,7 +29,7 @@ def _lstm_1997_of_size(size: int, *, block_size: int = 1, **options: Any) -> Cel
     size = checking.positive_int("size", size)
     block_size = checking.positive_int("block_size", block_size)
     if size % block_size:
-        raise ValueError(f"size: got {size}; takes a multiple of block_size, {block_size}")
+        raise WrongValue(f"size: got {size}; takes a multiple of block_size, {block_size}")
     return _lstm_1997.lstm_1997(size // block_size, block_size, **options)
 
 
@@ -45,7 +46,7 @@ def _preset(factory: Callable[..., Cell], **fixed: Any) -> Callable[..., Cell]:
     def make_preset(size: int, **options: Any) -> Cell:
         taken = sorted(options.keys() & fixed.keys())
         if taken:
-            raise TypeError(f"options: got {', '.join(taken)}, which this variant sets itself")
+            raise WrongType(f"options: got {', '.join(taken)}, which this variant sets itself")
         return factory(size, **fixed, **options)
 
     return make_preset
@@ -99,5 +100,5 @@ def make(name: str, size: int, **options: Any) -> Cell:
         return registry[name](size, **options)
     except TypeError as error:
         if "unexpected keyword" in str(error) or "multiple values" in str(error):
-            raise TypeError(f"options: {name} takes no such option: {error}") from None
+            raise WrongType(f"options: {name} takes no such option: {error}") from None
         raise

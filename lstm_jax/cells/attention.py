@@ -9,6 +9,7 @@ import numpy as np
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.cell import Cell, called, product
+from lstm_jax.errors import WrongValue
 from lstm_jax.forms import AnyArray, Windowed
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.windowed import windowed_cell
@@ -70,7 +71,7 @@ def divisor(argument: str, value: int, size: int) -> int:
     """``value`` if ``size`` can be cut into so many equal parts."""
     value = checking.positive_int(argument, value)
     if size % value:
-        raise ValueError(f"{argument}: got {value}; takes a divisor of size, {size}")
+        raise WrongValue(f"{argument}: got {value}; takes a divisor of size, {size}")
     return value
 
 

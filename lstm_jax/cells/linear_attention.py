@@ -16,6 +16,7 @@ from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.cell import Cell, called, product, wide
 from lstm_jax.cells.attention import divisor, in_heads
+from lstm_jax.errors import WrongValue
 from lstm_jax.forms import Projected
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.matrix_memory import matrix_cell
@@ -89,9 +90,9 @@ def linear_attention(
     if normalize is None:
         normalize = feature_map in POSITIVE and not delta
     if checking.flag("normalize", normalize) and delta:
-        raise ValueError("normalize: got True under the delta rule; takes False")
+        raise WrongValue("normalize: got True under the delta rule; takes False")
     if forget_bias is not None and not gated:
-        raise ValueError(f"forget_bias: got {forget_bias} without a gate; takes None")
+        raise WrongValue(f"forget_bias: got {forget_bias} without a gate; takes None")
     start = 3.0 if forget_bias is None else checking.real("forget_bias", forget_bias)
     per_head = size // heads
     gates = {"input": delta, "forget": gated}

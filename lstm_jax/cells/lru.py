@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.cell import Cell, called, linear_cell, product, wide
+from lstm_jax.errors import WrongValue
 from lstm_jax.gates import equal_gates
 
 
@@ -44,12 +45,12 @@ def lru(
     units = size if state_size is None else checking.positive_int("state_size", state_size)
     r_min, r_max = checking.real("r_min", r_min), checking.real("r_max", r_max)
     if r_min < 0:
-        raise ValueError(f"r_min: got {r_min}; takes a radius of zero or more")
+        raise WrongValue(f"r_min: got {r_min}; takes a radius of zero or more")
     if not r_min < r_max <= 1:
-        raise ValueError(f"r_max: got {r_max}; takes a radius above r_min, {r_min}, and at most 1")
+        raise WrongValue(f"r_max: got {r_max}; takes a radius above r_min, {r_min}, and at most 1")
     max_phase = checking.real("max_phase", max_phase)
     if not 0 < max_phase <= 2 * math.pi:
-        raise ValueError(f"max_phase: got {max_phase}; takes an angle above 0 and at most 2 pi")
+        raise WrongValue(f"max_phase: got {max_phase}; takes an angle above 0 and at most 2 pi")
     axis = equal_gates(("real", "imag"), units)
     to_output = equal_gates(("output",), size)
 

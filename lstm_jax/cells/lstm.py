@@ -17,6 +17,7 @@ from lstm_jax import initializers as init
 from lstm_jax.activations import activation
 from lstm_jax.cell import Cell, called, gated_cell, packed_params
 from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
+from lstm_jax.errors import WrongValue
 from lstm_jax.gates import equal_gates
 
 
@@ -91,7 +92,7 @@ def lstm(
                         "full_gate_recurrence": full_gate_recurrence}.items():  # fmt: skip
         checking.flag(flag, value)
     if coupled and not (input_gate and forget_gate):
-        raise ValueError("coupled: got True without an input or forget gate; takes both")
+        raise WrongValue("coupled: got True without an input or forget gate; takes both")
     out = size if projection is None else checking.positive_int("projection", projection)
     normed = norm_named(norm)
     gate_act = activation("gate_activation", gate_activation)

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.cell import Cell, Weights, called, gated_cell
+from lstm_jax.errors import WrongValue
 from lstm_jax.gates import GateAxis
 
 BIASED = {"none": (), "gates": ("input", "output"), "all": ("input", "output", "cell")}
@@ -81,11 +82,11 @@ def lstm_1997(
     }
     for gate, value in start.items():
         if np.any(value) and gate not in biased:
-            raise ValueError(f"{gate}_gate_bias: got {value}, but {gate} gates have no bias")
+            raise WrongValue(f"{gate}_gate_bias: got {value}, but {gate} gates have no bias")
     spread = init.uniform(weight_scale)
     for argument, limit in (("g_range", g_range), ("h_range", h_range)):
         if checking.real(argument, limit) <= 0:
-            raise ValueError(f"{argument}: got {limit}; takes a number above 0")
+            raise WrongValue(f"{argument}: got {limit}; takes a number above 0")
 
     def per_cell(gate: jax.Array) -> jax.Array:
         return jnp.repeat(gate, block_size, axis=-1)

@@ -29,6 +29,7 @@ from lstm_jax.cell import (
     same_precision,
 )
 from lstm_jax.compose.layers import NO_GATES, split_key
+from lstm_jax.errors import WrongType, WrongValue
 
 
 class AttentiveState(NamedTuple):
@@ -96,15 +97,15 @@ def attentive(
     checking.the_cell("cell", cell)
     memory, mask = checked_memory(memory, mask)
     if memory.shape[0] == 0:
-        raise ValueError(f"memory: got shape {memory.shape}; takes one place or more")
+        raise WrongValue(f"memory: got shape {memory.shape}; takes one place or more")
     checking.choice("style", style, ("luong", "bahdanau"))
     checking.choice("returns", returns, ("outputs", "weights", "both"))
     if not checking.flag("input_feeding", input_feeding) and style == "bahdanau":
-        raise ValueError("input_feeding: got False; takes True in style 'bahdanau'")
+        raise WrongValue("input_feeding: got False; takes True in style 'bahdanau'")
     if size is not None:
         size = checking.positive_int("size", size)
     if not isinstance(attention, str | attend.Attention):
-        raise TypeError(f"attention: got {attention!r}; takes one of lj.attend, or its name")
+        raise WrongType(f"attention: got {attention!r}; takes one of lj.attend, or its name")
     options = Options(memory.shape[0], memory.shape[-1], style, input_feeding, size, returns)
     return _template(cell, attention, options)._replace(memory=Memory((memory, mask)))
 
@@ -121,7 +122,7 @@ def _template(cell: Cell, attention: str | attend.Attention, options: Options) -
     try:
         jax.eval_shape(lambda key: mechanism.init(key, cell.size, memory_size), jax.random.key(0))
     except ValueError as error:  # such as a dot product of other sizes
-        raise ValueError(f"attention: {error}") from None
+        raise WrongValue(f"attention: {error}") from None
     vector_size = size or (cell.size if luong else None)
     out_size = vector_size or cell.size
     # What the cell reads beside x, and what is kept for that from step to step.
@@ -158,12 +159,12 @@ def _template(cell: Cell, attention: str | attend.Attention, options: Options) -
 
     def prepare(bound, batch_shape, key):
         if not isinstance(bound, Bound):
-            raise ValueError(f"cell: {name} has lost its memory; make it by lj.attentive")
+            raise WrongValue(f"cell: {name} has lost its memory; make it by lj.attentive")
         params, (memory, mask) = bound
         rows = () if mask is None else mask.shape[1:]
         for argument, axes in {"memory": memory.shape[1:-1], "mask": rows}.items():
             if axes not in ((), tuple(batch_shape)):
-                raise ValueError(
+                raise WrongValue(
                     f"{argument}: got batch axes {axes}; takes those of the input, {batch_shape}"
                 )
         same_precision("memory", memory, params)

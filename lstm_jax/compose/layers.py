@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Composite
+from lstm_jax.errors import WrongValue
 from lstm_jax.gates import GateAxis
 
 NO_GATES = GateAxis((), ())
@@ -27,7 +28,7 @@ def chain(*cells: Cell) -> Cell:
     Params and state are tuples, an entry a cell. Raises for no cells.
     """
     if not cells:
-        raise ValueError("cells: got none; takes one cell or more")
+        raise WrongValue("cells: got none; takes one cell or more")
     for i, cell in enumerate(cells):
         checking.the_cell(f"cells[{i}]", cell)
 
@@ -83,7 +84,7 @@ def residual(cell: Cell) -> Cell:
 
     def init(key, input_size, dtype=jnp.float32):
         if input_size != cell.size:
-            raise ValueError(
+            raise WrongValue(
                 f"input_size: got {input_size}; residual({cell.name}) takes {cell.size}, "
                 "the size of the cell's output"
             )
@@ -122,7 +123,7 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
     checking.the_cell("backward", backward)
     checking.choice("merge", merge, ("concat", "sum"))
     if merge == "sum" and forward.size != backward.size:
-        raise ValueError(
+        raise WrongValue(
             f"merge: got 'sum' for sizes {forward.size} and {backward.size}; takes equal ones"
         )
 
@@ -150,7 +151,7 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
         }
 
     def advance(params, state, x):
-        raise ValueError(f"step: {name} reads the sequence from both ends; unroll it")
+        raise WrongValue(f"step: {name} reads the sequence from both ends; unroll it")
 
     def over_time(run, params, xs, state, initial):
         f, ys_f = run(forward, params["forward"], xs, state.forward, initial.forward)

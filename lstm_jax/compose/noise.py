@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from lstm_jax import checking
 from lstm_jax.cell import BatchShape, Cell, Composite, Gated, called, gated_advance
 from lstm_jax.compose.layers import NO_GATES, split_key
+from lstm_jax.errors import WrongValue
 
 
 class Noisy(NamedTuple):
@@ -104,7 +105,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     checking.flag("variational", variational)
     if on == "recurrent":
         if not variational:
-            raise ValueError("variational: got False for recurrent dropout; takes True")
+            raise WrongValue("variational: got False for recurrent dropout; takes True")
         return _recurrent_dropout(cell, rate, name)
 
     def drop(keys, t, values):
@@ -151,7 +152,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
 def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
     inner = cell.form
     if not isinstance(inner, Gated):
-        raise ValueError(f"on: got 'recurrent' for {cell.name}; takes a cell of the gated form")
+        raise WrongValue(f"on: got 'recurrent' for {cell.name}; takes a cell of the gated form")
 
     def draw(params, batch_shape, key):
         weights, _ = inner.split(params)
@@ -190,7 +191,7 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
             paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
             recurrent = [p for p in paths if getattr(p[-1], "key", None) in ("w_h", "w_g")]
             if not recurrent:
-                raise ValueError(f"cell: got {cell.name}; drop_connect takes one with a w_h")
+                raise WrongValue(f"cell: got {cell.name}; drop_connect takes one with a w_h")
             keys = dict(zip(recurrent, jax.random.split(own_key, len(recurrent)), strict=True))
 
             def mask(path, leaf):
@@ -278,7 +279,7 @@ def _state_fields(cell: Cell) -> tuple[str, ...]:
         state = jax.eval_shape(cell.initial_state, _shapes(cell))
         if "h" in getattr(state, "_fields", ()):
             return state._fields
-    raise ValueError(f"cell: got {cell.name}; zoneout takes one cell with a state field h")
+    raise WrongValue(f"cell: got {cell.name}; zoneout takes one cell with a state field h")
 
 
 def _projected(cell: Cell) -> bool:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Composite
+from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.initializers import Initializer
 
 
@@ -27,7 +28,7 @@ def initialize(
     given = {name: f for name, f in {"w_x": w_x, "w_h": w_h, "b": b}.items() if f is not None}
     for name, initializer in given.items():
         if not callable(initializer):
-            raise TypeError(f"{name}: got {initializer!r}; takes one of lj.initializers")
+            raise WrongType(f"{name}: got {initializer!r}; takes one of lj.initializers")
 
     def init(key, input_size, dtype=jnp.float32):
         key = checking.random_key("key", key)
@@ -36,18 +37,18 @@ def initialize(
         own = jax.random.fold_in(key, 2**31 - 1)
         for i, (name, initializer) in enumerate(given.items()):
             if not isinstance(params, dict) or name not in params:
-                raise ValueError(f"{name}: {cell.name} has no such entry; initialise its parts")
+                raise WrongValue(f"{name}: {cell.name} has no such entry; initialise its parts")
             shape = params[name].shape
             axis = cell.axis.leading(shape[-1])  # some biases are those of the gates alone
             try:
                 leaf = initializer(jax.random.fold_in(own, i), shape[:-1], axis, dtype)
             except Exception as error:
-                raise ValueError(
+                raise WrongValue(
                     f"{name}: {error or type(error).__name__}; takes one of lj.initializers "
                     f"that gives {shape}, or each_gate(f) of a function f(key, shape, dtype)"
                 ) from error
             if jnp.shape(leaf) != shape:
-                raise ValueError(f"{name}: got shape {jnp.shape(leaf)}; takes {shape}")
+                raise WrongValue(f"{name}: got shape {jnp.shape(leaf)}; takes {shape}")
             params = params | {name: leaf.astype(dtype)}
         return params
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from lstm_jax import checking
 from lstm_jax.decode.stepping import Plan
+from lstm_jax.errors import WrongValue
 
 
 class Penalties(NamedTuple):
@@ -46,7 +47,7 @@ def penalties(plan: Plan, length: Any, coverage: Any, weights: Any, memory_mask:
     """Checked: ``weights`` gives ``[B, S]`` of what the step shows, the mask is ``[S, B]``."""
     length = checking.real("length_penalty", length)
     if checking.real("coverage_penalty", coverage) < 0:
-        raise ValueError(f"coverage_penalty: got {coverage}; takes 0 or more")
+        raise WrongValue(f"coverage_penalty: got {coverage}; takes 0 or more")
     places = _places(plan, weights, memory_mask) if coverage else None
     return Penalties(length, float(coverage), places)
 
@@ -55,12 +56,12 @@ def _places(plan: Plan, weights: Any, memory_mask: Any) -> jax.Array:
     shown = plan.seen if weights is None else jax.eval_shape(weights, plan.seen)
     shape = getattr(shown, "shape", None)
     if shape is None or len(shape) != 2 or shape[0] != plan.batch:
-        raise ValueError(f"weights: gives {shown}; takes [B, S] with B = {plan.batch}")
+        raise WrongValue(f"weights: gives {shown}; takes [B, S] with B = {plan.batch}")
     if memory_mask is None:
         return jnp.ones(shape, bool)
     mask = checking.array("memory_mask", memory_mask)
     if mask.dtype != jnp.bool_ or mask.shape != shape[::-1]:
-        raise ValueError(
+        raise WrongValue(
             f"memory_mask: got {mask.dtype.name} of shape {mask.shape}; takes bool of [S, B], "
             f"{shape[::-1]}"
         )

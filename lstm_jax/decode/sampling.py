@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Integer, PRNGKeyArray
 from lstm_jax import checking, varying
 from lstm_jax.cell import AnyArray
 from lstm_jax.decode.stepping import Decoded, Step, decode_by, log_probabilities, planned
+from lstm_jax.errors import WrongValue
 
 
 def greedy(
@@ -63,7 +64,7 @@ def sample(
     key = checking.random_key("key", key)
     plan = plan._replace(axes=plan.axes | varying.axes_of(key))
     if checking.real("temperature", temperature) <= 0:
-        raise ValueError(f"temperature: got {temperature}; takes a number above 0")
+        raise WrongValue(f"temperature: got {temperature}; takes a number above 0")
     if top_k is not None:
         _count("top_k", top_k, plan.logits.shape[-1])
     if top_p is not None:
@@ -114,11 +115,11 @@ def keep_nucleus(logits: Float[AnyArray, "*rows V"], p: float) -> Float[Array, "
 
 def _count(argument: str, value: Any, vocabulary: int) -> int:
     if checking.positive_int(argument, value) > vocabulary:
-        raise ValueError(f"{argument}: got {value}; takes 1 to the vocabulary's {vocabulary}")
+        raise WrongValue(f"{argument}: got {value}; takes 1 to the vocabulary's {vocabulary}")
     return int(value)
 
 
 def _share(argument: str, value: Any) -> float:
     if not 0 < checking.real(argument, value) <= 1:
-        raise ValueError(f"{argument}: got {value}; takes a share above 0, up to 1")
+        raise WrongValue(f"{argument}: got {value}; takes a share above 0, up to 1")
     return float(value)

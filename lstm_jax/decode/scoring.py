@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Integer
 from lstm_jax import checking, varying
 from lstm_jax.cell import AnyArray
 from lstm_jax.decode.stepping import Step, log_probabilities, pick, planned
+from lstm_jax.errors import WrongValue
 
 
 def score(
@@ -29,9 +30,9 @@ def score(
     plan = planned(step, state, start, end=None)
     tokens = checking.array("tokens", tokens)
     if not jnp.issubdtype(tokens.dtype, jnp.integer):
-        raise ValueError(f"tokens: got dtype {tokens.dtype.name}; takes integers")
+        raise WrongValue(f"tokens: got dtype {tokens.dtype.name}; takes integers")
     if tokens.ndim != 2 or tokens.shape[1] != plan.batch:
-        raise ValueError(f"tokens: got shape {tokens.shape}; takes [T, B] with B = {plan.batch}")
+        raise WrongValue(f"tokens: got shape {tokens.shape}; takes [T, B] with B = {plan.batch}")
     counts = jnp.ones(tokens.shape, bool)
     if lengths is not None:
         bound = checking.lengths(lengths, tokens.shape[0], (plan.batch,))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax import checking, varying
+from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.unrolling.masks import zero_where_not
 
 Step = Callable[[Any, jax.Array], tuple[Any, jax.Array, Any]]
@@ -63,7 +64,7 @@ def planned(
 ) -> Plan:
     """The arguments of a decoder, or an error that says why not; nothing is run."""
     if not callable(step):
-        raise TypeError(f"step: got {step!r}; takes a function of (state, tokens)")
+        raise WrongType(f"step: got {step!r}; takes a function of (state, tokens)")
     max_steps = checking.positive_int("max_steps", max_steps)
     state = jax.tree.map(jnp.asarray, state)
     tokens = _start(start, state)
@@ -71,7 +72,7 @@ def planned(
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
         if leaf.shape[:1] != (batch,):
             name = jax.tree_util.keystr(path)
-            raise ValueError(
+            raise WrongValue(
                 f"state{name}: got shape {leaf.shape}; takes the batch, {batch}, as its first axis"
             )
     logits, seen, axes = _shown(step, state, tokens)
@@ -88,11 +89,11 @@ def _start(start: Any, state: Any) -> jax.Array:
     if isinstance(start, numbers.Integral) and not isinstance(start, bool):
         leaves = jax.tree.leaves(state)
         if not leaves or leaves[0].ndim == 0:
-            raise ValueError("state: has no array with a batch axis; give start as an array [B]")
+            raise WrongValue("state: has no array with a batch axis; give start as an array [B]")
         return jnp.full(leaves[0].shape[:1], int(start), jnp.int32)
     tokens = checking.array("start", start)
     if not jnp.issubdtype(tokens.dtype, jnp.integer) or tokens.ndim != 1:
-        raise ValueError(
+        raise WrongValue(
             f"start: got {tokens.dtype.name} of shape {tokens.shape}; takes a token, or one a row"
         )
     return tokens.astype(jnp.int32)
@@ -102,39 +103,39 @@ def _shown(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any, frozens
     """The shapes of the logits and of what the step shows, and over what its results vary."""
     shown = jax.eval_shape(step, state, tokens)
     if not isinstance(shown, tuple) or len(shown) != 3:
-        raise ValueError(f"step: gives {type(shown).__name__}; takes (state, logits, seen)")
+        raise WrongValue(f"step: gives {type(shown).__name__}; takes (state, logits, seen)")
     new, logits, seen = shown
     batch = tokens.shape
     if not hasattr(logits, "shape") or len(logits.shape) != 2 or logits.shape[:1] != batch:
-        raise ValueError(f"step: gives logits {logits}; takes [B, V] with B = {batch[0]}")
+        raise WrongValue(f"step: gives logits {logits}; takes [B, V] with B = {batch[0]}")
     if not jnp.issubdtype(logits.dtype, jnp.floating) or logits.shape[1] == 0:
-        raise ValueError(f"step: gives logits {logits}; takes a floating dtype and V above 0")
+        raise WrongValue(f"step: gives logits {logits}; takes a floating dtype and V above 0")
     before = jax.eval_shape(lambda s: s, state)
     gives, got = str(jax.tree.structure(new)), str(jax.tree.structure(before))
     if gives != got:
-        raise ValueError(f"step: gives a state {gives}; got {got}")
+        raise WrongValue(f"step: gives a state {gives}; got {got}")
     for (path, a), b in zip(
         jax.tree_util.tree_leaves_with_path(new), jax.tree.leaves(before), strict=True
     ):
         if (a.shape, a.dtype) != (b.shape, b.dtype):
-            raise ValueError(f"step: gives state{jax.tree_util.keystr(path)} as {a}; got {b}")
+            raise WrongValue(f"step: gives state{jax.tree_util.keystr(path)} as {a}; got {b}")
     for path, leaf in jax.tree_util.tree_leaves_with_path(seen):
         if leaf.shape[:1] != batch:
             name = jax.tree_util.keystr(path)
-            raise ValueError(f"step: gives seen{name} as {leaf}; takes [B, ...], B = {batch[0]}")
+            raise WrongValue(f"step: gives seen{name} as {leaf}; takes [B, ...], B = {batch[0]}")
     return logits, seen, varying.axes_of(shown, state, tokens)
 
 
 def integer(argument: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{argument}: got {value!r}; takes an integer")
+        raise WrongType(f"{argument}: got {value!r}; takes an integer")
     return int(value)
 
 
 def token(argument: str, value: Any, vocabulary: int) -> int:
     value = integer(argument, value)
     if not 0 <= value < vocabulary:
-        raise ValueError(f"{argument}: got {value}; takes a token, 0 to {vocabulary - 1}")
+        raise WrongValue(f"{argument}: got {value}; takes a token, 0 to {vocabulary - 1}")
     return value
 
 

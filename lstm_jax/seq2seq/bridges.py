@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from lstm_jax import initializers
 from lstm_jax.cell import product
+from lstm_jax.errors import WrongValue
 from lstm_jax.gates import equal_gates
 
 BRIDGES = ("dense", "last", "none")
@@ -52,7 +53,7 @@ def last(state: Any, zero: Any) -> Any:
     """The encoder's state as the decoder's (Sutskever et al. 2014), where their shapes agree."""
     ours, theirs = (jax.tree.map(jnp.shape, tree) for tree in (state, zero))
     if str(ours) != str(theirs):
-        raise ValueError(f"bridge: got 'last' from {ours} to {theirs}; takes 'dense' for these")
+        raise WrongValue(f"bridge: got 'last' from {ours} to {theirs}; takes 'dense' for these")
     return jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), state, zero)
 
 

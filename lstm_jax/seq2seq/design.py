@@ -10,6 +10,7 @@ from lstm_jax import attend, checking
 from lstm_jax.cell import Cell, Params
 from lstm_jax.compose.attentive import attentive
 from lstm_jax.decode.stepping import integer, token
+from lstm_jax.errors import WrongValue
 from lstm_jax.seq2seq import bridges, outputs
 
 
@@ -80,19 +81,19 @@ def check(design: Design) -> Design:
     if design.attends:
         probe = design.cell(jnp.zeros((2, design.encoder.size), jnp.float32), None)
         if probe.size != design.out_size + 2 and design.output != "vocabulary":
-            raise ValueError(
+            raise WrongValue(
                 f"attention: got {design.attention!r}, of several heads; takes one of one for "
                 f"output={design.output!r}"
             )
         if design.output == "pointer" and design.style != "luong":
-            raise ValueError(f"style: got {design.style!r}; takes 'luong' for output='pointer'")
+            raise WrongValue(f"style: got {design.style!r}; takes 'luong' for output='pointer'")
     else:
         if design.output != "vocabulary":
-            raise ValueError(f"attention: got None; takes one for output={design.output!r}")
+            raise WrongValue(f"attention: got None; takes one for output={design.output!r}")
         if design.vector_size is not None:
-            raise ValueError("vector_size: got a size without attention; takes None")
+            raise WrongValue("vector_size: got a size without attention; takes None")
         if design.bridge == "none" and not design.feed_summary:
-            raise ValueError(
+            raise WrongValue(
                 "bridge: got 'none' without attention or feed_summary; takes 'dense' or 'last', "
                 "or the decoder would know nothing of the source"
             )
@@ -105,7 +106,7 @@ def _check_tokens(design: Design) -> None:
     if pointing:
         if design.target_size is not None or design.start is not None:
             name = "start" if design.target_size is None else "target_size"
-            raise ValueError(f"{name}: got {getattr(design, name)}; pointers take None")
+            raise WrongValue(f"{name}: got {getattr(design, name)}; pointers take None")
         if design.end is not None:
             integer("end", design.end)
     else:
@@ -114,14 +115,14 @@ def _check_tokens(design: Design) -> None:
         if design.end is not None:
             token("end", design.end, design.size)
     if (copying or design.shared_embedding) and design.size != design.source_size:
-        raise ValueError(
+        raise WrongValue(
             f"target_size: got {design.size} beside a source_size of {design.source_size}; takes "
             "the same, as both sides have one list of tokens"
         )
     if integer("extra", design.extra) != 0:
         if not copying or design.extra < 0:
             takes = "0 or more" if copying else f"0 for output={design.output!r}"
-            raise ValueError(f"extra: got {design.extra}; takes {takes}")
+            raise WrongValue(f"extra: got {design.extra}; takes {takes}")
         token("unknown", design.unknown, design.size)
 
 
@@ -148,13 +149,13 @@ def _check_cells(design: Design) -> None:
     try:
         jax.eval_shape(before_reading, jax.random.key(0))
     except ValueError as error:
-        raise ValueError(f"encoder: {error}") from error
+        raise WrongValue(f"encoder: {error}") from error
     try:
         jax.eval_shape(first_step, jax.random.key(0))
     except ValueError as error:
         if str(error).startswith(("bridge", "attention")):
             raise
-        raise ValueError(f"decoder: {error}") from error
+        raise WrongValue(f"decoder: {error}") from error
 
 
 def summary_size(design: Design, encoder: Params) -> int:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Integer
 from lstm_jax import checking
 from lstm_jax.cell import AnyArray
 from lstm_jax.decode.stepping import pick
+from lstm_jax.errors import WrongValue
 
 Schedule = Callable[[AnyArray | int], jax.Array]
 
@@ -32,7 +33,7 @@ def cross_entropy(
     logs = checking.float_array("log_probabilities", log_probabilities, "[T, B, V]", 3)
     targets = checking.array("targets", targets)
     if not jnp.issubdtype(targets.dtype, jnp.integer) or targets.shape != logs.shape[:-1]:
-        raise ValueError(
+        raise WrongValue(
             f"targets: got {targets.dtype.name} of shape {targets.shape}; takes integers of "
             f"{logs.shape[:-1]}"
         )
@@ -57,21 +58,21 @@ def linear_decay(slope: float, *, floor: float = 0.0, offset: float = 1.0) -> Sc
     """
     slope, offset = checking.real("slope", slope), checking.real("offset", offset)
     if not 0 <= checking.real("floor", floor) <= 1:
-        raise ValueError(f"floor: got {floor}; takes a probability")
+        raise WrongValue(f"floor: got {floor}; takes a probability")
     return lambda step: 1.0 - jnp.clip(offset - slope * _real(step), floor, 1.0)
 
 
 def exponential_decay(base: float) -> Schedule:
     """A schedule with ``1 - p = base ** step``, base in (0, 1); see ``linear_decay``."""
     if not 0 < checking.real("base", base) < 1:
-        raise ValueError(f"base: got {base}; takes a number between 0 and 1")
+        raise WrongValue(f"base: got {base}; takes a number between 0 and 1")
     return lambda step: 1.0 - base ** _real(step)
 
 
 def inverse_sigmoid_decay(k: float) -> Schedule:
     """A schedule with ``1 - p = k / (k + exp(step / k))``, k >= 1; see ``linear_decay``."""
     if checking.real("k", k) < 1:
-        raise ValueError(f"k: got {k}; takes 1 or more")
+        raise WrongValue(f"k: got {k}; takes 1 or more")
     return lambda step: jax.nn.sigmoid(_real(step) / k - jnp.log(k))  # exp(step / k) overflows
 
 

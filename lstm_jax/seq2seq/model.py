@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Integer, PRNGKeyArray
 from lstm_jax import attend, checking
 from lstm_jax import decode as decoders
 from lstm_jax.cell import AnyArray, Cell, Params
+from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.seq2seq import running
 from lstm_jax.seq2seq.design import Design, check, init_params
 from lstm_jax.seq2seq.losses import cross_entropy
@@ -134,12 +135,12 @@ def encoder_decoder(
         key = None if key is None else checking.random_key("key", key)
         if own is not None:
             if key is None:
-                raise ValueError("key: got None beside own; takes a key")
+                raise WrongValue("key: got None beside own; takes a key")
             if isinstance(own, jax.Array):
                 if checking.float_array("own", own, "[]", 0).ndim:
-                    raise ValueError(f"own: got shape {own.shape}; takes one probability")
+                    raise WrongValue(f"own: got shape {own.shape}; takes one probability")
             elif not 0 <= checking.real("own", own) <= 1:
-                raise ValueError(f"own: got {own}; takes a probability")
+                raise WrongValue(f"own: got {own}; takes a probability")
         key_source, key_target = (None, None) if key is None else jax.random.split(key)
         encoded = running.encode(design, params, source, source_lengths, key_source)
         return running.forced(design, params, encoded, targets, target_lengths, own, key_target)
@@ -193,7 +194,7 @@ def encoder_decoder(
         checking.choice("method", method, ("greedy", "sample", "beam"))
         for given in ("start", "end", "weights", "memory_mask"):
             if given in options:
-                raise TypeError(f"{given}: got one; takes none, since the model gives it")
+                raise WrongType(f"{given}: got one; takes none, since the model gives it")
         source, source_lengths = running.checked(design, params, source, source_lengths)
         key = None if key is None else checking.random_key("key", key)
         fixed = tuple(sorted({"max_steps": max_steps, **options}.items()))

@@ -11,6 +11,7 @@ from lstm_jax.attend import length_mask
 from lstm_jax.cell import Cell, Params, with_memory
 from lstm_jax.compose.layers import split_key
 from lstm_jax.decode.stepping import Step
+from lstm_jax.errors import WrongValue
 from lstm_jax.seq2seq import bridges, outputs
 from lstm_jax.seq2seq.design import Design, check_params, first_state
 from lstm_jax.unrolling import unroll
@@ -68,7 +69,7 @@ def forced(
     """``[T, B, V]``: each token after those before it, or after some of the model's own."""
     targets = _tokens("targets", targets, "[T, B]")
     if targets.shape[1] != encoded.source.shape[1]:
-        raise ValueError(
+        raise WrongValue(
             f"targets: got shape {targets.shape}; takes the source's batch, "
             f"{encoded.source.shape[1]}"
         )
@@ -201,9 +202,9 @@ def _dropped(design: Design, values: jax.Array, key: Any) -> jax.Array:
 def _tokens(argument: str, value: Any, axes: str) -> jax.Array:
     value = checking.array(argument, value)
     if not jnp.issubdtype(value.dtype, jnp.integer):
-        raise ValueError(f"{argument}: got dtype {value.dtype.name}; takes integers")
+        raise WrongValue(f"{argument}: got dtype {value.dtype.name}; takes integers")
     if value.ndim != 2 or value.shape[0] == 0:
-        raise ValueError(f"{argument}: got shape {value.shape}; takes {axes}, one step or more")
+        raise WrongValue(f"{argument}: got shape {value.shape}; takes {axes}, one step or more")
     return value.astype(jnp.int32)
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lstm_jax import calls
+from lstm_jax.errors import WrongType
 from lstm_jax.tasks import adding as _adding
 from lstm_jax.tasks import adding_1997 as _adding_1997
 from lstm_jax.tasks import associative_recall as _associative_recall
@@ -148,5 +149,5 @@ def make(name: str, **options: Any) -> Task:
         return registry[name](**options)
     except TypeError as error:
         if "argument" in str(error):
-            raise TypeError(f"options: {name} takes no such options: {error}") from None
+            raise WrongType(f"options: {name} takes no such options: {error}") from None
         raise

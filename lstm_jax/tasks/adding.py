@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import classes
 from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Sequences, Success, Task, drawn_task
 
@@ -36,7 +37,7 @@ def adding(length: int = 100, *, variable: bool = False) -> Task:
     variable = checking.flag("variable", variable)
     shortest = 2 if variable else length
     if length < 2:
-        raise ValueError(f"length: got {length}; takes at least 2, one step for each mark")
+        raise WrongValue(f"length: got {length}; takes at least 2, one step for each mark")
 
     def draw_lengths(key: jax.Array, batch_size: int, shortest: int, longest: int) -> Batch:
         """Values, then marks: ``[T, B, 2]``, and the sums ``[B]``."""
@@ -57,7 +58,7 @@ def adding(length: int = 100, *, variable: bool = False) -> Task:
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         if length < 2:
-            raise ValueError(f"length: got {length}; takes at least 2, one step for each mark")
+            raise WrongValue(f"length: got {length}; takes at least 2, one step for each mark")
         return draw_lengths(key, batch_size, length, length)
 
     # Who sees a mark at the last step knows one of the two numbers.

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.task import Batch, Score, Sequences, Success, Task, drawn_task
 
 FIRST = 10  # pairs, of which one gets the first mark
@@ -97,5 +98,5 @@ def absolute_error(outputs: Float[Array, "B 1"], batch: Batch) -> Float[Array, "
 
 def _at_least_20(length: int) -> int:
     if length < 20:
-        raise ValueError(f"length: got {length}; takes at least 20, two marks in its first half")
+        raise WrongValue(f"length: got {length}; takes at least 20, two marks in its first half")
     return length

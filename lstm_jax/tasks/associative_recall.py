@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import classes
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
 
@@ -51,16 +52,16 @@ def associative_recall(
     first_value = vocabulary // 2
     keys, values = first_value - 1, vocabulary - first_value
     if keys < pairs:
-        raise ValueError(
+        raise WrongValue(
             f"vocabulary: got {vocabulary}; takes at least {2 * pairs + 2}, a key for each pair"
         )
     if not 0 < power <= 1:
-        raise ValueError(f"power: got {power:g}; takes a number over 0, at most 1")
+        raise WrongValue(f"power: got {power:g}; takes a number over 0, at most 1")
 
     def long_enough(length: int) -> int:
         length = checking.positive_int("length", length)
         if length < 4 * pairs:
-            raise ValueError(f"length: got {length}; takes at least {4 * pairs}, 4 steps a pair")
+            raise WrongValue(f"length: got {length}; takes at least {4 * pairs}, 4 steps a pair")
         return length
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax.errors import ArgumentError, ArgumentTypeError, ArgumentValueError
+from lstm_jax.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.tasks import tracing
 from lstm_jax.tasks.task import Batch, DrawnSample, Reads, Score, Sequences, Success, Task
 
@@ -40,7 +40,7 @@ def check(task: Task) -> None:
         note on which member raised it.
     """
     if not isinstance(task, Task):
-        raise ArgumentTypeError(f"task: expected a Task, got {type(task).__name__}")
+        raise WrongType(f"task: expected a Task, got {type(task).__name__}")
     _check_members(task)
     _check_sample(task)
     _check_batches(task)
@@ -52,8 +52,8 @@ def check(task: Task) -> None:
         _check_measures(task)
 
 
-def _refuse(task: Task, member: str, expected: str, got: Any) -> ArgumentValueError:
-    return ArgumentValueError(f"task {task.name}: {member}: expected {expected}, got {got}")
+def _refuse(task: Task, member: str, expected: str, got: Any) -> WrongValue:
+    return WrongValue(f"task {task.name}: {member}: expected {expected}, got {got}")
 
 
 @contextlib.contextmanager
@@ -68,7 +68,7 @@ def _calling(task: Task, member: str) -> Iterator[None]:
 
 def _check_members(task: Task) -> None:
     if not isinstance(task.name, str) or not task.name:
-        raise ArgumentTypeError(f"task: name: expected a text, got {task.name!r}")
+        raise WrongType(f"task: name: expected a text, got {task.name!r}")
 
     def require(member: str, good: bool, expected: str, got: Any) -> None:
         if not good:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import classes
 from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Sequences, Success, Task, drawn_task
 
@@ -46,7 +47,7 @@ def copy_memory(
     width = checking.positive_int("width", width)
     variable = checking.flag("variable", variable)
     if symbols < 2:
-        raise ValueError(f"symbols: got {symbols}; takes at least 2, for something to be kept")
+        raise WrongValue(f"symbols: got {symbols}; takes at least 2, for something to be kept")
 
     def draw_lags(key: jax.Array, batch_size: int, shortest: int, longest: int) -> Batch:
         uniform = jax.random.uniform(key, (width + 1, batch_size))

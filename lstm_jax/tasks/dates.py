@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.pairs import SPECIALS, Pairs, Vocabulary, host_generator
 
 # Not from the calendar module, whose names follow the locale.
@@ -80,7 +81,7 @@ def written_dates(
     checking.choice("split", split, SPLITS)
     days = dates_of(split, first_year, last_year)
     if not days:
-        raise ValueError(f"first_year: got {first_year} to {last_year}; no date is in {split}")
+        raise WrongValue(f"first_year: got {first_year} to {last_year}; no date is in {split}")
     rng = host_generator(seed=seed, split=SPLITS.index(split))
     chosen = [days[place] for place in rng.integers(len(days), size=count)]
     # Styles with two digits for the year come last in STYLES.
@@ -99,7 +100,7 @@ def dates_of(split: str, first_year: int = 1900, last_year: int = 2099) -> list[
     first_year = checking.positive_int("first_year", first_year)
     last_year = checking.positive_int("last_year", last_year)
     if not first_year <= last_year <= datetime.MAXYEAR:
-        raise ValueError(f"last_year: got {last_year}; takes {first_year}, the first, to 9999")
+        raise WrongValue(f"last_year: got {last_year}; takes {first_year}, the first, to 9999")
     first, last = datetime.date(first_year, 1, 1), datetime.date(last_year, 12, 31)
     days = map(datetime.date.fromordinal, range(first.toordinal(), last.toordinal() + 1))
     return [day for day in days if split_of(day) == split]

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import classes
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
 
@@ -28,7 +29,7 @@ def delayed_recall(delay: int = 100, *, symbols: int = 8) -> Task:
     delay = checking.positive_int("delay", delay)
     symbols = checking.positive_int("symbols", symbols)
     if symbols < 2:
-        raise ValueError(f"symbols: got {symbols}; takes at least 2, for something to be kept")
+        raise WrongValue(f"symbols: got {symbols}; takes at least 2, for something to be kept")
 
     def draw_at(key: jax.Array, batch_size: int, delay: int) -> Batch:
         shown = classes.classes_from_uniform(

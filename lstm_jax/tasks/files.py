@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 
 FOLDER_VARIABLE = "LSTM_JAX_DATA"
 
@@ -55,7 +56,7 @@ def find(
         )
     takes = published.checksums[name]
     if verify and (got := hashlib.sha256(path.read_bytes()).hexdigest()) != takes:
-        raise ValueError(
+        raise WrongValue(
             f"folder: {path} has the SHA-256 {got}; takes the published file, {takes}, "
             "or verify=False"
         )
@@ -86,4 +87,4 @@ def unpacked(path: Path, what: str) -> bytes:
     try:
         return gzip.decompress(path.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: {error}; takes gzip files of {what}") from None
+        raise WrongValue(f"{path}: {error}; takes gzip files of {what}") from None

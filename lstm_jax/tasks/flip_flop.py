@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.classes import accuracy_score, accuracy_success, cross_entropy, one_hot
 from lstm_jax.tasks.ranges import single_length
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
@@ -76,5 +77,5 @@ def _register(stored: jax.Array, turn: Two) -> Two:
 def _length(length: int) -> int:
     length = int(single_length(length, remainder=0)[0])
     if length < 4:
-        raise ValueError(f"length: got {length}; takes at least 4, a write and a read")
+        raise WrongValue(f"length: got {length}; takes at least 4, a write and a read")
     return length

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import classes
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
 
@@ -33,7 +34,7 @@ def induction_heads(length: int = 256, *, symbols: int = 16) -> Task:
     symbols = checking.positive_int("symbols", symbols)
     special = symbols - 1
     if special < 2:
-        raise ValueError(f"symbols: got {symbols}; takes at least 3: the special and two others")
+        raise WrongValue(f"symbols: got {symbols}; takes at least 3: the special and two others")
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         uniform = jax.random.uniform(key, (_length(length) + 1, batch_size))
@@ -59,5 +60,5 @@ def induction_heads(length: int = 256, *, symbols: int = 16) -> Task:
 def _length(length: int) -> int:
     length = checking.positive_int("length", length)
     if length < 3:
-        raise ValueError(f"length: got {length}; takes at least 3: special, answer, special")
+        raise WrongValue(f"length: got {length}; takes at least 3: special, answer, special")
     return length

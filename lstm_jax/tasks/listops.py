@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int, Key, UInt8
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import classes
 from lstm_jax.tasks.task import HELD_OUT, Batch, Sequences, Task
 
@@ -71,13 +72,13 @@ def listops(
     training = checking.positive_int("training", training)
     for argument, value in (("max_depth", max_depth), ("max_args", max_args)):
         if value < 2:
-            raise ValueError(f"{argument}: got {value}; takes at least 2")
+            raise WrongValue(f"{argument}: got {value}; takes at least 2")
     if min_length < SHORTEST:
-        raise ValueError(
+        raise WrongValue(
             f"min_length: got {min_length}; takes at least {SHORTEST}, a list of two digits"
         )
     if max_length < min_length:
-        raise ValueError(f"max_length: got {max_length}; takes at least min_length, {min_length}")
+        raise WrongValue(f"max_length: got {max_length}; takes at least min_length, {min_length}")
 
     seen: set[bytes] = set()
 
@@ -105,7 +106,7 @@ def listops(
     def test_at(length: int, n: int) -> Batch:
         length, n = checking.positive_int("length", length), checking.positive_int("n", n)
         if length < SHORTEST:
-            raise ValueError(f"length: got {length}; takes at least {SHORTEST}")
+            raise WrongValue(f"length: got {length}; takes at least {SHORTEST}")
         low, high = -(-9 * length // 10), 11 * length // 10
         drawn = draw("length", (len(parts), length), n, low, high)
         return shown(*map(jnp.asarray, drawn))
@@ -154,7 +155,7 @@ def distinct(
                 kept.append(row)
         idle = idle + 1 if len(kept) == before else 0
         if idle == 3:
-            raise ValueError(
+            raise WrongValue(
                 f"{argument}: {count} different expressions of {low} to {high} tokens were not "
                 f"found with max_depth={max_depth} and max_args={max_args}; takes other lengths, "
                 "or fewer expressions"

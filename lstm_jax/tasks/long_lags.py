@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import classes
 from lstm_jax.tasks.classes import accuracy_score, one_hot
 from lstm_jax.tasks.logistic import largest_error, squared_error
@@ -129,7 +130,7 @@ def lags_2c(q: int = 50, p: int | None = None) -> Task:
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         if length < 4:
-            raise ValueError(f"length: got {length}; takes at least 4: b, x or y, one more, e")
+            raise WrongValue(f"length: got {length}; takes at least 4: b, x or y, one more, e")
         return draw(key, batch_size, length, 0)
 
     return drawn_task(
@@ -189,5 +190,5 @@ def _held_out(steps: int, symbols: int) -> int:
 
 def _at_least_3(argument: str, value: int) -> int:
     if checking.positive_int(argument, value) < 3:
-        raise ValueError(f"{argument}: got {value}; takes at least 3")
+        raise WrongValue(f"{argument}: got {value}; takes at least 3")
     return value

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.classes import (
     accuracy_score,
     accuracy_success,
@@ -42,7 +43,7 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
     """
     modulus = checking.positive_int("modulus", modulus)
     if modulus < 2:
-        raise ValueError(f"modulus: got {modulus}; takes at least 2")
+        raise WrongValue(f"modulus: got {modulus}; takes at least 2")
     choices = length_choices(min_length, max_length, remainder=1)
 
     def draw(key: jax.Array, batch_size: int, choices: np.ndarray = choices) -> Batch:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.tasks import files
 from lstm_jax.tasks.pairs import Pairs, Vocabulary
 
@@ -99,7 +100,7 @@ def multi30k(
     checking.choice("source", source, LANGUAGES)
     checking.choice("target", target, LANGUAGES)
     if source == target:
-        raise ValueError(f"target: got {target!r}, the source too; takes the other language")
+        raise WrongValue(f"target: got {target!r}, the source too; takes the other language")
     verify = checking.flag("verify", verify)
     texts: dict[str, list[list[str]]] = {}
     for split, stem in SPLITS.items():
@@ -107,7 +108,7 @@ def multi30k(
         paths = [files.find(name, PUBLISHED, folder, verify) for name in names]
         texts[split] = sources, targets = [read(path) for path in paths]
         if len(sources) != len(targets):
-            raise ValueError(
+            raise WrongValue(
                 f"{paths[0]}: got {len(sources)} lines, and {paths[1].name} has {len(targets)}; "
                 "takes files whose lines belong together"
             )
@@ -136,12 +137,12 @@ def read(path: Path) -> list[str]:
     try:
         text = files.unpacked(path, "UTF-8 text").decode()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: {error}; takes gzip files of UTF-8 text") from None
+        raise WrongValue(f"{path}: {error}; takes gzip files of UTF-8 text") from None
     # Not splitlines: captions may hold signs that Unicode calls line ends.
     lines = text.removesuffix("\n").split("\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
-            raise ValueError(f"{path}: line {number} is empty; takes a caption a line")
+            raise WrongValue(f"{path}: line {number} is empty; takes a caption a line")
     return lines
 
 
@@ -182,9 +183,9 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], *, lowercase: boo
     Raises ImportError where sacrebleu is missing.
     """
     if isinstance(hypotheses, str) or isinstance(references, str):
-        raise TypeError("hypotheses: got a str; takes a list of sentences, references likewise")
+        raise WrongType("hypotheses: got a str; takes a list of sentences, references likewise")
     if len(hypotheses) != len(references) or not references:
-        raise ValueError(
+        raise WrongValue(
             f"hypotheses: got {len(hypotheses)} for {len(references)} references; "
             "takes one for each, and at least one"
         )

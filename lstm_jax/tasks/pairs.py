@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongType, WrongValue
 
 PAD, START, END, UNKNOWN = range(4)
 SPECIALS = ("<pad>", "<start>", "<end>", "<unknown>")  # their ids are their places
@@ -47,7 +48,7 @@ class Pairs(NamedTuple):
     def lengths(self) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
         """Of the sources, and of the targets with the END that a batch adds."""
         if len(self.sources) != len(self.targets):
-            raise ValueError(
+            raise WrongValue(
                 f"pairs: got {len(self.sources)} sources and {len(self.targets)} targets; "
                 "takes as many of one as of the other"
             )
@@ -67,10 +68,10 @@ class Vocabulary:
     def __post_init__(self) -> None:
         if self.tokens[: len(SPECIALS)] != SPECIALS:
             got = self.tokens[: len(SPECIALS)]
-            raise ValueError(f"tokens: got {got} in front; takes {SPECIALS}")
+            raise WrongValue(f"tokens: got {got} in front; takes {SPECIALS}")
         if len(set(self.tokens)) != len(self.tokens):
             twice = collections.Counter(self.tokens).most_common(1)[0][0]
-            raise ValueError(f"tokens: got {twice!r} twice; takes distinct tokens")
+            raise WrongValue(f"tokens: got {twice!r} twice; takes distinct tokens")
 
     @classmethod
     def from_counts(
@@ -84,12 +85,12 @@ class Vocabulary:
         min_count = checking.positive_int("min_count", min_count)
         for special in SPECIALS:
             if special in counts:
-                raise ValueError(f"counts: got the token {special!r}, which is kept for itself")
+                raise WrongValue(f"counts: got the token {special!r}, which is kept for itself")
         kept = [token for token, count in counts.items() if count >= min_count]
         kept.sort(key=lambda token: (-counts[token], token))
         if max_size is not None:
             if checking.positive_int("max_size", max_size) < len(SPECIALS):
-                raise ValueError(f"max_size: got {max_size}; takes at least the 4 specials")
+                raise WrongValue(f"max_size: got {max_size}; takes at least the 4 specials")
             kept = kept[: max_size - len(SPECIALS)]
         return cls((*SPECIALS, *kept))
 
@@ -107,10 +108,10 @@ class Vocabulary:
         try:
             tokens = json.loads(text)["tokens"]
             if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-                raise TypeError
+                raise WrongType
         except (json.JSONDecodeError, KeyError, TypeError):
             start = text[:40]
-            raise ValueError(
+            raise WrongValue(
                 f'text: got {start!r}...; takes {{"tokens": [strings]}}, as to_json writes it'
             ) from None
         return cls(tuple(tokens))
@@ -137,12 +138,12 @@ class Vocabulary:
         """
         row = np.asarray(ids, np.int64)
         if row.ndim != 1:
-            raise ValueError(f"ids: got shape {row.shape}; takes one row [N]")
+            raise WrongValue(f"ids: got shape {row.shape}; takes one row [N]")
         ends = np.flatnonzero(row == END)
         row = row[: ends[0]] if ends.size else row
         wrong = row[(row < 0) | (row >= len(self))]
         if wrong.size:
-            raise ValueError(f"ids: got {wrong[0]}; takes 0 to {len(self) - 1}")
+            raise WrongValue(f"ids: got {wrong[0]}; takes 0 to {len(self) - 1}")
         return [self.tokens[number] for number in row if number not in (PAD, START)]
 
 
@@ -155,7 +156,7 @@ def matches(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> Bool[np.ndar
     answer, truth = np.asarray(predicted), np.asarray(target)
     without = np.flatnonzero(~(truth == END).any(axis=0))
     if without.size:
-        raise ValueError(f"target: got row {without[0]} without END; takes rows that end in it")
+        raise WrongValue(f"target: got row {without[0]} without END; takes rows that end in it")
     steps = max(len(answer), len(truth))
     answer, truth = (
         np.pad(np.where(_after_end(ids), PAD, ids), ((0, steps - len(ids)), (0, 0)))
@@ -172,7 +173,7 @@ def _after_end(ids: np.ndarray) -> np.ndarray:
 def exact_match(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> float:
     """The share of rows that ``matches``: 0 to 1."""
     if np.shape(target)[1] == 0:
-        raise ValueError("target: got no rows; takes at least one")
+        raise WrongValue("target: got no rows; takes at least one")
     return float(matches(predicted, target).mean())
 
 
@@ -204,7 +205,7 @@ def batches(
     fits = (source_lengths[:, None] <= shapes[:, 0]) & (target_lengths[:, None] <= shapes[:, 1])
     if not fits[:, -1].all():
         row = int(np.flatnonzero(~fits[:, -1])[0])
-        raise ValueError(
+        raise WrongValue(
             f"widths: got {tuple(shapes[-1].tolist())} as the last; pair {row} takes "
             f"{(int(source_lengths[row]), int(target_lengths[row]))}, END included"
         )
@@ -248,7 +249,7 @@ def choose_widths(pairs: Pairs, count: int = 4) -> list[Width]:
     count = checking.positive_int("count", count)
     source, target = pairs.lengths()
     if not source.size:
-        raise ValueError("pairs: got none; takes at least one")
+        raise WrongValue("pairs: got none; takes at least one")
     shares = np.arange(1, 101) / 100
     candidates = np.stack(
         [np.maximum(1, np.quantile(of, shares, method="higher")) for of in (source, target)], axis=1
@@ -273,7 +274,7 @@ def _checked_widths(widths: Sequence[Width]) -> np.ndarray:
     shapes = [(checking.positive_int("widths", s), checking.positive_int("widths", t))
               for s, t in widths]  # fmt: skip
     if not shapes or (np.diff(shapes, axis=0) < 0).any():
-        raise ValueError(f"widths: got {shapes}; takes pairs (S, T), none below the one before it")
+        raise WrongValue(f"widths: got {shapes}; takes pairs (S, T), none below the one before it")
     return np.array(shapes)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.classes import classes_from_uniform, one_hot
 from lstm_jax.tasks.task import Sequences
 
@@ -24,12 +25,12 @@ def length_choices(
     shortest = checking.positive_int("min_length", min_length)
     longest = checking.positive_int("max_length", max_length)
     if longest < shortest:
-        raise ValueError(f"max_length: got {longest}; takes at least min_length, {shortest}")
+        raise WrongValue(f"max_length: got {longest}; takes at least min_length, {shortest}")
     choices = np.arange(shortest, longest + 1)
     if remainder is not None:
         choices = choices[choices % 2 == remainder]
         if not choices.size:
-            raise ValueError(
+            raise WrongValue(
                 f"max_length: got {longest}; takes a range with an {PARITY[remainder]} length, "
                 f"from min_length, {shortest}"
             )
@@ -40,7 +41,7 @@ def single_length(length: int, *, remainder: int | None = None) -> Int[np.ndarra
     """``length`` as the only choice."""
     length = checking.positive_int("length", length)
     if remainder is not None and length % 2 != remainder:
-        raise ValueError(f"length: got {length}; takes an {PARITY[remainder]} length")
+        raise WrongValue(f"length: got {length}; takes an {PARITY[remainder]} length")
     return np.array([length])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import logistic
 from lstm_jax.tasks.pairs import host_generator
 from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Sequences, Success, Task
@@ -99,7 +100,7 @@ def embedded_reber(pair: int = 0) -> Task:
 
     def test_at(length: int, n: int) -> Batch:
         if checking.positive_int("length", length) < SHORTEST:
-            raise ValueError(f"length: got {length}; takes at least {SHORTEST}")
+            raise WrongValue(f"length: got {length}; takes at least {SHORTEST}")
         rng = host_generator(pair=pair, strings=1, length=length)
         choose = among(length + 1)
         return encode([walk(rng, choose) for _ in range(checking.positive_int("n", n))])

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax.errors import ArgumentValueError
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.task import Batch, Score
 
 
@@ -21,7 +21,7 @@ def differences(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array,
     if targets.ndim == outputs.ndim - 1 and outputs.shape[-1] == 1:
         targets = targets[..., None]
     if targets.shape != outputs.shape:
-        raise ArgumentValueError(
+        raise WrongValue(
             f"batch.targets: expected the outputs' shape {outputs.shape}, got {batch.targets.shape}"
         )
     asked = ~jnp.isnan(targets)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import classes
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
 
@@ -35,7 +36,7 @@ def selective_copy(length: int = 256, *, symbols: int = 16, tokens: int = 16) ->
     tokens = checking.positive_int("tokens", tokens)
     kinds = symbols - 2
     if kinds < 2:
-        raise ValueError(f"symbols: got {symbols}; takes at least 4: blank, marker and two kinds")
+        raise WrongValue(f"symbols: got {symbols}; takes at least 4: blank, marker and two kinds")
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         reading = length + tokens

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import files
 from lstm_jax.tasks.classes import accuracy_score, cross_entropy, lookup_accuracy, majority_accuracy
 from lstm_jax.tasks.task import Batch, Task
@@ -77,14 +78,14 @@ def sequential_mnist(
     permuted, rows = checking.flag("permuted", permuted), checking.flag("rows", rows)
     validation = checking.positive_int("validation", validation)
     if permuted and rows:
-        raise ValueError("rows: got True with permuted; takes one of the two")
+        raise WrongValue("rows: got True with permuted; takes one of the two")
     permutation_seed = checking.seed("permutation_seed", permutation_seed, 2**32)
     order = np.random.RandomState(permutation_seed).permutation(SIDE**2) if permuted else None
     pixels, classes = load("train", folder, verify, order)
     test_pixels, test_classes = load("t10k", folder, verify, order)
     count = len(classes) - validation
     if count < 1:
-        raise ValueError(f"validation: got {validation}; takes less than the {len(classes)} digits")
+        raise WrongValue(f"validation: got {validation}; takes less than the {len(classes)} digits")
     width = SIDE if rows else 1
     train_pixels, train_classes = jnp.asarray(pixels[:count]), jnp.asarray(classes[:count])
 
@@ -135,12 +136,12 @@ def load(
     ]
     images, labels = (read(path, rank) for path, rank in zip(paths, (3, 1), strict=True))
     if images.shape[1:] != (SIDE, SIDE) or len(images) != len(labels):
-        raise ValueError(
+        raise WrongValue(
             f"{paths[0]}: got shape {images.shape}, and {paths[1].name} has {len(labels)} classes; "
             f"takes [N, {SIDE}, {SIDE}] and N of them"
         )
     if labels.size == 0 or labels.max() >= CLASSES:
-        raise ValueError(f"{paths[1]}: takes classes from 0 to {CLASSES - 1}, one at least")
+        raise WrongValue(f"{paths[1]}: takes classes from 0 to {CLASSES - 1}, one at least")
     pixels = images.reshape(len(images), SIDE**2)
     return pixels if order is None else pixels[:, order], labels.astype(np.int32)
 
@@ -152,7 +153,7 @@ def read(path: Path, rank: int) -> np.ndarray:
     header = 4 + 4 * rank
     shape = tuple(map(int, np.frombuffer(data[4:header], ">u4"))) if len(data) >= header else (-1,)
     if data[:4] != bytes((0, 0, 8, rank)) or len(data) - header != np.prod(shape):
-        raise ValueError(
+        raise WrongValue(
             f"{path}: got {len(data)} bytes that start with {data[:header].hex()}; takes gzip "
             f"files of an idx array of bytes with {rank} axes"
         )

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.pairs import END, PAD, SPECIALS, PairBatch, Vocabulary
 from lstm_jax.tasks.task import held_out_key
 
@@ -55,7 +56,7 @@ def symbol_task(
     min_length = checking.positive_int("min_length", min_length)
     max_length = checking.positive_int("max_length", max_length)
     if max_length < min_length:
-        raise ValueError(f"max_length: got {max_length}; takes at least min_length, {min_length}")
+        raise WrongValue(f"max_length: got {max_length}; takes at least min_length, {min_length}")
 
     def draw(key: jax.Array, batch_size: int, shortest: int, longest: int) -> PairBatch:
         # One call of the generator for all: its compile time is most of the program's.
@@ -76,7 +77,7 @@ def symbol_task(
     def at_length(length: int) -> int:
         length = checking.positive_int("length", length)
         if length > 2 * max_length:
-            raise ValueError(f"length: got {length}; takes up to twice max_length, {max_length}")
+            raise WrongValue(f"length: got {length}; takes up to twice max_length, {max_length}")
         return length
 
     def test_at(length: int, n: int) -> PairBatch:

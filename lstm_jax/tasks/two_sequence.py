@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.logistic import largest_error, squared_error
 from lstm_jax.tasks.task import Batch, Score, Sequences, Success, Task, drawn_task
 
@@ -40,7 +41,7 @@ def two_sequence(n: int = 3, length: int = 100) -> Task:
 
     def longer(length: int) -> int:
         if length <= informative:
-            raise ValueError(f"length: got {length}; takes more than n = {informative}")
+            raise WrongValue(f"length: got {length}; takes more than n = {informative}")
         return length
 
     def draw(key: jax.Array, batch_size: int, shortest: int, longest: int) -> Batch:

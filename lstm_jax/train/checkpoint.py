@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
+from lstm_jax.errors import WrongType, WrongValue
+
 
 class CheckpointError(RuntimeError):
     """Nothing was saved, or what was saved is not what is asked for."""
@@ -28,10 +30,10 @@ def save(folder: str | Path, step: int, tree: Any) -> Path:
     """
     folder = Path(folder).resolve()  # Orbax takes a relative path and fails on it later
     if step < 0:
-        raise ValueError(f"step: got {step}; takes a number of steps")
+        raise WrongValue(f"step: got {step}; takes a number of steps")
     newest = latest_step(folder)
     if newest is not None and step <= newest:
-        raise ValueError(f"step: got {step}; takes one above {newest}, the newest in {folder}")
+        raise WrongValue(f"step: got {step}; takes one above {newest}, the newest in {folder}")
     path, leaves = folder / str(step), _named_leaves(tree)
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(path, {name: np.asarray(_data(leaf)) for name, leaf in leaves.items()})
@@ -89,10 +91,10 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         name = jax.tree_util.keystr(path, simple=True, separator=".") or "value"
         if not hasattr(leaf, "dtype"):
-            raise TypeError(f"{name}: got {type(leaf).__name__}; takes an array")
+            raise WrongType(f"{name}: got {type(leaf).__name__}; takes an array")
         leaves[f"{name}:{leaf.dtype}" if _is_key(leaf) else name] = leaf
     if not leaves:
-        raise ValueError("tree: got no arrays; takes at least one to save or restore")
+        raise WrongValue("tree: got no arrays; takes at least one to save or restore")
     return leaves
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Params
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.task import Sequences
 from lstm_jax.train.truncated import unroll_truncated
 from lstm_jax.unrolling import unroll
@@ -61,7 +62,7 @@ def recurrent(
     if truncate is not None:
         truncate = checking.positive_int("truncate", truncate)
     if checking.flag("random_offset", random_offset) and truncate is None:
-        raise ValueError("random_offset: got True; takes False without truncate")
+        raise WrongValue("random_offset: got True; takes False without truncate")
 
     def init(key: Key[Array, ""]) -> Params:
         key_cell, key_readout = jax.random.split(checking.random_key("key", key))
@@ -75,7 +76,7 @@ def recurrent(
         _, ys = run(cell, params["cell"], values, lengths=lengths, key=key, **chunks)
         if reads == "last":
             if ys.shape[0] == 0:
-                raise ValueError(
+                raise WrongValue(
                     f"xs: got shape {values.shape}; takes T of at least 1 to read from"
                 )
             ys = ys[-1] if lengths is None else last_of(ys, lengths)

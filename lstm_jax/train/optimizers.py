@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from lstm_jax import calls, checking
+from lstm_jax.errors import WrongValue
 
 # RMSprop's decay is 0.9, as in Arjovsky et al. 2016 and in Tallec & Ollivier 2018 (chrono).
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
@@ -76,7 +77,7 @@ def _require_update(name: str, factory: Callable[..., optax.GradientTransformati
     try:
         jax.eval_shape(update, {"w": jnp.zeros(1)})
     except Exception as error:
-        raise ValueError(f"name: got {name!r}, which makes no update: {error}") from None
+        raise WrongValue(f"name: got {name!r}, which makes no update: {error}") from None
 
 
 def _share(schedule: str, warmup: int, steps: int | None) -> Callable[[Any], Any] | None:
@@ -87,10 +88,10 @@ def _share(schedule: str, warmup: int, steps: int | None) -> Callable[[Any], Any
     after = optax.constant_schedule(1.0)
     if schedule != "constant":
         if steps is None:
-            raise ValueError(f"steps: got None; schedule {schedule!r} takes the number of updates")
+            raise WrongValue(f"steps: got None; schedule {schedule!r} takes the number of updates")
         left = checking.positive_int("steps", steps) - warmup
         if left < 1:
-            raise ValueError(f"warmup: got {warmup}; takes fewer than steps, {steps}")
+            raise WrongValue(f"warmup: got {warmup}; takes fewer than steps, {steps}")
         if schedule == "cosine":
             after = optax.cosine_decay_schedule(1.0, left)
         else:
@@ -107,7 +108,7 @@ def _rate(value: Any) -> Any:
     if isinstance(value, jax.core.Tracer):  # no value to look at, but a shape and a dtype
         if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
             got = f"{value.dtype} of shape {value.shape}"
-            raise ValueError(f"learning_rate: got {got}; takes one floating number")
+            raise WrongValue(f"learning_rate: got {got}; takes one floating number")
         return value
     _positive("learning_rate", value)
     return value
@@ -116,5 +117,5 @@ def _rate(value: Any) -> Any:
 def _positive(argument: str, value: Any) -> float:
     number = checking.real(argument, value)
     if number <= 0:
-        raise ValueError(f"{argument}: got {value!r}; takes a positive number")
+        raise WrongValue(f"{argument}: got {value!r}; takes a positive number")
     return number

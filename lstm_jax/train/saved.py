@@ -14,6 +14,7 @@ import jax
 from lstm_jax import calls, checking
 from lstm_jax.cell import Cell, Params
 from lstm_jax.cells import make, parse, registry
+from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.train import checkpoint
 from lstm_jax.train.checkpoint import CheckpointError
 from lstm_jax.train.model import Model, recurrent
@@ -48,7 +49,7 @@ class Description(NamedTuple):
         try:
             options = json.loads(json.dumps(options))
         except (TypeError, ValueError) as error:
-            raise TypeError(f"options: got {options}; takes what JSON can hold: {error}") from None
+            raise WrongType(f"options: got {options}; takes what JSON can hold: {error}") from None
         sizes = ("size", "input_size", "output_size")  # of NumPy's integers too
         ints = {size: checking.positive_int(size, getattr(self, size)) for size in sizes}
         return {**self._asdict(), **ints, "cell": name, "options": options}
@@ -109,12 +110,12 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
         runs = None if line["runs"] is None else checking.positive_int("runs", line["runs"])
         description = Description(**{name: line[name] for name in Description._fields})
         if not isinstance(description.cell, str):
-            raise TypeError(f"cell: got {description.cell!r}; takes a name")
+            raise WrongType(f"cell: got {description.cell!r}; takes a name")
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{file}: no description of a model: {error!r}") from None
     name = description.cell
     if name not in registry:
-        raise ValueError(
+        raise WrongValue(
             f"{file}: the cell {name!r} is not registered here; register it first: "
             f"lj.cells.registry[{name!r}] = its factory"
         )
@@ -123,7 +124,7 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{file}: {error}") from None
     if run is not None and run not in range(runs or 1):
-        raise ValueError(f"run: got {run}; takes 0 to {(runs or 1) - 1}, the runs in {folder}")
+        raise WrongValue(f"run: got {run}; takes 0 to {(runs or 1) - 1}, the runs in {folder}")
     if runs is not None:
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct((runs, *leaf.shape), leaf.dtype), shapes
@@ -150,5 +151,5 @@ def _runs(params: Params, shapes: Params) -> int | None:
     checking.like("params", params, shapes, "the model's init")
     for got, takes in zip(first, jax.tree.leaves(shapes), strict=True):
         if got.dtype != takes.dtype:
-            raise ValueError(f"params: got dtype {got.dtype}; takes {takes.dtype}, as init gives")
+            raise WrongValue(f"params: got dtype {got.dtype}; takes {takes.dtype}, as init gives")
     return runs

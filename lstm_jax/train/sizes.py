@@ -11,6 +11,7 @@ import jax
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell
+from lstm_jax.errors import WrongValue
 from lstm_jax.train.model import count_parameters, recurrent
 
 # Sizes in a row that a cell may refuse, such as all that are no multiple of its heads, before it
@@ -65,7 +66,7 @@ def size_near(
         last = refusals[REFUSALS]
         if len({str(error) for error in refusals.values()}) == 1:
             raise last  # the size is not what is refused
-        raise ValueError(
+        raise WrongValue(
             f"budget: got {budget}, but no size from 1 to {REFUSALS} is accepted: {last}"
         ) from last
     low, at_low = smallest
@@ -73,7 +74,7 @@ def size_near(
         return low
     if budget < at_low:
         which = "" if low == 1 else ", the smallest that is accepted"
-        raise ValueError(f"budget: got {budget}; takes at least {at_low}, the count at size {low}"
+        raise WrongValue(f"budget: got {budget}; takes at least {at_low}, the count at size {low}"
                          f"{which}")  # fmt: skip
     high, at_high = low, at_low
     while at_high < budget:
@@ -84,11 +85,11 @@ def size_near(
         larger = larger or first(range(beyond - 1, low, -1))
         if larger is None or (ends and larger[1] < budget):
             low, at_low = larger or (low, at_low)
-            raise ValueError(f"budget: got {budget}; takes at most {at_low}, the count at size "
+            raise WrongValue(f"budget: got {budget}; takes at most {at_low}, the count at size "
                              f"{low}, the largest that is accepted")  # fmt: skip
         high, at_high = larger
         if at_high <= at_low:
-            raise ValueError(
+            raise WrongValue(
                 f"budget: got {budget}; takes at most {at_low}, the count at size {low}, "
                 f"which does not grow: it is {at_high} at size {high}"
             )

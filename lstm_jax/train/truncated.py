@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax import checking, varying
 from lstm_jax.cell import AnyArray, Cell, Params, State
+from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.unrolling import Deferred, unroll
 from lstm_jax.unrolling.arguments import checked
 from lstm_jax.unrolling.driver import spread
@@ -140,12 +141,12 @@ def _offset(offset: Any, every: int) -> Any:
     if isinstance(offset, jax.core.Tracer):
         if offset.shape != () or not jnp.issubdtype(offset.dtype, jnp.integer):
             got = f"{offset.dtype} of shape {offset.shape}"
-            raise ValueError(f"offset: got {got}; takes one integer")
+            raise WrongValue(f"offset: got {got}; takes one integer")
         return offset % every
     if jnp.shape(offset) != () or not jnp.issubdtype(jnp.result_type(offset), jnp.integer):
-        raise TypeError(f"offset: got {offset!r}; takes an integer")
+        raise WrongType(f"offset: got {offset!r}; takes an integer")
     if not 0 <= int(offset) < every:
-        raise ValueError(f"offset: got {offset}; takes 0 to {every - 1}, below every")
+        raise WrongValue(f"offset: got {offset}; takes 0 to {every - 1}, below every")
     return int(offset)
 
 
@@ -159,4 +160,4 @@ def _check_steps(argument: str, cell: Cell, params: Params, xs: jax.Array) -> No
         jax.eval_shape(step, params, xs[0])
     except ValueError as error:
         name = cell.name
-        raise ValueError(f"{argument}: got {name}, which has no chunks ({error})") from None
+        raise WrongValue(f"{argument}: got {name}, which has no chunks ({error})") from None

@@ -12,6 +12,7 @@ import jax
 import jax.export
 
 from lstm_jax import checking
+from lstm_jax.errors import WrongValue
 from lstm_jax.forms import BatchShape, Gated, Weights
 from lstm_jax.unrolling.blocks import even_block
 
@@ -86,7 +87,7 @@ def choose(
     product, reason = _product(platform, weights, rows)
     product = decide("product", options.product, product, reason)
     if product == "joined" and not reads_the_sum_alone(form, weights):
-        raise ValueError(
+        raise WrongValue(
             "method: got product='joined', but the cell does not read z + r alone; "
             "takes 'apart' or 'hoisted'"
         )

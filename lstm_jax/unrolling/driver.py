@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax import varying
 from lstm_jax.cell import AnyArray, Cell, Composite, Params, State
+from lstm_jax.errors import WrongValue
 from lstm_jax.unrolling import associative, deferred, memory, parallel, scan
 from lstm_jax.unrolling.arguments import check_ways, checked
 from lstm_jax.unrolling.blocks import over_blocks
@@ -242,7 +243,7 @@ def _method(cell: Cell, method: str | Deferred) -> tuple[str, Callable, Callable
     module = METHODS[name]
     reason = module.ineligible(cell)
     if reason is not None:
-        raise ValueError(f"method: got {method!r}, but {reason}; takes 'auto' or 'scan'")
+        raise WrongValue(f"method: got {method!r}, but {reason}; takes 'auto' or 'scan'")
     partial = functools.partial
     return name, partial(module.traverse, **options), partial(module.why, **options)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from lstm_jax.errors import WrongValue
 from lstm_jax.unrolling.blocks import even_block
 
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -64,7 +65,7 @@ def bound_in_bytes(argument: str, value: str) -> int:
     """``"64 MiB"`` as a number of bytes."""
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", value)
     if match is None or match[2] not in UNITS:
-        raise ValueError(
+        raise WrongValue(
             f"{argument}: got {value!r}; takes a number of steps, 'auto', or a bound on memory "
             f"such as '64 MiB' (units {', '.join(UNITS)})"
         )
@@ -85,7 +86,7 @@ def block_for(argument: str, value: str, parts: Sequence[Part]) -> int | None:
     if needed(parts, None) <= bound:
         return None
     if needed(parts, least) > bound:
-        raise ValueError(
+        raise WrongValue(
             f"{argument}: got {value!r}, but the backward pass of this call takes "
             f"{readable(needed(parts, least))} or more"
         )

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int, Shaped
 
 from lstm_jax import checking
 from lstm_jax.cell import AnyArray
+from lstm_jax.errors import WrongType, WrongValue
 
 
 class Packed(NamedTuple):
@@ -42,12 +43,12 @@ def pack(
     """
     if not isinstance(sequences, list | tuple) or not sequences:
         got = "none" if isinstance(sequences, list | tuple) else type(sequences).__name__
-        raise ValueError(f"sequences: got {got}; takes a list of arrays [t, *features]")
+        raise WrongValue(f"sequences: got {got}; takes a list of arrays [t, *features]")
     max_padding = checking.rate("max_padding", max_padding)
     for i, sequence in enumerate(sequences):
         known = isinstance(sequence, np.ndarray | jax.Array)
         if not known or sequence.ndim < 1 or isinstance(sequence, jax.core.Tracer):
-            raise TypeError(
+            raise WrongType(
                 f"sequences[{i}]: got {type(sequence).__name__}; takes an array [t, *features] "
                 "outside of jit"
             )
@@ -55,7 +56,7 @@ def pack(
     first = arrays[0]
     for i, a in enumerate(arrays):
         if a.shape[1:] != first.shape[1:] or a.dtype != first.dtype:
-            raise ValueError(
+            raise WrongValue(
                 f"sequences[{i}]: got {a.dtype} features {a.shape[1:]}; takes {first.dtype} "
                 f"{first.shape[1:]}, as sequences[0]"
             )
@@ -74,10 +75,10 @@ def pack(
 def unpack(packed: Packed, ys: Shaped[AnyArray, "T rows *out"]) -> list[np.ndarray]:
     """``ys [T, rows, *out]`` back as one array ``[t, *out]`` a sequence, in their first order."""
     if not isinstance(packed, Packed):
-        raise TypeError(f"packed: got {type(packed).__name__}; takes what lj.pack gives")
+        raise WrongType(f"packed: got {type(packed).__name__}; takes what lj.pack gives")
     ys = np.asarray(checking.array("ys", ys))
     if ys.shape[:2] != packed.resets.shape:
-        raise ValueError(f"ys: got axes {ys.shape[:2]}; takes [T, rows], {packed.resets.shape}")
+        raise WrongValue(f"ys: got axes {ys.shape[:2]}; takes [T, rows], {packed.resets.shape}")
     places = zip(packed.row, packed.start, packed.steps, strict=True)
     return [ys[start : start + steps, row] for row, start, steps in places]
 
