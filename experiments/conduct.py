@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
+from experiments import chosen, report, sweep
 from experiments import folder as run_folder
-from experiments import report, sweep
 from experiments.jobs import Job, comparison_jobs
 from experiments.programs import Programs
 from experiments.progress import Progress
@@ -42,6 +42,7 @@ def conduct(
             if sweeping:
                 sweep.sweep(jobs, path, console, tensorboard=tensorboard)
             else:
+                say_rates(jobs, console)
                 with Progress(jobs, console) as progress:
                     results = run_all(jobs, path, progress, tensorboard=tensorboard)
                 report.report(name, jobs, results, path, console)
@@ -55,6 +56,7 @@ def conduct(
 def dry_run(jobs: list[Job]) -> int:
     """Says what would be trained, and for how long by one chunk of each job; keeps nothing."""
     console = wide_console()
+    say_rates(jobs, console)
     rows, total = [], 0.0
     with Progress(jobs, console) as progress:
         for job in jobs:
@@ -80,6 +82,16 @@ def dry_run(jobs: list[Job]) -> int:
         highlight=False,
     )
     return 0
+
+
+def say_rates(jobs: list[Job], console: Console) -> None:
+    """Where learning rates come from that were not chosen for their contender and task."""
+    sources: dict[str, dict[str, str]] = {}
+    for job in jobs:
+        sources.setdefault(job.setting.task.name, {})[job.contender] = job.rate_source
+    for task, by_contender in sources.items():
+        if text := chosen.describe(task, by_contender):
+            console.print(text, highlight=False, markup=False)
 
 
 def wide_console() -> Console:

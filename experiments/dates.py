@@ -20,6 +20,7 @@ import jax
 import numpy as np
 
 from experiments import pairs
+from experiments.chosen import elsewhere
 from experiments.jobs import Job
 from experiments.setting import Further, Setting
 from lstm_jax.tasks import Task, dates
@@ -62,7 +63,7 @@ def settings(config: Config) -> list[Setting]:
     )
     model = functools.partial(pairs.pair_model, sizes, pairs.written)
     further = functools.partial(by_style, written["test"], config)
-    return [Setting(task, config, RATES, model=model, further=further)]
+    return [Setting(task, config, elsewhere(RATES, config, "cell"), model=model, further=further)]
 
 
 def by_style(

@@ -20,6 +20,7 @@ class Job(NamedTuple):
     parameters: int
     seeds: tuple[int, ...]  # one a run
     learning_rates: tuple[float, ...]  # one a run
+    rate_source: str = ""  # where the rates come from, as of ``chosen.Rates``
 
     @property
     def name(self) -> str:
@@ -76,8 +77,9 @@ def comparison_jobs(setting: Setting) -> list[Job]:
     seeds = tuple(range(checking.positive_int("seeds", setting.budget.seeds)))
     jobs = []
     for contender in setting.budget.contenders:
-        rates = setting.learning_rates(contender)
-        jobs.append(make_job(setting, contender, *every_pair(rates, seeds)))
+        rates = setting.rates(contender)
+        job = make_job(setting, contender, *every_pair(rates.values, seeds))
+        jobs.append(job._replace(rate_source=rates.source))
     return jobs
 
 

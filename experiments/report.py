@@ -11,6 +11,7 @@ from rich.table import Table
 
 from experiments import figure, overview
 from experiments import folder as run_folder
+from experiments.chosen import describe
 from experiments.jobs import Job, slug
 from experiments.summary import finite, sequences, solved, summarize
 
@@ -25,6 +26,8 @@ def report(
     for setting in summary["settings"]:
         columns, rows = table_of(setting)
         show(console, heading(setting), columns, rows, caption=chance(setting))
+        if text := rates(setting):
+            console.print(text, highlight=False, markup=False)
         for title, further in setting["further"].items():
             columns, rows = further_table(further)
             show(console, f"{title}, median of the runs", columns, rows)
@@ -102,6 +105,13 @@ def chance(setting: dict[str, Any]) -> str:
     return told
 
 
+def rates(setting: dict[str, Any]) -> str:
+    """Where learning rates come from that were not chosen for their contender and task; "" where
+    all were, and of results that are older than this sentence."""
+    rows = setting["contenders"]
+    return describe(setting["task"], {row["contender"]: row.get("rate_source", "") for row in rows})
+
+
 def footnote() -> str:
     return (
         "Scores are on test data at the end of training, of the learning rate that validation data "
@@ -168,6 +178,8 @@ def markdown(summary: dict[str, Any]) -> str:
     for setting in summary["settings"]:
         lines += [f"**{heading(setting)}**, {chance(setting)}", ""]
         lines += [*rows_of(*table_of(setting)), ""]
+        if text := rates(setting):
+            lines += [text, ""]
         for title, rows in setting["further"].items():
             lines += [f"**{title}**, median of the runs", "", *rows_of(*further_table(rows)), ""]
         for text in setting["texts"]:

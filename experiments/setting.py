@@ -3,12 +3,13 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import jax
 
 import lstm_jax as lj
+from experiments.chosen import Chosen, Rates, rates_for
 from lstm_jax import calls, checking, tasks, train
 from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.tasks import Task
@@ -35,8 +36,9 @@ class Training:
     optimizer: str = "adam"
     """By its name in lstm_jax.train."""
     learning_rate: tuple[float, ...] = ()
-    """Rates for all contenders; of several, each contender is told at the one that is best on
-    validation data. None: the rate that --sweep chose for each."""
+    """Rates for all contenders; of several, each contender is reported at the one that is best on
+    validation data. Not given: the rate that a sweep chose for each; where none did, that of the
+    nearest length or of the cell without its options, or the best of three. The report says so."""
     schedule: str = "constant"
     """How the rate goes on over the steps: constant, linear or cosine to zero."""
     warmup: int = 0
@@ -173,7 +175,8 @@ def as_named(optimizer: Any) -> Any:
 class Setting:
     """One panel of a comparison: a task, and the budget that all contenders have on it.
 
-    chosen: learning rates by contender, as a sweep on validation data chose them.
+    chosen: learning rates by contender, as a sweep on validation data chose them for this task
+        or, with a source that says so, for something near it.
     model: ``(task, budget, contender) -> Model``.
     further: ``(job, params [runs, ...], folder) -> Further``, what is measured and drawn once a
         job is trained, besides the score; None for nothing.
@@ -185,24 +188,16 @@ class Setting:
 
     task: Task
     budget: Training
-    chosen: dict[str, float] = dataclasses.field(default_factory=dict)
+    chosen: Mapping[str, float | Chosen] = dataclasses.field(default_factory=dict)
     model: Callable[..., train.Model] = cell_model
     further: Callable[..., Any] | None = None
     published: dict[str, str] = dataclasses.field(default_factory=dict)
     lag: int | None = None
     optimizer: Callable[[Any], Any] = as_named
 
-    def learning_rates(self, contender: str) -> tuple[float, ...]:
-        """The rates for ``contender``. Raises ValueError where none was given or chosen."""
-        if self.budget.learning_rate:
-            return self.budget.learning_rate
-        if contender not in self.chosen:
-            self.model(self.task, self.budget, contender)  # where it is no contender, says so
-            raise WrongValue(
-                f"learning_rate: none was chosen for {contender} on {self.task.name}; takes "
-                "--learning-rate, or a sweep (--sweep) whose choice is put into the experiment"
-            )
-        return (self.chosen[contender],)
+    def rates(self, contender: str) -> Rates:
+        """The learning rates for ``contender``, and where they come from."""
+        return rates_for(contender, self.chosen, self.budget)
 
 
 Scores = dict[str, list[float | None]]  # by column, one a run

@@ -24,6 +24,7 @@ import dataclasses
 import re
 
 import lstm_jax as lj
+from experiments.chosen import Chosen
 from experiments.setting import Budget, Setting, named_task, told_as
 from lstm_jax.errors import WrongValue
 
@@ -85,14 +86,26 @@ def settings(config: Config) -> list[Setting]:
                 f"{len(made)} tasks and {len(config.cells)} cells"
             )
         budget = dataclasses.replace(config, seconds=round(each, 1))
-    with told_as("name:", "cells:"):
-        rates = {cell: UNGATED.get(lj.cells.parse(cell)[0], RATE) for cell in config.cells}
+    rates = {cell: rate_of(cell) for cell in config.cells}
     settings = []
     for task, lag in made:
         unjudged = budget.until_solved and task.success is None
         of_task = dataclasses.replace(budget, until_solved=False) if unjudged else budget
         settings.append(Setting(task, of_task, rates, lag=lag))
     return settings
+
+
+def rate_of(cell: str) -> float | Chosen:
+    """The suite's rate. Raises ValueError for a cell that is not registered."""
+    with told_as("name:", "cells:"):
+        name, options = lj.cells.parse(cell)
+    if name in UNGATED:
+        return Chosen(UNGATED[name], f"chosen for {name}" if options else "")
+    if name in Config.cells:
+        return Chosen(RATE, f"chosen for {name}" if options else "")
+    return Chosen(
+        RATE, f"{RATE:g}, the suite's for every cell but a plain RNN, since none was chosen"
+    )
 
 
 def seconds(text: str) -> float:

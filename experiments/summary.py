@@ -58,6 +58,7 @@ def _contender(job: Job, result: dict[str, Any], kept: list[int]) -> dict[str, A
         "parameters": job.parameters,
         "learning_rate": job.learning_rates[kept[0]],
         "learning_rates": sorted(set(job.learning_rates)),
+        "rate_source": job.rate_source,
         "runs": kept,
         "seeds": [job.seeds[k] for k in kept],
         "test": test,

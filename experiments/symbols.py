@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from experiments import pairs
+from experiments.chosen import elsewhere
 from experiments.jobs import Job
 from experiments.setting import Further, Scores, Setting
 from lstm_jax.tasks import SymbolTask, Task
@@ -41,7 +42,8 @@ def setting(symbols: SymbolTask, config: SymbolTraining, chosen: dict[str, float
     )
     model = functools.partial(pairs.pair_model, (size, size), pairs.written)
     further = functools.partial(by_length, symbols, config)
-    return Setting(task, config, chosen, model=model, further=further)
+    near = elsewhere(chosen, config, "max_length", "symbols", "cell")
+    return Setting(task, config, near, model=model, further=further)
 
 
 def by_length(

@@ -27,6 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments import pairs
+from experiments.chosen import elsewhere
 from experiments.jobs import Job
 from experiments.setting import Further, Scores, Setting
 from lstm_jax import checking, seq2seq
@@ -86,7 +87,7 @@ def settings(config: Config) -> list[Setting]:
     )
     model = functools.partial(pairs.pair_model, sizes, token_losses)
     further = functools.partial(bleu, data, config)
-    return [Setting(task, config, RATES, model=model, further=further)]
+    return [Setting(task, config, elsewhere(RATES, config, "cell"), model=model, further=further)]
 
 
 def short(rows: Pairs, longest: int) -> Pairs:

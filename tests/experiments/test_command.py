@@ -9,11 +9,11 @@ import pytest
 
 import lstm_jax as lj
 from experiments import __main__ as command
-from experiments import adding, conduct, reversal, runner
+from experiments import conduct, reversal, runner
 from experiments import folder as run_folder
 from experiments.__main__ import EXPERIMENTS, load, main
-from experiments.jobs import comparison_jobs, make_job
-from experiments.setting import Budget, Setting, cell_model
+from experiments.jobs import make_job
+from experiments.setting import Budget, cell_model
 from lstm_jax import tasks, train
 from lstm_jax.tasks import task
 from tests.experiments.test_events import scalars
@@ -220,13 +220,6 @@ def test_wrong_names_and_budgets_are_told_by_their_options(capsys, command, mess
     assert f"error: {message}" in capsys.readouterr().err
 
 
-def test_a_cell_without_a_chosen_rate_says_where_rates_come_from():
-    adding_4 = tasks.make("adding", length=4)
-    setting = Setting(adding_4, adding.Config(cells=("mgu",)), {"lstm": 0.1})
-    with pytest.raises(ValueError, match=r"none was chosen for mgu on adding.*--sweep"):
-        comparison_jobs(setting)
-
-
 @pytest.fixture
 def undrawn(monkeypatch):
     """Tasks whose data are zeros, which takes no program: what is asked here is how they are put
@@ -259,7 +252,7 @@ def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
     settings = module.settings(module.Config())
     for setting in settings:
         for contender in setting.budget.contenders:
-            runs = setting.budget.seeds * len(setting.learning_rates(contender))
+            runs = setting.budget.seeds * len(setting.rates(contender).values)
             assert runs >= (2 if isinstance(setting.budget, Budget) else 1)
     budget, of_cells = settings[0].budget, settings[0].model is cell_model
     if not hasattr(budget, "parameters") or any(

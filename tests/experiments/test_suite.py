@@ -104,7 +104,7 @@ def test_every_contender_on_every_task_gets_the_same_part_of_the_time(monkeypatc
     settings = suite.settings(config)
     contenders = len(settings) * len(config.cells)
     assert len(made) == len(settings) == 12
-    assert [settings[0].learning_rates(cell) for cell in ("gru", "rnn")] == [(0.01,), (0.001,)]
+    assert [settings[0].rates(cell).values for cell in ("gru", "rnn")] == [(0.01,), (0.001,)]
     for setting in settings:
         told = setting.budget.seconds * (1 + suite.MEASURING) + suite.COMPILING
         assert abs(told * contenders - 1800) < 0.1 * contenders

@@ -60,7 +60,7 @@ def made_job(score):
     return namespace(
         setting=namespace(task=task, budget=budget, lag=None, published={"rnn": "0.1 (a paper)"}),
         contender="rnn", model=namespace(size=7), parameters=77,
-        seeds=(0, 1, 2) * 2, learning_rates=(0.1,) * 3 + (0.01,) * 3,
+        seeds=(0, 1, 2) * 2, learning_rates=(0.1,) * 3 + (0.01,) * 3, rate_source="",
     )  # fmt: skip
 
 
