@@ -9,10 +9,8 @@ A new experiment is one file beside this one, with ``TIME``, a frozen dataclass 
 import contextlib
 import importlib
 import os
-import runpy
 import shlex
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -113,13 +111,12 @@ def run(name: str, argv: list[str]) -> int:
             no_cache: Compile all programs anew. Else those of earlier starts are kept in the
                 user's cache folder, or where JAX_COMPILATION_CACHE_DIR says.
         """
-        from experiments import compilation, conduct, events
+        from experiments import compilation, conduct, events, loading
 
         running.enter_context(compilation.cache(off=no_cache))
         out = out or Path("runs") / (f"{name}_sweep" if sweep else name)
         try:
-            for file in load:
-                load_file(file)
+            loading.load_files(load)
             require_one_budget(config)
             jobs = conduct.plan(module.settings(config), sweeping=sweep)
             if dry_run:
@@ -151,20 +148,6 @@ def require_one_budget(config: Any) -> None:
         if getattr(part, "seconds", None) is not None and steps != type(part).steps:
             raise WrongValue(f"steps: got {steps} beside seconds, {part.seconds:g}; takes one of "
                              "the two")  # fmt: skip
-
-
-def load_file(path: Path) -> None:
-    """Runs a file that puts cells or tasks into their registries. Raises OSError where there is
-    none, and ImportError, with the line, where it raises anything."""
-    if not path.is_file():
-        raise FileNotFoundError(f"load: got {path}; takes a Python file")
-    try:
-        runpy.run_path(str(path), run_name=path.stem)
-    except (Exception, SystemExit) as error:
-        lines = [at.lineno for at in traceback.extract_tb(error.__traceback__)
-                 if at.filename == str(path)]  # fmt: skip
-        where = f"{path}, line {lines[-1]}" if lines else f"{path}"
-        raise ImportError(f"load: {where}: {type(error).__name__}: {error}") from error
 
 
 def keep_freed_memory() -> None:
