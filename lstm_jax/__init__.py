@@ -49,6 +49,7 @@ from lstm_jax.devices import data_parallel, use_cpu_cores
 from lstm_jax.forms import MatrixMemory, Projected, Window, Windowed
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.matrix_memory import matrix_cell
+from lstm_jax.recipes import factory
 from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
 from lstm_jax.version import __version__
 from lstm_jax.windowed import windowed_cell
@@ -95,6 +96,7 @@ __all__ = [
     "dropout",
     "equal_gates",
     "explain",
+    "factory",
     "gated_cell",
     "gru",
     "initialize",

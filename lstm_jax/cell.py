@@ -9,7 +9,6 @@ R the size of the recurrent source (H in most cells).
 """
 
 import dataclasses
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -32,6 +31,7 @@ from lstm_jax.forms import (
 from lstm_jax.forms import Composite as Composite
 from lstm_jax.forms import Run as Run
 from lstm_jax.gates import GateAxis
+from lstm_jax.recipes import Made
 
 
 @jax.tree_util.register_dataclass
@@ -53,8 +53,23 @@ def _nothing_to_prepare(params: Params, batch_shape: BatchShape, key: Any) -> Pa
     return params
 
 
-class Cell(NamedTuple):
+class _Fields(NamedTuple):
+    name: str
+    size: int
+    axis: GateAxis
+    init: Callable[..., Params]
+    initial_state: Callable[..., State]
+    advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]]
+    form: Form | None = None
+    prepare: Callable[[Params, BatchShape, Any], Params] = _nothing_to_prepare
+    memory: Memory | None = None
+
+
+class Cell(Made, _Fields):
     """A recurrent cell: pure functions, in the way of ``optax.GradientTransformation``.
+
+    Cells that a factory built alike are equal, have one hash, and pickle as the call that built
+    them (``lj.factory``); so the loop that builds its cell anew compiles once.
 
     name: what errors and tables call it.
     size: the size H of its output.
@@ -72,15 +87,7 @@ class Cell(NamedTuple):
         another sequence's memory runs the same program.
     """
 
-    name: str
-    size: int
-    axis: GateAxis
-    init: Callable[..., Params]
-    initial_state: Callable[..., State]
-    advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]]
-    form: Form | None = None
-    prepare: Callable[[Params, BatchShape, Any], Params] = _nothing_to_prepare
-    memory: Memory | None = None
+    carried = ("memory",)
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -105,13 +112,18 @@ class Cell(NamedTuple):
         cell, for an ``x`` of another size or of integers, and for a layer without a step.
         """
         x = checking.float_array("x", x, "[*batch, D]", 1)
-        cell = self._replace(memory=None)
+        cell = without_memory(self)
         checking.params(cell, params, "x", x.shape[-1])
         same_precision("x", x, params)
         checking.state(cell, params, state, x.shape[:-1])
         key = None if key is None else checking.random_key("key", key)
         params = with_memory(self, params)
         return self.advance(self.prepare(params, x.shape[:-1], key), state, x)
+
+
+def without_memory(cell: Cell) -> Cell:
+    """The cell that is compiled, the same for every memory."""
+    return cell if cell.memory is None else cell._replace(memory=None)
 
 
 def with_memory(cell: Cell, params: Params) -> Params:
@@ -174,22 +186,6 @@ def finish(
 def like(old: State, new: State) -> State:
     """``new`` in the dtypes of ``old``, as a scan's carry must be."""
     return jax.tree.map(lambda leaf, before: leaf.astype(before.dtype), new, old)
-
-
-def called(factory: Callable[..., Any], arguments: dict[str, Any]) -> str:
-    """What a cell is called: the call of its factory, options left at their defaults left out.
-
-    factory: of a cell, or of anything else that has a name.
-    arguments: the factory's ``locals()`` on its first line.
-    """
-    parts = []
-    for name, parameter in inspect.signature(factory).parameters.items():
-        value = arguments[name]
-        if parameter.default is inspect.Parameter.empty:
-            parts.append(value.name if isinstance(value, Cell) else str(value))
-        elif value != parameter.default:
-            parts.append(f"{name}={value!r}")
-    return f"{factory.__name__}({', '.join(parts)})"
 
 
 def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.Array]]:

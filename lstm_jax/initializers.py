@@ -6,7 +6,7 @@ axis. Matrices are drawn for each gate by itself, so that "orthogonal" means tha
 block is. ``lj.initialize`` puts one on any cell.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -15,10 +15,12 @@ import jax.numpy as jnp
 from lstm_jax import checking
 from lstm_jax.errors import WrongValue
 from lstm_jax.gates import GateAxis
+from lstm_jax.recipes import factory
 
 Initializer = Callable[[jax.Array, tuple[int, ...], GateAxis, Any], jax.Array]
 
 
+@factory
 def each_gate(draw: Callable[..., jax.Array]) -> Initializer:
     """Any initialiser ``(key, shape, dtype)``, as ``jax.nn.initializers`` has, gate by gate."""
 
@@ -32,6 +34,7 @@ def each_gate(draw: Callable[..., jax.Array]) -> Initializer:
     return initialize
 
 
+@factory
 def glorot() -> Initializer:
     """Uniform with variance 2 / (rows + H) in each gate (Glorot & Bengio 2010, eq. 16).
 
@@ -40,11 +43,13 @@ def glorot() -> Initializer:
     return each_gate(jax.nn.initializers.glorot_uniform())
 
 
+@factory
 def lecun() -> Initializer:
     """Normal with variance 1 / rows (LeCun et al. 1998, eq. 16)."""
     return each_gate(jax.nn.initializers.lecun_normal())
 
 
+@factory
 def orthogonal(scale: float = 1.0) -> Initializer:
     """An orthogonal matrix times ``scale`` in each gate (Saxe et al. 2014)."""
     draw_wide = jax.nn.initializers.orthogonal(checking.real("scale", scale))
@@ -56,6 +61,7 @@ def orthogonal(scale: float = 1.0) -> Initializer:
     return each_gate(draw)
 
 
+@factory
 def identity(scale: float = 1.0) -> Initializer:
     """The identity times ``scale`` in each gate; a rectangle has ones on its diagonal.
 
@@ -71,6 +77,7 @@ def identity(scale: float = 1.0) -> Initializer:
     return each_gate(draw)
 
 
+@factory
 def uniform(scale: float) -> Initializer:
     """Uniform in ``[-scale, scale]``."""
     if checking.real("scale", scale) < 0:
@@ -82,17 +89,23 @@ def uniform(scale: float) -> Initializer:
     return each_gate(draw)
 
 
+@factory
 def normal(scale: float) -> Initializer:
     """Normal with standard deviation ``scale``."""
     return each_gate(jax.nn.initializers.normal(checking.real("scale", scale)))
 
 
+@factory
 def constant(value: float) -> Initializer:
     """The same value everywhere."""
     return each_gate(jax.nn.initializers.constant(checking.real("value", value)))
 
 
-def per_gate(default: Initializer | float = 0.0, **gates: Any) -> Initializer:
+@factory
+def per_gate(
+    default: Initializer | float | Sequence[float] = 0.0,
+    **gates: Initializer | float | Sequence[float],
+) -> Initializer:
     """One initialiser for each gate by name, ``default`` for the others.
 
     Each is an initialiser, a number, or one number a unit (such as the biases -1, -2, -3 that
@@ -117,6 +130,7 @@ def per_gate(default: Initializer | float = 0.0, **gates: Any) -> Initializer:
     return initialize
 
 
+@factory
 def forget_bias(value: float = 1.0) -> Initializer:
     """Biases that start with the memory kept: ``value`` on the gate that keeps it while open,
     ``-value`` on one that overwrites it then, zero on the others.
@@ -133,6 +147,7 @@ def forget_bias(value: float = 1.0) -> Initializer:
     return initialize
 
 
+@factory
 def chrono(t_max: float) -> Initializer:
     """Biases for dependencies of up to ``t_max`` steps (Tallec & Ollivier 2018, section 2).
 

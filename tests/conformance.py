@@ -8,7 +8,9 @@ Compiling is what the laws spend their time on, so they share programs: lengths 
 arguments of a program, and neutral where a law does not speak of them.
 """
 
+import copy
 import functools
+import pickle
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,6 +21,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import lstm_jax as lj
+from lstm_jax import recipes
 from lstm_jax.cell import finish, input_product, product
 from lstm_jax.unrolling.driver import METHODS
 from tests.cases import Case
@@ -506,6 +509,24 @@ def law_the_contract(case: Case) -> None:
     half = cell.init(jax.random.key(0), size, jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {jnp.dtype("bfloat16")}
     assert {leaf.dtype for leaf in floats_of(cell.initial_state(half))} == {jnp.dtype("float32")}
+
+
+def law_built_alike_is_equal(case: Case) -> None:
+    """A cell that its factory builds again, kept or not, is equal and hashes alike, copied and
+    pickled too; without another cell's options, and without what ``_replace`` changed."""
+    cell = case.cell._replace(memory=None)
+    recipe = cell.recipe
+    kept = recipe.factory(*recipe.args, **recipe.kwargs)
+    fresh = recipes.built.__wrapped__(recipe, recipe.factory.__wrapped__, True)
+    assert kept is not fresh
+    for again in (kept, fresh, pickle.loads(pickle.dumps(cell)), copy.deepcopy(cell)):
+        assert again == cell and hash(again) == hash(cell) and again.name == cell.name
+    assert cell._replace(size=cell.size) != cell
+    assert lj.chain(cell) != cell and lj.chain(cell) == lj.chain(fresh)
+    whole = pickle.loads(pickle.dumps(case.cell))
+    assert copy.deepcopy(case.cell) == case.cell
+    arrays = [None if c.memory is None else c.memory.arrays for c in (whole, case.cell)]
+    close(*arrays, 0.0)
 
 
 LAWS: dict[str, Callable[[Case], None]] = {

@@ -9,8 +9,8 @@ import pytest
 from tests.cases import CASES
 from tests.conformance import LAWS
 
-CHIEF = ("gradients_are_derivatives", "methods_agree", "padding_is_inert")
-ONE = ("the_contract",)
+ONE = ("the_contract", "built_alike_is_equal")
+CHIEF = ("gradients_are_derivatives", "methods_agree", "padding_is_inert", *ONE[1:])
 KINDS = ("rnn", "lstm", "gru", "mgu", "min_gru", "attention", "mlstm", "chain", "bidirectional",
          "zoneout", "attentive")  # fmt: skip
 VARIANTS = ("irnn", "gru_norm", "lstm_", "dropout_", "zoneout_", "learned_state_", "bidirectional_",

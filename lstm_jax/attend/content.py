@@ -22,14 +22,16 @@ from lstm_jax.attend.contract import (
     sized,
     vector,
 )
-from lstm_jax.cell import AnyArray, called, product
+from lstm_jax.cell import AnyArray, product
 from lstm_jax.errors import WrongValue
+from lstm_jax.recipes import factory
 
 
 class CoverageState(NamedTuple):
     total: Float[Array, "*batch S"]  # the weights of all steps so far, summed
 
 
+@factory
 def additive(size: int, *, coverage: bool = False) -> Attention:
     """``v tanh(W q + U m)`` (Bahdanau et al. 2015, appendix A.1.2).
 
@@ -41,7 +43,6 @@ def additive(size: int, *, coverage: bool = False) -> Attention:
     ``CoverageState(total)``. The context is the weighted sum of the memory, as in all but
     ``multi_head``.
     """
-    name = called(additive, locals())
     size = checking.positive_int("size", size)
     checking.flag("coverage", coverage)
 
@@ -57,14 +58,14 @@ def additive(size: int, *, coverage: bool = False) -> Attention:
         return params
 
     def score(params, prepared, state, query):
-        of_query = product(sized(query, params["w_q"].shape[0], name), params["w_q"])
+        of_query = product(sized(query, params["w_q"].shape[0], "additive"), params["w_q"])
         inner = prepared.keys + of_query[..., None, :]
         if coverage:
             inner = inner + state.total[..., None] * params["w_c"] + params["b"]
         return product(jnp.tanh(inner), params["v"])
 
     return mechanism(
-        name,
+        "additive",
         init=init,
         keys=lambda params, memory: product(memory, params["w_m"]),
         score=score,
@@ -77,13 +78,13 @@ def _add(state: CoverageState, weights: jax.Array) -> CoverageState:
     return CoverageState(state.total + weights)
 
 
+@factory
 def concat(size: int) -> Attention:
     """``v tanh(W [q; m])`` (Luong et al. 2015, section 3.1).
 
     size: the layer's size A. Params ``w [Q+M, A]``, the query's rows first, and ``v [A]``. No
     state. The same function as ``additive``, in one matrix.
     """
-    name = called(concat, locals())
     size = checking.positive_int("size", size)
 
     def init(key, query_size, memory_size, dtype):
@@ -93,17 +94,18 @@ def concat(size: int) -> Attention:
 
     def score(params, prepared, state, query):
         query_size = params["w"].shape[0] - prepared.values.shape[-1]
-        of_query = product(sized(query, query_size, name), params["w"][:query_size])
+        of_query = product(sized(query, query_size, "concat"), params["w"][:query_size])
         return product(jnp.tanh(prepared.keys + of_query[..., None, :]), params["v"])
 
     return mechanism(
-        name,
+        "concat",
         init=init,
         keys=lambda params, memory: product(memory, params["w"][-memory.shape[-1] :]),
         score=score,
     )
 
 
+@factory
 def dot() -> Attention:
     """``q m`` (Luong et al. 2015, section 3.1), of a query as wide as the memory.
 
@@ -112,15 +114,15 @@ def dot() -> Attention:
     return _unweighted("dot()", lambda size: 1.0)
 
 
+@factory
 def scaled_dot(size: int | None = None) -> Attention:
     """``(q W)(m U) / sqrt(A)`` (Vaswani et al. 2017, section 3.2.1).
 
     size: A, that of both projections; None for ``q m / sqrt(M)`` of a query as wide as the memory.
     Params ``w_q [Q, A]``, ``w_m [M, A]``, or none. No state.
     """
-    name = called(scaled_dot, locals())
     if size is None:
-        return _unweighted(name, math.sqrt)
+        return _unweighted("scaled_dot", math.sqrt)
     width = checking.positive_int("size", size)
 
     def init(key, query_size, memory_size, dtype):
@@ -131,15 +133,16 @@ def scaled_dot(size: int | None = None) -> Attention:
         }
 
     def score(params, prepared, state, query):
-        query = product(sized(query, params["w_q"].shape[0], name), params["w_q"])
+        query = product(sized(query, params["w_q"].shape[0], "scaled_dot"), params["w_q"])
         return inner_products(query, prepared.keys) / math.sqrt(width)
 
     def keys(params, memory):
         return product(memory, params["w_m"]).astype(params["w_m"].dtype)
 
-    return mechanism(name, init=init, keys=keys, score=score)
+    return mechanism("scaled_dot", init=init, keys=keys, score=score)
 
 
+@factory
 def general() -> Attention:
     """``q W m`` (Luong et al. 2015, section 3.1). Params ``w [Q, M]``. No state."""
 

@@ -15,6 +15,7 @@ from lstm_jax import checking
 from lstm_jax.activations import masked_softmax
 from lstm_jax.cell import AnyArray, BatchShape, Params
 from lstm_jax.errors import WrongValue
+from lstm_jax.recipes import Made
 
 
 class Prepared(NamedTuple):
@@ -35,8 +36,19 @@ class Stateless(NamedTuple):
     """The state of a mechanism that remembers nothing from step to step."""
 
 
-class Attention(NamedTuple):
-    """An attention mechanism: pure functions, in the way of ``lj.Cell``.
+class _Fields(NamedTuple):
+    name: str
+    heads: int | None
+    init: Callable[..., Params]
+    context_size: Callable[[int], int]
+    prepare: Callable[..., Prepared]
+    start: Callable[..., Any]
+    attend: Callable[..., tuple[Any, jax.Array, jax.Array]]
+
+
+class Attention(Made, _Fields):
+    """An attention mechanism: pure functions, in the way of ``lj.Cell``; those that a factory
+    (``lj.factory``) built alike are equal.
 
     name: what errors call it.
     heads: the number of heads; None for a mechanism without them.
@@ -50,14 +62,6 @@ class Attention(NamedTuple):
         [*batch, C], weights [*batch, S])``; with heads, weights ``[*batch, heads, S]``.
         gain: ``[*batch, S]``, multiplies the weights behind the softmax.
     """
-
-    name: str
-    heads: int | None
-    init: Callable[..., Params]
-    context_size: Callable[[int], int]
-    prepare: Callable[..., Prepared]
-    start: Callable[..., Any]
-    attend: Callable[..., tuple[Any, jax.Array, jax.Array]]
 
 
 def no_state(zeros: Callable[[], jax.Array]) -> Stateless:

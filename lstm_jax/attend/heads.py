@@ -10,10 +10,12 @@ from jaxtyping import Array, Float
 
 from lstm_jax import checking
 from lstm_jax.attend.contract import Attention, contraction, matrix, mechanism, sized
-from lstm_jax.cell import called, product
+from lstm_jax.cell import product
 from lstm_jax.errors import WrongValue
+from lstm_jax.recipes import factory
 
 
+@factory
 def multi_head(size: int, heads: int) -> Attention:
     """``heads`` scaled dot products of projections, their contexts projected together.
 
@@ -21,7 +23,6 @@ def multi_head(size: int, heads: int) -> Attention:
     Params ``w_q [Q, size]``, ``w_k, w_v [M, size]``, ``w_o [size, size]``. No state. Weights
     ``[*batch, heads, S]``.
     """
-    name = called(multi_head, locals())
     size = checking.positive_int("size", size)
     heads = checking.positive_int("heads", heads)
     if size % heads:
@@ -40,7 +41,7 @@ def multi_head(size: int, heads: int) -> Attention:
         return out.reshape(*out.shape[:-1], heads, size // heads)
 
     def score(params, prepared, state, query):
-        query = projected(sized(query, params["w_q"].shape[0], name), params["w_q"])
+        query = projected(sized(query, params["w_q"].shape[0], "multi_head"), params["w_q"])
         scores = contraction("...ka,...ska->...ks", query, prepared.keys)
         return scores / math.sqrt(size // heads)
 
@@ -49,7 +50,7 @@ def multi_head(size: int, heads: int) -> Attention:
         return product(context.reshape(*context.shape[:-2], size), params["w_o"])
 
     return mechanism(
-        name,
+        "multi_head",
         init=init,
         keys=lambda params, memory: projected(memory, params["w_k"]),
         values=lambda params, memory: projected(memory, params["w_v"]),

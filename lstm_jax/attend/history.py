@@ -12,14 +12,16 @@ from jaxtyping import Array, Float
 
 from lstm_jax import checking
 from lstm_jax.attend.contract import Attention, matrix, mechanism, sized, vector
-from lstm_jax.cell import called, product
+from lstm_jax.cell import product
 from lstm_jax.errors import WrongValue
+from lstm_jax.recipes import factory
 
 
 class LocationState(NamedTuple):
     weights: Float[Array, "*batch S"]  # those of the step before; zeros at the start
 
 
+@factory
 def location(size: int, filters: int = 10, width: int = 31) -> Attention:
     """``v tanh(W q + V m + U f + b)`` with ``f = F * a``, the last step's weights convolved
     (Chorowski et al. 2015, eq. 8 and 9).
@@ -31,7 +33,6 @@ def location(size: int, filters: int = 10, width: int = 31) -> Attention:
     Filters are not turned round: ``f_s = sum over i of filters_i a_{s + i - (width - 1) / 2}``,
     with zero weights beyond the ends. State ``LocationState(weights)``.
     """
-    name = called(location, locals())
     size = checking.positive_int("size", size)
     filters = checking.positive_int("filters", filters)
     if checking.positive_int("width", width) % 2 == 0:
@@ -49,13 +50,13 @@ def location(size: int, filters: int = 10, width: int = 31) -> Attention:
         }
 
     def score(params, prepared, state, query):
-        of_query = product(sized(query, params["w_q"].shape[0], name), params["w_q"])
+        of_query = product(sized(query, params["w_q"].shape[0], "location"), params["w_q"])
         of_past = product(convolved(state.weights, params["filters"]), params["w_f"])
         inner = prepared.keys + of_query[..., None, :] + of_past + params["b"]
         return product(jnp.tanh(inner), params["v"])
 
     return mechanism(
-        name,
+        "location",
         init=init,
         keys=lambda params, memory: product(memory, params["w_m"]),
         score=score,

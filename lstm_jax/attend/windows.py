@@ -13,6 +13,7 @@ from lstm_jax import checking
 from lstm_jax.attend.contract import Attention, matrix, places_axis, sized, vector
 from lstm_jax.cell import product
 from lstm_jax.errors import WrongType
+from lstm_jax.recipes import factory
 
 
 class MonotonicState(NamedTuple):
@@ -20,6 +21,7 @@ class MonotonicState(NamedTuple):
     t: Int[Array, "*batch"]  # steps since the row's start
 
 
+@factory
 def local(attention: Attention, window: int, *, alignment: str = "monotonic") -> Attention:
     """``attention`` to the places within ``window`` of a position p that moves with the steps.
 

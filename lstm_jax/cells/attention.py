@@ -8,15 +8,17 @@ import numpy as np
 
 from lstm_jax import checking
 from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, called, product
+from lstm_jax.cell import Cell, product
 from lstm_jax.errors import WrongValue
 from lstm_jax.forms import AnyArray, Windowed
 from lstm_jax.gates import GateAxis, equal_gates
+from lstm_jax.recipes import factory
 from lstm_jax.windowed import windowed_cell
 
 POSITIONS = ("rotary", "learned", "none")
 
 
+@factory
 def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = "rotary") -> Cell:
     """Multi-head softmax attention to the last ``window`` steps, the present one among them.
 
@@ -32,7 +34,6 @@ def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = 
     filled)``, the first two ``[*batch, heads, W, H / heads]``; output ``[*batch, H]``.
     Raises ValueError for heads that do not divide size.
     """
-    name = called(attention, locals())
     size = checking.positive_int("size", size)
     heads = divisor("heads", heads, size)
     window = checking.positive_int("window", window)
@@ -64,7 +65,7 @@ def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = 
 
     place = rotated if positions == "rotary" else lambda vectors, positions: vectors
     form = Windowed(window, project, place, bias, output)
-    return windowed_cell(name, size, axis, form, heads=heads, init=init_params)
+    return windowed_cell("attention", size, axis, form, heads=heads, init=init_params)
 
 
 def divisor(argument: str, value: int, size: int) -> int:

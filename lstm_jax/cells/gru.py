@@ -11,7 +11,6 @@ from lstm_jax import initializers as init
 from lstm_jax.activations import activation as activation_named
 from lstm_jax.cell import (
     Cell,
-    called,
     gated_cell,
     input_product,
     like,
@@ -21,12 +20,14 @@ from lstm_jax.cell import (
 )
 from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
 from lstm_jax.gates import equal_gates
+from lstm_jax.recipes import factory
 
 
 class GRUState(NamedTuple):
     h: Float[Array, "*batch H"]
 
 
+@factory
 def gru(
     size: int,
     *,
@@ -49,7 +50,6 @@ def gru(
     with reset_after ``b_h [H]``, the candidate's recurrent bias; with norm ``scale_x, scale_h
     [3H]``. State ``GRUState(h)``; output ``h``.
     """
-    name = called(gru, locals())
     size = checking.positive_int("size", size)
     checking.flag("reset_after", reset_after)
     normed = norm_named(norm)
@@ -106,12 +106,13 @@ def gru(
         return GRUState(zeros(size))
 
     if reset_after:
-        return gated_cell(name, size, axis, init=init_params, state=zero_state,
+        return gated_cell("gru", size, axis, init=init_params, state=zero_state,
                           pointwise=pointwise, split=split,
                           additive=False if normed else 2 * size)  # fmt: skip
-    return plain_cell(name, size, axis, init=init_params, state=zero_state, advance=advance)
+    return plain_cell("gru", size, axis, init=init_params, state=zero_state, advance=advance)
 
 
+@factory
 def mgu(size: int) -> Cell:
     """The minimal gated unit: ``h = (1 - f) h + f tanh(x w + (f h) w_h + b)``.
 
@@ -119,7 +120,6 @@ def mgu(size: int) -> Cell:
     gate, which both resets and updates. size: hidden size H. Params, in the order forget,
     candidate: ``w_x [D, 2H]``, ``w_h [H, 2H]``, ``b [2H]``. State ``GRUState(h)``; output ``h``.
     """
-    name = called(mgu, locals())
     size = checking.positive_int("size", size)
     # The paper's name notwithstanding, an open forget gate overwrites the memory.
     axis = equal_gates(("forget", "candidate"), size, {"forget": -1})
@@ -134,7 +134,7 @@ def mgu(size: int) -> Cell:
         return like(state, GRUState(h)), h.astype(weights.w_x.dtype)
 
     return plain_cell(
-        name,
+        "mgu",
         size,
         axis,
         init=lambda key, input_size, dtype: init.packed(key, input_size, axis, dtype),

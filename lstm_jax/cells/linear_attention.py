@@ -14,12 +14,13 @@ from jaxtyping import Array, Float
 
 from lstm_jax import checking
 from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, called, product, wide
+from lstm_jax.cell import Cell, product, wide
 from lstm_jax.cells.attention import divisor, in_heads
 from lstm_jax.errors import WrongValue
 from lstm_jax.forms import Projected
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.matrix_memory import matrix_cell
+from lstm_jax.recipes import factory
 
 FEATURE_MAPS = {
     "elu": lambda x: jax.nn.elu(x) + 1.0,  # Katharopoulos et al. 2020, eq. 7
@@ -46,6 +47,7 @@ class FastWeightState(NamedTuple):
     memory: Float[Array, "*batch heads K V"]
 
 
+@factory
 def linear_attention(
     size: int,
     heads: int = 1,
@@ -79,7 +81,6 @@ def linear_attention(
     ``FastWeightState(memory)``; output ``y``. (Yang et al. also put short convolutions before and
     norms behind the memory; they are no part of this cell.)
     """
-    name = called(linear_attention, locals())
     size = checking.positive_int("size", size)
     heads = divisor("heads", heads, size)
     delta = checking.choice("rule", rule, ("sum", "delta")) == "delta"
@@ -147,7 +148,7 @@ def linear_attention(
         return params
 
     return matrix_cell(
-        name,
+        "linear_attention",
         size,
         axis,
         init=init_params,

@@ -9,9 +9,10 @@ from jaxtyping import Array, Float
 
 from lstm_jax import checking
 from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, called, linear_cell, product, wide
+from lstm_jax.cell import Cell, linear_cell, product, wide
 from lstm_jax.errors import WrongValue
 from lstm_jax.gates import equal_gates
+from lstm_jax.recipes import factory
 
 
 class LRUState(NamedTuple):
@@ -19,6 +20,7 @@ class LRUState(NamedTuple):
     imag: Float[Array, "*batch N"]
 
 
+@factory
 def lru(
     size: int,
     *,
@@ -40,7 +42,6 @@ def lru(
     [N]``, where gamma starts as ``sqrt(1 - |lambda|^2)``. (The paper's code has a diagonal skip,
     for inputs of the output's size alone.) State ``LRUState(real, imag)``; output ``y``.
     """
-    name = called(lru, locals())
     size = checking.positive_int("size", size)
     units = size if state_size is None else checking.positive_int("state_size", state_size)
     r_min, r_max = checking.real("r_min", r_min), checking.real("r_max", r_max)
@@ -83,7 +84,7 @@ def lru(
         } | {name: leaf.astype(dtype) for name, leaf in vectors.items()}
 
     return linear_cell(
-        name,
+        "lru",
         size,
         axis,
         init=init_params,

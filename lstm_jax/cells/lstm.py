@@ -15,10 +15,11 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.activations import activation
-from lstm_jax.cell import Cell, called, gated_cell, packed_params
+from lstm_jax.cell import Cell, gated_cell, packed_params
 from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
 from lstm_jax.errors import WrongValue
 from lstm_jax.gates import equal_gates
+from lstm_jax.recipes import factory
 
 
 class LSTMState(NamedTuple):
@@ -48,6 +49,7 @@ GREFF_VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+@factory
 def lstm(
     size: int,
     *,
@@ -84,7 +86,6 @@ def lstm(
     ``scale_x, scale_h [G*H]``, ``scale_c, bias_c [H]`` (norm).
     State ``LSTMState(h, c)``; with full gate recurrence it holds ``gates [K*H]`` too.
     """
-    name = called(lstm, locals())
     size = checking.positive_int("size", size)
     forget_bias = checking.real("forget_bias", forget_bias)
     for flag, value in {"peephole": peephole, "coupled": coupled, "input_gate": input_gate,
@@ -169,7 +170,7 @@ def lstm(
         return state.h
 
     return gated_cell(
-        name,
+        "lstm",
         out,
         axis,
         init=init_params,

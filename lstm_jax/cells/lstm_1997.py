@@ -7,7 +7,7 @@ appendix A.1).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +16,10 @@ from jaxtyping import Array, Float
 
 from lstm_jax import checking
 from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, Weights, called, gated_cell
+from lstm_jax.cell import Cell, Weights, gated_cell
 from lstm_jax.errors import WrongValue
 from lstm_jax.gates import GateAxis
+from lstm_jax.recipes import factory
 
 BIASED = {"none": (), "gates": ("input", "output"), "all": ("input", "output", "cell")}
 
@@ -32,6 +33,7 @@ class LSTM1997State(NamedTuple):
     gates: Float[Array, "*batch K"]
 
 
+@factory
 def lstm_1997(
     blocks: int,
     block_size: int = 1,
@@ -64,7 +66,6 @@ def lstm_1997(
     have one.
     State ``LSTM1997State(h, c, gates)``; output ``h``.
     """
-    name = called(lstm_1997, locals())
     blocks = checking.positive_int("blocks", blocks)
     block_size = checking.positive_int("block_size", block_size)
     checking.flag("output_gate", output_gate)
@@ -76,7 +77,7 @@ def lstm_1997(
     widths = dict(zip(axis.names, axis.widths, strict=True))
     biased = tuple(n for n in BIASED[checking.choice("biases", biases, BIASED)] if n in axis.names)
     bias_axis = axis.leading(sum(widths[gate] for gate in biased))
-    start = {
+    start: dict[str, Any] = {
         "input": checking.reals("input_gate_bias", input_gate_bias, blocks),
         "output": checking.reals("output_gate_bias", output_gate_bias, blocks),
     }
@@ -124,7 +125,7 @@ def lstm_1997(
         return params
 
     return gated_cell(
-        name,
+        "lstm_1997",
         size,
         axis,
         init=init_params,

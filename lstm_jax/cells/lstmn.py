@@ -9,8 +9,9 @@ from jaxtyping import Array, Float, Integer
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.activations import masked_softmax
-from lstm_jax.cell import Cell, called, like, plain_cell, product
+from lstm_jax.cell import Cell, like, plain_cell, product
 from lstm_jax.gates import GateAxis, equal_gates
+from lstm_jax.recipes import factory
 from lstm_jax.windowed import pushed, taken
 
 
@@ -27,6 +28,7 @@ class LSTMNState(NamedTuple):
     filled: Integer[Array, "*batch"]
 
 
+@factory
 def lstmn(
     size: int, window: int = 32, *, attention_size: int | None = None, forget_bias: float = 1.0
 ) -> Cell:
@@ -44,7 +46,6 @@ def lstmn(
     ``b [4H]``; ``w_ah [H, A]``, ``w_ax [D, A]``, ``w_as [H, A]``, ``w_a [A]``.
     State ``LSTMNState(h, c, keys, summary, filled)``; output ``h [*batch, H]``.
     """
-    name = called(lstmn, locals())
     size = checking.positive_int("size", size)
     window = checking.positive_int("window", window)
     keys = size if attention_size is None else attention_size
@@ -87,4 +88,4 @@ def lstmn(
         tape = zeros(window, size)
         return LSTMNState(tape, tape, zeros(window, keys), zeros(size), zeros(dtype=jnp.int32))
 
-    return plain_cell(name, size, axis, init=init_params, state=empty, advance=advance)
+    return plain_cell("lstmn", size, axis, init=init_params, state=empty, advance=advance)

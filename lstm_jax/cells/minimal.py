@@ -13,14 +13,16 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.activations import activation as activation_named
-from lstm_jax.cell import Cell, called, linear_cell, product, wide
+from lstm_jax.cell import Cell, linear_cell, product, wide
 from lstm_jax.gates import GateAxis, equal_gates
+from lstm_jax.recipes import factory
 
 
 class MinimalState(NamedTuple):
     h: Float[Array, "*batch H"]
 
 
+@factory
 def min_gru(size: int, *, activation: str = "identity") -> Cell:
     """The minGRU: ``h = (1 - u) h + u g(n)``, with ``u, n = x w_x + b`` and u a sigmoid gate.
 
@@ -30,7 +32,6 @@ def min_gru(size: int, *, activation: str = "identity") -> Cell:
     Params, in the order update, candidate: ``w_x [D, 2H]``, ``b [2H]``. An open update gate
     overwrites the memory, as in ``lj.mgu``. State ``MinimalState(h)``; output ``h``.
     """
-    name = called(min_gru, locals())
     size = checking.positive_int("size", size)
     act = activation_named("activation", activation)
     axis = equal_gates(("update", "candidate"), size, {"update": -1})
@@ -40,9 +41,10 @@ def min_gru(size: int, *, activation: str = "identity") -> Cell:
         update = jax.nn.sigmoid(pre["update"])
         return jax.nn.sigmoid(-pre["update"]), update * act(pre["candidate"])
 
-    return _minimal(name, axis, coefficients, init.constant(0.0))
+    return _minimal("min_gru", axis, coefficients, init.constant(0.0))
 
 
+@factory
 def min_lstm(size: int, *, forget_bias: float = 1.0, activation: str = "identity") -> Cell:
     """The minLSTM: ``h = f / (f + i) h + i / (f + i) g(n)``, with ``i, f, n = x w_x + b`` and
     sigmoid gates i and f.
@@ -53,7 +55,6 @@ def min_lstm(size: int, *, forget_bias: float = 1.0, activation: str = "identity
     Params, in the order input, forget, candidate: ``w_x [D, 3H]``, ``b [3H]``.
     State ``MinimalState(h)``; output ``h``.
     """
-    name = called(min_lstm, locals())
     size = checking.positive_int("size", size)
     forget_bias = checking.real("forget_bias", forget_bias)
     act = activation_named("activation", activation)
@@ -65,7 +66,7 @@ def min_lstm(size: int, *, forget_bias: float = 1.0, activation: str = "identity
         balance = jax.nn.log_sigmoid(pre["forget"]) - jax.nn.log_sigmoid(pre["input"])
         return jax.nn.sigmoid(balance), jax.nn.sigmoid(-balance) * act(pre["candidate"])
 
-    return _minimal(name, axis, coefficients, init.forget_bias(forget_bias))
+    return _minimal("min_lstm", axis, coefficients, init.forget_bias(forget_bias))
 
 
 def _minimal(name: str, axis: GateAxis, coefficients: Callable, bias: init.Initializer) -> Cell:

@@ -7,14 +7,16 @@ from jaxtyping import Array, Float
 from lstm_jax import checking
 from lstm_jax import initializers as init
 from lstm_jax.activations import activation as activation_named
-from lstm_jax.cell import Cell, called, gated_cell
+from lstm_jax.cell import Cell, gated_cell
 from lstm_jax.gates import GateAxis, equal_gates
+from lstm_jax.recipes import factory
 
 
 class RNNState(NamedTuple):
     h: Float[Array, "*batch H"]
 
 
+@factory
 def rnn(size: int, *, activation: str = "tanh") -> Cell:
     """The simple recurrent network (Elman 1990): ``h_t = act(x_t w_x + h_{t-1} w_h + b)``.
 
@@ -22,9 +24,10 @@ def rnn(size: int, *, activation: str = "tanh") -> Cell:
     (``x + 0.5`` above zero, sigmoid below).
     Params ``w_x [D, H]``, ``w_h [H, H]``, ``b [H]``; state ``RNNState(h)``; output ``h``.
     """
-    return _rnn(called(rnn, locals()), size, activation, init.orthogonal())
+    return _rnn("rnn", size, activation, init.orthogonal())
 
 
+@factory
 def irnn(size: int, *, scale: float = 1.0) -> Cell:
     """The IRNN: ReLU units whose recurrence starts at ``scale`` times the identity.
 
@@ -33,7 +36,7 @@ def irnn(size: int, *, scale: float = 1.0) -> Cell:
     paper's, normal with deviation 0.001 (``lj.initialize(cell, w_x=normal(0.001))``), learn far
     more slowly within the budgets of our experiments.
     """
-    return _rnn(called(irnn, locals()), size, "relu", init.identity(scale))
+    return _rnn("irnn", size, "relu", init.identity(scale))
 
 
 def _rnn(name: str, size: int, activation: str, recurrent: init.Initializer) -> Cell:

@@ -14,12 +14,13 @@ from jaxtyping import Array, Float
 
 from lstm_jax import checking
 from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, called, gated_cell, packed_params, product, wide
+from lstm_jax.cell import Cell, gated_cell, packed_params, product, wide
 from lstm_jax.cells.attention import divisor, in_heads
 from lstm_jax.cells.linear_attention import joined_heads
 from lstm_jax.forms import Projected
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.matrix_memory import matrix_cell
+from lstm_jax.recipes import factory
 
 LOG_FORGET = {"sigmoid": jax.nn.log_sigmoid, "exp": lambda x: x}
 
@@ -33,6 +34,7 @@ class SLSTMState(NamedTuple):
     m: Float[Array, "*batch H"]
 
 
+@factory
 def slstm(
     size: int,
     heads: int = 1,
@@ -54,7 +56,6 @@ def slstm(
     State ``SLSTMState(h, c, n, m)``, in which ``n = 0`` says that nothing is remembered yet,
     whatever m is; output ``h``.
     """
-    name = called(slstm, locals())
     size = checking.positive_int("size", size)
     heads = divisor("heads", heads, size)
     forget_bias = checking.real("forget_bias", forget_bias)
@@ -92,7 +93,7 @@ def slstm(
                            w_h=orthogonal_heads, b=init.forget_bias(forget_bias))  # fmt: skip
 
     return gated_cell(
-        name,
+        "slstm",
         size,
         axis,
         init=init_params,
@@ -111,6 +112,7 @@ class MLSTMState(NamedTuple):
     m: Float[Array, "*batch heads"]
 
 
+@factory
 def mlstm(
     size: int,
     heads: int = 1,
@@ -131,7 +133,6 @@ def mlstm(
     ``w_x [D, 4H + 2 heads]``, ``b [4H + 2 heads]``. Keys are divided by the root of their number.
     State ``MLSTMState(c, n, m)``; output ``h``.
     """
-    name = called(mlstm, locals())
     size = checking.positive_int("size", size)
     heads = divisor("heads", heads, size)
     forget_bias = checking.real("forget_bias", forget_bias)
@@ -169,7 +170,7 @@ def mlstm(
         return MLSTMState(s[..., :-1], s[..., -1], m)
 
     return matrix_cell(
-        name,
+        "mlstm",
         size,
         axis,
         init=lambda key, input_size, dtype: init.packed_input(

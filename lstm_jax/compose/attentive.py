@@ -9,7 +9,6 @@ attentive cell stand in a template, made once for a cell, a mechanism and a memo
 memory travels in ``Cell.memory``, and reaches ``prepare`` beside the params.
 """
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -30,6 +29,7 @@ from lstm_jax.cell import (
 )
 from lstm_jax.compose.layers import NO_GATES, split_key
 from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax.recipes import factory
 
 
 class AttentiveState(NamedTuple):
@@ -74,7 +74,7 @@ def attentive(
 
     memory: ``[S, *batch, M]``, with the batch axes of the inputs, or ``[S, M]`` for all rows alike.
         Gradients reach it. Make the cell anew for each batch's memory: memories of one shape run
-        one compiled program, as long as ``cell`` and ``attention`` are the same objects.
+        one compiled program, as long as ``cell`` and ``attention`` are equal.
     mask: ``[S, *batch]``, the places that count (``lj.attend.length_mask``); None for all.
     attention: from ``lj.attend``, or its name there, with a layer of the cell's size.
     style: "luong" queries with the cell's new output h and gives the attentional vector
@@ -107,11 +107,11 @@ def attentive(
     if not isinstance(attention, str | attend.Attention):
         raise WrongType(f"attention: got {attention!r}; takes one of lj.attend, or its name")
     options = Options(memory.shape[0], memory.shape[-1], style, input_feeding, size, returns)
-    return _template(cell, attention, options)._replace(memory=Memory((memory, mask)))
+    return _attentive(cell, attention, options)._replace(memory=Memory((memory, mask)))
 
 
-@functools.lru_cache(maxsize=256)
-def _template(cell: Cell, attention: str | attend.Attention, options: Options) -> Cell:
+@factory
+def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) -> Cell:
     """The attentive cell without its memory."""
     places, memory_size, style, input_feeding, size, returns = options
     if isinstance(attention, str):

@@ -13,6 +13,7 @@ from lstm_jax import checking
 from lstm_jax.cell import Cell, Composite
 from lstm_jax.errors import WrongValue
 from lstm_jax.gates import GateAxis
+from lstm_jax.recipes import factory
 
 NO_GATES = GateAxis((), ())
 
@@ -22,6 +23,7 @@ def split_key(key: Any, n: int) -> list:
     return [None] * n if key is None else list(jax.random.split(key, n))
 
 
+@factory
 def chain(*cells: Cell) -> Cell:
     """A deep stack: the output of each cell is the input of the next.
 
@@ -64,7 +66,7 @@ def chain(*cells: Cell) -> Cell:
         return tuple(states), xs
 
     return Cell(
-        f"chain({', '.join(cell.name for cell in cells)})",
+        "chain",
         cells[-1].size,
         NO_GATES,
         init,
@@ -75,6 +77,7 @@ def chain(*cells: Cell) -> Cell:
     )
 
 
+@factory
 def residual(cell: Cell) -> Cell:
     """``x + cell(x)``, for a cell whose output has the size of its input.
 
@@ -99,7 +102,7 @@ def residual(cell: Cell) -> Cell:
         return state, xs.astype(ys.dtype) + ys
 
     return cell._replace(
-        name=f"residual({cell.name})",
+        name="residual",
         init=init,
         advance=advance,
         form=Composite(over_time),
@@ -111,6 +114,7 @@ class BidirectionalState(NamedTuple):
     backward: Any
 
 
+@factory
 def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Cell:
     """Two cells over the same sequence, ``backward`` from each row's last step to its first
     (Schuster & Paliwal 1997).
@@ -126,8 +130,6 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
         raise WrongValue(
             f"merge: got 'sum' for sizes {forward.size} and {backward.size}; takes equal ones"
         )
-
-    name = f"bidirectional({forward.name}, {backward.name})"
 
     def init(key, input_size, dtype=jnp.float32):
         key_f, key_b = jax.random.split(checking.random_key("key", key))
@@ -151,7 +153,7 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
         }
 
     def advance(params, state, x):
-        raise WrongValue(f"step: {name} reads the sequence from both ends; unroll it")
+        raise WrongValue("step: a bidirectional layer reads the sequence from both ends; unroll it")
 
     def over_time(run, params, xs, state, initial):
         f, ys_f = run(forward, params["forward"], xs, state.forward, initial.forward)
@@ -162,7 +164,7 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
         return BidirectionalState(f, b), ys
 
     return Cell(
-        name,
+        "bidirectional",
         forward.size if merge == "sum" else forward.size + backward.size,
         NO_GATES,
         init,

@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
-from lstm_jax.cell import BatchShape, Cell, Composite, Gated, called, gated_advance
+from lstm_jax.cell import BatchShape, Cell, Composite, Gated, gated_advance
 from lstm_jax.compose.layers import NO_GATES, split_key
 from lstm_jax.errors import WrongValue
+from lstm_jax.recipes import factory
 
 
 class Noisy(NamedTuple):
@@ -88,6 +89,7 @@ def _counted(cell: Cell) -> Callable[..., CountedState]:
 _COUNTER = Cell("count", 0, NO_GATES, lambda *_: (), lambda *_: (), lambda p, t, x: (t + 1, t))
 
 
+@factory
 def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = False) -> Cell:
     """Sets a share ``rate`` of units to zero and scales the others by ``1 / (1 - rate)``.
 
@@ -98,7 +100,6 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     Between layers as in Zaremba et al. 2014: ``chain(a, dropout(b, 0.5), ...)``. The params are
     the cell's; the state too, or ``CountedState`` where masks are drawn at each step.
     """
-    name = called(dropout, locals())
     checking.the_cell("cell", cell)
     rate = checking.rate("rate", rate)
     checking.choice("on", on, ("input", "output", "recurrent"))
@@ -106,7 +107,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     if on == "recurrent":
         if not variational:
             raise WrongValue("variational: got False for recurrent dropout; takes True")
-        return _recurrent_dropout(cell, rate, name)
+        return _recurrent_dropout(cell, rate, "dropout")
 
     def drop(keys, t, values):
         if keys is None:
@@ -141,7 +142,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
         return CountedState(inner, t), ys
 
     return cell._replace(
-        name=name,
+        name="dropout",
         initial_state=cell.initial_state if variational else _counted(cell),
         advance=advance,
         form=Composite(over_time),
@@ -176,12 +177,12 @@ def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
     )
 
 
+@factory
 def drop_connect(cell: Cell, rate: float) -> Cell:
     """Sets a share ``rate`` of the recurrent weights (``w_h``, ``w_g``) to zero, the same ones for
     all steps and rows of a sequence, and scales the others by ``1 / (1 - rate)`` (Merity et al.
     2018, "weight drop", after Wan et al. 2013). Params, state and form are the cell's.
     """
-    name = called(drop_connect, locals())
     checking.the_cell("cell", cell)
     rate = checking.rate("rate", rate)
 
@@ -203,9 +204,10 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
             params = jax.tree_util.tree_map_with_path(mask, params)
         return cell.prepare(params, batch_shape, inner_key)
 
-    return cell._replace(name=name, prepare=prepare)
+    return cell._replace(name="drop_connect", prepare=prepare)
 
 
+@factory
 def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
     """Each unit keeps its old state with probability ``rate`` (Krueger et al. 2017, eq. 3 to 5);
     in evaluation it takes the mean of the two, weighted by it.
@@ -215,13 +217,15 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
     Params are the cell's; state ``CountedState``. For one cell with a state field ``h``, its
     output; in a chain, zone the layers out.
     """
-    name = called(zoneout, locals())
     checking.the_cell("cell", cell)
     fields = _state_fields(cell)
     if isinstance(rate, Mapping):
+        for field in rate:
+            checking.choice("rate", field, fields)
         rates = {
-            checking.choice("rate", field, fields): checking.rate(f"rate[{field!r}]", value)
-            for field, value in rate.items()
+            field: checking.rate(f"rate[{field!r}]", rate[field])
+            for field in fields  # in their order: a field's noise depends on its place
+            if field in rate
         }
     else:
         value = checking.rate("rate", rate)
@@ -262,7 +266,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
         )
 
     return cell._replace(
-        name=name,
+        name="zoneout",
         initial_state=_counted(cell),
         advance=advance if form is None else gated_advance(form),
         form=form,

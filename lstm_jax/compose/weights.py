@@ -6,11 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
-from lstm_jax.cell import Cell, Composite
+from lstm_jax.cell import Cell, Composite, without_memory
 from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.initializers import Initializer
+from lstm_jax.recipes import factory
 
 
+@factory
 def initialize(
     cell: Cell,
     *,
@@ -52,9 +54,10 @@ def initialize(
             params = params | {name: leaf.astype(dtype)}
         return params
 
-    return cell._replace(init=init)
+    return cell._replace(name="initialize", init=init)
 
 
+@factory
 def learned_state(cell: Cell) -> Cell:
     """``cell`` whose initial state is learned: a vector a state field, zero at the start.
 
@@ -87,7 +90,7 @@ def learned_state(cell: Cell) -> Cell:
         return run(cell, params["cell"], xs, state, initial)
 
     return cell._replace(
-        name=f"learned_state({cell.name})",
+        name="learned_state",
         init=init,
         initial_state=initial_state,
         prepare=prepare,
@@ -111,15 +114,19 @@ def mixed_precision(cell: Cell, compute_dtype: Any = "bfloat16") -> Cell:
     come in ``compute_dtype``. A memory (``lj.attentive``) is cast as matrices are.
     """
     checking.the_cell("cell", cell, memory=True)
+    # Without its memory, which is no part of what is compiled and kept.
+    return _mixed_precision(without_memory(cell), compute_dtype)._replace(memory=cell.memory)
+
+
+@factory
+def _mixed_precision(cell: Cell, compute_dtype: Any = "bfloat16") -> Cell:
     dtype = checking.float_dtype("compute_dtype", compute_dtype)
 
     def cast(leaf: jax.Array) -> jax.Array:
         matrix = leaf.ndim >= 2 and jnp.issubdtype(leaf.dtype, jnp.floating)  # masks are none
         return leaf.astype(dtype) if matrix else leaf
 
-    inner = cell.prepare  # not the cell: its memory would stay with what is compiled
-
     def prepare(params, batch_shape, key):
-        return inner(jax.tree.map(cast, params), batch_shape, key)
+        return cell.prepare(jax.tree.map(cast, params), batch_shape, key)
 
-    return cell._replace(name=f"mixed_precision({cell.name}, {dtype.name})", prepare=prepare)
+    return cell._replace(name="mixed_precision", prepare=prepare)

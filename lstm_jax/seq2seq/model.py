@@ -17,13 +17,23 @@ from lstm_jax import attend, checking
 from lstm_jax import decode as decoders
 from lstm_jax.cell import AnyArray, Cell, Params
 from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax.recipes import Made, factory
 from lstm_jax.seq2seq import running
 from lstm_jax.seq2seq.design import Design, check, init_params
 from lstm_jax.seq2seq.losses import cross_entropy
 from lstm_jax.seq2seq.running import Encoded
 
 
-class Seq2Seq(NamedTuple):
+class _Fields(NamedTuple):
+    init: Callable[..., Params]
+    encode: Callable[..., Encoded]
+    log_probabilities: Callable[..., jax.Array]
+    loss: Callable[..., jax.Array]
+    stepper: Callable[..., tuple[decoders.Step, Any]]
+    decode: Callable[..., Any]
+
+
+class Seq2Seq(Made, _Fields):
     """Pure functions from a source ``[S, B]`` and a target ``[T, B]`` of integer tokens.
 
     A target holds the end token and not the start token. Values past a row's length may be
@@ -46,14 +56,8 @@ class Seq2Seq(NamedTuple):
         Outside ``jax.jit`` a call compiles once for a model, its shapes and its options.
     """
 
-    init: Callable[..., Params]
-    encode: Callable[..., Encoded]
-    log_probabilities: Callable[..., jax.Array]
-    loss: Callable[..., jax.Array]
-    stepper: Callable[..., tuple[decoders.Step, Any]]
-    decode: Callable[..., Any]
 
-
+@factory
 def encoder_decoder(
     encoder: Cell,
     decoder: Cell,

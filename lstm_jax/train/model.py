@@ -10,12 +10,21 @@ from jaxtyping import Array, Float, Int, Key
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Params
 from lstm_jax.errors import WrongValue
+from lstm_jax.recipes import Made, factory
 from lstm_jax.tasks.task import Sequences
 from lstm_jax.train.truncated import unroll_truncated
 from lstm_jax.unrolling import unroll
 
 
-class Model(NamedTuple):
+class _Fields(NamedTuple):
+    size: int
+    init: Callable[[Key[Array, ""]], Params]
+    apply: Callable[..., jax.Array]
+    answer: Callable[[Params, Any], Any]
+    source: Any = None
+
+
+class Model(Made, _Fields):
     """Pure functions from what a task shows to what it asks for.
 
     size: the hidden size H, for tables.
@@ -28,13 +37,10 @@ class Model(NamedTuple):
         otherwise than by ``recurrent`` of a registered cell.
     """
 
-    size: int
-    init: Callable[[Key[Array, ""]], Params]
-    apply: Callable[..., jax.Array]
-    answer: Callable[[Params, Any], Any]
-    source: Any = None
+    carried = ("source",)
 
 
+@factory
 def recurrent(
     cell: Cell,
     input_size: int,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax import checking, varying
-from lstm_jax.cell import AnyArray, Cell, Params, State
+from lstm_jax.cell import AnyArray, Cell, Params, State, without_memory
 from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.unrolling import Deferred, unroll
 from lstm_jax.unrolling.arguments import checked
@@ -59,7 +59,7 @@ def unroll_truncated(
         return unroll(cell, params, xs, state, method=method, key=key)
     _check_steps("cell", cell, params, xs)
     return _unrolled(
-        cell._replace(memory=None), cell.memory, params, xs, state, lengths, resets, key,
+        without_memory(cell), cell.memory, params, xs, state, lengths, resets, key,
         offset if isinstance(offset, int) else None, None if isinstance(offset, int) else offset,
         every, method, checkpoint_every,
     )  # fmt: skip

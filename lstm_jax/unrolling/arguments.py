@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
-from lstm_jax.cell import Cell, Params, State, same_precision, with_memory
+from lstm_jax.cell import Cell, Params, State, same_precision, with_memory, without_memory
 from lstm_jax.unrolling import memory
 from lstm_jax.unrolling.choice import Deferred, check_options
 from lstm_jax.unrolling.masks import zero_where_not
@@ -33,7 +33,7 @@ def checked(
 ) -> Arguments:
     """The arguments of ``unroll`` as ``_unrolled`` takes them, or an error that says why not."""
     checking.the_cell("cell", cell, memory=True)
-    with_arrays, cell = cell, cell._replace(memory=None)
+    with_arrays, cell = cell, without_memory(cell)
     inputs = checking.float_array("xs", xs, "[T, *batch, D]", 2)
     steps, batch = inputs.shape[0], inputs.shape[1:-1]
     checking.params(cell, params, "xs", inputs.shape[-1])

@@ -1,0 +1,178 @@
+"""One spelling for all arguments of a factory that mean the same, and their text in a name.
+
+NumPy's numbers are Python's, lists are tuples, ``1`` is ``1.0`` where the signature says ``float``;
+but ``True`` is not 1, nor is 2.0 a size.
+"""
+
+import collections.abc
+import inspect
+import numbers
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Atom:
+    """The base of what is one value here, though it may be a tuple: of what factories give."""
+
+
+class Kind:
+    """What the signature says of an argument: whether it is of numbers, and of which."""
+
+    def __init__(self, numbers: bool, floats: bool, dtype: bool):
+        self.numbers, self.floats, self.dtype = numbers, floats, dtype
+
+    @classmethod
+    def of(cls, parameter: inspect.Parameter) -> "Kind":
+        leaves = _leaf_types(parameter.annotation)
+        default = parameter.default
+        if isinstance(default, bool | int | float):
+            leaves = leaves | {type(default)}
+        floats = float in leaves and int not in leaves
+        is_dtype = parameter.name == "dtype" or parameter.name.endswith("_dtype")
+        return cls(bool(leaves & {bool, int, float}), floats, is_dtype)
+
+    def canonical(self, value: Any) -> Any:
+        """``value`` in the one spelling of all that mean the same."""
+        if isinstance(value, Atom | jax.core.Tracer):
+            return value
+        if isinstance(value, np.generic | np.ndarray | jax.Array) and _plain(value):
+            if self.numbers or (isinstance(value, np.generic) and value.ndim == 0):
+                return self.canonical(_as_python(value))
+            if isinstance(value, np.ndarray):
+                value = value.copy()
+                value.flags.writeable = False
+            return value
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*map(self.canonical, value))
+        if isinstance(value, list | tuple):
+            return tuple(map(self.canonical, value))
+        if isinstance(value, Mapping):
+            items = [(k, self.canonical(v)) for k, v in value.items()]
+            return dict(sorted(items) if all(isinstance(k, str) for k, _ in items) else items)
+        if (self.dtype and value is not None) or isinstance(value, np.dtype):
+            return _dtype(value)
+        if self.floats and not isinstance(value, bool | str):
+            return _float(value)
+        return value
+
+
+def _leaf_types(annotation: Any) -> set:
+    """The types that stand in an annotation, those of what a function takes or gives apart."""
+    origin = typing.get_origin(annotation)
+    if origin is None:
+        return {annotation} if isinstance(annotation, type) else set()
+    if origin is collections.abc.Callable:
+        return set()
+    if origin in (typing.Union, types.UnionType) or isinstance(origin, type):
+        return set().union(*map(_leaf_types, typing.get_args(annotation)))
+    return set()
+
+
+def annotated(build: Callable, signature: inspect.Signature) -> inspect.Signature:
+    """The signature with annotations that were written as text read."""
+    try:
+        return inspect.signature(build, eval_str=True)
+    except (NameError, TypeError, SyntaxError, AttributeError):
+        return signature
+
+
+def _plain(array: Any) -> bool:
+    """Whether it is of numbers, booleans or text, and not of keys or objects."""
+    number = any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.number, jnp.bool_))
+    return number or array.dtype.kind in "US"
+
+
+def _as_python(array: Any) -> Any:
+    """Numbers, or tuples of tuples of them."""
+    values = np.asarray(array)
+    if jnp.issubdtype(values.dtype, jnp.floating):
+        values = values.astype(np.float64)  # longdouble's item is another longdouble
+    return values.tolist()
+
+
+def _float(value: Any) -> Any:
+    """A number as a float; others as they are. Zero has no sign, as 0.0 == -0.0 has none."""
+    try:
+        return float(value) + 0.0 if isinstance(value, numbers.Real) else value
+    except (TypeError, ValueError, OverflowError):
+        return value
+
+
+def _dtype(value: Any) -> Any:
+    try:
+        return jnp.dtype(value)
+    except TypeError:
+        return value
+
+
+class _Unhashable:
+    """In a key: an option that is equal to nothing, since it may change."""
+
+
+def key_of(value: Any) -> Any:
+    """A hashable stand-in that is equal for what is equal, type included."""
+    if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):
+        if not _plain(value):
+            return _Unhashable()
+        values = np.asarray(value)
+        return _Array(values.dtype.name, values.shape, values.tobytes())
+    if isinstance(value, Atom):
+        return value
+    if isinstance(value, tuple):
+        return type(value), tuple(map(key_of, value))
+    if isinstance(value, dict):
+        return dict, tuple((key_of(k), key_of(v)) for k, v in value.items())
+    try:
+        hash(value)
+    except TypeError:
+        return _Unhashable()
+    return type(value), value
+
+
+class _Array(typing.NamedTuple):
+    """In a key: an array, by its values."""
+
+    dtype: str
+    shape: tuple
+    values: bytes
+
+
+def holds_arrays(key: Any) -> bool:
+    if isinstance(key, _Array | _Unhashable):
+        return True
+    return type(key) is tuple and any(map(holds_arrays, key))
+
+
+def call_text(name: str, signature: inspect.Signature, kinds: dict, arguments: dict) -> str:
+    parts: list[str] = []
+    for parameter in signature.parameters.values():
+        value = arguments[parameter.name]
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            parts += map(_text, value)
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            parts += [f"{option}={_text(v)}" for option, v in value.items()]
+        elif parameter.default is parameter.empty:
+            parts.append(_text(value))
+        elif key_of(value) != key_of(kinds[parameter.name].canonical(parameter.default)):
+            parts.append(f"{parameter.name}={_text(value)}")
+    return f"{name}({', '.join(parts)})"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Atom):
+        return getattr(value, "name", type(value).__name__)
+    if isinstance(value, np.dtype):
+        return value.name
+    if isinstance(value, types.FunctionType):
+        return value.__name__
+    if isinstance(value, np.ndarray | jax.Array):
+        return f"{value.dtype.name}{list(value.shape)}"
+    if type(value) is tuple and value:
+        return f"({', '.join(map(_text, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)
