@@ -1,6 +1,8 @@
 """The README keeps its word: its Python runs, and its example cell obeys the laws."""
 
 import re
+import sys
+import types
 from pathlib import Path
 
 import jax
@@ -52,9 +54,10 @@ def test_a_sequence_is_written_and_aligned():
 def _ugrnn():
     text = block("def ugrnn")
     assert len(text.splitlines()) < 40
-    names = {}
-    exec(text, names)
-    return names["ugrnn"]
+    module = types.ModuleType("readme_ugrnn")  # where pickle finds the factory
+    sys.modules[module.__name__] = module
+    exec(text, module.__dict__)
+    return module.ugrnn
 
 
 @pytest.mark.usefixtures("x64")
