@@ -46,6 +46,7 @@ from lstm_jax.compose import (
     zoneout,
 )
 from lstm_jax.devices import data_parallel, use_cpu_cores
+from lstm_jax.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.forms import MatrixMemory, Projected, Window, Windowed
 from lstm_jax.gates import GateAxis, equal_gates
 from lstm_jax.matrix_memory import matrix_cell
@@ -56,6 +57,7 @@ from lstm_jax.windowed import windowed_cell
 
 __all__ = [
     "GREFF_VARIANTS",
+    "ArgumentError",
     "AttentiveState",
     "BidirectionalState",
     "Cell",
@@ -83,6 +85,8 @@ __all__ = [
     "Weights",
     "Window",
     "Windowed",
+    "WrongType",
+    "WrongValue",
     "__version__",
     "attend",
     "attention",

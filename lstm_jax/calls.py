@@ -1,8 +1,10 @@
 """Names with options as text, such as ``"lstm(peephole=True, forget_bias=0.0)"``: what command
-lines, configurations and saved models call a cell or a task."""
+lines, configurations and saved models call a cell or a task; and calls of factories by name."""
 
 import ast
-from collections.abc import Iterable, Mapping
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lstm_jax import checking
@@ -56,3 +58,66 @@ def merged(name: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> di
     if twice:
         raise WrongType(f"options: got {', '.join(twice)} twice: in {name}(...) and beside it")
     return {**first, **second}
+
+
+def call(name: str, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """``factory(*arguments, **options)``, of the factory registered as ``name``.
+
+    Raises TypeError for options that the factory has not, and for those that it needs and are not
+    given; they are compared with its signature before it is called. What it raises itself, a
+    TypeError of its own too, passes as it is.
+    """
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # of some callables written in C
+        return factory(*arguments, **options)
+    try:
+        signature.bind(*arguments, **options)
+    except TypeError as error:
+        raise WrongType(
+            f"options: {_refusal(name, signature, arguments, options, error)}"
+        ) from None
+    return factory(*arguments, **options)
+
+
+def _refusal(
+    name: str,
+    signature: inspect.Signature,
+    arguments: tuple[Any, ...],
+    options: Mapping[str, Any],
+    error: TypeError,
+) -> str:
+    """What is wrong with the options, in words."""
+    names = [p.name for p in signature.parameters.values()
+             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]  # fmt: skip
+    positional = names[: len(arguments)]
+    takes = names[len(arguments) :]
+    twice = [option for option in options if option in positional]
+    unknown = [option for option in options if option not in names]
+    expected = f"expected {name}({', '.join(takes)})"
+    if twice:
+        return f"{expected}, got {', '.join(twice)}, which is given apart from them"
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], takes, n=1)
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
+        return f"{expected}, got {', '.join(map(repr, unknown))}{hint}"
+    return f"{expected}, got {name}({', '.join(options)}): {error}"
+
+
+def forwards(
+    factory: Callable[..., Any], without: Iterable[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Gives a function that passes its ``**options`` on to ``factory`` the signature that it has:
+    its own parameters, and those of ``factory`` but for ``without``."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        own = inspect.signature(function).parameters
+        named = {n: p for n, p in own.items() if p.kind is not p.VAR_KEYWORD}
+        passed_on = inspect.signature(factory).parameters
+        skip = {*named, *without}
+        more = [p.replace(kind=p.KEYWORD_ONLY) for n, p in passed_on.items() if n not in skip]
+        signature = inspect.Signature([*named.values(), *more])
+        function.__signature__ = signature  # type: ignore[attr-defined]
+        return function
+
+    return decorate

@@ -16,7 +16,7 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax.errors import ArgumentError, WrongType, WrongValue
 
 
 def choice(argument: str, value: Any, options: Iterable[str]) -> str:
@@ -228,7 +228,7 @@ def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
     """``value`` has the entries and shapes that ``cell.init(key, input_size)`` gives."""
     try:
         expected = _expected_params(cell, input_size)
-    except ValueError as error:  # such as a residual layer whose input is of another size
+    except ArgumentError as error:  # such as a residual layer whose input is of another size
         raise WrongValue(f"{input_argument}: last axis is {input_size}, but {error}") from None
     takes, got = _leaves(expected), _leaves(value)
     wrong = _wrong_leaf(got, takes)
@@ -250,7 +250,7 @@ def _input_size_of(cell: Any, got: dict, wrong_size: int) -> int | None:
         if size != wrong_size and size > 0:
             try:
                 expected = _leaves(_expected_params(cell, size))
-            except ValueError:
+            except ArgumentError:
                 continue
             if expected == got:
                 return size

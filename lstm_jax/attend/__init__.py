@@ -8,7 +8,7 @@ mechanisms by themselves.
 from collections.abc import Callable
 from typing import Any
 
-from lstm_jax import checking
+from lstm_jax import calls, checking
 from lstm_jax.attend.content import (
     CoverageState,
     additive,
@@ -22,7 +22,6 @@ from lstm_jax.attend.contract import Attention, Prepared, Stateless, length_mask
 from lstm_jax.attend.heads import multi_head
 from lstm_jax.attend.history import LocationState, location
 from lstm_jax.attend.windows import MonotonicState, local
-from lstm_jax.errors import WrongType
 
 __all__ = [
     "Attention",
@@ -63,9 +62,4 @@ def make(name: str, size: int, **options: Any) -> Attention:
     Raises ValueError for an unknown name, TypeError for an option that the mechanism has not.
     """
     factory = registry[checking.choice("name", name, registry)]
-    try:
-        return factory(checking.positive_int("size", size), **options)
-    except TypeError as error:
-        if "unexpected keyword" in str(error) or "multiple values" in str(error):
-            raise WrongType(f"options: {name} takes no such option: {error}") from None
-        raise
+    return calls.call(name, factory, checking.positive_int("size", size), **options)

@@ -24,6 +24,7 @@ from lstm_jax.errors import WrongType, WrongValue
 __all__ = ["make", "parse", "registry"]
 
 
+@calls.forwards(_lstm_1997.lstm_1997, without=("blocks",))
 def _lstm_1997_of_size(size: int, *, block_size: int = 1, **options: Any) -> Cell:
     """``lj.lstm_1997`` by its number of cells: ``size / block_size`` blocks."""
     size = checking.positive_int("size", size)
@@ -33,6 +34,7 @@ def _lstm_1997_of_size(size: int, *, block_size: int = 1, **options: Any) -> Cel
     return _lstm_1997.lstm_1997(size // block_size, block_size, **options)
 
 
+@calls.forwards(_lstm.lstm)
 def _lstm_projected(size: int, *, projection: int | None = None, **options: Any) -> Cell:
     """``lj.lstm`` with a projection, to half its size where none is given."""
     size = checking.positive_int("size", size)
@@ -43,10 +45,11 @@ def _lstm_projected(size: int, *, projection: int | None = None, **options: Any)
 def _preset(factory: Callable[..., Cell], **fixed: Any) -> Callable[..., Cell]:
     """``factory`` with some options set, which a caller cannot set again unnoticed."""
 
+    @calls.forwards(factory)
     def make_preset(size: int, **options: Any) -> Cell:
-        taken = sorted(options.keys() & fixed.keys())
-        if taken:
-            raise WrongType(f"options: got {', '.join(taken)}, which this variant sets itself")
+        again = sorted(options.keys() & fixed.keys())
+        if again:
+            raise WrongType(f"options: got {', '.join(again)}, which this variant sets itself")
         return factory(size, **fixed, **options)
 
     return make_preset
@@ -96,9 +99,4 @@ def make(name: str, size: int, **options: Any) -> Cell:
     """
     name, written = parse(name)
     options = calls.merged(name, written, options)
-    try:
-        return registry[name](size, **options)
-    except TypeError as error:
-        if "unexpected keyword" in str(error) or "multiple values" in str(error):
-            raise WrongType(f"options: {name} takes no such option: {error}") from None
-        raise
+    return calls.call(name, registry[name], size, **options)

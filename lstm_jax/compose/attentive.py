@@ -28,7 +28,7 @@ from lstm_jax.cell import (
     same_precision,
 )
 from lstm_jax.compose.layers import NO_GATES, split_key
-from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.recipes import factory
 
 
@@ -121,7 +121,7 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
     context_size = mechanism.context_size(memory_size)
     try:
         jax.eval_shape(lambda key: mechanism.init(key, cell.size, memory_size), jax.random.key(0))
-    except ValueError as error:  # such as a dot product of other sizes
+    except ArgumentError as error:  # such as a dot product of other sizes
         raise WrongValue(f"attention: {error}") from None
     vector_size = size or (cell.size if luong else None)
     out_size = vector_size or cell.size

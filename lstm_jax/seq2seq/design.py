@@ -10,7 +10,7 @@ from lstm_jax import attend, checking
 from lstm_jax.cell import Cell, Params
 from lstm_jax.compose.attentive import attentive
 from lstm_jax.decode.stepping import integer, token
-from lstm_jax.errors import WrongValue
+from lstm_jax.errors import ArgumentError, WrongValue
 from lstm_jax.seq2seq import bridges, outputs
 
 
@@ -148,11 +148,11 @@ def _check_cells(design: Design) -> None:
 
     try:
         jax.eval_shape(before_reading, jax.random.key(0))
-    except ValueError as error:
+    except ArgumentError as error:
         raise WrongValue(f"encoder: {error}") from error
     try:
         jax.eval_shape(first_step, jax.random.key(0))
-    except ValueError as error:
+    except ArgumentError as error:
         if str(error).startswith(("bridge", "attention")):
             raise
         raise WrongValue(f"decoder: {error}") from error

@@ -11,7 +11,7 @@ from lstm_jax.attend import length_mask
 from lstm_jax.cell import Cell, Params, with_memory
 from lstm_jax.compose.layers import split_key
 from lstm_jax.decode.stepping import Step
-from lstm_jax.errors import WrongValue
+from lstm_jax.errors import ArgumentError, WrongValue
 from lstm_jax.seq2seq import bridges, outputs
 from lstm_jax.seq2seq.design import Design, check_params, first_state
 from lstm_jax.unrolling import unroll
@@ -212,6 +212,6 @@ def _named(argument: str, check: Any, *values: Any) -> jax.Array:
     """``check`` of lengths under another name than theirs."""
     try:
         return check(*values)
-    except (TypeError, ValueError) as error:
+    except ArgumentError as error:
         what = str(error).replace("lengths", argument, 1)
         raise type(error)(what.replace("xs's", f"the {argument.split('_')[0]}'s")) from None

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import Any
 
 from lstm_jax import calls
-from lstm_jax.errors import WrongType
 from lstm_jax.tasks import adding as _adding
 from lstm_jax.tasks import adding_1997 as _adding_1997
 from lstm_jax.tasks import associative_recall as _associative_recall
@@ -145,9 +144,4 @@ def make(name: str, **options: Any) -> Task:
     """
     name, written = parse(name)
     options = calls.merged(name, written, options)
-    try:
-        return registry[name](**options)
-    except TypeError as error:
-        if "argument" in str(error):
-            raise WrongType(f"options: {name} takes no such options: {error}") from None
-        raise
+    return calls.call(name, registry[name], **options)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from lstm_jax.errors import ArgumentError
 from lstm_jax.tasks.classes import cross_entropy, error_rate
 from lstm_jax.tasks.ranges import (
     length_choices,
@@ -44,7 +45,7 @@ def counting(min_n: int = 1, max_n: int = 10) -> Task:
     """
     try:
         choices = length_choices(min_n, max_n)
-    except (TypeError, ValueError) as error:
+    except ArgumentError as error:
         raise type(error)(str(error).replace("_length", "_n")) from None
 
     def draw(key: jax.Array, batch_size: int, choices: np.ndarray = choices) -> Batch:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax import checking, varying
 from lstm_jax.cell import AnyArray, Cell, Params, State, without_memory
-from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.unrolling import Deferred, unroll
 from lstm_jax.unrolling.arguments import checked
 from lstm_jax.unrolling.driver import spread
@@ -158,6 +158,6 @@ def _check_steps(argument: str, cell: Cell, params: Params, xs: jax.Array) -> No
 
     try:
         jax.eval_shape(step, params, xs[0])
-    except ValueError as error:
+    except ArgumentError as error:
         name = cell.name
         raise WrongValue(f"{argument}: got {name}, which has no chunks ({error})") from None
