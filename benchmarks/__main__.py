@@ -19,6 +19,7 @@ def main(argv: list[str]) -> int:
 
     from benchmarks import conduct
     from benchmarks.settings import Settings
+    from lstm_jax.errors import ArgumentError
 
     def command(
         settings: Annotated[Settings, tyro.conf.arg(name="")],
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> int:
 
     try:
         return tyro.cli(command, args=argv, prog="python -m benchmarks", description=__doc__)
-    except ValueError as error:
+    except ArgumentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -19,7 +19,7 @@ from benchmarks.build import Compiled, Disagreement, build, require_equal
 from benchmarks.settings import Key
 from benchmarks.work import CELLS, Shape
 from experiments import folder as run_folder
-from lstm_jax.errors import WrongValue
+from lstm_jax.errors import ArgumentError, WrongValue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +160,7 @@ def main(argv: list[str]) -> int:
 
     try:
         return tyro.cli(command, args=argv, prog="python -m benchmarks.sweep", description=__doc__)
-    except ValueError as error:
+    except ArgumentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -38,7 +38,7 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
 def main(argv: list[str]) -> int:
-    """The exit code; an error that a user can mend is one line, without a traceback."""
+    """The exit code; a mistake of the user is one line, without a traceback."""
     name = argv[0] if argv else ""
     if name in ("", "-h", "--help", "list"):
         print(listing())
@@ -111,7 +111,7 @@ def run(name: str, argv: list[str]) -> int:
             no_cache: Compile all programs anew. Else those of earlier starts are kept in the
                 user's cache folder, or where JAX_COMPILATION_CACHE_DIR says.
         """
-        from experiments import compilation, conduct, events, loading
+        from experiments import compilation, conduct, events, loading, mistakes
 
         running.enter_context(compilation.cache(off=no_cache))
         out = out or Path("runs") / (f"{name}_sweep" if sweep else name)
@@ -123,9 +123,10 @@ def run(name: str, argv: list[str]) -> int:
                 return conduct.dry_run(jobs)
             if tensorboard:
                 events.require()
-        except (ValueError, TypeError, ImportError, OSError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
+        except mistakes.MENDABLE as error:
+            if not mistakes.is_mistake(error):
+                raise
+            return mistakes.tell(error)
         return conduct.conduct(
             name, jobs, out, overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard
         )

@@ -13,11 +13,13 @@ from experiments.programs import Programs
 from experiments.progress import Progress
 from experiments.runner import run_all
 from experiments.setting import Setting
+from lstm_jax import tasks
 from lstm_jax.errors import WrongValue
 
 
 def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:
-    """All that is to be trained. Raises ValueError for a configuration that makes no sense."""
+    """All that is to be trained. Raises ValueError for a configuration that makes no sense, and
+    what ``tasks.check`` does for a task that does not keep its contract."""
     if sweeping:
         jobs = sweep.sweep_jobs(settings)
     else:
@@ -28,6 +30,8 @@ def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:
     for job in jobs:
         if folders.count(job.folder) > 1:
             raise WrongValue(f"{job.name}: got it twice; takes each contender on a task once")
+    for task in {id(setting.task): setting.task for setting in settings}.values():
+        tasks.check(task)
     return jobs
 
 

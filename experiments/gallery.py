@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from experiments import example, lengths
+from experiments import example, lengths, mistakes
 from experiments import folder as run_folder
 from experiments.jobs import criterion
 from experiments.report import rows_of, shown
@@ -77,7 +77,7 @@ def gallery(out: Path) -> int:
         try:
             entries.append(entry(name, tasks.make(name)))
             short = tasks.make(name, **example.SHORT.get(name, {}))
-        except (OSError, ImportError, ValueError) as error:  # ValueError: of files that are others
+        except mistakes.MENDABLE as error:  # such as of files that are others
             skipped[name] = str(error)
             continue
         names = example.NAMES.get(name, example.Names())

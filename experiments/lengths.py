@@ -10,7 +10,7 @@ import numpy as np
 from experiments.jobs import Job
 from experiments.programs import answered
 from experiments.setting import Further, Scores
-from lstm_jax.errors import WrongValue
+from lstm_jax.errors import ArgumentError, WrongValue
 from lstm_jax.tasks import Batch, Sequences, Task
 
 ROWS = 256  # of each length
@@ -26,7 +26,7 @@ def require(lengths: tuple[int, ...], task: Task) -> None:
     for length in lengths:
         try:
             jax.eval_shape(functools.partial(task.test_at, length, ROWS))
-        except ValueError as error:
+        except ArgumentError as error:
             raise WrongValue(f"lengths, of {task.name}: {error}") from None
 
 

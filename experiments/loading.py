@@ -9,7 +9,6 @@ import importlib
 import importlib.util
 import re
 import sys
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +28,8 @@ def load_files(files: Sequence[Path]) -> None:
     """Runs the files of one command, which put cells or tasks into their registries; what the
     files of an earlier command in this process imported is imported anew.
 
-    Raises OSError for a file that is not there, ImportError, with the line, for one that raises
-    anything, and ValueError for one that registers a name that is in use.
+    Raises OSError for a file that is not there, ValueError for one that registers a name that is in
+    use, and RuntimeError for one that ends the program. What a file raises passes, with a note.
     """
     for name in _modules():
         del sys.modules[name]
@@ -118,11 +117,11 @@ def _run(file: Path) -> None:
         with _no_bytecode():
             # Not by the loader, which may take yesterday's bytecode for today's file.
             exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
-        lines = [at.lineno for at in traceback.extract_tb(error.__traceback__)
-                 if at.filename == str(path)]  # fmt: skip
-        where = f"{file}, line {lines[-1]}" if lines else f"{file}"
-        raise ImportError(f"load: {where}: {type(error).__name__}: {error}") from error
+    except SystemExit as error:
+        raise RuntimeError(f"load: {file} ends the program, by sys.exit({error.code!r})") from error
+    except Exception as error:
+        error.add_note(f"(raised by {file}, which --load runs)")
+        raise
 
 
 def _module_name(path: Path) -> str:

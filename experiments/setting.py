@@ -11,7 +11,7 @@ import jax
 import lstm_jax as lj
 from experiments.chosen import Chosen, Rates, rates_for
 from lstm_jax import calls, checking, tasks, train
-from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.tasks import Task
 
 
@@ -121,7 +121,7 @@ def require_chunks(model: train.Model, task: Task) -> None:
 
     try:
         jax.eval_shape(answered, jax.random.key(0))
-    except ValueError as error:
+    except ArgumentError as error:
         raise WrongValue(f"truncate: {error}") from None
 
 
@@ -141,23 +141,23 @@ def size_of(cell: str, make: Callable[[int], Any], budget: Budget, task: Task) -
 
 @contextlib.contextmanager
 def told_as(argument: str, option: str) -> Iterator[None]:
-    """A ValueError that starts with ``argument`` names the command's option in its place."""
+    """An argument's error that starts with ``argument`` names the command's option in its place."""
     try:
         yield
-    except ValueError as error:
+    except ArgumentError as error:
         text = str(error)
         if not text.startswith(argument):
             raise
-        raise WrongValue(option + text.removeprefix(argument)) from None
+        raise type(error)(option + text.removeprefix(argument)) from None
 
 
 @contextlib.contextmanager
 def naming(whose: str) -> Iterator[None]:
-    """A ValueError says whose it is, such as a cell's."""
+    """An error of an argument says whose it is, such as a cell's."""
     try:
         yield
-    except ValueError as error:
-        raise WrongValue(f"{whose}: {error}") from error
+    except ArgumentError as error:
+        raise type(error)(f"{whose}: {error}") from error
 
 
 def named_task(text: str) -> Task:

@@ -1,3 +1,5 @@
+import traceback
+
 import pytest
 
 import lstm_jax as lj
@@ -56,7 +58,9 @@ def test_a_cell_is_made_of_a_text():
     assert "coupled" in lj.cells.make("lstm(coupled=True)", 8).name
     with pytest.raises(ValueError, match=r"name: got 'grru' \(did you mean 'gru'\?\)"):
         lj.cells.make("grru(norm='layer')", 8)
-    with pytest.raises(TypeError, match=r"options: lstm takes no such option: .*pepole"):
+    with pytest.raises(
+        TypeError, match=r"options: expected lstm\(.*, got 'pepole' \(did you mean 'peep"
+    ):
         lj.cells.make("lstm(pepole=True)", 8)
     with pytest.raises(TypeError, match="options: got projection twice"):
         lj.cells.make("lstm(projection=3)", 8, projection=3)
@@ -67,7 +71,47 @@ def test_a_task_is_made_of_a_text():
     assert tasks.make("adding(length=7)").name == tasks.make("adding", length=7).name
     with pytest.raises(ValueError, match=r"name: got 'ading' \(did you mean 'adding'\?\)"):
         tasks.make("ading(length=7)")
-    with pytest.raises(TypeError, match=r"options: adding takes no such options: .*lenth"):
+    with pytest.raises(TypeError, match=r"options: expected adding\(length, .*, got 'lenth' \(did"):
         tasks.make("adding(length=7, lenth=7)")
     with pytest.raises(TypeError, match="options: got length twice"):
         tasks.make("adding(length=7)", length=7)
+
+
+def needing(size=3, *, width, **others):
+    def inner(argument):
+        return argument
+
+    return inner()
+
+
+REGISTRIES = [
+    (lj.cells.registry, lambda **options: lj.cells.make("needing", 4, **options)),
+    (lj.attend.registry, lambda **options: lj.attend.make("needing", 4, **options)),
+    (tasks.registry, lambda **options: tasks.make("needing", **options)),
+]
+
+
+@pytest.mark.parametrize(("registry", "make"), REGISTRIES, ids=["cells", "attend", "tasks"])
+def test_wrong_options_are_told_and_a_fault_of_the_factory_passes(registry, make, monkeypatch):
+    monkeypatch.setitem(registry, "needing", needing)
+    with pytest.raises(lj.WrongType, match=r"options: expected needing\(.*missing.*'width'"):
+        make()
+    with pytest.raises(TypeError, match="missing 1 required positional argument") as caught:
+        make(width=0, more=1)
+    assert not isinstance(caught.value, lj.ArgumentError)
+    assert "return inner()" in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_variant_says_what_it_sets_itself_and_what_it_has():
+    with pytest.raises(lj.WrongType, match="options: got norm, which this variant sets itself"):
+        lj.cells.make("lstm_norm(norm='layer')", 4)
+    with pytest.raises(lj.WrongType, match=r"expected lstm_norm\(.*, got 'nrm'"):
+        lj.cells.make("lstm_norm(nrm='layer')", 4)
+    with pytest.raises(
+        lj.WrongType, match=r"expected lstm_projected\(projection, .*, got 'projektion'"
+    ):
+        lj.cells.make("lstm_projected(projektion=2)", 4)
+    with pytest.raises(lj.WrongType, match=r"expected lstm_1997\(block_size, .*, got 'blocks'"):
+        lj.cells.make("lstm_1997(blocks=2)", 4)
+    with pytest.raises(lj.WrongType, match=r"options: expected lstm\(.*, got size, which is given"):
+        lj.cells.make("lstm(size=3)", 4)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from experiments import example
 from experiments.__main__ import main
 from lstm_jax import tasks
+from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import Batch, Score, Sequences, Success, Task, classes
 
 
@@ -39,7 +40,7 @@ def missing() -> Task:
 
 
 def others() -> Task:
-    raise ValueError("folder: its files are others")
+    raise WrongValue("folder: its files are others")
 
 
 @pytest.fixture

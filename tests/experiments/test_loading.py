@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import traceback
 
 import pytest
 
@@ -148,7 +149,8 @@ def test_a_name_that_is_in_use_is_refused(tmp_path, capsys):
         loading.load_files([first])
 
 
-def test_an_import_of_what_is_not_there_names_the_line(tmp_path, capsys):
+def test_an_import_of_what_is_not_there_shows_the_line(tmp_path):
     write(tmp_path, lonely="import lstm_jax\nimport not_beside_it\n")
-    assert main(["adding", "--load", str(tmp_path / "lonely.py")]) == 2
-    assert "lonely.py, line 2: ModuleNotFoundError" in capsys.readouterr().err
+    with pytest.raises(ModuleNotFoundError) as caught:
+        main(["adding", "--load", str(tmp_path / "lonely.py")])
+    assert 'lonely.py", line 2' in "".join(traceback.format_exception(caught.value))

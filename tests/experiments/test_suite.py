@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import traceback
 import types
 
 import jax
@@ -155,19 +156,95 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "error", "line"),
     [
-        ("import lstm_jax\n1 / 0\n", ", line 2: ZeroDivisionError"),
-        ("def f(:\n", "SyntaxError"),
-        ("import sys\nsys.exit(0)\n", ", line 2: SystemExit"),
+        ("import lstm_jax\n1 / 0\n", ZeroDivisionError, 2),
+        ("import lstm_jax as lj\n\nlj.lstm(-1)\n", ValueError, 3),
+        ("import nothing_of_that_name\n", ImportError, 1),
+        ("open('/no/such/file')\n", OSError, 1),
+        ("import sys\nsys.exit(0)\n", RuntimeError, None),
     ],
 )
-def test_a_file_that_fails_is_one_line(tmp_path, capsys, text, told):
+def test_a_file_that_fails_shows_its_traceback(tmp_path, text, error, line):
     file = tmp_path / "broken.py"
     file.write_text(text)
-    assert main(["suite", "--load", str(file)]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: load: {file}") and told in line
+    with pytest.raises(error) as caught:
+        main(["suite", "--load", str(file)])
+    shown = "".join(traceback.format_exception(caught.value))
+    assert str(file) in shown
+    assert line is None or f'"{file}", line {line}' in shown
+
+
+FAULTY = """
+import jax
+import jax.numpy as jnp
+
+import lstm_jax as lj
+from lstm_jax import tasks
+from lstm_jax.tasks import regression
+
+
+def faulty(fault="none"):
+    if fault == "make":
+        raise TypeError("an argument of something else is missing")
+    if fault == "file":
+        open("/no/such/file")
+
+    def draw(key, batch_size):
+        xs = jax.random.uniform(key, (3, batch_size, 1))
+        if fault == "sample" and batch_size < 20:
+            int(xs[0, 0, 0])
+        return tasks.Batch(xs, xs[-1, :, 0])
+
+    def loss(outputs, batch):
+        if fault == "loss":
+            lj.lstm(-1)
+        if fault == "broadcasts":
+            return jnp.mean((outputs - batch.targets) ** 2)
+        return regression.mean_squared_error(outputs, batch)
+
+    return tasks.drawn_task("faulty", draw, input_size=1, output_size=1, loss=loss,
+                            score=regression.mse_score(1 / 12), held_out=20)
+
+
+tasks.registry["faulty"] = faulty
+"""
+
+
+@pytest.mark.usefixtures("registries")
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [("make", TypeError), ("file", OSError), ("sample", TypeError), ("loss", ValueError)],
+)
+def test_a_fault_of_a_task_from_outside_shows_its_traceback(tmp_path, fault, error):
+    file = tmp_path / "faulty.py"
+    file.write_text(FAULTY)
+    command = ["suite", "--load", str(file), "--tasks", f"faulty(fault='{fault}')"]
+    with pytest.raises(error) as caught:
+        main([*command, "--cells", "rnn", "--parameters", "9", "--out", str(tmp_path / "run")])
+    assert f'"{file}", line' in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.usefixtures("registries")
+@pytest.mark.parametrize(
+    ("task", "line"),
+    [
+        (
+            "faulty(falt='make')",
+            "options: expected faulty(fault), got 'falt' (did you mean 'fault'?)",
+        ),
+        ("faulty(fault='broadcasts')", "task faulty: loss: expected each row's outputs beside its"),
+        ("fault", "tasks: got 'fault' (did you mean 'faulty'?)"),
+        ("adding(length=1)", "length: got 1; takes at least 2"),
+    ],
+)
+def test_a_mistake_with_a_task_from_outside_is_one_line(tmp_path, capsys, task, line):
+    file = tmp_path / "faulty.py"
+    file.write_text(FAULTY)
+    command = ["suite", "--load", str(file), "--tasks", task, "--cells", "rnn"]
+    assert main([*command, "--parameters", "9", "--out", str(tmp_path / "run")]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith(f"error: {line}")
 
 
 def test_a_dry_run_says_how_long_and_leaves_nothing(tmp_path, capsys, monkeypatch):

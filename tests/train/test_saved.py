@@ -113,7 +113,7 @@ def test_what_was_not_saved_whole_or_not_so_is_an_error(tmp_path):
         train.load_model(tmp_path)
     train.save_model(tmp_path, PLAIN, PARAMS)
     change(tmp_path, options={"pepole": True})
-    with pytest.raises(CheckpointError, match=r"model\.json: options: lstm takes no such option"):
+    with pytest.raises(CheckpointError, match=r"model\.json: options: .* got 'pepole'"):
         train.load_model(tmp_path)
     change(tmp_path, options={"coupled": True})  # it has three gates
     with pytest.raises(CheckpointError, match=r"cell\.b: got float32\[16\]; takes float32\[12\]"):
