@@ -1,19 +1,29 @@
-"""Checkpoints through Orbax that either are there, exactly, or raise.
+"""Checkpoints that either are there, exactly, or raise.
 
-Orbax alone refuses an existing step in silence, loses a save that nobody waits for, turns
-NamedTuples into dicts and casts dtypes without a word; see the tests.
+FOLDER/7/   step 7: ``arrays.npz``, with the leaves by their numbers in ``tree.json``, which says
+            of each its place in the tree, its type, its dtype and its shape
+
+A step is written beside the older one, flushed to the disk and renamed. What is neither such a
+folder nor what a killed save left of one is never touched. Steps that Orbax wrote, as earlier
+versions of this file did, are restored too, and left where they are.
 """
 
-import shutil
+import contextlib
+import json
+import os
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 
-from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax import checking, storage
+from lstm_jax.errors import WrongValue
+from lstm_jax.train import leaves
+
+TREE, ARRAYS, FORMAT = "tree.json", "arrays.npz", "lstm_jax checkpoint 1"
 
 
 class CheckpointError(RuntimeError):
@@ -21,107 +31,187 @@ class CheckpointError(RuntimeError):
 
 
 def save(folder: str | Path, step: int, tree: Any) -> Path:
-    """Writes ``tree``, waits, looks that it is there, and only then removes older steps.
+    """Writes ``tree``, flushes it to the disk, and only then removes the older steps.
 
     Each step is a folder of its own, renamed into place when it is whole: a process killed at
-    any moment leaves the step before or this one. Leaves are arrays, typed keys among them.
-    Raises ValueError where ``step`` is not newer than the newest, CheckpointError where nothing
-    was written.
+    any moment leaves the step before or this one. Leaves are arrays of JAX and NumPy, typed keys
+    and sizes of zero among them, and numbers of NumPy and Python; ``restore`` gives back every
+    bit, type and dtype, and only JAX's weak types become plain ones. Raises, before anything is
+    written, ValueError where ``step`` is not newer than the newest, or the folder has something
+    else of its name, and TypeError for other leaves; CheckpointError where nothing was written.
     """
-    folder = Path(folder).resolve()  # Orbax takes a relative path and fails on it later
-    if step < 0:
-        raise WrongValue(f"step: got {step}; takes a number of steps")
+    path = write(folder, step, tree)
+    remove_others(path)
+    return path
+
+
+def write(folder: str | Path, step: int, tree: Any) -> Path:
+    """As ``save``, without removing anything."""
+    folder = Path(folder).resolve()
+    step = checking.seed("step", step)
     newest = latest_step(folder)
     if newest is not None and step <= newest:
         raise WrongValue(f"step: got {step}; takes one above {newest}, the newest in {folder}")
-    path, leaves = folder / str(step), _named_leaves(tree)
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(path, {name: np.asarray(_data(leaf)) for name, leaf in leaves.items()})
-        checkpointer.wait_until_finished()
-        missing = leaves.keys() - _saved(checkpointer, path).keys()
-    if missing:
-        raise CheckpointError(f"{path}: not saved: {', '.join(sorted(missing))}")
-    for other in folder.iterdir():
-        if other != path and other.is_dir():  # older steps, and what a killed save left
-            shutil.rmtree(other)
+    path = folder / str(step)
+    if os.path.lexists(path):
+        raise WrongValue(f"step: expected a name that is free, got {path}, which is no checkpoint")
+    named, texts = leaves.by_name(tree), leaves.readable(tree)
+    records = {name: leaves.record(texts[name], leaf) for name, leaf in named.items()}
+    lines = [
+        {"name": name, "shown": texts[name], **kept._asdict()} for name, kept in records.items()
+    ]
+    arrays = {str(i): leaves.data(leaf) for i, leaf in enumerate(named.values())}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, json.dumps({"format": FORMAT, "leaves": lines}, indent=1), arrays)
+    except OSError as error:
+        raise CheckpointError(f"{path}: not saved: {error}") from error
     return path
+
+
+def remove_others(path: Path) -> None:
+    """Removes the other steps beside ``path`` and what killed saves left, where nobody else put
+    anything into them. What cannot be removed stays until the next time."""
+    for entry in path.parent.iterdir():
+        with contextlib.suppress(OSError):
+            if entry != path and _is_step(entry.name) and _is_ours(entry):
+                entry = entry.rename(storage.part_of(entry))  # no half of it is ever a step
+                _remove(entry)
+            elif _is_remains(entry):
+                _remove(entry)
 
 
 def latest_step(folder: str | Path) -> int | None:
     """The newest step that was saved whole in ``folder``; None where there is none."""
+    return max(steps(folder), default=None)
+
+
+def steps(folder: str | Path, *, orbax: bool | None = None) -> list[int]:
+    """The steps that were saved whole in ``folder``.
+
+    orbax: whether those that Orbax wrote; None for all.
+    """
     folder = Path(folder)
     if not folder.is_dir():
-        return None
-    return max((int(path.name) for path in folder.iterdir() if path.name.isdigit()), default=None)
+        return []
+    found = [entry for entry in folder.iterdir() if _is_step(entry.name)]
+    ours = [int(entry.name) for entry in found if (entry / TREE).is_file()]
+    theirs = [int(entry.name) for entry in found if (entry / "_CHECKPOINT_METADATA").is_file()]
+    return ours + theirs if orbax is None else theirs if orbax else ours
 
 
 def restore(folder: str | Path, like: Any, step: int | None = None) -> Any:
     """The tree saved at ``step`` (None: the newest), with the structure and types of ``like``.
 
-    like: a tree of arrays or of ``jax.ShapeDtypeStruct``. Leaves come back on the default
-    device. Raises CheckpointError, naming the leaf, where nothing was saved, or where a name, a
-    shape, a dtype or a key's generator differs.
+    like: a tree of leaves as they were saved, or of ``jax.ShapeDtypeStruct``, for which each leaf
+    is of the type that was saved. JAX's arrays come back on the default device. Raises
+    CheckpointError, naming the leaf, where nothing was saved, or where a name, a shape, a dtype
+    or a key's generator differs.
     """
     folder = Path(folder).resolve()
-    step = latest_step(folder) if step is None else step
-    path = folder / str(step)
-    if step is None or not path.is_dir():
+    step = latest_step(folder) if step is None else checking.seed("step", step)
+    if step is None or step not in steps(folder):
         raise CheckpointError(f"{folder}: no checkpoint{'' if step is None else f' {step}'} there")
-    leaves = _named_leaves(like)
-    takes = {name: jax.eval_shape(_data, leaf) for name, leaf in leaves.items()}
-    with ocp.StandardCheckpointer() as checkpointer:
-        saved = _saved(checkpointer, path)
-        for name in [*takes, *saved]:
-            got, wanted = saved.get(name, "no such leaf"), _kind(takes.get(name))
-            if got != wanted:
-                raise CheckpointError(f"{path}: {name}: got {got}; takes {wanted}")
-        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-        target = {
-            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device)
-            for name, leaf in takes.items()
+    path = folder / str(step)
+    if not (path / TREE).is_file():
+        from lstm_jax.train import orbax_checkpoint
+
+        return orbax_checkpoint.restore(path, like)
+    saved, texts = _read_records(path)
+    named = leaves.by_name(like)
+    texts |= leaves.readable(like)
+    takes = {
+        name: leaves.expected(texts[name], leaf, saved.get(name)) for name, leaf in named.items()
+    }
+    wrong = leaves.first_difference(saved, takes)
+    if wrong is not None:
+        name, text = wrong
+        raise CheckpointError(f"{path}: {texts[name]}: {text}")
+    numbers = {name: str(i) for i, name in enumerate(saved)}
+    try:
+        with np.load(path / ARRAYS, allow_pickle=False) as arrays:
+            values = [
+                leaves.restored(leaf, takes[name], arrays[numbers[name]])
+                for name, leaf in named.items()
+            ]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path / ARRAYS} cannot be read: {error}") from error
+    return jax.tree.unflatten(jax.tree.structure(like), values)
+
+
+def _write_whole(path: Path, text: str, arrays: dict[str, np.ndarray]) -> None:
+    aside = storage.part_of(path)
+    aside.mkdir()
+    try:
+        with (aside / TREE).open("x", encoding="utf-8") as file:
+            storage.claim(file)
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            with (aside / ARRAYS).open("xb") as data:
+                np.savez(data, **arrays)
+                data.flush()
+                os.fsync(data.fileno())
+            storage.sync(aside)
+            aside.rename(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            _remove(aside)
+        raise
+    storage.sync(path.parent)
+
+
+def _read_records(path: Path) -> tuple[dict[str, leaves.Record], dict[str, str]]:
+    """What tree.json says of the leaves, and how errors show their names."""
+    try:
+        kept = json.loads((path / TREE).read_text(encoding="utf-8"))
+        if kept["format"] != FORMAT:
+            raise ValueError(f"it is of the format {kept['format']!r}")
+        records = {
+            line["name"]: leaves.Record(line["type"], line["dtype"], tuple(line["shape"]))
+            for line in kept["leaves"]
         }
-        data = checkpointer.restore(path, target)
-    restored = [_like(leaf, data[name]) for name, leaf in leaves.items()]
-    return jax.tree.unflatten(jax.tree.structure(like), restored)
+        return records, {line["name"]: line["shown"] for line in kept["leaves"]}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise CheckpointError(f"{path / TREE} cannot be read: {error!r}") from error
 
 
-def _named_leaves(tree: Any) -> dict[str, Any]:
-    """Leaves by path, such as "params.cell.w_x". A key's name says its generator too."""
-    leaves = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        name = jax.tree_util.keystr(path, simple=True, separator=".") or "value"
-        if not hasattr(leaf, "dtype"):
-            raise WrongType(f"{name}: got {type(leaf).__name__}; takes an array")
-        leaves[f"{name}:{leaf.dtype}" if _is_key(leaf) else name] = leaf
-    if not leaves:
-        raise WrongValue("tree: got no arrays; takes at least one to save or restore")
-    return leaves
+def _is_step(name: str) -> bool:
+    return re.fullmatch(r"0|[1-9][0-9]*", name) is not None
 
 
-def _saved(checkpointer: ocp.StandardCheckpointer, path: Path) -> dict[str, str]:
-    """What Orbax says that it holds."""
-    metadata = checkpointer.metadata(path).item_metadata
-    return {name: _kind(leaf) for name, leaf in metadata.tree.items()} if metadata else {}
+def _is_ours(path: Path) -> bool:
+    """Whether the folder is one that ``save`` wrote, and holds nothing else."""
+    if not _holds_only_ours(path) or not (path / TREE).is_file():
+        return False
+    try:
+        _read_records(path)
+    except CheckpointError:
+        return False
+    return True
 
 
-def _kind(leaf: Any) -> str:
-    if leaf is None:
-        return "no such leaf"
-    return f"{jnp.dtype(leaf.dtype).name}{list(leaf.shape)}"
+def _is_remains(path: Path) -> bool:
+    """Whether the folder is what a killed process left of a step, and nobody writes it now."""
+    step = path.name.split(".")[0]
+    if not (_is_step(step) and storage.is_part(path, step) and _holds_only_ours(path)):
+        return False
+    tree = path / TREE
+    return not (tree.exists() and storage.is_claimed(tree))
 
 
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+def _holds_only_ours(path: Path) -> bool:
+    if path.is_symlink() or not path.is_dir():
+        return False
+    entries = list(path.iterdir())
+    return all(
+        entry.name in (TREE, ARRAYS) and entry.is_file() and not entry.is_symlink()
+        for entry in entries
+    )
 
 
-def _data(leaf: Any) -> Any:
-    if _is_key(leaf):
-        return jax.random.key_data(leaf)
-    return leaf
-
-
-def _like(leaf: Any, data: jax.Array) -> jax.Array:
-    if not _is_key(leaf):
-        return data
-    generator = jax.random.key_impl(jnp.empty((), leaf.dtype))
-    return jax.random.wrap_key_data(data, impl=generator)
+def _remove(path: Path) -> None:
+    """Removes a folder of ``_write_whole``; if it is killed, what is left is known again."""
+    for name in (ARRAYS, TREE):
+        (path / name).unlink(missing_ok=True)
+    path.rmdir()

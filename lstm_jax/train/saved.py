@@ -4,18 +4,19 @@
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
-from lstm_jax import calls, checking
+from lstm_jax import calls, checking, storage
 from lstm_jax.cell import Cell, Params
 from lstm_jax.cells import make, parse, registry
 from lstm_jax.errors import WrongType, WrongValue
-from lstm_jax.train import checkpoint
+from lstm_jax.train import checkpoint, leaves
 from lstm_jax.train.checkpoint import CheckpointError
 from lstm_jax.train.model import Model, recurrent
 from lstm_jax.version import __version__
@@ -65,22 +66,26 @@ def save_model(folder: str | Path, description: Description, params: Params) -> 
     """Writes ``model.json`` and the weights into ``folder``, in place of a model that is there.
 
     params: of the model, as its ``init`` gives them; all leaves may have a leading axis of runs.
-    A process that is killed meanwhile leaves a whole model or none. Raises ValueError or
-    TypeError for a cell that is not registered, for options that JSON cannot hold, and for
-    params that are not of this model; CheckpointError where nothing was written.
+    ``load_model`` gives them back as arrays of JAX. Where the disk is full, or the process is
+    killed at any moment, the folder has the model that was there, or the new one. Raises
+    ValueError or TypeError for a cell that is not registered, for options that JSON cannot hold,
+    and for params that are not of this model; CheckpointError where nothing was written.
     """
     folder = Path(folder)
     described = description.as_json()
     runs = _runs(params, _shapes(Description(**described)))
-    text = json.dumps({**described, "runs": runs, "version": __version__}, indent=2) + "\n"
+    weights = folder / WEIGHTS
+    newest = checkpoint.latest_step(weights)
+    step = 0 if newest is None else newest + 1
+    line = {**described, "runs": runs, WEIGHTS: step, "version": __version__}
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).unlink(missing_ok=True)  # never the old description beside the new weights
-    newest = checkpoint.latest_step(folder / WEIGHTS)
-    checkpoint.save(folder / WEIGHTS, 0 if newest is None else newest + 1, params)
-    half = folder / f"{FILE}.part"
-    half.write_text(text)
-    os.replace(half, folder / FILE)
+    path = checkpoint.write(weights, step, params)
+    try:
+        with storage.replacing(folder / FILE, "w") as file:  # from here on it is the new model
+            file.write(json.dumps(line, indent=2) + "\n")
+    except OSError as error:
+        raise CheckpointError(f"{folder / FILE}: not saved: {error}") from error
+    checkpoint.remove_others(path)
 
 
 def load_model(folder: str | Path, run: int | None = 0) -> tuple[Model, Params]:
@@ -109,6 +114,7 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
         line = json.loads(file.read_text())
         runs = None if line["runs"] is None else checking.positive_int("runs", line["runs"])
         description = Description(**{name: line[name] for name in Description._fields})
+        step = _step(folder, line)
         if not isinstance(description.cell, str):
             raise WrongType(f"cell: got {description.cell!r}; takes a name")
     except (ValueError, KeyError, TypeError) as error:
@@ -129,10 +135,17 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct((runs, *leaf.shape), leaf.dtype), shapes
         )
-    params = checkpoint.restore(folder / WEIGHTS, shapes)
+    params = jax.tree.map(jnp.asarray, checkpoint.restore(folder / WEIGHTS, shapes, step))
     if runs is not None and run is not None:
         params = jax.tree.map(lambda leaf: leaf[run], params)
     return description, params
+
+
+def _step(folder: Path, line: dict[str, Any]) -> int | None:
+    """Which of the weights belong to model.json: another save may have been killed halfway."""
+    if WEIGHTS in line:
+        return checking.seed(WEIGHTS, line[WEIGHTS])
+    return max(checkpoint.steps(folder / WEIGHTS, orbax=True), default=None)  # of older versions
 
 
 def _shapes(description: Description) -> Params:
@@ -141,15 +154,18 @@ def _shapes(description: Description) -> Params:
 
 def _runs(params: Params, shapes: Params) -> int | None:
     """How many runs ``params`` holds side by side; None for one without an axis of runs."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        leaves.record("params" + jax.tree_util.keystr(path), leaf)
     first, like = jax.tree.leaves(params), jax.tree.leaves(shapes)
     runs = None
-    if first and first[0].ndim == like[0].ndim + 1:
+    if first and np.ndim(first[0]) == like[0].ndim + 1:
         runs = first[0].shape[0]
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct((runs, *leaf.shape), leaf.dtype), shapes
         )
     checking.like("params", params, shapes, "the model's init")
     for got, takes in zip(first, jax.tree.leaves(shapes), strict=True):
-        if got.dtype != takes.dtype:
-            raise WrongValue(f"params: got dtype {got.dtype}; takes {takes.dtype}, as init gives")
+        dtype = getattr(got, "dtype", type(got).__name__)
+        if dtype != takes.dtype:
+            raise WrongValue(f"params: got dtype {dtype}; takes {takes.dtype}, as init gives")
     return runs

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +8,10 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import train
+from lstm_jax import storage, train
 from lstm_jax.train.checkpoint import CheckpointError
+from tests import faults
+from tests.train.test_checkpoint import written_by_orbax
 
 PLAIN = train.Description("lstm(peephole=True)", 4, 3, 2, options={"forget_bias": -1.5})
 MODEL = train.recurrent(lj.lstm(4, peephole=True, forget_bias=-1.5), 3, 2)
@@ -41,6 +45,7 @@ def test_a_model_comes_back_and_runs(tmp_path):
         "reads": "last",
         "options": {"peephole": True, "forget_bias": -1.5},
         "runs": None,
+        "weights": 0,
         "version": lj.__version__,
     }
 
@@ -64,26 +69,96 @@ def test_a_model_without_runs_has_run_0_alone(tmp_path):
         train.load_model(tmp_path, 1)
 
 
-def test_another_model_takes_its_place_and_a_killed_save_leaves_none(tmp_path, monkeypatch):
+GRU = train.Description("gru", 2, 3, 1)
+GRU_PARAMS = GRU.make_model().init(jax.random.key(4))
+
+
+def test_another_model_takes_its_place(tmp_path):
     train.save_model(tmp_path, PLAIN, PARAMS)
-    gru = train.Description("gru", 2, 3, 1)
-    params = gru.make_model().init(jax.random.key(4))
-    train.save_model(tmp_path, gru, params)
+    train.save_model(tmp_path, GRU, GRU_PARAMS)
     cell, loaded = train.load_cell(tmp_path)
     assert cell.name == "gru(2)" and cell.size == 2
-    require_equal(loaded, params["cell"])
-    with monkeypatch.context() as patch:
+    require_equal(loaded, GRU_PARAMS["cell"])
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["1"]
 
-        def killed(*_):
-            raise KeyboardInterrupt
 
-        patch.setattr(train.checkpoint, "save", killed)
-        with pytest.raises(KeyboardInterrupt):
-            train.save_model(tmp_path, PLAIN, PARAMS)
-    with pytest.raises(CheckpointError, match=r"no model\.json there"):
-        train.load_cell(tmp_path)
-    train.save_model(tmp_path, PLAIN, PARAMS)  # the same command again
-    require_equal(train.load_model(tmp_path)[1], PARAMS)
+def which(folder):
+    """Which of the two models the folder has, whole."""
+    model, params = train.load_model(folder)
+    wanted = {4: PARAMS, 2: GRU_PARAMS}[model.size]
+    require_equal(params, wanted)
+    return model.size
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the killed
+def test_a_save_killed_at_any_moment_leaves_the_old_model_or_the_new_one(tmp_path, monkeypatch):
+    """And so does the save that comes after it."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # which takes its time, and moves no name
+    like = {model.size: train.saved._shapes(model) for model in (PLAIN, GRU)}  # and so do these
+    monkeypatch.setattr(train.saved, "_shapes", lambda model: like[model.size])
+    numpy = jax.device_get(GRU_PARAMS)
+    train.save_model(tmp_path / "old", PLAIN, PARAMS)
+    folder, found = tmp_path / "killed", []
+    shutil.copytree(tmp_path / "old", folder)
+    modules = (train.saved, storage)  # the moments in checkpoint are in its own test
+    for at in faults.kills(lambda: train.save_model(folder, GRU, numpy), *modules):
+        found.append(which(folder))
+        if at % 4 == 0:
+            train.save_model(folder, PLAIN, PARAMS)
+            assert which(folder) == 4
+            assert sorted(path.name for path in folder.iterdir()) == ["model.json", "weights"]
+            assert len(list((folder / "weights").iterdir())) == 1
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "old", folder)
+    assert {2, 4} == set(found) and found == sorted(found, reverse=True)
+
+
+def test_a_disk_that_is_full_leaves_the_old_model(tmp_path, monkeypatch):
+    train.save_model(tmp_path, PLAIN, PARAMS)
+    for size in (0, 10, 100, 300, 1000):
+        with faults.full_at(size), pytest.raises(CheckpointError, match="File too large"):
+            train.save_model(tmp_path, GRU, GRU_PARAMS)
+        assert which(tmp_path) == 4
+    for name, calls in (("fsync", 5), ("rename", 1), ("replace", 1)):
+        for at in range(calls):
+            with monkeypatch.context() as patch:
+                faults.failing(patch, os, name, at)
+                with pytest.raises(CheckpointError, match="No space left on device"):
+                    train.save_model(tmp_path, GRU, GRU_PARAMS)
+            assert which(tmp_path) == 4
+    train.save_model(tmp_path, GRU, GRU_PARAMS)
+    assert which(tmp_path) == 2
+    assert len(list(tmp_path.iterdir())) == 2 and len(list((tmp_path / "weights").iterdir())) == 1
+
+
+def test_what_others_put_beside_a_model_stays(tmp_path):
+    names = ("notes.txt", "model.json.bak", "weights/notes.txt", "weights/mine/notes.txt",
+             "model.json.part", "model.json.tmp")  # fmt: skip
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    for _ in range(2):
+        train.save_model(tmp_path, PLAIN, PARAMS)
+    assert all((tmp_path / name).read_text() == "mine" for name in names)
+
+
+def test_a_model_that_orbax_wrote_is_loaded_and_replaced(tmp_path):
+    train.save_model(tmp_path, PLAIN, PARAMS)
+    shutil.rmtree(tmp_path / "weights")
+    written_by_orbax(tmp_path / "weights" / "3", PARAMS)
+    change(tmp_path, weights="gone")
+    assert which(tmp_path) == 4
+    train.checkpoint.write(tmp_path / "weights", 4, GRU_PARAMS)  # of a save that was killed there
+    assert which(tmp_path) == 4
+    train.save_model(tmp_path, GRU, GRU_PARAMS)
+    assert which(tmp_path) == 2
+
+
+def test_params_of_numpy_come_back_as_jax_gives_them(tmp_path):
+    train.save_model(tmp_path, PLAIN, jax.device_get(PARAMS))
+    _, params = train.load_model(tmp_path)
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(params))
+    require_equal(params, PARAMS)
 
 
 def test_a_cell_from_outside_asks_to_be_registered(tmp_path, monkeypatch):
@@ -163,6 +238,8 @@ def test_what_cannot_be_described_leaves_the_model_that_is_there(tmp_path):
         (PLAIN._replace(options={"forget_bias": jnp.ones(4)}), PARAMS, TypeError,
          "options: got .*; takes what JSON can hold"),
         (PLAIN._replace(reads="first"), PARAMS, ValueError, "reads: got 'first'"),
+        (PLAIN, {**PARAMS, "readout": {"w": PARAMS["readout"]["w"], "b": "text"}}, TypeError,
+         r"params\['readout'\]\['b'\]: got str; takes an array"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_not_saved(tmp_path, description, params, error, message):

@@ -1,0 +1,132 @@
+"""The leaves of a tree as NumPy arrays with a record of what each was, and back, bit for bit."""
+
+import collections
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+
+from lstm_jax.errors import WrongType, WrongValue
+
+PYTHON = {kind.__name__: kind for kind in (bool, int, float, complex)}
+# What ``jax.eval_shape`` makes of Python's numbers.
+ABSTRACT = {
+    "bool": np.bool_, "int": np.integer, "float": np.floating, "complex": np.complexfloating
+}  # fmt: skip
+JAX, ARRAY, SCALAR = "jax", "numpy", "numpy scalar"  # beside the names of Python's own
+
+
+class Record(NamedTuple):
+    """What a leaf was. type: JAX, ARRAY, SCALAR or a name in PYTHON. dtype: of a typed key, its
+    generator's, such as "key<fry>"."""
+
+    type: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def kind(self) -> str:
+        """In words, such as "float32[2, 3]"; what the two sides of a restore must agree on."""
+        return self.type if self.type in PYTHON else f"{self.dtype}{list(self.shape)}"
+
+
+def by_name(tree: Any) -> dict[str, Any]:
+    """The leaves by their places in the tree, such as "['params']['w']": no two have one name.
+
+    Raises ValueError for a tree without leaves, and where a container gives two one name.
+    """
+    leaves: dict[str, Any] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = jax.tree_util.keystr(path)
+        if name in leaves:
+            raise WrongValue(f"tree: expected leaves of different names, got {name} twice")
+        leaves[name] = leaf
+    if not leaves:
+        raise WrongValue("tree: got no arrays; takes at least one to save or restore")
+    return leaves
+
+
+def readable(tree: Any) -> dict[str, str]:
+    """The names of ``by_name`` as errors show them, such as "params.w", where that is clear."""
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+    short = [jax.tree_util.keystr(path, simple=True, separator=".") or "value" for path in paths]
+    strict = map(jax.tree_util.keystr, paths)
+    count, pairs = collections.Counter(short), zip(strict, short, strict=True)
+    return {name: text if count[text] == 1 else name for name, text in pairs}
+
+
+def record(name: str, leaf: Any) -> Record:
+    """What the leaf is. Raises TypeError, naming it, for what is no array and no number."""
+    if type(leaf) in PYTHON.values():
+        if _is_number(np.asarray(leaf).dtype):
+            return Record(type(leaf).__name__, np.asarray(leaf).dtype.name, ())
+        raise WrongType(f"{name}: expected an integer of at most 64 bits, got {leaf}")
+    if isinstance(leaf, jax.core.Tracer):
+        raise WrongType(f"{name}: expected an array with values, got a tracer; save outside jit")
+    if isinstance(leaf, jax.Array):
+        if leaf.is_deleted():
+            raise WrongValue(f"{name}: expected an array with values, got one that was donated")
+        return Record(JAX, str(leaf.dtype), leaf.shape)
+    if type(leaf) is not np.ndarray and not isinstance(leaf, np.generic):
+        raise WrongType(f"{name}: got {type(leaf).__name__}; takes an array or a number")
+    if not _is_number(leaf.dtype):
+        raise WrongType(f"{name}: expected an array of numbers, got dtype {leaf.dtype}")
+    return Record(SCALAR if isinstance(leaf, np.generic) else ARRAY, str(leaf.dtype), leaf.shape)
+
+
+def expected(name: str, leaf: Any, saved: Record | None) -> Record:
+    """What ``restore`` is to give for a leaf of ``like``: of a shape with a dtype alone, the type
+    is as it was saved."""
+    if isinstance(leaf, jax.Array):  # a traced or a donated one too: its values are not read
+        return Record(JAX, str(leaf.dtype), leaf.shape)
+    if isinstance(leaf, np.generic | np.ndarray) or not hasattr(leaf, "shape"):
+        return record(name, leaf)
+    if saved is not None and saved.type in PYTHON:
+        if leaf.shape == () and jnp.issubdtype(leaf.dtype, ABSTRACT[saved.type]):
+            return saved
+        return Record(ARRAY, str(leaf.dtype), tuple(leaf.shape))
+    return Record(saved.type if saved else ARRAY, str(leaf.dtype), tuple(leaf.shape))
+
+
+def data(leaf: Any) -> np.ndarray:
+    """The leaf as an array that a .npz file holds without loss."""
+    if isinstance(leaf, jax.Array) and _is_key(leaf.dtype):
+        leaf = jax.random.key_data(leaf)
+    array = np.asarray(leaf)
+    if array.dtype.type.__module__ == "numpy":
+        return array
+    return np.frombuffer(array.tobytes(), np.uint8)  # bfloat16 and the like, which it cannot name
+
+
+def restored(like: Any, kept: Record, array: np.ndarray) -> Any:
+    """The leaf again, of the record's type; JAX's on the default device."""
+    if kept.type == JAX and _is_key(like.dtype):
+        generator = jax.random.key_impl(jnp.empty((), like.dtype))
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=generator)
+    if hasattr(ml_dtypes, kept.dtype):
+        array = array.view(getattr(ml_dtypes, kept.dtype)).reshape(kept.shape)
+    if kept.type in PYTHON:
+        return array.item()
+    if kept.type == JAX:
+        with jax.enable_x64(True):  # float64 stays float64, wherever it is restored
+            return jnp.asarray(array)
+    return array[()] if kept.type == SCALAR else array
+
+
+def first_difference(got: dict[str, Record], takes: dict[str, Record]) -> tuple[str, str] | None:
+    """The first leaf in which the two differ, by name, and in words; None where there is none."""
+    for name in dict.fromkeys([*takes, *got]):
+        kinds = [side[name].kind if name in side else "no such leaf" for side in (got, takes)]
+        if kinds[0] != kinds[1]:
+            return name, f"got {kinds[0]}; takes {kinds[1]}"
+    return None
+
+
+def _is_key(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jax.dtypes.prng_key)
+
+
+def _is_number(dtype: np.dtype) -> bool:
+    return dtype == np.bool_ or bool(jnp.issubdtype(dtype, np.number))

@@ -1,0 +1,72 @@
+"""Reads the checkpoints that lstm_jax wrote through Orbax before it had a format of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+
+from lstm_jax.errors import WrongType
+
+
+def restore(path: Path, like: Any) -> Any:
+    """The tree of the step ``path``, as ``checkpoint.restore`` gives it; all leaves are arrays."""
+    from lstm_jax.train.checkpoint import CheckpointError
+
+    leaves = _named_leaves(like)
+    takes = {name: jax.eval_shape(_data, leaf) for name, leaf in leaves.items()}
+    with ocp.StandardCheckpointer() as checkpointer:
+        saved = _saved(checkpointer, path)
+        for name in [*takes, *saved]:
+            got, wanted = saved.get(name, "no such leaf"), _kind(takes.get(name))
+            if got != wanted:
+                raise CheckpointError(f"{path}: {name}: got {got}; takes {wanted}")
+        device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        target = {
+            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device)
+            for name, leaf in takes.items()
+        }
+        data = checkpointer.restore(path, target)
+    restored = [_like(leaf, data[name]) for name, leaf in leaves.items()]
+    return jax.tree.unflatten(jax.tree.structure(like), restored)
+
+
+def _named_leaves(tree: Any) -> dict[str, Any]:
+    """Leaves by path, such as "params.cell.w_x". A key's name says its generator too."""
+    leaves = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = jax.tree_util.keystr(path, simple=True, separator=".") or "value"
+        if not hasattr(leaf, "dtype"):
+            raise WrongType(f"{name}: got {type(leaf).__name__}; takes an array")
+        leaves[f"{name}:{leaf.dtype}" if _is_key(leaf) else name] = leaf
+    return leaves
+
+
+def _saved(checkpointer: ocp.StandardCheckpointer, path: Path) -> dict[str, str]:
+    """What Orbax says that it holds."""
+    metadata = checkpointer.metadata(path).item_metadata
+    return {name: _kind(leaf) for name, leaf in metadata.tree.items()} if metadata else {}
+
+
+def _kind(leaf: Any) -> str:
+    if leaf is None:
+        return "no such leaf"
+    return f"{jnp.dtype(leaf.dtype).name}{list(leaf.shape)}"
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _data(leaf: Any) -> Any:
+    if _is_key(leaf):
+        return jax.random.key_data(leaf)
+    return leaf
+
+
+def _like(leaf: Any, data: jax.Array) -> jax.Array:
+    if not _is_key(leaf):
+        return data
+    generator = jax.random.key_impl(jnp.empty((), leaf.dtype))
+    return jax.random.wrap_key_data(data, impl=generator)
