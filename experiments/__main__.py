@@ -33,6 +33,7 @@ EXPERIMENTS = (
     "recall",
     "sequential_mnist",
     "suite",
+    "task",
 )
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
@@ -74,6 +75,7 @@ def listing() -> str:
         summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
         lines.append(f"  {name:<22} {module.TIME:<8} {summary}")
     lines += ["", "  tasks                  1 min    A table of all tasks, and a picture of each."]
+    lines += ["", "A task of your own: docs/bring_your_own_task.md"]
     return "\n".join([*lines, "", "Times are for two CPU cores."])
 
 
@@ -102,7 +104,8 @@ def run(name: str, argv: list[str]) -> int:
 
         Args:
             config: What is compared.
-            out: Run folder; runs/NAME if none is given (runs/NAME_sweep for a sweep).
+            out: Run folder; runs/NAME if none is given (runs/NAME_sweep for a sweep; for
+                the experiment task, runs/task_TASK).
             overwrite: Start afresh, and lose the run that is in the folder.
             sweep: Choose a learning rate for each contender, on validation data, and stop.
             dry_run: Say what would be trained and how long it would take, and stop.
@@ -114,7 +117,6 @@ def run(name: str, argv: list[str]) -> int:
         from experiments import compilation, conduct, events, loading, mistakes
 
         running.enter_context(compilation.cache(off=no_cache))
-        out = out or Path("runs") / (f"{name}_sweep" if sweep else name)
         try:
             loading.load_files(load)
             require_one_budget(config)
@@ -123,12 +125,14 @@ def run(name: str, argv: list[str]) -> int:
                 return conduct.dry_run(jobs)
             if tensorboard:
                 events.require()
+            run_name = module.run_name(config) if hasattr(module, "run_name") else name
         except mistakes.MENDABLE as error:
             if not mistakes.is_mistake(error):
                 raise
             return mistakes.tell(error)
+        folder = out or Path("runs") / (f"{run_name}_sweep" if sweep else run_name)
         return conduct.conduct(
-            name, jobs, out, overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard
+            name, jobs, folder, overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard
         )
 
     command.__annotations__["config"] = Annotated[module.Config, tyro.conf.arg(name="")]

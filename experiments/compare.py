@@ -192,7 +192,8 @@ def table_of(task: str, runs: list[Run]) -> tuple[str, list[str], list[list[str]
     settings = [run.settings[task] for run in runs]
     owners = [run.name for run in runs for _ in run.settings[task]["contenders"]]
     together = [contender for setting in settings for contender in setting["contenders"]]
-    first = {**settings[0], "contenders": together}
+    scores = {other["score"]: other for of in settings for other in of.get("scores", ())}
+    first = {**settings[0], "contenders": together, "scores": list(scores.values())}
     columns, rows = report.table_of(first)
     rows = [
         [owner, *row[:-1], str(contender["steps"]), row[-1]]

@@ -95,7 +95,9 @@ def of(task: tasks.Task) -> Example:
         row = int(np.argmax(xs.lengths))
         xs = xs.values[: int(xs.lengths[row])]
     asked = batch.targets
-    leaves = asked._asdict() if hasattr(asked, "_asdict") else {"target": asked}
+    if hasattr(asked, "_asdict"):
+        asked = asked._asdict()
+    leaves = asked if isinstance(asked, dict) else {"target": asked}
     every = task.reads == "every"
     targets = {
         name: np.asarray(leaf[: len(xs), row] if every else leaf[row])

@@ -1,5 +1,6 @@
 """Figures: learning curves, a score against a length, alignments."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -128,20 +129,21 @@ def against(
     higher_is_better: bool = True,
     chance: float | None = None,
 ) -> None:
-    """Writes the figure of a score against the names of its columns, which are numbers: a line a
-    contender, the median of its runs, with their range.
+    """Writes the figure of a score against its columns, whose names begin with numbers (see
+    ``place``): a line for each contender, the median of its runs, with their range.
 
     higher_is_better: of a score from 0 to 1; else from 0 up. chance: at the trained lengths
     together, which is not always that of each length.
     """
-    columns = sorted(next(iter(rows.values())), key=int)
+    places = {column: place(column) or 0.0 for column in next(iter(rows.values()))}
+    columns = sorted(places, key=places.__getitem__)
+    at = [places[column] for column in columns]
     figure = Figure(figsize=(5.2, 3.8), dpi=150, layout="constrained")
     panel = figure.subplots()
     styles = styles_of(list(rows))
     for name, scores in rows.items():
         colour, dashes = styles[name]
         values = np.array([scores[column] for column in columns], float)
-        at = [int(column) for column in columns]
         panel.plot(at, np.median(values, axis=1), color=colour, linestyle=dashes, linewidth=2,
                    marker="o", markersize=4, label=name)  # fmt: skip
         panel.fill_between(at, values.min(axis=1), values.max(axis=1), color=colour, alpha=0.18)
@@ -151,7 +153,7 @@ def against(
     if max(at) > 20 * max(min(at), 1):
         panel.set_xscale("log")
         panel.minorticks_off()
-        panel.set_xticks(at, columns)
+        panel.set_xticks(at, [f"{step:g}" for step in at])
     score, _, column = title.partition(" by ")
     panel.set_title(title, fontsize=10)
     panel.set_ylabel(score)
@@ -160,6 +162,13 @@ def against(
     panel.set_ylim(*((-0.02, 1.02) if higher_is_better else (0, None)))
     finish(panel)
     save(figure, path)
+
+
+def place(column: str) -> float | None:
+    """Where a column stands on the axis: 70 of "70", of "70 steps" and of "60 to 80 steps"; None
+    of any other name."""
+    found = re.match(r"(\d+)(?: to (\d+))?(?: |$)", column)
+    return None if found is None else (int(found[1]) + int(found[2] or found[1])) / 2
 
 
 def lags(summary: dict[str, Any], path: Path) -> bool:

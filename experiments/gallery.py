@@ -1,6 +1,7 @@
-"""Every registered task: a table of what each asks, and a picture of one example of each.
+"""Every registered task, or some: a table of what each asks, and a picture of one example of each.
 
     python -m experiments tasks
+    python -m experiments tasks my_task --load my_task.py
 
 The table has the tasks at their defaults, the pictures short sequences. A task whose files or
 packages are not there is left out with a note.
@@ -8,7 +9,7 @@ packages are not there is left out with a note.
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +17,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from experiments import example, lengths, mistakes
+from experiments import example, lengths, loading, mistakes
 from experiments import folder as run_folder
-from experiments.jobs import criterion
+from experiments.jobs import criterion, slug
 from experiments.report import rows_of, shown
-from lstm_jax import tasks
+from lstm_jax import calls, tasks
 from lstm_jax.tasks import classes
 
 SOLVED = "solved when"
@@ -39,8 +40,8 @@ COLUMNS = (
 
 
 class Entry(NamedTuple):
-    """name: as registered. source: the first paragraph of its factory's text. cells: what
-    ``COLUMNS`` says."""
+    """name: as registered, with its options. source: the first paragraph of its factory's text.
+    cells: what ``COLUMNS`` says."""
 
     name: str
     source: str
@@ -51,13 +52,28 @@ def main(argv: list[str]) -> int:
     """The exit code of the command."""
     import tyro
 
-    def command(out: Path = Path("runs/tasks")) -> int:
+    def command(
+        names: tyro.conf.Positional[tuple[str, ...]] = (),
+        *,
+        out: Path = Path("runs/tasks"),
+        load: tuple[Path, ...] = (),
+    ) -> int:
         """Prints the table, and writes it with the pictures.
 
         Args:
+            names: The tasks, by their registered names, options in brackets; all if none is given.
             out: Folder for tasks.md and the pictures.
+            load: Python files to run first, which register tasks of your own.
         """
-        return gallery(out)
+        try:
+            loading.load_files(load)
+            for name in names:
+                calls.parse("names", name, tasks.registry)
+        except mistakes.MENDABLE as error:
+            if not mistakes.is_mistake(error):
+                raise
+            return mistakes.tell(error)
+        return gallery(out, names or sorted(tasks.registry))
 
     return tyro.cli(
         command, args=argv, prog="python -m experiments tasks", description=__doc__,
@@ -65,31 +81,33 @@ def main(argv: list[str]) -> int:
     )  # fmt: skip
 
 
-def gallery(out: Path) -> int:
-    """Tables and pictures of all registered tasks, in the order of their names: the exit code."""
+def gallery(out: Path, names: Sequence[str]) -> int:
+    """Tables and pictures of the tasks with these names: the exit code."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         print(f"error: {out} cannot be written to ({error.strerror})", file=sys.stderr)
         return 2
     entries, skipped = [], {}
-    for name in sorted(tasks.registry):
+    for text in names:
+        name, options = tasks.parse(text)
+        file = f"{slug(text)}.png"
         try:
-            entries.append(entry(name, tasks.make(name)))
-            short = tasks.make(name, **example.SHORT.get(name, {}))
+            entries.append(entry(text, tasks.make(text)))
+            short = tasks.make(text, **({} if options else example.SHORT.get(name, {})))
         except mistakes.MENDABLE as error:  # such as of files that are others
-            skipped[name] = str(error)
+            skipped[text] = str(error)
             continue
-        names = example.NAMES.get(name, example.Names())
-        example.picture(example.of(short), names, out / f"{name}.png")
-        print(f"{name}.png", file=sys.stderr)
+        called = example.NAMES.get(name, example.Names())
+        example.picture(example.of(short), called, out / file)
+        print(file, file=sys.stderr)
     show(entries, skipped)
     run_folder.write(out / "tasks.md", markdown(entries, skipped))
     print(f"kept in {out}")
     return 0
 
 
-def entry(name: str, task: tasks.Task) -> Entry:
+def entry(text: str, task: tasks.Task) -> Entry:
     score = task.score
     cells = (
         task.name,
@@ -97,13 +115,17 @@ def entry(name: str, task: tasks.Task) -> Entry:
         str(task.output_size),
         lengths.told(task.test.xs),
         f"the {task.reads}" if task.reads == "last" else task.reads,
-        score.name if score.higher_is_better else f"{score.name}, {score.direction}",
+        "; ".join(name_of(one) for one in (score, *task.scores)),
         shown(score.chance),
         "" if score.memoryless is None else shown(score.memoryless),
         "" if task.success is None else solved(task.success),
         "" if task.test_at is None else "yes",
     )
-    return Entry(name, source(tasks.registry[name]), cells)
+    return Entry(text, source(tasks.registry[tasks.parse(text)[0]]), cells)
+
+
+def name_of(score: tasks.Score) -> str:
+    return score.name if score.higher_is_better else f"{score.name}, {score.direction}"
 
 
 def solved(success: tasks.Success) -> str:
@@ -140,11 +162,18 @@ def show(entries: list[Entry], skipped: dict[str, str]) -> None:
 
 def markdown(entries: list[Entry], skipped: dict[str, str]) -> str:
     """The table and the pictures, as ``tasks.md`` has them."""
-    rows = [(f"[{one.cells[0]}](#{one.name})", *one.cells[1:]) for one in entries]
+    rows = [(f"[{one.cells[0]}](#{slug(one.name).lower()})", *one.cells[1:]) for one in entries]
     lines = ["# tasks", "", "`python -m experiments tasks` made this: all registered tasks at "]
     lines[-1] += "their defaults, and an example of each, of a short one where that is long."
     lines += ["", *rows_of(COLUMNS, rows), ""]
     lines += [f"{name} is left out: {reason}\n" for name, reason in skipped.items()]
     for one in entries:
-        lines += [f"## {one.name}", "", one.source, "", f"![{one.name}]({one.name}.png)", ""]
+        lines += [
+            f"## {slug(one.name)}",
+            "",
+            one.source,
+            "",
+            f"![{one.name}]({slug(one.name)}.png)",
+            "",
+        ]
     return "\n".join(lines)

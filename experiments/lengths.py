@@ -51,12 +51,17 @@ def by_length(lengths: tuple[int, ...], job: Job, params: Any, folder: Path) -> 
 
     of_runs = jax.jit(lambda params, batch: jax.lax.map(lambda run: score(run, batch), params))
     on_one_device = jax.device_get(params)
-    scores: Scores = {
-        str(length): [
-            float(s) for s in np.asarray(of_runs(on_one_device, task.test_at(length, ROWS)))
-        ]
-        for length in lengths
-    }
-    return Further(
-        {f"{task.score.name} by length, trained on {told(task.validation.xs)}": scores}, [], []
-    )
+    scores: Scores = {}
+    for length in lengths:
+        batch = task.test_at(length, ROWS)
+        values = np.asarray(of_runs(on_one_device, batch))
+        scores[column(length, batch.xs)] = [float(value) for value in values]
+    trained = f"trained on {told(task.validation.xs)} steps"
+    return Further({f"{task.score.name} by length in steps, {trained}": scores}, [], [])
+
+
+def column(length: int, xs: Any) -> str:
+    """The steps of the sequences that ``test_at`` gave for ``length``, which is told beside them
+    where it counts something else, such as a lag."""
+    steps = told(xs)
+    return f"{steps} steps" if steps == str(length) else f"{steps} steps (length {length})"

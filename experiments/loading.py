@@ -39,7 +39,8 @@ def load_files(files: Sequence[Path]) -> None:
     owners: dict[tuple[str, str], Path] = {}
     for file in files:
         if not file.is_file():
-            raise FileNotFoundError(f"load: got {file}; takes a Python file")
+            names = "" if file.suffix else "; names of tasks stand before the options"
+            raise FileNotFoundError(f"load: got {file}; takes a Python file{names}")
         before = _registered()
         _run(file)
         for entry, factory in _registered().items():

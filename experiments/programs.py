@@ -39,6 +39,7 @@ class Programs:
         self._keys_and_rates = self.place((jnp.stack(keys), jnp.asarray(job.learning_rates)))
 
         self._score = self.over_runs(self._score_of_run)
+        self._scores = self.over_runs(self._scores_of_run)  # compiled where it is needed
         self.score(self.state.params, task.validation)  # compiles
         run = (self.state, *self._keys_and_rates, self.place(jnp.ones(count, bool)))
         self._chunk = self.over_runs(self._chunk_of_run).lower(run, None).compile()
@@ -70,6 +71,12 @@ class Programs:
         if success is None or success.on != "held-out":
             return score, jnp.zeros((), bool)
         return score, success.met(answers, batch)
+
+    def _scores_of_run(self, params: Any, batch: Batch) -> dict[str, jax.Array]:
+        """The task's further scores, by name."""
+        task, model = self._job.setting.task, self._job.model
+        answers = answered(lambda xs: model.answer(params, xs), batch.xs, task.reads)
+        return {score.name: score.measure(answers, batch) for score in task.scores}
 
     def over_runs(self, function: Callable[[Any, Any], Any]) -> Any:
         """``function(run, shared)`` for every run: spread over the devices; on each one after
@@ -115,13 +122,26 @@ class Programs:
         NaN, and not met, of runs whose params are not finite: the last update of a chunk may spoil
         them after its loss was taken, and answers that are classes look like any others."""
         score, met = self._score(params, batch)
-        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
-        finite = np.all([np.isfinite(a).reshape(len(a), -1).all(axis=1) for a in leaves], axis=0)
+        finite = finite_runs(params)
         return np.where(finite, np.asarray(score), np.nan), np.asarray(met) & finite
+
+    def scores(self, params: Any, batch: Batch) -> dict[str, np.ndarray]:
+        """The task's further scores on held-out data, each ``[runs]``, by name; NaN as in
+        ``score``."""
+        if not self._job.setting.task.scores:
+            return {}
+        found, finite = self._scores(params, batch), finite_runs(params)
+        return {name: np.where(finite, np.asarray(of), np.nan) for name, of in found.items()}
 
     def seconds_a_chunk(self) -> float:
         """How long a chunk takes, by one from step 0 whose result is dropped."""
         return self.chunk(self.state, np.ones(len(self._job.seeds), bool))[2]
+
+
+def finite_runs(params: Any) -> np.ndarray:
+    """Which runs ``[runs]`` have params that are all finite."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
+    return np.all([np.isfinite(a).reshape(len(a), -1).all(axis=1) for a in leaves], axis=0)
 
 
 def start(job: Job, run: int) -> tuple[train.TrainState, jax.Array]:

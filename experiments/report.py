@@ -67,7 +67,7 @@ def figures(
     and what was drawn once a job was trained. Returns file names by what they show."""
     files = {}
     for title, rows in setting["further"].items():
-        if all(column.isdigit() for column in next(iter(rows.values()))):
+        if all(figure.place(column) is not None for column in next(iter(rows.values()))):
             files[title] = f"{slug(setting['task'] + ' ' + title)}.png"
             figure.against(
                 title, rows, path / files[title], chance=setting["chance"],
@@ -100,6 +100,10 @@ def chance(setting: dict[str, Any]) -> str:
     told = f"chance: {shown(setting['chance'])}"
     if setting["memoryless"] is not None:
         told += f"; without memory: {shown(setting['memoryless'])}"
+    for other in setting.get("scores", ()):
+        told += f"; of {other['score']}, chance: {shown(other['chance'])}"
+        if other["memoryless"] is not None:
+            told += f", without memory: {shown(other['memoryless'])}"
     if setting["success"] is not None:
         told += f"; solved: {setting['success']}"
     return told
@@ -127,23 +131,28 @@ def table_of(setting: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         any(contender["published"] for contender in setting["contenders"]),
     )
     columns = [CONTENDER, "hidden size", "parameters", "learning rate", "median", "best to worst"]
+    others = setting.get("scores", ())  # results of older versions have none
+    columns += [f"{other['score']}, {other['direction']}" for other in others]
     columns += ["solved", "sequences"] * judged + ["published"] * published + ["seconds"]
-    return columns, [row(contender, judged, published) for contender in setting["contenders"]]
+    names = [other["score"] for other in others]
+    return columns, [
+        row(contender, names, judged, published) for contender in setting["contenders"]
+    ]
 
 
-def row(contender: dict[str, Any], judged: bool, published: bool) -> list[str]:
-    middle = shown(contender["median"])
-    if contender["interval"] is not None:
-        low, high = map(shown, contender["interval"])
-        middle += f" [{low}, {high}]"
+def row(
+    contender: dict[str, Any], others: Sequence[str], judged: bool, published: bool
+) -> list[str]:
     cells = [
         contender["contender"],
         str(contender["hidden_size"]),
         str(contender["parameters"]),
         f"{contender['learning_rate']:g}",
-        middle,
+        middle(contender),
         f"{shown(contender['best'])} to {shown(contender['worst'])}",
     ]
+    found = contender.get("scores", {})
+    cells += [middle(found[name]) if name in found else "-" for name in others]
     if judged:
         count = sequences(contender)
         cells += [f"{solved(contender)} of {len(contender['solved'])}"]
@@ -151,6 +160,15 @@ def row(contender: dict[str, Any], judged: bool, published: bool) -> list[str]:
     if published:
         cells += [contender["published"] or ""]
     return [*cells, f"{contender['seconds']:.0f}"]
+
+
+def middle(score: dict[str, Any]) -> str:
+    """The median of the runs, with its interval."""
+    text = shown(score["median"])
+    if score["interval"] is not None:
+        low, high = map(shown, score["interval"])
+        text += f" [{low}, {high}]"
+    return text
 
 
 def further_table(rows: dict[str, Any]) -> tuple[list[str], list[list[str]]]:

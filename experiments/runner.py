@@ -84,9 +84,9 @@ def run_job(
     """Trains all runs of one job, from the last checkpoint on.
 
     The result holds, one entry a run: ``validation`` and ``test``, the scores at the end of the
-    budget; ``solved``, the sequences to success (None: not reached); further ``steps``, the
-    budget; ``seconds`` of training, without compiling and measuring; and ``curve``, all
-    measurements.
+    budget; ``scores``, the task's further scores on test data, by name; ``solved``, the sequences
+    to success (None: not reached); further ``steps``, the budget; ``seconds`` of training, without
+    compiling and measuring; and ``curve``, all measurements.
     """
     task = job.setting.task
     steps = steps_of(job, programs, path)
@@ -118,6 +118,10 @@ def run_job(
     }
     if not sweeping:
         result["test"] = unless_diverged(programs.score(runs.state.params, task.test)[0], last)
+        result["scores"] = {
+            name: unless_diverged(values, last)
+            for name, values in programs.scores(runs.state.params, task.test).items()
+        }
         if job.setting.further is not None:
             progress.say(f"{job.name}: further measurements")
             further = job.setting.further(job, runs.state.params, path)

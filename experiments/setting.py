@@ -160,9 +160,9 @@ def naming(whose: str) -> Iterator[None]:
         raise type(error)(f"{whose}: {error}") from error
 
 
-def named_task(text: str) -> Task:
-    """A task of the option ``tasks``, such as "parity" or "adding(length=50)"."""
-    with told_as("name:", "tasks:"):
+def named_task(text: str, option: str = "tasks") -> Task:
+    """A task of an option of the command line, such as "parity" or "adding(length=50)"."""
+    with told_as("name:", f"{option}:"):
         return tasks.make(text)
 
 

@@ -53,10 +53,13 @@ RATE, UNGATED = 1e-2, {"rnn": 1e-3, "irnn": 1e-3}
 @dataclasses.dataclass(frozen=True)
 class Config(Budget):
     budget: str | None = None
-    """Time for all: such as 90s, 30m or 2h; 30m where neither it nor --seconds is given."""
+    """Time for all: such as 90s, 30m or 2h; 30m where none of it, --seconds and --steps is
+    given."""
     tasks: tuple[str, ...] = ()
     """Tasks in place of the suite's, by their names in lstm_jax.tasks.registry, options in
     brackets."""
+    steps: int = 0
+    """Training steps of each contender, in place of a time; 0: by the time."""
     cells: tuple[str, ...] = ("lstm", "gru", "rnn", "slstm", "lru", "attention")
     seeds: int = 2
     every: int = 50
@@ -70,13 +73,17 @@ def settings(config: Config) -> list[Setting]:
         named += [(task, None) for task in OTHERS]
     made = [(named_task(text), lag) for text, lag in named]
     budget: Budget = config
-    if config.steps != Budget.steps:
-        raise WrongValue(f"steps: got {config.steps}; takes --budget or --seconds in their place")
+    if config.steps and config.budget is not None:
+        raise WrongValue(
+            f"steps: got {config.steps} beside budget, {config.budget}; takes one of the two"
+        )
     if config.budget is not None and config.seconds is not None:
         raise WrongValue(
             f"budget: got {config.budget} beside seconds, {config.seconds:g}; takes one of the two"
         )
-    if config.seconds is None:
+    if not config.steps:
+        budget = dataclasses.replace(config, steps=Budget.steps)  # which seconds replace
+    if config.seconds is None and not config.steps:
         whole = DEFAULT if config.budget is None else config.budget
         each = seconds(whole) / (len(made) * max(len(config.cells), 1))
         each = (each - COMPILING) / (1 + MEASURING)
@@ -85,7 +92,7 @@ def settings(config: Config) -> list[Setting]:
                 f"budget: got {whole}; takes more than {COMPILING:g} s for each of "
                 f"{len(made)} tasks and {len(config.cells)} cells"
             )
-        budget = dataclasses.replace(config, seconds=round(each, 1))
+        budget = dataclasses.replace(budget, seconds=round(each, 1))
     rates = {cell: rate_of(cell) for cell in config.cells}
     settings = []
     for task, lag in made:

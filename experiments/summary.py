@@ -37,6 +37,15 @@ def _setting(job: Job) -> dict[str, Any]:
         "direction": task.score.direction,
         "chance": task.score.chance,
         "memoryless": task.score.memoryless,
+        "scores": [
+            {
+                "score": other.name,
+                "direction": other.direction,
+                "chance": other.chance,
+                "memoryless": other.memoryless,
+            }
+            for other in task.scores
+        ],
         "success": None if task.success is None else criterion(task.success),
         "lag": job.setting.lag,
         "batch_size": budget.batch_size,
@@ -50,8 +59,8 @@ def _setting(job: Job) -> dict[str, Any]:
 
 
 def _contender(job: Job, result: dict[str, Any], kept: list[int]) -> dict[str, Any]:
-    score, test = job.setting.task.score, [result["test"][k] for k in kept]
-    worst_last = np.sort(score.or_worst(test))[:: -1 if score.higher_is_better else 1]
+    task = job.setting.task
+    others = result.get("scores", {})  # runs of older versions have none
     return {
         "contender": job.contender,
         "hidden_size": job.model.size,
@@ -61,15 +70,28 @@ def _contender(job: Job, result: dict[str, Any], kept: list[int]) -> dict[str, A
         "rate_source": job.rate_source,
         "runs": kept,
         "seeds": [job.seeds[k] for k in kept],
+        **of_runs([result["test"][k] for k in kept], task.score),
+        "scores": {
+            other.name: of_runs([others[other.name][k] for k in kept], other)
+            for other in task.scores
+            if other.name in others
+        },
+        "solved": [result["solved"][k] for k in kept],
+        "steps": result["steps"],
+        "seconds": result["seconds"],
+        "published": job.setting.published.get(job.contender),
+    }
+
+
+def of_runs(test: list[float | None], score: Score) -> dict[str, Any]:
+    """A score of all runs, and what tables say of it."""
+    worst_last = np.sort(score.or_worst(test))[:: -1 if score.higher_is_better else 1]
+    return {
         "test": test,
         "median": finite(np.median(worst_last)),
         "interval": interval(test, score),
         "best": finite(worst_last[0]),
         "worst": finite(worst_last[-1]),
-        "solved": [result["solved"][k] for k in kept],
-        "steps": result["steps"],
-        "seconds": result["seconds"],
-        "published": job.setting.published.get(job.contender),
     }
 
 

@@ -60,7 +60,9 @@ def by_length(
         np.asarray(decode(pairs.run_of(params, run))).reshape(len(lengths), ROWS).mean(axis=1)
         for run in range(len(job.seeds))
     ]
-    scores: Scores = {str(n): [float(run[i]) for run in runs] for i, n in enumerate(lengths)}
+    scores: Scores = {
+        f"{n} symbols": [float(run[i]) for run in runs] for i, n in enumerate(lengths)
+    }
     figures = []
     if job.contender != pairs.FIXED:
         title = f"{job.contender} attention, {symbols.name}"
@@ -68,4 +70,8 @@ def by_length(
         pairs.shown(model, pairs.run_of(params, 0), example, (vocabulary, vocabulary), title,
                     folder / "alignment.png")  # fmt: skip
         figures.append("alignment.png")
-    return Further({f"exact match by length, trained up to {longest}": scores}, [], figures)
+    return Further(
+        {f"exact match by length in symbols, trained up to {longest} symbols": scores},
+        [],
+        figures,
+    )

@@ -130,16 +130,16 @@ def test_exact_match_is_that_of_the_decoded_tokens(run):
 def test_exact_match_by_length_is_that_of_each_length_alone(run):
     out, setting, made = run("reversal")
     ((title, rows),) = setting["further"].items()
-    assert title == "exact match by length, trained up to 3"
+    assert title == "exact match by length in symbols, trained up to 3 symbols"
     task = reversal.reversal(2, max_length=3)
     for job, programs in made:
         model, params = model_of(job, (6, 6)), trained(out, job, programs)[1]
-        assert list(rows[job.contender]) == ["1", "2", "3", "4", "5", "6"]
+        assert list(rows[job.contender]) == [f"{length} symbols" for length in range(1, 7)]
         for length in (2, 6):
             batch = task.test_at(length, 40)
             match = rows_of_ids.exact_match(decoded(model, params, batch).tokens, batch.target)
-            assert rows[job.contender][str(length)][1] == pytest.approx(match)
-    assert rows["location"]["1"] != rows["location"]["6"]
+            assert rows[job.contender][f"{length} symbols"][1] == pytest.approx(match)
+    assert rows["location"]["1 symbols"] != rows["location"]["6 symbols"]
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from experiments import adding, conduct, lengths, state_tracking, suite
+from experiments import adding, conduct, figure, lengths, state_tracking, suite
 from experiments.__main__ import main
 from experiments.jobs import slug
 from experiments.setting import Setting
@@ -284,12 +284,12 @@ def test_the_score_at_each_length_is_that_of_the_strings_of_this_length(tmp_path
     job = types.SimpleNamespace(setting=Setting(task, None), model=model)
     told = lengths.by_length((5, 2), job, params, tmp_path)
     (title,) = told.scores
-    assert title == "accuracy by length, trained on 1 to 4"
-    assert list(told.scores[title]) == ["5", "2"]
+    assert title == "accuracy by length in steps, trained on 1 to 4 steps"
+    assert list(told.scores[title]) == ["5 steps", "2 steps"]
     for length in (5, 2):
         batch = task.test_at(length, lengths.ROWS)
         bits = np.asarray(batch.xs.values).argmax(axis=-1)[:length]
-        for run, score in zip(runs, told.scores[title][str(length)], strict=True):
+        for run, score in zip(runs, told.scores[title][f"{length} steps"], strict=True):
             cell, readout = run["cell"], run["readout"]
             h = np.zeros((lengths.ROWS, 3))
             for bit in bits:
@@ -324,9 +324,41 @@ def test_a_layer_that_cannot_be_truncated_is_refused_before_it_is_compiled():
         conduct.plan(adding.settings(config), sweeping=False)
 
 
-def test_steps_are_refused_where_the_suite_has_a_time(capsys):
-    assert main(["suite", "--tasks", "adding(length=4)", "--steps", "50"]) == 2
-    assert "steps: got 50; takes --budget" in capsys.readouterr().err
+def test_the_suite_takes_steps_in_place_of_a_time(capsys):
+    (setting,) = suite.settings(suite.Config(tasks=("adding(length=4)",), steps=100))
+    assert (setting.budget.steps, setting.budget.seconds) == (100, None)
+    (setting,) = suite.settings(suite.Config(tasks=("adding(length=4)",), budget="100s"))
+    assert setting.budget.seconds == round((100 / 6 - suite.COMPILING) / (1 + suite.MEASURING), 1)
+    assert setting.budget.steps == 1000  # as ever in config.json, beside the seconds
+    command = ["suite", "--tasks", "adding(length=4)", "--steps", "50"]
+    assert main([*command, "--budget", "60s"]) == 2
+    assert "steps: got 50 beside budget, 60s; takes one of the two" in capsys.readouterr().err
+    assert main([*command, "--seconds", "9"]) == 2
+    assert "steps: got 50 beside seconds, 9; takes one of the two" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("task", "length", "column"),
+    [
+        ("parity(max_length=4)", 7, "7 steps"),
+        ("adding(length=9, variable=True)", 5, "5 steps"),
+        ("copy_memory(length=4, width=2)", 5, "9 steps (length 5)"),
+        ("delayed_recall(delay=3)", 5, "7 steps (length 5)"),
+    ],
+)
+def test_a_column_counts_steps_whatever_test_at_counts(task, length, column):
+    batch = tasks.make(task).test_at(length, 3)
+    steps = batch.xs.values.shape[0] if isinstance(batch.xs, tasks.Sequences) else len(batch.xs)
+    assert column.startswith(f"{steps} steps")
+    assert lengths.column(length, batch.xs) == column
+    assert figure.place(column) == steps
+
+
+def test_columns_without_a_number_have_no_place_on_an_axis():
+    assert figure.place("60 to 80 steps (length 70)") == 70
+    assert [figure.place(column) for column in ("20", "greedy", "beam of 5", "3d")] == [20] + 3 * [
+        None
+    ]
 
 
 def test_a_budget_beside_seconds_is_refused(capsys):

@@ -55,7 +55,7 @@ def test_the_criterion_in_words(criterion, text):
 def made_job(score):
     """Two rates of three seeds, and what a summary reads of a job."""
     namespace = types.SimpleNamespace
-    task = namespace(name="made", score=score, success=None)
+    task = namespace(name="made", score=score, success=None, scores=())
     budget = namespace(batch_size=8, until_solved=False, seconds=None)
     return namespace(
         setting=namespace(task=task, budget=budget, lag=None, published={"rnn": "0.1 (a paper)"}),
@@ -189,14 +189,18 @@ def panels(monkeypatch):
 
 
 def test_a_figure_by_length_says_whose_chance_it_shows(panels):
-    rows = {"rnn": {"40": [0.5, 0.7], "5": [0.9, 1.0]}, "gru": {"40": [None, 0.5], "5": [1.0, 1.0]}}
-    figure.against("accuracy by length, trained on 1 to 5", rows, None, chance=0.25)
+    rows = {
+        "rnn": {"40 steps (length 30)": [0.5, 0.7], "4 to 6 steps (length 3)": [0.9, 1.0]},
+        "gru": {"40 steps (length 30)": [None, 0.5], "4 to 6 steps (length 3)": [1.0, 1.0]},
+    }
+    title = "accuracy by length in steps, trained on 1 to 5 steps"
+    figure.against(title, rows, None, chance=0.25)
     (panel,) = panels
     lines = {line.get_label(): line for line in panel.lines}
     assert list(lines) == ["rnn", "gru", "chance at the trained lengths"]
     np.testing.assert_array_equal(lines["rnn"].get_xdata(), [5, 40])
     np.testing.assert_allclose(lines["rnn"].get_ydata(), [0.95, 0.6])
-    assert panel.get_ylabel() == "accuracy" and panel.get_xlabel() == "length"
+    assert panel.get_ylabel() == "accuracy" and panel.get_xlabel() == "length in steps"
     assert panel.get_ylim() == (-0.02, 1.02)
 
 
