@@ -24,8 +24,8 @@ class Ready(Protocol):
 
     def forward(self) -> Any: ...
     def both(self) -> Any: ...
-    def outputs(self) -> np.ndarray: ...
-    def gradients(self) -> tuple[list[Layer], np.ndarray]: ...
+    def outputs(self) -> Any: ...
+    def gradients(self) -> tuple[list[Layer], Any]: ...
 
 
 class Compiled(NamedTuple):
@@ -51,15 +51,15 @@ class Compiled(NamedTuple):
     def both(self) -> Any:
         return jax.block_until_ready(self.both_program(self.params, self.xs, self.r))
 
-    def outputs(self) -> np.ndarray:
+    def outputs(self) -> Any:
         return self._time_first(self.forward())
 
-    def gradients(self) -> tuple[list[Layer], np.ndarray]:
+    def gradients(self) -> tuple[list[Layer], Any]:
         _, (params, xs) = self.both()
         return self.model.to_layers(params), self._time_first(xs)
 
-    def _time_first(self, array: Any) -> np.ndarray:
-        return np.asarray(array) if self.model.time_axis == 0 else np.asarray(array).swapaxes(0, 1)
+    def _time_first(self, array: Any) -> Any:
+        return array if self.model.time_axis == 0 else jnp.swapaxes(array, 0, 1)
 
 
 def build(name: str, work: Work, on: Sequence[jax.Device] | None = None) -> Ready:
@@ -74,17 +74,22 @@ def build(name: str, work: Work, on: Sequence[jax.Device] | None = None) -> Read
     return compiled(module.model(work.cell, work.layers), work, on)
 
 
-def compiled(model: contenders.Model, work: Work, on: Sequence[jax.Device]) -> Compiled:
+def compiled(
+    model: contenders.Model, work: Work, on: Sequence[jax.Device], dtype: str = "float32"
+) -> Compiled:
+    """dtype: of weights and inputs; the loss is a sum in float32."""
+
     def loss(params: Any, xs: Any, r: Any) -> Any:
-        return jnp.sum(model.run(params, xs) * r)
+        return jnp.sum(model.run(params, xs).astype(r.dtype) * r)
 
     batch_axis = 1 - model.time_axis
     order = (0, 1, 2) if model.time_axis == 0 else (1, 0, 2)
     xs, r = (
         devices.placed(np.ascontiguousarray(a.transpose(order)), batch_axis, on)
-        for a in (work.xs, work.r)
+        for a in (work.xs.astype(dtype), work.r)
     )
-    params = devices.placed(model.params, None, on)
+    cast = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), model.params)
+    params = devices.placed(cast, None, on)
     both: Any
     if len(on) == 1:
         forward, both = jax.jit(model.run), jax.jit(jax.value_and_grad(loss, (0, 1)))
@@ -108,7 +113,22 @@ class Disagreement(ValueError):
     """Two contenders do not compute the same, so that their times say nothing."""
 
 
-def require_equal(name: str, got: Ready, expected: Ready) -> None:
+def compare_on_host(name: str, what: str, got: Any, expected: Any) -> None:
+    """Raises Disagreement where the arrays differ by more than rounding."""
+    if got.shape != expected.shape:
+        raise Disagreement(f"{name}: {what} has shape {got.shape}, ours {expected.shape}")
+    got, expected = np.asarray(got), np.asarray(expected)
+    require_near(name, what, np.max(np.abs(got - expected)) / np.max(np.abs(expected)), TOLERANCE)
+
+
+def require_near(name: str, what: str, distance: Any, tolerance: float) -> None:
+    if not distance <= tolerance:  # NaN is a disagreement too
+        raise Disagreement(f"{name}: {what} differs from ours by {distance:.1e} of the largest")
+
+
+def require_equal(
+    name: str, got: Ready, expected: Ready, compare: Callable[..., None] = compare_on_host
+) -> None:
     """Raises Disagreement unless outputs and all gradients of the two are equal to rounding."""
     compare(name, "outputs", got.outputs(), expected.outputs())
     (layers, xs), (layers_expected, xs_expected) = got.gradients(), expected.gradients()
@@ -116,11 +136,3 @@ def require_equal(name: str, got: Ready, expected: Ready) -> None:
     for i, (layer, same) in enumerate(zip(layers, layers_expected, strict=True)):
         for key in ("w_x", "w_h", "b"):
             compare(name, f"gradient of {key} in layer {i}", layer[key], same[key])
-
-
-def compare(name: str, what: str, got: np.ndarray, expected: np.ndarray) -> None:
-    if got.shape != expected.shape:
-        raise Disagreement(f"{name}: {what} has shape {got.shape}, ours {expected.shape}")
-    distance = np.max(np.abs(got - expected)) / np.max(np.abs(expected))
-    if not distance <= TOLERANCE:  # NaN is a disagreement too
-        raise Disagreement(f"{name}: {what} differs from ours by {distance:.1e} of the largest")

@@ -17,6 +17,7 @@ from lstm_jax.errors import WrongValue
 OURS = "lstm_jax"
 OURS_BEFORE = "lstm_jax_before"
 TORCH = "torch"
+CUDNN = "cudnn"
 
 # Ours first: it is the reference of every comparison. The titles are the columns of the tables.
 MODULES = {
@@ -27,6 +28,7 @@ MODULES = {
     "equinox": "equinox_cell",
     "keras": "keras_layer",
     TORCH: "pytorch",
+    CUDNN: "cudnn_lstm",
 }
 TITLES = {
     OURS: "lstm_jax",
@@ -36,8 +38,10 @@ TITLES = {
     "equinox": "Equinox",
     "keras": "Keras on JAX",
     TORCH: "PyTorch",
+    CUDNN: "cuDNN by JAX",
 }
-PEERS = tuple(name for name in MODULES if name not in (OURS, OURS_BEFORE))
+# CUDNN is for GPUs, and compared in benchmarks.gpu alone.
+PEERS = tuple(name for name in MODULES if name not in (OURS, OURS_BEFORE, CUDNN))
 
 
 class Model(NamedTuple):

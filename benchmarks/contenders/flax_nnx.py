@@ -18,12 +18,13 @@ PACKAGE = "flax"
 CONVENTIONS = {"lstm": "default", "gru": "default"}
 
 
-def model(cell: str, layers: list[Layer]) -> Model:
+def model(cell: str, layers: list[Layer], *, dtype: Any = None) -> Model:
+    """dtype: of its products; None for that of the weights and inputs, the wider one."""
     biased = "dense_h" if cell == "lstm" else "dense_i"
 
     def filled(layer: Layer) -> nnx.RNN:
         kind: Any = nnx.OptimizedLSTMCell if cell == "lstm" else nnx.GRUCell
-        made = kind(layer["w_x"].shape[0], layer["w_h"].shape[0], rngs=nnx.Rngs(0))
+        made = kind(layer["w_x"].shape[0], layer["w_h"].shape[0], rngs=nnx.Rngs(0), dtype=dtype)
         made.dense_i.kernel.set_value(jnp.asarray(layer["w_x"]))
         made.dense_h.kernel.set_value(jnp.asarray(layer["w_h"]))
         getattr(made, biased).bias.set_value(jnp.asarray(layer["b"]))

@@ -1,4 +1,4 @@
-"""lstm_jax: ``lj.unroll`` of a cell, or of a chain of cells, with its own choice of method."""
+"""lstm_jax: ``lj.unroll`` of a cell, or of a chain of cells, by default with its own choice of method."""
 
 from typing import Any
 
@@ -14,7 +14,9 @@ PACKAGE = "lstm_jax"
 CONVENTIONS = {"lstm": "default", "gru": "default"}
 
 
-def model(cell: str, layers: list[Layer], *, reset_after: bool = True) -> Model:
+def model(
+    cell: str, layers: list[Layer], *, reset_after: bool = True, method: str = "auto"
+) -> Model:
     size = layers[0]["w_h"].shape[0]
 
     def one() -> lj.Cell:
@@ -33,7 +35,7 @@ def model(cell: str, layers: list[Layer], *, reset_after: bool = True) -> Model:
     params: Any = tuple(each) if len(layers) > 1 else each[0]
     return Model(
         params=params,
-        run=lambda params, xs: lj.unroll(whole, params, xs)[1],
+        run=lambda params, xs: lj.unroll(whole, params, xs, method=method)[1],
         to_layers=lambda tree: [named(part) for part in (tree if len(layers) > 1 else [tree])],
         time_axis=0,
         step=lambda params, state, x: first.step(params, state, x),

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU: ``nn.LSTM`` or ``nn.GRU``, time first, with a thread a core.
+"""PyTorch: ``nn.LSTM`` or ``nn.GRU``, time first; on the CPU with a thread a core, on a GPU by cuDNN.
 
 Gates in our order, weights transposed, and a second bias, which is zero here; its gradient is
 computed, and not compared.
@@ -26,34 +26,47 @@ def module(cell: str, layers: list[Layer]) -> torch.nn.Module:
             getattr(made, f"weight_hh_l{i}").copy_(torch.from_numpy(layer["w_h"].T.copy()))
             getattr(made, f"bias_ih_l{i}").copy_(torch.from_numpy(layer["b"]))
             getattr(made, f"bias_hh_l{i}").zero_()
-    made.flatten_parameters()
     return made
 
 
 class Torch:
-    """Ready to be timed; see ``benchmarks.build``."""
+    """Ready to be timed; see ``benchmarks.build``.
 
-    def __init__(self, work: Work):
+    device: "cpu" or "cuda", where float32 products are in float32 (and not TF32). dtype: of
+        weights, inputs and outputs; the loss is a sum in float32.
+    """
+
+    def __init__(self, work: Work, *, device: str = "cpu", dtype: str = "float32"):
         torch.set_num_threads(os.cpu_count() or 1)
-        self._module = module(work.cell, work.layers)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        kind = {"device": torch.device(device), "dtype": getattr(torch, dtype)}
+        self._on_gpu = device != "cpu"
+        self._module = module(work.cell, work.layers).to(**kind)
+        self._module.flatten_parameters()
         self._layers = len(work.layers)
-        self._xs = torch.from_numpy(work.xs.copy()).requires_grad_()
-        self._r = torch.from_numpy(work.r.copy())
+        self._xs = torch.from_numpy(work.xs).clone().to(**kind).requires_grad_()
+        self._r = torch.from_numpy(work.r).clone().to(device)
         self._leaves = [*self._module.parameters(), self._xs]
 
     def forward(self) -> Any:
         with torch.no_grad():
-            return self._module(self._xs)[0]
+            return self._finished(self._module(self._xs)[0])
 
     def both(self) -> Any:
-        loss = (self._module(self._xs)[0] * self._r).sum()
-        return loss.detach(), torch.autograd.grad(loss, self._leaves)
+        loss = (self._module(self._xs)[0].to(self._r.dtype) * self._r).sum()
+        return self._finished((loss.detach(), torch.autograd.grad(loss, self._leaves)))
+
+    def _finished(self, result: Any) -> Any:
+        """A call to a GPU returns before its work is done."""
+        if self._on_gpu:
+            torch.cuda.synchronize()
+        return result
 
     def outputs(self) -> np.ndarray:
-        return self.forward().numpy()
+        return self.forward().float().cpu().numpy()
 
     def gradients(self) -> tuple[list[Layer], np.ndarray]:
-        gradients = [gradient.numpy() for gradient in self.both()[1]]
+        gradients = [gradient.float().cpu().numpy() for gradient in self.both()[1]]
         names = [name for name, _ in self._module.named_parameters()]
         named = dict(zip(names, gradients[:-1], strict=True))
         layers = [

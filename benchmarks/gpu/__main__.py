@@ -1,0 +1,230 @@
+"""Tests and measurements on a GPU, in at most ten minutes: ``python -m benchmarks.gpu``.
+
+It takes nothing but JAX with CUDA, lstm_jax's own requirements and pytest, and sets nothing up;
+Flax, PyTorch and cuDNN are compared where they are here. In the order of their worth: the tests of
+references, unroll, the laws of ten cells, attention and training; LSTM and GRU beside the peers;
+``associative`` and ``parallel`` beside ``scan``; seeds under vmap. Each section has a time limit of
+its own, and what one leaves over goes to the next. What is known is on disk within a second:
+results.json, report.md, and the tracebacks of failures in failures.txt.
+
+``--small`` rehearses all of it on a CPU. ``--sections cells seeds`` runs some alone, and keeps
+what an earlier run found of the others.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import benchmarks
+from benchmarks.gpu import processes, suite, tables
+from benchmarks.gpu.processes import DONE, Unit
+from benchmarks.gpu.section import NAMES
+
+ROOT = Path(benchmarks.__file__).parent.parent
+OUT = ROOT / "benchmarks" / "results" / "gpu"
+SECTIONS = ("tests", *NAMES)
+SECONDS = {"tests": 270.0, "cells": 180.0, "methods": 60.0, "seeds": 40.0}
+START_SECONDS = 60.0  # for a process that says what machine this is
+SHARE_OF_MEMORY = "0.6"  # of a card for JAX, so that PyTorch has the rest
+INTERRUPTED = 130
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    # Not tyro, as elsewhere: such a machine may have no more than JAX.
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.gpu",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for the results")
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--small", action="store_true", help="small sizes, on any device")
+    parser.add_argument("--workers", type=int, help="tests at a time")
+    for name, seconds in SECONDS.items():
+        text = f"time limit (default {seconds:g})"
+        parser.add_argument(f"--{name}-seconds", type=float, default=seconds, help=text)
+    given = parser.parse_args(argv)
+    if given.workers is not None and given.workers < 1:
+        parser.error(f"--workers: expected 1 or more, got {given.workers}")
+    return given
+
+
+class Report:
+    """The results so far, in the folder."""
+
+    def __init__(self, out: Path, small: bool):
+        self._out, self._json = out, out / "results.json"
+        out.mkdir(parents=True, exist_ok=True)
+        self.results: dict[str, Any] = {"small": small, "sections": {}}
+        if self._json.exists():
+            before = json.loads(self._json.read_text(encoding="utf-8"))
+            if before.get("small") == small:  # sizes are not mixed
+                self.results = before
+        self.failures: dict[str, str] = {}
+
+    def write(self) -> None:
+        from experiments import folder
+
+        self.results["sections"] = {
+            name: self.results["sections"][name]
+            for name in SECTIONS
+            if name in self.results["sections"]
+        }
+        folder.write_json(self._json, self.results)
+        folder.write(self._out / "report.md", tables.markdown(self.results))
+
+    def write_failures(self, failures: dict[str, str]) -> None:
+        from experiments import folder
+
+        text = "\n".join(f"{'=' * 80}\n{name}\n\n{trace}\n" for name, trace in failures.items())
+        folder.write(self._out / "failures.txt", text or "No test failed.\n")
+
+
+def show(text: str) -> None:
+    print(text, flush=True)
+
+
+def section_unit(name: str, seconds: float, small: bool) -> Unit:
+    sizes = "small" if small else "full"
+    command = (sys.executable, "-m", "benchmarks.gpu.section", name, f"{seconds:.0f}", sizes)
+    return Unit(name, command)
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """The environment, from a process of its own: this one leaves the card to the others."""
+    found: list[dict[str, Any]] = []
+    status = processes.run(
+        [section_unit("environment", START_SECONDS, True)],
+        folder,
+        root=ROOT,
+        env=os.environ,
+        workers=1,
+        deadline=time.monotonic() + START_SECONDS,
+        on_record=lambda _, record: found.append(record),
+    )["environment"]
+    if not found:
+        raise RuntimeError(f"JAX did not start here: {status}")
+    return found[0]
+
+
+def run_tests(report: Report, section: dict[str, Any], folder: Path, **given: Any) -> None:
+    outcomes = suite.Outcomes(show)
+
+    def add(unit: str, record: dict[str, Any]) -> None:
+        outcomes.add(unit, record)
+        if "test" in record:
+            section["tests"] = outcomes.summary()
+            report.write()
+            report.write_failures(outcomes.failures())
+
+    cores = os.cpu_count() or 1
+    workers = given["workers"] or max(2, min(12, cores - 2))
+    on_gpu = section["environment"]["platform"] == "gpu"
+    units = suite.units(suite.arguments(given["small"]))
+    section |= {"tests": outcomes.summary(), "units": {}}
+    section["units"] = processes.run(
+        units,
+        folder,
+        root=ROOT,
+        env=suite.environment(on_gpu),
+        workers=workers,
+        deadline=given["deadline"],
+        on_record=add,
+    )
+    section["tests"] = outcomes.summary()
+    report.write_failures(outcomes.failures())
+    bad = [f"{name}: {status}" for name, status in section["units"].items() if status != DONE]
+    section["status"] = "; ".join(bad) or DONE
+    tests = section["tests"]
+    show(f"tests: {tests['ran']} ran, {len(tests['failed'])} failed: {tests['failed']}")
+
+
+def run_section(
+    name: str, report: Report, section: dict[str, Any], folder: Path, **given: Any
+) -> None:
+    section["records"] = []
+
+    def add(_: str, record: dict[str, Any]) -> None:
+        section["records"].append(record)
+        report.write()
+        show(f"{name}: {summary(record)}")
+
+    memory = {"XLA_PYTHON_CLIENT_MEM_FRACTION": SHARE_OF_MEMORY}
+    seconds = given["deadline"] - time.monotonic()
+    section["status"] = processes.run(
+        [section_unit(name, max(seconds, 0.0), given["small"])],
+        folder,
+        root=ROOT,
+        env={**memory, **os.environ},
+        workers=1,
+        deadline=given["deadline"],
+        on_record=add,
+    )[name]
+
+
+def summary(record: dict[str, Any]) -> str:
+    """A line for the terminal: medians in the place of all times."""
+    from benchmarks.timing import median
+
+    line = {key: value for key, value in record.items() if key not in ("columns", "ms")}
+    if "ms" in record:
+        line["median_ms"] = round(median(record["ms"]), 3)
+    for name, column in record.get("columns", {}).items():
+        line[name] = f"{median(column['ms']):.3f} ms"
+    return json.dumps(line)
+
+
+def main(argv: list[str]) -> int:
+    """The exit code: 0 where every section ended and every test passed."""
+    given = parse(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # as Ctrl-C: children go too
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="lstm_jax_gpu_") as scratch:
+        try:
+            return conduct(given, Path(scratch), start)
+        except RuntimeError as error:
+            show(f"error: {error}")
+            return 1
+        except KeyboardInterrupt:
+            show(f"stopped; what was found is in {given.out}")
+            return INTERRUPTED
+
+
+def conduct(given: argparse.Namespace, scratch: Path, start: float) -> int:
+    where = describe(scratch / "environment")
+    show(json.dumps(where))
+    if where["platform"] != "gpu" and not given.small:
+        raise RuntimeError(
+            f"JAX sees no GPU here, but {where['device']}; --small rehearses on any device"
+        )
+    report = Report(given.out, given.small)
+    deadline = start
+    for name in [name for name in SECTIONS if name in given.sections]:
+        deadline += getattr(given, f"{name}_seconds")
+        section: dict[str, Any] = {"environment": where, "status": "was running", "records": []}
+        report.results["sections"][name] = section
+        options = {"small": given.small, "workers": given.workers, "deadline": deadline}
+        began = time.monotonic()
+        try:
+            if name == "tests":
+                run_tests(report, section, scratch / name, **options)
+            else:
+                run_section(name, report, section, scratch / name, **options)
+        finally:
+            section["seconds"] = round(time.monotonic() - began, 1)
+            report.write()
+        show(f"{name}: {section['status']} after {section['seconds']} s")
+    show(f"kept in {given.out}")
+    ran = [report.results["sections"][name] for name in given.sections]
+    failed = any(section.get("tests", {}).get("failed") for section in ran)
+    return int(failed or any(section["status"] != DONE for section in ran))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

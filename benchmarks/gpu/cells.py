@@ -1,0 +1,177 @@
+"""LSTM and GRU beside Flax, PyTorch and cuDNN: forward, and forward with backward.
+
+All are given the same weights and the same work; outputs and gradients are compared before the
+clock starts, and whoever disagrees, fails or runs out of memory is named and left out.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import lstm_jax as lj
+from benchmarks import build, contenders, work
+from benchmarks.contenders import CUDNN, OURS, TORCH
+from benchmarks.gpu import measuring
+from benchmarks.gpu.measuring import Clock, Emit
+from benchmarks.work import Layer
+
+PEERS = ("flax", TORCH, CUDNN)
+PROGRAMS = ("both", "forward")
+
+
+class Sizes(NamedTuple):
+    """Batch x time x inputs x hidden, in the order of their worth."""
+
+    shapes: tuple[str, ...] = (
+        "128x1024x1024x1024",
+        "16x1024x256x256",
+        "128x1024x256x256",
+        "16x1024x1024x1024",
+    )
+    dtypes: tuple[str, ...] = ("float32", "bfloat16")
+    rounds: int = 9
+    budget: float = 4.0  # seconds for the rounds of one program
+
+
+SMALL = Sizes(("4x8x8x8",), rounds=3, budget=1.0)
+
+# Shares of the largest value. bfloat16: one rounding is 0.4 %; weight gradients are the wider
+# since a sum over time that is kept in bfloat16, as in Flax, is off by a tenth after 1,000 steps.
+TOLERANCES = {
+    "float32": {"outputs": build.TOLERANCE, "weights": build.TOLERANCE},
+    "bfloat16": {"outputs": 0.05, "weights": 0.4},
+}
+# Not TF32. For bfloat16 operands there is but one product.
+PRECISIONS = {"float32": "highest", "bfloat16": "default"}
+
+
+def run(sizes: Sizes, emit: Emit, clock: Clock) -> None:
+    """Records of comparisons, the most telling ones first, until the time is up."""
+    here, absent = contenders.available(PEERS)
+    if CUDNN in here and jax.default_backend() != "gpu":
+        here = tuple(name for name in here if name != CUDNN)
+        absent[CUDNN] = f"{contenders.TITLES[CUDNN]} takes a GPU"
+    emit({"absent": absent, "versions": {name: contenders.version(name) for name in here}})
+    for text in sizes.shapes:
+        shape = work.Shape.parse(text)
+        for cell in work.CELLS:
+            given = work.make(cell, shape, 1) if clock.left() else None
+            for dtype in sizes.dtypes:
+                which = {"cell": cell, "shape": text, "dtype": dtype}
+                if given is None or not clock.left():
+                    emit({**which, "left_out": "time was up"})
+                else:
+                    compare(given, dtype, which, here, sizes, emit)
+
+
+def compare(
+    given: work.Work,
+    dtype: str,
+    which: dict[str, str],
+    peers: tuple[str, ...],
+    sizes: Sizes,
+    emit: Emit,
+) -> None:
+    """One record for each program, each written when it has been timed."""
+    jax.config.update("jax_default_matmul_precision", PRECISIONS[dtype])
+    ready, errors = measuring.attempt(makers(given, dtype, peers))
+    facts: dict[str, dict[str, Any]] = {
+        name: {"compile_seconds": round(one.compile_seconds, 2),
+               "temporary_bytes": one.temporary_bytes}
+        if isinstance(one, build.Compiled) else {}
+        for name, one in ready.items()
+    }  # fmt: skip
+    reference = first_of_ours(ready, errors)
+    for name in list(ready):
+        try:
+            if reference is not None and name != reference[0]:
+                facts[name]["distances"] = distances(name, ready[name], reference[1], dtype)
+        except Exception as error:  # a disagreement, or what a contender raises when it runs
+            errors[name] = measuring.reason(error)
+            del ready[name]
+    for program in PROGRAMS:
+        calls: dict[str, Callable[[], Any]] = {
+            name: getattr(one, program) for name, one in ready.items()
+        }
+        times, failed = measuring.alternate(calls, sizes.rounds, sizes.budget)
+        errors |= failed
+        columns = {
+            name: {**facts[name], "ms": measuring.rounded(values)} for name, values in times.items()
+        }
+        emit({**which, "program": program, "columns": columns, "errors": dict(errors)})
+
+
+def makers(
+    given: work.Work, dtype: str, peers: tuple[str, ...]
+) -> dict[str, Callable[[], build.Ready]]:
+    """What builds each contender: ours by each method, and the peers that have this cell and
+    dtype."""
+    made: dict[str, Callable[[], build.Ready]] = {}
+    for method in measuring.eligible(plain_cell(given), given.shape.inputs):
+        made[f"{OURS}, {method}"] = functools.partial(in_jax, OURS, given, dtype, method=method)
+    for name in peers:
+        if name == TORCH:
+            made[name] = functools.partial(in_torch, given, dtype)
+        elif name == CUDNN:
+            if given.cell in contenders.load(name).CONVENTIONS and dtype == "float32":
+                made[name] = functools.partial(in_jax, name, given, dtype)
+        else:
+            made[name] = functools.partial(in_jax, name, given, dtype, dtype=jnp.dtype(dtype))
+    return made
+
+
+def plain_cell(given: work.Work) -> lj.Cell:
+    return lj.lstm(given.shape.hidden) if given.cell == "lstm" else lj.gru(given.shape.hidden)
+
+
+def in_jax(name: str, given: work.Work, dtype_of_all: str, **options: Any) -> build.Ready:
+    model = contenders.load(name).model(given.cell, given.layers, **options)
+    return build.compiled(model, given, jax.devices()[:1], dtype_of_all)
+
+
+def in_torch(given: work.Work, dtype: str) -> build.Ready:
+    device = "cuda" if jax.default_backend() == "gpu" else "cpu"
+    return contenders.load(TORCH).Torch(given, device=device, dtype=dtype)
+
+
+class Kept(NamedTuple):
+    """The numbers of a contender, run once."""
+
+    outputs: Any
+    layer: Layer
+    d_xs: Any
+
+
+def kept(ready: build.Ready) -> Kept:
+    (layer,), d_xs = ready.gradients()
+    return Kept(ready.outputs(), layer, d_xs)
+
+
+def first_of_ours(
+    ready: dict[str, build.Ready], errors: dict[str, str]
+) -> tuple[str, Kept] | None:
+    """The first of our methods that runs, with its numbers: what all others are held against."""
+    for name in [name for name in ready if name.startswith(OURS)]:
+        try:
+            return name, kept(ready[name])
+        except Exception as error:  # out of memory, say
+            errors[name] = measuring.reason(error)
+            del ready[name]
+    return None
+
+
+def distances(name: str, ready: build.Ready, ours: Kept, dtype: str) -> dict[str, float]:
+    """How far each result is from ours. Raises build.Disagreement where that is too far."""
+    theirs, allowed = kept(ready), TOLERANCES[dtype]
+    measure = functools.partial(measuring.compare, name)
+    found = {
+        "outputs": measure("outputs", theirs.outputs, ours.outputs, allowed["outputs"]),
+        "xs": measure("gradient of xs", theirs.d_xs, ours.d_xs, allowed["outputs"]),
+    }
+    for key in ("w_x", "w_h", "b"):
+        what = f"gradient of {key}"
+        found[key] = measure(what, theirs.layer[key], ours.layer[key], allowed["weights"])
+    return {key: float(f"{value:.2e}") for key, value in found.items()}

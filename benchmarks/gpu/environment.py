@@ -1,0 +1,91 @@
+"""The card, its driver, and the versions of all that the numbers depend on."""
+
+import importlib.metadata
+import subprocess
+from typing import Any
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
+QUERY = "name,driver_version,memory.total,clocks.max.sm"
+
+
+def describe() -> dict[str, Any]:
+    """As JSON; starts JAX. What is not here is None."""
+    import jax
+
+    import lstm_jax
+    from benchmarks import machine
+
+    device = jax.devices()[0]
+    return {
+        "platform": device.platform,
+        "device": device.device_kind,
+        "devices": len(jax.devices()),
+        "card": cards(),
+        **machine.describe(),
+        **{name: version(name) for name in PACKAGES},
+        "lstm_jax": lstm_jax.__version__,
+        **cuda_of_jax(),
+        **cuda_of_torch(),
+        "nvidia_packages": nvidia_packages(),
+        "git": revision(),
+    }
+
+
+def cards() -> list[dict[str, str]] | None:
+    """What the driver says of each card."""
+    command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    rows = [line.split(", ") for line in done.stdout.splitlines() if line.strip()]
+    return [dict(zip(QUERY.split(","), row, strict=False)) for row in rows]
+
+
+def version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def nvidia_packages() -> dict[str, str]:
+    """CUDA's libraries and JAX's plugins for it, where they were installed as Python packages."""
+    found = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
+    return {
+        name: found[name]
+        for name in sorted(found, key=str)
+        if name and name.lower().startswith(("nvidia-", "jax-cuda", "jax_cuda"))
+    }
+
+
+def cuda_of_jax() -> dict[str, int | None]:
+    """As numbers such as 13000 for CUDA 13.0 and 91002 for cuDNN 9.10.2."""
+    names = {"cuda": "cuda_runtime_get_version", "cudnn": "cudnn_get_version"}
+    try:
+        from jax._src.lib import cuda_versions  # JAX has no public name for them
+
+        return {key: int(getattr(cuda_versions, name)()) for key, name in names.items()}
+    except Exception:  # no CUDA, or another JAX
+        return dict.fromkeys(names)
+
+
+def cuda_of_torch() -> dict[str, Any]:
+    try:
+        import torch
+
+        cudnn = torch.backends.cudnn.version()
+        return {"torch_cuda": torch.version.cuda, "torch_cudnn": cudnn}
+    except Exception:  # not here, or broken
+        return {"torch_cuda": None, "torch_cudnn": None}
+
+
+def revision() -> str | None:
+    """The commit that the checkout is at; a copy without .git has none."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

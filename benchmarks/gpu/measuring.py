@@ -1,0 +1,118 @@
+"""What the measurements share: a clock, contenders that may fail, and comparison on the device."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import lstm_jax as lj
+from benchmarks import timing
+from benchmarks.build import Disagreement, require_near
+from lstm_jax.unrolling.driver import METHODS
+
+Emit = Callable[[dict[str, Any]], None]  # writes a record of what was measured
+CELL_SIZE_OF_MESSAGE = 300  # characters of an error that a table and the JSON keep
+
+
+class Clock:
+    """The time of a section."""
+
+    def __init__(self, seconds: float):
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        return max(self._end - time.monotonic(), 0.0)
+
+
+def eligible(cell: lj.Cell, input_size: int) -> list[str]:
+    """The methods that can run the cell, the one that "auto" takes first."""
+    params = jax.eval_shape(lambda key: cell.init(key, input_size), jax.random.key(0))
+    xs = jax.ShapeDtypeStruct((2, 1, input_size), jnp.float32)
+    names = []
+    for method in METHODS:
+        try:
+            jax.eval_shape(lambda p, x, m=method: lj.unroll(cell, p, x, method=m), params, xs)
+        except ValueError:
+            continue
+        names.append(method)
+    return names
+
+
+def attempt(make: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What each call gives, and of those that fail the reason. They run side by side, since
+    compiling is what they spend their time on."""
+    made, failed = {}, {}
+    with ThreadPoolExecutor(max(len(make), 1)) as pool:
+        futures = {name: pool.submit(call) for name, call in make.items()}
+    for name, future in futures.items():
+        error = future.exception()
+        if error is None:
+            made[name] = future.result()
+        else:
+            failed[name] = reason(error)
+    return made, failed
+
+
+def reason(error: BaseException) -> str:
+    """In a line; running out of memory is the one that is expected."""
+    text = " ".join(str(error).split())
+    kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
+    return f"{kind}: {text}"[:CELL_SIZE_OF_MESSAGE]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    return "RESOURCE_EXHAUSTED" in str(error) or "OutOfMemory" in type(error).__name__
+
+
+class _Failed(Exception):
+    def __init__(self, name: str, error: Exception):
+        self.name, self.error = name, error
+
+
+def alternate(
+    calls: Mapping[str, Callable[[], Any]], rounds: int, budget: float
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """``timing.alternate`` of those that run, and of those that fail the reason."""
+
+    def guarded(name: str, call: Callable[[], Any]) -> Callable[[], None]:
+        def run() -> None:
+            try:
+                call()
+            except Exception as error:  # what a contender raises is its own affair
+                raise _Failed(name, error) from error
+
+        return run
+
+    left, failed = dict(calls), dict[str, str]()
+    while True:
+        try:
+            guards = {name: guarded(name, call) for name, call in left.items()}
+            return timing.alternate(guards, rounds, budget), failed
+        except _Failed as failure:
+            failed[failure.name] = reason(failure.error)
+            del left[failure.name]
+
+
+@jax.jit
+def _distance(got: Any, expected: Any) -> jax.Array:
+    got, expected = got.astype(jnp.float32), expected.astype(jnp.float32)
+    return jnp.max(jnp.abs(got - expected)) / jnp.max(jnp.abs(expected))
+
+
+def compare(name: str, what: str, got: Any, expected: Any, tolerance: float) -> float:
+    """The largest difference, as a share of the largest value of ``expected``.
+
+    Raises Disagreement where it is above ``tolerance``, or not a number.
+    """
+    if got.shape != expected.shape:
+        raise Disagreement(f"{name}: {what} has shape {got.shape}, ours {expected.shape}")
+    distance = float(_distance(jnp.asarray(got), jnp.asarray(expected)))
+    require_near(name, what, distance, tolerance)
+    return distance
+
+
+def rounded(times: Iterable[float]) -> list[float]:
+    return [round(value, 4) for value in times]

@@ -1,0 +1,103 @@
+"""The tests on a GPU: which are run, in what order, and what is kept of their outcomes."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.gpu.processes import Unit
+
+MAIN_CELLS = ("lstm", "gru", "rnn", "mgu", "min_gru", "lru", "attention", "linear_attention",
+              "mlstm", "slstm")  # fmt: skip
+FILES = ("tests/test_references.py", "tests/test_unroll.py")
+FURTHER_FILES = (
+    "tests/test_attention.py",
+    "tests/train/test_fit.py",
+    "tests/train/test_model.py",
+    "tests/train/test_truncated.py",
+    "tests/train/test_optimizers.py",
+    "tests/train/test_checkpoint.py",
+    "tests/train/test_saved.py",
+)
+SMALL = (
+    ("tests/test_references.py", "-k", "rnn_equals_flax"),
+    ("tests/test_conformance.py", "-k", "test_law[rnn-the_contract", "-m", "slow or not slow"),
+)
+# A test's program runs a few times: trying out which product is fastest would take longer.
+QUICK_COMPILES = ("--xla_gpu_autotune_level=0", "--xla_gpu_enable_triton_gemm=false")
+FINE = (0, 1, 5)  # of pytest: passed; some failed, which the records say; none was collected
+
+
+def arguments(small: bool) -> list[tuple[str, ...]]:
+    """What each pytest process is given, in the order of worth."""
+    if small:
+        return list(SMALL)
+    laws = [
+        ("tests/test_conformance.py", "-k", f"test_law[{name}-", "-m", "slow or not slow")
+        for name in MAIN_CELLS
+    ]
+    return [*((file,) for file in FILES), *laws, *((file,) for file in FURTHER_FILES)]
+
+
+def units(given: list[tuple[str, ...]]) -> list[Unit]:
+    base = (sys.executable, "-m", "pytest", "-q", "-p", "benchmarks.gpu.streaming")
+    return [Unit(" ".join(one), (*base, *one, "--records"), FINE) for one in given]
+
+
+def environment(on_gpu: bool) -> dict[str, str]:
+    """Products in full float32, and memory as it is needed, since many processes share a card."""
+    flags = [os.environ.get("XLA_FLAGS", ""), *(QUICK_COMPILES if on_gpu else ())]
+    return {
+        **os.environ,
+        "JAX_PLATFORMS": "cuda,cpu" if on_gpu else "cpu",
+        "JAX_DEFAULT_MATMUL_PRECISION": "highest",
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        "XLA_FLAGS": " ".join(flags).strip(),
+    }
+
+
+class Outcomes:
+    """What is known of the tests so far; failures are printed in full as they come."""
+
+    def __init__(self, show: Callable[[str], None]):
+        self._show = show
+        self._collected: dict[str, None] = {}
+        self._running: dict[str, str] = {}  # the test that each unit is at
+        self._tests: dict[str, dict[str, Any]] = {}
+
+    def add(self, unit: str, record: dict[str, Any]) -> None:
+        if "collected" in record:
+            self._collected |= dict.fromkeys(record["collected"])
+        elif "started" in record:
+            self._running[unit] = record["started"]
+        else:
+            name = record["test"]
+            before = self._tests.get(name)
+            if before is None or before["outcome"] == "passed":  # a teardown may fail yet
+                self._tests[name] = {key: record[key] for key in ("outcome", "seconds", "text")}
+            if self._running.get(unit) == name:
+                del self._running[unit]
+            if record["outcome"] == "failed":
+                self._show(f"FAILED {name}\n{record['text']}\n")
+
+    def failures(self) -> dict[str, str]:
+        """The whole tracebacks, by test."""
+        return {
+            name: test["text"] for name, test in self._tests.items() if test["outcome"] == "failed"
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """As JSON, every test by its name."""
+
+        def names(outcome: str) -> list[str]:
+            return [name for name, test in self._tests.items() if test["outcome"] == outcome]
+
+        seen = {*self._tests, *self._running.values()}
+        return {
+            "ran": len(names("passed")) + len(names("failed")),
+            "failed": names("failed"),
+            "skipped": {name: self._tests[name]["text"] for name in names("skipped")},
+            "running_at_the_end": list(self._running.values()),
+            "not_run": [name for name in self._collected if name not in seen],
+            "passed": {name: self._tests[name]["seconds"] for name in names("passed")},
+        }
