@@ -6,12 +6,13 @@ VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: help compare suite benchmarks test test-slow laws lint types clean
+.PHONY: help compare suite benchmarks gpu test test-slow laws lint types clean
 
 help:
 	@echo "make compare    which cell remembers: LSTM, GRU, RNNs, attention; in some five minutes"
 	@echo "make suite      which cell remembers longest: a fair slice of every task, in half an hour"
 	@echo "make benchmarks speed and memory beside the peers; PyTorch too where it is installed"
+	@echo "make gpu        tests and measurements on a GPU, in ten minutes, with the JAX that is here"
 	@echo "make test       the tests (make laws: every cell through every law, which takes longer)"
 	@echo "make lint types formatting and style; static types"
 
@@ -23,6 +24,16 @@ suite: $(READY)
 
 benchmarks: $(VENV)/ready-benchmarks
 	$(RUN) -m benchmarks
+
+# Nothing is set up: pip would put a JAX for the CPU in the place of the one that knows the GPU.
+gpu:
+	@for python in "$(PYTHON)" "$(RUN)" python3 python; do \
+	  if "$$python" -c 'import jax; jax.devices("gpu")' >/dev/null 2>&1; then \
+	    exec "$$python" -m benchmarks.gpu $(OPTIONS); \
+	  fi; \
+	done; \
+	echo "PYTHON: expected one whose JAX sees a GPU, got $(PYTHON), $(RUN), python3, python, which" \
+	  "do not; python -m benchmarks.gpu --small rehearses on a CPU" >&2; exit 1
 
 test: $(READY)
 	$(RUN) -m pytest -n auto --dist loadgroup

@@ -38,6 +38,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
 
 
+def pytest_configure(config):
+    """Where xdist is not installed, its mark means nothing."""
+    config.addinivalue_line("markers", "xdist_group(name): tests that go to one worker")
+
+
+def pytest_runtest_setup(item):
+    mark = item.get_closest_marker("devices")
+    if mark is not None and len(jax.devices()) < mark.args[0]:
+        pytest.skip(f"takes {mark.args[0]} devices, and there is {len(jax.devices())}")
+
+
 @pytest.fixture
 def x64():
     """float64 in this test alone: users run in float32, and so does every other test."""

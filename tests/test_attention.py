@@ -7,6 +7,7 @@ import pytest
 
 import lstm_jax as lj
 from lstm_jax.cells.attention import rotated
+from tests.platforms import WORKSPACE_BYTES
 from tests.reference import numpy_attention
 
 T, B, D = 9, 2, 3
@@ -91,7 +92,7 @@ def test_long_sequences_train_in_memory_that_grows_with_the_window():
 
     xs = jax.ShapeDtypeStruct((20_000, 1, D), jnp.float32)
     compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
-    assert compiled.memory_analysis().temp_size_in_bytes < 16e6
+    assert compiled.memory_analysis().temp_size_in_bytes < 16e6 + WORKSPACE_BYTES
 
 
 @pytest.mark.usefixtures("x64")

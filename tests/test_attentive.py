@@ -157,6 +157,7 @@ def test_noise_inside_is_drawn_from_the_key():
     assert not np.allclose(loud, quiet)
 
 
+@pytest.mark.devices(2)
 @pytest.mark.parametrize("attention", ["location", "multi_head"])
 def test_memories_spread_over_devices_with_their_rows(attention):
     """Values and gradients as on one device, on both kinds of mesh and in shard_map."""

@@ -33,6 +33,8 @@ def _tests():
             marks = [pytest.mark.xdist_group(name)]
             if law not in _quick(name):
                 marks.append(pytest.mark.slow)
+            if law == "batch_over_devices":
+                marks.append(pytest.mark.devices(2))
             yield pytest.param(name, law, id=f"{name}-{law}", marks=marks)
 
 

@@ -8,6 +8,7 @@ import pytest
 import lstm_jax as lj
 from lstm_jax.unrolling.choice import choose
 from tests.conformance import draw
+from tests.platforms import cpu_alone, require_same_bits
 
 STEPS, ROWS, INPUTS = 7, 3, 2
 CELLS = {
@@ -124,6 +125,7 @@ def test_blocks_are_equal_where_the_steps_allow_it(steps):
     assert steps % block == 0 or steps == 97
 
 
+@cpu_alone
 def test_the_backward_pass_in_blocks_takes_less_memory():
     """All cotangents of the pre-activations would stand in memory at once; now a block's do."""
     cell = lj.lstm(32)
@@ -143,6 +145,7 @@ def test_the_backward_pass_in_blocks_takes_less_memory():
     assert temporary(block=16, keep="states") < temporary(block=16) - 0.8 * one_array
 
 
+@cpu_alone
 def test_explain_names_each_cell_its_method_and_the_reasons():
     cell = lj.chain(lj.lstm(8), lj.min_gru(8), lj.mgu(4))
     params = cell.init(jax.random.key(0), 3)
@@ -162,6 +165,7 @@ def test_explain_names_each_cell_its_method_and_the_reasons():
     assert "keep 'states': as asked" in asked and "block 3: as asked" in asked
 
 
+@cpu_alone
 @pytest.mark.parametrize("cell", [lj.lstm(32), lj.chain(lj.gru(32), lj.lstm(16)), lj.mgu(32)],
                          ids=["lstm", "chain", "mgu"])  # fmt: skip
 @pytest.mark.parametrize("bound", ["12 MiB", "18MB"])
@@ -188,7 +192,7 @@ def test_auto_and_bounded_blocks_change_no_number():
     whole = lj.unroll(cell, params, xs)
     for every in ("auto", "40 KiB"):
         blocks = lj.unroll(cell, params, xs, checkpoint_every=every)
-        jax.tree.map(np.testing.assert_array_equal, blocks, whole)
+        require_same_bits(blocks, whole)
 
 
 def test_a_bound_below_what_is_needed_says_how_much_is():

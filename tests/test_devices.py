@@ -16,6 +16,8 @@ from jax.sharding import PartitionSpec
 import lstm_jax as lj
 from tests.conformance import close, draw
 
+pytestmark = pytest.mark.devices(4)
+
 T, B, D = 6, 8, 3
 LENGTHS = np.array([6, 0, 3, 1, 6, 2, 5, 4])
 KEYS = jax.random.split(jax.random.key(5), B)

@@ -164,8 +164,16 @@ def test_the_platform_that_is_compiled_for_decides(platform, loops):
 ELSEWHERE = Case(lj.chain(lj.min_gru(2), lj.lru(3)))  # of which no program is kept from before
 
 
-@pytest.mark.parametrize("law", ["methods_agree", "padding_is_inert", "vmap_over_seeds",
-                                 "gradient_of_gradient", "batch_over_devices"])  # fmt: skip
+@pytest.mark.parametrize(
+    "law",
+    [
+        "methods_agree",
+        "padding_is_inert",
+        "vmap_over_seeds",
+        "gradient_of_gradient",
+        pytest.param("batch_over_devices", marks=pytest.mark.devices(2)),
+    ],
+)
 def test_cells_obey_the_laws_with_the_solver_of_other_platforms(law, monkeypatch):
     monkeypatch.setattr(recurrence, "one_by_one", recurrence.all_at_once)
     LAWS[law](ELSEWHERE)

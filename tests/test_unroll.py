@@ -9,12 +9,16 @@ import pytest
 
 import lstm_jax as lj
 from tests.conformance import draw
+from tests.platforms import ON_CPU, require_same_bits
+
+# Where products reserve memory to work in, the arrays must be large beside it.
+ROWS, UNITS = (8, 32) if ON_CPU else (128, 256)
 
 
 def backward_memory(cell, steps, **options):
     """Bytes of temporary memory that the compiled backward pass asks for."""
     params = jax.eval_shape(lambda key: cell.init(key, 4), jax.random.key(0))
-    xs = jax.ShapeDtypeStruct((steps, 8, 4), jnp.float32)
+    xs = jax.ShapeDtypeStruct((steps, ROWS, 4), jnp.float32)
 
     def loss(params, xs):
         return jnp.sum(lj.unroll(cell, params, xs, **options)[1][-1])
@@ -23,7 +27,7 @@ def backward_memory(cell, steps, **options):
     return compiled.memory_analysis().temp_size_in_bytes
 
 
-@pytest.mark.parametrize("cell", [lj.lstm(32), lj.mgu(32), lj.min_gru(32)],
+@pytest.mark.parametrize("cell", [lj.lstm(UNITS), lj.mgu(UNITS), lj.min_gru(UNITS)],
                          ids=["lstm", "mgu", "min_gru"])  # fmt: skip
 @pytest.mark.parametrize("method", ["scan", "auto"])
 def test_recomputing_in_blocks_takes_less_memory(cell, method):
@@ -36,7 +40,7 @@ def test_blocks_change_no_bit_of_the_outputs():
     cell = lj.lstm(8)
     params, xs = cell.init(jax.random.key(0), 4), draw(jnp.zeros((50, 3, 4)), 0, jnp.float32)
     whole, blocks = (lj.unroll(cell, params, xs, checkpoint_every=n) for n in (None, 7))
-    jax.tree.map(np.testing.assert_array_equal, blocks, whole)
+    require_same_bits(blocks, whole)
 
 
 @pytest.mark.parametrize("every", [1, 6, 100])
@@ -44,8 +48,7 @@ def test_blocks_of_any_length(every):
     cell = lj.gru(4)
     params, xs = cell.init(jax.random.key(0), 3), draw(jnp.zeros((6, 2, 3)), 0, jnp.float32)
     expected = lj.unroll(cell, params, xs)
-    jax.tree.map(np.testing.assert_array_equal, lj.unroll(cell, params, xs, checkpoint_every=every),
-                 expected)  # fmt: skip
+    require_same_bits(lj.unroll(cell, params, xs, checkpoint_every=every), expected)
 
 
 def test_auto_picks_by_form_and_scans_the_others():
@@ -144,6 +147,7 @@ def test_blocks_of_an_empty_batch():
     assert ys.shape == (6, 0, 8)
 
 
+@pytest.mark.devices(2)
 def test_no_steps_inside_shard_map():
     cell = lj.lstm(3)
     params = cell.init(jax.random.key(0), 2)
@@ -164,7 +168,9 @@ def test_a_program_for_any_time_and_batch_can_be_exported():
     shapes = jax.ShapeDtypeStruct((steps, batch, 2), jnp.float32)
     program = export.export(jax.jit(lambda xs: lj.unroll(cell, params, xs)[1]))(shapes)
     xs = draw(jnp.zeros((5, 3, 2)), 0, jnp.float32)
-    np.testing.assert_allclose(program.call(xs), lj.unroll(cell, params, xs)[1], rtol=1e-5)
+    np.testing.assert_allclose(
+        program.call(xs), lj.unroll(cell, params, xs)[1], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_call_outside_jit_compiles_once():

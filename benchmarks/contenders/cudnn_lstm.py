@@ -41,9 +41,7 @@ def model(cell: str, layers: list[Layer]) -> Model:
 
     def to_layers(tree: Any) -> list[Layer]:
         w_x, w_h, b, _ = rnn.unpack_lstm_weights(jnp.asarray(tree), inputs, hidden, 1, False)
-        return [
-            {"w_x": np.asarray(w_x[0]).T, "w_h": np.asarray(w_h[0]).T, "b": np.asarray(b[0])}
-        ]
+        return [{"w_x": np.asarray(w_x[0]).T, "w_h": np.asarray(w_h[0]).T, "b": np.asarray(b[0])}]
 
     def step(params: Any, state: Any, x: Any) -> Any:
         raise NotImplementedError("cuDNN's LSTM has no single step here")

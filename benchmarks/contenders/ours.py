@@ -1,4 +1,4 @@
-"""lstm_jax: ``lj.unroll`` of a cell, or of a chain of cells, by default with its own choice of method."""
+"""lstm_jax: ``lj.unroll`` of a cell, or of a chain of cells; by default it chooses the method."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""PyTorch: ``nn.LSTM`` or ``nn.GRU``, time first; on the CPU with a thread a core, on a GPU by cuDNN.
+"""PyTorch: ``nn.LSTM`` or ``nn.GRU``, time first; a thread for each core, or cuDNN on a GPU.
 
 Gates in our order, weights transposed, and a second bias, which is zero here; its gradient is
 computed, and not compared.

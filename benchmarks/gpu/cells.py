@@ -150,9 +150,7 @@ def kept(ready: build.Ready) -> Kept:
     return Kept(ready.outputs(), layer, d_xs)
 
 
-def first_of_ours(
-    ready: dict[str, build.Ready], errors: dict[str, str]
-) -> tuple[str, Kept] | None:
+def first_of_ours(ready: dict[str, build.Ready], errors: dict[str, str]) -> tuple[str, Kept] | None:
     """The first of our methods that runs, with its numbers: what all others are held against."""
     for name in [name for name in ready if name.startswith(OURS)]:
         try:

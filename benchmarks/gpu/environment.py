@@ -14,6 +14,7 @@ def describe() -> dict[str, Any]:
 
     import lstm_jax
     from benchmarks import machine
+    from experiments import folder
 
     device = jax.devices()[0]
     return {
@@ -27,7 +28,7 @@ def describe() -> dict[str, Any]:
         **cuda_of_jax(),
         **cuda_of_torch(),
         "nvidia_packages": nvidia_packages(),
-        "git": revision(),
+        "git": folder.git_revision(),
     }
 
 
@@ -78,14 +79,3 @@ def cuda_of_torch() -> dict[str, Any]:
         return {"torch_cuda": torch.version.cuda, "torch_cudnn": cudnn}
     except Exception:  # not here, or broken
         return {"torch_cuda": None, "torch_cudnn": None}
-
-
-def revision() -> str | None:
-    """The commit that the checkout is at; a copy without .git has none."""
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

@@ -14,7 +14,7 @@ from benchmarks.build import Disagreement, require_near
 from lstm_jax.unrolling.driver import METHODS
 
 Emit = Callable[[dict[str, Any]], None]  # writes a record of what was measured
-CELL_SIZE_OF_MESSAGE = 300  # characters of an error that a table and the JSON keep
+MESSAGE_LENGTH = 300  # characters of an error that are kept
 
 
 class Clock:
@@ -60,7 +60,7 @@ def reason(error: BaseException) -> str:
     """In a line; running out of memory is the one that is expected."""
     text = " ".join(str(error).split())
     kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
-    return f"{kind}: {text}"[:CELL_SIZE_OF_MESSAGE]
+    return f"{kind}: {text}"[:MESSAGE_LENGTH]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -31,7 +31,7 @@ class Sizes(NamedTuple):
     budget: float = 2.0  # seconds for the rounds of one program
 
 
-SMALL = Sizes((8, 16), batch=2, size=8, rounds=3, budget=1.0)
+SMALL = Sizes((8,), batch=2, size=8, rounds=3, budget=1.0)
 
 
 def run(sizes: Sizes, emit: Emit, clock: Clock) -> None:

@@ -1,5 +1,6 @@
 """Processes side by side until a deadline, with the lines of JSON that each writes read at once."""
 
+import contextlib
 import json
 import os
 import signal
@@ -63,10 +64,8 @@ class Process:
         return "\n".join([f"died: exit code {code}", *lines[-LAST_LINES:]])
 
     def kill(self) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
 
 

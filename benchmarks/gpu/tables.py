@@ -19,7 +19,7 @@ def markdown(results: Results) -> str:
         lines += ["**A rehearsal at small sizes: no number below says anything of a GPU.**", ""]
     found = [environment_table(results["sections"])]
     sections = results["sections"]
-    if "tests" in sections:
+    if "tests" in sections.get("tests", {}):
         found += test_tables(sections["tests"])
     if "cells" in sections:
         found += cell_tables(sections["cells"])
@@ -182,4 +182,6 @@ def seeds_table(records: Sequence[Results]) -> Table:
     if records:
         one = records[0]
         note += f" T = {one['length']}, batches of {one['batch']}, {one['size']} units."
-    return Table("Seeds under vmap", ["seeds", "seed-steps per second", "beside one seed"], rows, note)
+    return Table(
+        "Seeds under vmap", ["seeds", "seed-steps per second", "beside one seed"], rows, note
+    )

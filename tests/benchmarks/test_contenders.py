@@ -31,6 +31,7 @@ def test_a_stack_of_two_agrees_with_ours(name, cell):
 
 
 @pytest.mark.parametrize("name", [name for name in (contenders.OURS, *HERE) if name != "torch"])
+@pytest.mark.devices(2)
 def test_two_devices_agree_with_one(name):
     spread = build.build(name, work.make("lstm", SHAPE, 1), jax.devices()[:2])
     build.require_equal(name, spread, ours_in(contenders.OURS, "lstm", 1))
@@ -114,6 +115,7 @@ def without(monkeypatch, name):
     monkeypatch.setitem(sys.modules, f"benchmarks.contenders.{contenders.MODULES[name]}", None)
 
 
+@pytest.mark.devices(2)
 @pytest.mark.parametrize("argnums", [0, (0, 1)])
 def test_data_parallel_is_value_and_grad(argnums):
     def loss(weights, rows):

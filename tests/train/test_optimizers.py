@@ -138,7 +138,7 @@ def test_schedules_have_their_values():
          [0.5, 0.5, 0.4, 0.3, 0.2, 0.1, 0, 0, 0, 0]),
     ]  # fmt: skip
     for options, wanted in cases:
-        np.testing.assert_allclose(rates(10, **options), wanted, atol=1e-7)
+        np.testing.assert_allclose(rates(10, **options), wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("options", [{}, {"schedule": "linear", "steps": 4, "warmup": 1}])
