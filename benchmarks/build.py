@@ -113,7 +113,7 @@ class Disagreement(ValueError):
     """Two contenders do not compute the same, so that their times say nothing."""
 
 
-def compare_on_host(name: str, what: str, got: Any, expected: Any) -> None:
+def compare(name: str, what: str, got: Any, expected: Any) -> None:
     """Raises Disagreement where the arrays differ by more than rounding."""
     if got.shape != expected.shape:
         raise Disagreement(f"{name}: {what} has shape {got.shape}, ours {expected.shape}")
@@ -126,9 +126,7 @@ def require_near(name: str, what: str, distance: Any, tolerance: float) -> None:
         raise Disagreement(f"{name}: {what} differs from ours by {distance:.1e} of the largest")
 
 
-def require_equal(
-    name: str, got: Ready, expected: Ready, compare: Callable[..., None] = compare_on_host
-) -> None:
+def require_equal(name: str, got: Ready, expected: Ready) -> None:
     """Raises Disagreement unless outputs and all gradients of the two are equal to rounding."""
     compare(name, "outputs", got.outputs(), expected.outputs())
     (layers, xs), (layers_expected, xs_expected) = got.gradients(), expected.gradients()
