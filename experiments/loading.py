@@ -33,7 +33,9 @@ def load_files(files: Sequence[Path]) -> None:
     """
     for name in _modules():
         del sys.modules[name]
-    sys.path[:] = [entry for entry in sys.path if entry not in map(str, _folders)]
+    for folder in _folders:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
     _folders.clear()
     _files.clear()
     owners: dict[tuple[str, str], Path] = {}
@@ -109,7 +111,7 @@ def _run(file: Path) -> None:
         return  # a file before this one has imported it
     _put_aside(path.parent)
     _folders.append(path.parent)
-    sys.path[:] = [str(path.parent), *(entry for entry in sys.path if entry != str(path.parent))]
+    sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
     module = ModuleType(name) if spec is None else importlib.util.module_from_spec(spec)
     module.__file__ = str(path)

@@ -1,9 +1,7 @@
 """The README keeps its word: its Python runs, and its example cell obeys the laws."""
 
-import re
 import sys
 import types
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,15 +11,10 @@ import pytest
 import lstm_jax as lj
 from tests.cases import Case
 from tests.conformance import LAWS, close
+from tests.pages import Page
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-
-
-def block(word: str) -> str:
-    """The one Python block that has ``word`` in it."""
-    (found,) = [text for text in BLOCKS if word in text]
-    return found
+README = Page("README.md")
+block = README.block
 
 
 def test_the_first_lines_run_and_are_ten():
@@ -77,6 +70,5 @@ def _case() -> Case:
 
 
 def test_every_file_that_the_readme_names_is_there():
-    root = Path(__file__).parent.parent
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (root / target).exists(), target
+    for target in README.links():
+        assert target.exists(), target
