@@ -16,6 +16,7 @@ import jax.export
 import jax.numpy as jnp
 import numpy as np
 
+from lstm_jax import generators
 from lstm_jax.errors import ArgumentError, WrongType, WrongValue
 
 
@@ -136,12 +137,15 @@ def float_array(argument: str, value: Any, axes: str, min_rank: int) -> jax.Arra
 
 
 def random_key(argument: str, key: Any) -> jax.Array:
-    """``key`` as one typed key; a legacy ``jax.random.PRNGKey`` is taken too."""
+    """``key`` as one typed threefry key, see ``generators``; a legacy ``jax.random.PRNGKey`` is
+    taken too, two words being those of threefry."""
     is_array = isinstance(key, jax.Array | np.ndarray)
     if is_array and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ():
-        return jnp.asarray(key)
-    if is_array and key.dtype == jnp.uint32 and key.shape in ((2,), (4,)):
-        return jax.random.wrap_key_data(jnp.asarray(key))
+        return generators.as_threefry(jnp.asarray(key))
+    if is_array and key.dtype == jnp.uint32 and key.shape == (2,):
+        return jax.random.wrap_key_data(jnp.asarray(key), impl=generators.THREEFRY)
+    if is_array and key.dtype == jnp.uint32 and key.shape == (4,):
+        return generators.threefry_of(jnp.asarray(key))
     what = f"{key.dtype} of shape {key.shape}" if is_array else repr(key)
     raise WrongValue(f"{argument}: got {what}; takes one key, such as jax.random.key(0)")
 
@@ -176,7 +180,9 @@ def lengths(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
                 f"lengths: got values from {low} to {high}; takes 0 to T = {steps}, "
                 "the length of xs's axis 0"
             )
-    return jnp.clip(value.astype(jnp.int32), 0, steps)  # T may not fit in an int8
+    # Clipped before the cast, which would wrap large numbers; T itself may not fit in an int8.
+    most = min(steps, int(jnp.iinfo(value.dtype).max))
+    return jnp.clip(value, 0, most).astype(jnp.int32)
 
 
 def resets(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:

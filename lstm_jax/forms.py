@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lstm_jax.cell import Cell
 
 Params = Any  # a pytree of arrays with readable keys
-State = Any  # a NamedTuple of arrays [*batch, H]; of composites, a tuple of such
+State = Any  # a NamedTuple of arrays [*batch, H] (see lstm_jax/states.py); of composites, a tuple
 AnyArray = jax.Array | np.ndarray
 BatchShape = tuple[Any, ...]  # of integers, or of the symbols of an exported program
 
@@ -117,6 +117,7 @@ class Window(NamedTuple):
     keys: Float[jax.Array, "*batch heads W d"]
     values: Float[jax.Array, "*batch heads W d"]
     filled: Integer[jax.Array, "*batch"]
+    written = ("keys", "values")
 
 
 class Windowed(NamedTuple):

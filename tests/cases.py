@@ -32,6 +32,7 @@ def _wrapped() -> dict[str, Case]:
         "dropout_input": lj.dropout(lstm, 0.4),
         "dropout_output": lj.dropout(gru, 0.4, on="output"),
         "dropout_variational": lj.dropout(lstm, 0.4, variational=True),
+        "zoneout_slstm": lj.zoneout(lj.slstm(4, 2), 0.3),
         "dropout_recurrent": lj.dropout(gru, 0.4, on="recurrent", variational=True),
         "zoneout_linear": lj.zoneout(lj.min_lstm(3), 0.3),
         "drop_connect": lj.drop_connect(lstm, 0.4),
@@ -59,7 +60,7 @@ def _wrapped() -> dict[str, Case]:
         "attention_learned": Case(lj.attention(4, 2, 3, positions="learned")),
         "attention_none": Case(lj.attention(3, 1, 9, positions="none")),
         "lstmn_short": Case(lj.lstmn(3, 2, attention_size=2)),
-        "chain_attention": Case(lj.chain(lj.learned_state(lj.attention(4, 2, 3)), lstm)),
+        "chain_attention": Case(lj.learned_state(lj.chain(lj.attention(4, 2, 3), lstm))),
         "bidirectional_attention": Case(lj.bidirectional(lj.attention(2, 1, 3), lj.gru(2))),
         "deep_noisy": Case(
             lj.chain(

@@ -23,6 +23,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import lstm_jax as lj
 from lstm_jax import recipes
 from lstm_jax.cell import finish, input_product, product
+from lstm_jax.compose.building import only_input_size
 from lstm_jax.unrolling.driver import METHODS
 from tests.cases import Case
 
@@ -284,6 +285,35 @@ def law_methods_agree(case: Case) -> None:
         close((state, jnp.stack(ys)), (reference.state, reference.ys), what="step by step")
 
 
+def law_any_generator(case: Case) -> None:
+    """Keys of generators whose draws depend on shapes and on vmap: the same noise in the whole, in
+    chunks, by steps, under "scan" and under vmap, and other noise for another key."""
+    if case.key is None:
+        return
+    args = arguments(case)
+
+    @partial(jax.jit, static_argnames="method")
+    def run(key, xs, state, method="auto"):
+        return lj.unroll(case.cell, args.params, xs, state, key=key, method=method)
+
+    for generator in ("rbg", "unsafe_rbg"):
+        key, other = (jax.random.key(seed, impl=generator) for seed in (7, 8))
+        whole = run(key, args.xs, args.state)
+        close(run(key, args.xs, args.state, "scan"), whole, what=generator)
+        many = jax.vmap(run, (0, None, None))(jnp.stack([key, other]), args.xs, args.state)
+        close((row(many, 0), row(many, 1)), (whole, run(other, args.xs, args.state)))
+        assert np.any(whole[1] != row(many[1], 1)), "one noise for all keys"
+        if not steps(case):
+            continue
+        state, first = run(key, args.xs[:HALF], args.state)
+        state, second = run(key, args.xs[HALF:], state)
+        close((state, jnp.concatenate([first, second])), whole, what=f"{generator}, chunks")
+        step, state = jax.jit(partial(case.cell.step, key=key)), args.state
+        for x, y in zip(args.xs, whole[1], strict=True):
+            state, stepped = step(args.params, state, x)
+            close(stepped, y, what=f"{generator}, by steps")
+
+
 # --- Law 3: padding is inert. ----------------------------------------------------------------
 
 
@@ -483,6 +513,83 @@ def law_bfloat16_compute(case: Case) -> None:
         ):
             scale = np.linalg.norm(wanted) + 1e-3
             assert np.linalg.norm(np.asarray(got) - np.asarray(wanted)) < 0.1 * scale, method
+
+
+# --- Wrappers: right for every cell, or refused when they are built. --------------------------
+
+
+def wrappers(rate: float) -> dict[str, Callable[[lj.Cell], lj.Cell]]:
+    """Those with a rate, at this one."""
+    return {
+        "zoneout": lambda cell: lj.zoneout(cell, rate),
+        "zoneout of h": lambda cell: lj.zoneout(cell, {"h": rate}),
+        "zoneout of c": lambda cell: lj.zoneout(cell, {"c": rate}),
+        "dropout": lambda cell: lj.dropout(cell, rate),
+        "dropout of outputs": lambda cell: lj.dropout(cell, rate, on="output", variational=True),
+        "recurrent dropout": lambda cell: lj.dropout(cell, rate, on="recurrent", variational=True),
+        "drop_connect": lambda cell: lj.drop_connect(cell, rate),
+    }
+
+
+PLAIN_WRAPPERS: dict[str, Callable[[lj.Cell], lj.Cell]] = {
+    "learned_state": lj.learned_state,
+    "residual": lj.residual,
+    "initialize w_x": lambda cell: lj.initialize(cell, w_x=lj.initializers.normal(0.1)),
+    "initialize w_h": lambda cell: lj.initialize(cell, w_h=lj.initializers.normal(0.1)),
+    "initialize b": lambda cell: lj.initialize(cell, b=lj.initializers.normal(0.1)),
+    "chain": lambda cell: lj.chain(lj.rnn(2), cell, lj.rnn(2)),
+    "bidirectional": lambda cell: lj.bidirectional(cell, lj.rnn(2)),
+    "bidirectional sum": lambda cell: lj.bidirectional(cell, cell, merge="sum"),
+    "mixed_precision": lambda cell: lj.mixed_precision(cell, "float16"),
+    "dropout of a chain": lambda cell: lj.dropout(lj.chain(cell, lj.rnn(2)), 0.3, on="output"),
+}
+
+
+def wrapped_by(wrap: Callable[[lj.Cell], lj.Cell], case: Case) -> Case | None:
+    """The wrapped cell; None where it is refused, by an error that names the argument and, where
+    that is the cell, the cell."""
+    try:
+        return case._replace(cell=wrap(case.cell), seed=1)
+    except ValueError as error:
+        argument = str(error).partition(":")[0]
+        assert argument in ("cell", "cells[1]", "on", "rate", "w_x", "w_h", "b", "forward"), error
+        assert argument == "rate" or case.cell.name in str(error), error
+        return None
+
+
+def law_wrappers_fit_or_refuse(case: Case) -> None:
+    """Every wrapper around the cell: refused when it is built, or outputs of the size that it
+    promises and states of their shapes under every method; at rate zero it is the cell itself."""
+    for name, wrap in (wrappers(0.3) | PLAIN_WRAPPERS).items():
+        wrapped = wrapped_by(wrap, case)
+        if wrapped is None:
+            continue
+        if name == "residual":
+            wrapped = wrapped._replace(input_size=case.cell.size)
+        elif name == "chain" and only_input_size(case.cell) is None:
+            wrapped = wrapped._replace(input_size=3)
+        args = arguments(wrapped)
+        start = jax.tree.map(jnp.shape, wrapped.cell.initial_state(args.params, (B,)))
+        for method in eligible(wrapped):
+            state, ys = jax.eval_shape(forward(wrapped, method=method), args)
+            assert ys.shape == (T, B, wrapped.cell.size), (name, method)
+            assert jax.tree.map(jnp.shape, state) == start, (name, method)
+    built = {name: wrapped_by(wrap, case) for name, wrap in wrappers(0.0).items()}
+    zero = {name: wrapped.cell for name, wrapped in built.items() if wrapped is not None}
+    args, key = arguments(case), jax.random.key(1)
+
+    @jax.jit
+    def all_of(args: Args) -> dict:
+        found = {"itself": lj.unroll(case.cell, args.params, args.xs)}
+        for name, cell in zero.items():
+            state, ys = lj.unroll(cell, args.params, args.xs, key=key)
+            found[name] = (state.cell if isinstance(state, lj.CountedState) else state, ys)
+        return found
+
+    if case.key is None:  # a noisy cell's own key would be another
+        found = all_of(args)
+        for name in zero:
+            close(found[name], found["itself"], what=f"{name} at rate zero")
 
 
 # --- The contract itself. ------------------------------------------------------------------------

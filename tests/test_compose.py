@@ -172,3 +172,26 @@ def test_every_public_function_says_what_it_takes():
         value = getattr(lj, name)
         if callable(value):
             assert not inspect.ismodule(value) and inspect.getdoc(value), name
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_float16_takes_loss_scaling_and_bfloat16_does_not(dtype):
+    """The gradient of a small loss, as ``mixed_precision`` says."""
+    cell, plain = lj.mixed_precision(lj.lstm(8), dtype), lj.lstm(8)
+    params, xs = cell.init(KEY, 4), jax.random.normal(KEY, (10, 4, 4), jnp.float32)
+
+    def gradient(cell, scale):
+        def loss(params):
+            ys = lj.unroll(cell, params, xs)[1].astype(jnp.float32)
+            return scale * 1e-8 * jnp.mean(jnp.square(ys))
+
+        return jax.tree.map(lambda leaf: leaf / scale, jax.grad(loss)(params))
+
+    expected, scaled = gradient(plain, 1.0), gradient(cell, 2.0**15)
+    for name, leaf in expected.items():
+        assert np.linalg.norm(scaled[name] - leaf) < 0.1 * np.linalg.norm(leaf)
+    bare = gradient(cell, 1.0)
+    if dtype == "float16":
+        assert not any(np.any(leaf) for leaf in bare.values())
+    else:
+        assert np.linalg.norm(bare["w_h"] - expected["w_h"]) < 0.1 * np.linalg.norm(expected["w_h"])

@@ -1,3 +1,4 @@
+import functools
 import itertools
 
 import jax
@@ -459,3 +460,125 @@ def test_a_mistake_is_named(mistake, without_shape_annotations):
     with pytest.raises((ValueError, TypeError), match=rf"^{argument}") as caught:
         call()
     assert issubclass(caught.type, lj.ArgumentError), caught.type
+
+
+def read_from(logits):
+    """A step that gives ``logits [T, B, V]`` one after the other, whatever it reads."""
+
+    def step(state, tokens):
+        return {"t": state["t"] + 1}, logits[state["t"][0]], ()
+
+    return step, {"t": jnp.zeros(logits.shape[1], jnp.int32)}
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("alpha", [0.0, 0.7])
+def test_nan_is_seen_by_every_decoder_and_in_its_row_alone(bad, alpha):
+    logits = jax.random.normal(jax.random.key(3), (4, 3, 5))
+    spoiled = logits.at[2, 1, 3].set(bad)  # inf - inf is NaN
+    options = {"start": 1, "max_steps": 4}
+
+    def all_of(logits):
+        step, state = read_from(logits)
+        key = jax.random.key(0)
+        return (
+            decode.greedy(step, state, end=None, **options),
+            decode.sample(step, state, key, end=None, top_k=3, top_p=0.6, **options),
+            decode.beam(step, state, end=0, width=3, length_penalty=alpha, **options),
+        )
+
+    found, expected = jax.jit(all_of)(spoiled), jax.jit(all_of)(logits)
+    for one in found:
+        assert np.all(np.isnan(one.scores[1])), one
+    beams = found[2]
+    assert np.all(np.isnan(beams.log_probabilities[1])) and np.isnan(beams.best().scores[1])
+    assert not np.any(beams.lengths[1]) and not np.any(beams.ended[1])
+    rows = np.array([0, 2])
+    for one, other in zip(found, expected, strict=True):
+        for name, leaf in other._asdict().items():
+            axis = 1 if name == "tokens" else 0
+            if name != "seen":
+                given, wanted = (jnp.take(a, rows, axis) for a in (getattr(one, name), leaf))
+                assert np.all(np.isfinite(wanted))
+                np.testing.assert_array_equal(given, wanted)
+
+
+def test_nan_of_a_hypothesis_that_is_not_followed_is_not_seen():
+    """Slots without a hypothesis hold copies of others; a row that is done reads on."""
+    logits = jnp.full((4, 2, 3), -jnp.inf).at[:, :, 0].set(0.0)  # both end at once, for certain
+    logits = logits.at[1:].set(jnp.nan)
+    logits = logits.at[0, 1].set(jnp.array([-2.0, 0.0, 0.0])).at[1:, 1].set(0.0)
+    step, state = read_from(logits)
+    found = decode.beam(step, state, start=1, end=0, max_steps=4, width=2)
+    assert found.lengths[0].tolist() == [1, 0]
+    assert found.scores[0].tolist() == [0.0, -np.inf]
+    assert np.all(np.isfinite(found.scores[1]))
+
+
+def test_weights_that_are_nan_are_seen():
+    def step(state, tokens):
+        return state, jnp.zeros((2, 3)), jnp.array([[0.5, 0.5], [jnp.nan, 0.5]])
+
+    found = decode.beam(
+        step, jnp.zeros(2), start=1, end=0, max_steps=3, width=2, coverage_penalty=0.3
+    )
+    assert np.all(np.isfinite(found.scores[0])) and np.all(np.isnan(found.scores[1]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("temperature", [1e-300, 1e-45, 1e-38, 1e-20])
+def test_near_temperature_zero_the_most_probable_is_drawn(dtype, temperature):
+    scale = 1e30 if dtype != "float16" else 1e4
+    order = jnp.stack([jax.random.permutation(jax.random.key(i), 8) for i in range(12)])
+    for logits in (order.reshape(4, 3, 8).astype(dtype), (scale * order).reshape(4, 3, 8)):
+        logits = logits.astype(dtype).at[0, 0, 0].set(-jnp.inf)
+        step, state = read_from(logits)
+        options = {"start": 1, "end": None, "max_steps": 4}
+        greedy = decode.greedy(step, state, **options)
+        for filters in ({}, {"top_k": 2}, {"top_p": 1e-6}, {"top_k": 3, "top_p": 0.5}):
+            found = decode.sample(
+                step, state, jax.random.key(1), temperature=temperature, **filters, **options
+            )
+            np.testing.assert_array_equal(found.tokens, greedy.tokens)
+            np.testing.assert_array_equal(found.scores, greedy.scores)
+        if filters:
+            sample = functools.partial(decode.sample, step, state, jax.random.key(1), **options)
+            traced = jax.jit(lambda t, sample=sample: sample(temperature=t).tokens)
+            for value in (0.0, np.float32(temperature)):
+                np.testing.assert_array_equal(traced(value), greedy.tokens)
+
+
+def test_temperatures_have_the_shares_that_they_say():
+    """Of 4,000 rows, at ordinary temperatures, at infinite ones, and between equal tokens."""
+    rows = 4000
+    logits = jnp.array([2.0, -jnp.inf, 0.5, 2.0, -1.0])
+    step, state = read_from(jnp.broadcast_to(logits, (1, rows, 5)))
+    options = {"start": 1, "end": None, "max_steps": 1}
+
+    def shares(temperature, **filters):
+        tokens = decode.sample(
+            step, state, jax.random.key(2), temperature=temperature, **filters, **options
+        ).tokens
+        return np.bincount(np.asarray(tokens).reshape(-1), minlength=5) / rows
+
+    def softmax(values):
+        powers = np.exp(np.asarray(values) - np.max(values))
+        return powers / powers.sum()
+
+    for temperature in (0.5, 1.0, 3.0):
+        np.testing.assert_allclose(shares(temperature), softmax(logits / temperature), atol=0.03)
+    for temperature in (1e38, 1e300):
+        np.testing.assert_allclose(shares(temperature), [0.25, 0, 0.25, 0.25, 0.25], atol=0.03)
+    np.testing.assert_allclose(shares(1e-38), [0.5, 0, 0, 0.5, 0], atol=0.03)
+    assert shares(1e-38, top_k=1).tolist() == shares(1.0, top_p=1e-30).tolist() == [1, 0, 0, 0, 0]
+
+
+def test_where_no_token_is_possible_the_score_says_so():
+    step, state = read_from(jnp.full((2, 3, 4), -jnp.inf))
+    options = {"start": 1, "max_steps": 2}
+    for temperature in (1e-38, 1.0, 1e38):
+        key = jax.random.key(0)
+        found = decode.sample(step, state, key, end=None, temperature=temperature, **options)
+        assert np.all(found.scores == -np.inf) and not np.any(found.tokens)
+    beams = decode.beam(step, state, end=0, width=2, **options)
+    assert np.all(beams.scores == -np.inf) and not np.any(beams.lengths)

@@ -593,3 +593,69 @@ def test_decoding_outside_jit_compiles_once_for_its_options(without_shape_annota
     assert [traced_anew(2), traced_anew(2), traced_anew(3), traced_anew(2)] == [1, 0, 1, 0]
     with pytest.raises(TypeError, match=r"^pad: got \[0\]"):
         model.decode(params, source, max_steps=2, pad=[0])
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_losses_of_narrow_numbers_are_summed_in_float32(dtype):
+    """Their sum is far above the largest float16; gradients are those in float32 too."""
+    keys = jax.random.split(jax.random.key(0))
+    logs = jax.nn.log_softmax(jax.random.normal(keys[0], (200, 64, 500))).astype(dtype)
+    targets = jax.random.randint(keys[1], (200, 64), 0, 500)
+    lengths = jnp.arange(64) * 3
+    for smoothing in (0.0, 0.1):
+
+        def loss(logs, smoothing=smoothing):
+            return seq2seq.cross_entropy(logs, targets, lengths=lengths, label_smoothing=smoothing)
+
+        found, gradient = jax.value_and_grad(loss)(logs)
+        expected, wide = jax.value_and_grad(loss)(logs.astype(jnp.float32))
+        assert (found.dtype, gradient.dtype) == (jnp.float32, dtype)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        np.testing.assert_array_equal(gradient, wide.astype(dtype))
+    weights = jnp.full((3000, 2), 0.4, dtype)
+    expected = 0.8 * (np.arange(3000) > 0)  # each of the two places has more behind it
+    np.testing.assert_allclose(lj.attend.coverage_loss(weights), expected, rtol=0.01)
+    assert lj.attend.coverage_loss(weights).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("output", ["copy", "pointer"])
+def test_a_model_in_float16_gives_log_probabilities_in_float32(output):
+    model = model_of(output, decoder=lj.mixed_precision(lj.gru(4), "float16"), encoder=lj.gru(4))
+    params = model.init(jax.random.key(0))
+    source = jnp.arange(12).reshape(6, 2) % 3
+    logs = model.log_probabilities(params, source, source)
+    assert logs.dtype == jnp.float32
+    np.testing.assert_allclose(jnp.exp(logs).sum(axis=-1), 1.0, atol=2e-3)
+
+
+def test_traced_lengths_beyond_the_ends_are_those_at_the_ends():
+    model = model_of("copy")
+    params = model.init(jax.random.key(0))
+    source, target = jnp.ones((5, 3), jnp.int32), jnp.ones((4, 3), jnp.int32)
+
+    @jax.jit
+    def loss(sources, targets):
+        lengths = {"source_lengths": sources, "target_lengths": targets}
+        greedy = model.decode(params, source, max_steps=3, source_lengths=sources).scores
+        return model.loss(params, source, target, **lengths), greedy
+
+    beyond = loss(jnp.array([9, 2, -1]), jnp.array([100, -7, 3]))
+    inside = loss(jnp.array([5, 2, 0]), jnp.array([4, 0, 3]))
+    assert np.all(np.isfinite(inside[0]))
+    jax.tree.map(np.testing.assert_array_equal, beyond, inside)
+
+
+def test_a_bridge_fills_what_can_be_learned_of_a_state():
+    """An sLSTM's normaliser stays empty; a window alone would know nothing of the source."""
+    model = model_of(attention=None, encoder=lj.gru(4), decoder=lj.slstm(4))
+    params = model.init(jax.random.key(0))
+    source = jnp.arange(10).reshape(5, 2) % 3
+    state = model.encode(params, source).state
+    assert np.all(state.h != 0)
+    assert not any(np.any(leaf) for leaf in (state.c, state.n, state.m))
+    with pytest.raises(ValueError, match=r"^bridge: "):
+        model_of(attention=None, encoder=lj.gru(4), decoder=lj.attention(4))
+    attending = model_of(encoder=lj.gru(4), decoder=lj.attention(4))
+    params = attending.init(jax.random.key(0))
+    assert "bridge" not in params
+    assert np.all(np.isfinite(attending.log_probabilities(params, source, source)))

@@ -22,7 +22,7 @@ from lstm_jax.attend.contract import (
     sized,
     vector,
 )
-from lstm_jax.cell import AnyArray, product
+from lstm_jax.cell import AnyArray, product, wide
 from lstm_jax.errors import WrongValue
 from lstm_jax.recipes import factory
 
@@ -189,6 +189,6 @@ def coverage_loss(weights: Float[AnyArray, "T *rows"]) -> Float[Array, "T *rest"
     weights: ``[T, *batch, S]``; the result is ``[T, *batch]``, to be weighed and added to the
     loss of the same step (eq. 13). With lengths, weights in the padding are zero, and add nothing.
     """
-    weights = checking.float_array("weights", weights, "[T, *batch, S]", 2)
+    weights = wide(checking.float_array("weights", weights, "[T, *batch, S]", 2))
     before = jnp.cumsum(weights, 0) - weights
     return jnp.sum(jnp.minimum(weights, before), -1)

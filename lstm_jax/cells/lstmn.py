@@ -26,6 +26,7 @@ class LSTMNState(NamedTuple):
     keys: Float[Array, "*batch W A"]
     summary: Float[Array, "*batch H"]
     filled: Integer[Array, "*batch"]
+    written = ("h", "c", "keys", "summary")  # an empty tape is not read
 
 
 @factory

@@ -4,13 +4,14 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import checking
-from lstm_jax.cell import Weights
+from lstm_jax.cell import Weights, wide
 
 EPSILON = 1e-5
 
 
 def standardize(values: jax.Array) -> jax.Array:
     """Mean 0 and variance 1 over the last axis (eq. 3, without gain and bias)."""
+    values = wide(values)
     centred = values - jnp.mean(values, axis=-1, keepdims=True)
     variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
     return centred * jax.lax.rsqrt(variance + EPSILON)

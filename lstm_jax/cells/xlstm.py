@@ -32,6 +32,8 @@ class SLSTMState(NamedTuple):
     c: Float[Array, "*batch H"]
     n: Float[Array, "*batch H"]
     m: Float[Array, "*batch H"]
+    written = ("c", "n", "m")  # n would have to be above zero where c is not zero
+    scaled = (("m", ("c", "n")),)
 
 
 @factory

@@ -2,8 +2,9 @@
 
 from lstm_jax.compose.attentive import AttentiveState, attentive
 from lstm_jax.compose.layers import BidirectionalState, bidirectional, chain, residual
-from lstm_jax.compose.noise import CountedState, drop_connect, dropout, zoneout
+from lstm_jax.compose.noise import CountedState, drop_connect, dropout
 from lstm_jax.compose.weights import initialize, learned_state, mixed_precision
+from lstm_jax.compose.zoneout import zoneout
 
 __all__ = [
     "AttentiveState",

@@ -4,6 +4,7 @@ A composite is stepped through its parts and unrolled part by part, each part ov
 sequence by the method that suits it; the results are the same.
 """
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,7 @@ import jax.numpy as jnp
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Composite
+from lstm_jax.compose.building import InputSizeError, only_input_size
 from lstm_jax.errors import WrongValue
 from lstm_jax.gates import GateAxis
 from lstm_jax.recipes import factory
@@ -27,12 +29,20 @@ def split_key(key: Any, n: int) -> list:
 def chain(*cells: Cell) -> Cell:
     """A deep stack: the output of each cell is the input of the next.
 
-    Params and state are tuples, an entry a cell. Raises for no cells.
+    Params and state are tuples, one entry per cell. Raises ValueError for no cells, and for a cell
+    that does not take the outputs of the one before it.
     """
     if not cells:
         raise WrongValue("cells: got none; takes one cell or more")
     for i, cell in enumerate(cells):
         checking.the_cell(f"cells[{i}]", cell)
+    for i, (before, cell) in enumerate(itertools.pairwise(cells), 1):
+        only = only_input_size(cell)
+        if only not in (None, before.size):
+            raise WrongValue(
+                f"cells[{i}]: expected a cell that takes {before.size} inputs, the outputs of "
+                f"cells[{i - 1}], got {cell.name}, which takes {only}"
+            )
 
     def init(key, input_size, dtype=jnp.float32):
         keys = jax.random.split(checking.random_key("key", key), len(cells))
@@ -81,15 +91,22 @@ def chain(*cells: Cell) -> Cell:
 def residual(cell: Cell) -> Cell:
     """``x + cell(x)``, for a cell whose output has the size of its input.
 
-    Params and state are the cell's. ``init`` raises for another input size.
+    Params and state are the cell's. ``init`` raises ValueError for another input size.
     """
     checking.the_cell("cell", cell)
+    only = only_input_size(cell)
+    if only not in (None, cell.size):
+        raise WrongValue(
+            "cell: expected a cell whose output has the size of its input, "
+            f"got {cell.name}, which takes {only} inputs and gives {cell.size} outputs"
+        )
 
     def init(key, input_size, dtype=jnp.float32):
         if input_size != cell.size:
-            raise WrongValue(
+            raise InputSizeError(
                 f"input_size: got {input_size}; residual({cell.name}) takes {cell.size}, "
-                "the size of the cell's output"
+                "the size of the cell's output",
+                cell.size,
             )
         return cell.init(key, input_size, dtype)
 
@@ -129,6 +146,12 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
     if merge == "sum" and forward.size != backward.size:
         raise WrongValue(
             f"merge: got 'sum' for sizes {forward.size} and {backward.size}; takes equal ones"
+        )
+    sizes = only_input_size(forward), only_input_size(backward)
+    if None not in sizes and sizes[0] != sizes[1]:
+        raise WrongValue(
+            f"backward: expected a cell that takes {sizes[0]} inputs, as {forward.name} does, "
+            f"got {backward.name}, which takes {sizes[1]}"
         )
 
     def init(key, input_size, dtype=jnp.float32):

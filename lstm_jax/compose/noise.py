@@ -1,14 +1,15 @@
-"""Noise against overfitting: dropout, dropped connections, zoneout.
+"""Noise against overfitting: dropout and dropped connections; ``zoneout`` stands beside.
 
 All randomness comes from the sequence's key, given to ``lj.unroll`` or to ``step``; without it
 a noisy cell does what it does in evaluation. Masks that last a sequence come from the key alone.
 Noise of a single step comes from a key a row and from the row's count of steps since its start,
 which stands in the state: so chunks, recomputation and every method see the same noise, and a
-row that is reset sees what a new sequence would. Inside ``shard_map`` give each device a key of
-its own, or the rows of all devices get the same noise.
+row that is reset sees what a new sequence would. That holds of threefry alone, so a key of another
+generator first becomes a threefry key (``checking.random_key``). Inside ``shard_map`` give each
+device a key of its own, or the rows of all devices get the same noise.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +17,7 @@ import jax.numpy as jnp
 
 from lstm_jax import checking
 from lstm_jax.cell import BatchShape, Cell, Composite, Gated, gated_advance
+from lstm_jax.compose.building import shapes_of_params
 from lstm_jax.compose.layers import NO_GATES, split_key
 from lstm_jax.errors import WrongValue
 from lstm_jax.recipes import factory
@@ -35,7 +37,7 @@ class CountedState(NamedTuple):
     t: jax.Array
 
 
-def _prepare_with(cell: Cell, draw: Callable[[Any, BatchShape, Any], Any]) -> Callable:
+def prepare_with(cell: Cell, draw: Callable[[Any, BatchShape, Any], Any]) -> Callable:
     """A ``prepare`` that adds ``draw(params, batch_shape, key)`` to the cell's own."""
 
     def prepare(params, batch_shape, key):
@@ -46,11 +48,11 @@ def _prepare_with(cell: Cell, draw: Callable[[Any, BatchShape, Any], Any]) -> Ca
     return prepare
 
 
-def _row_keys(params: Any, batch_shape: BatchShape, key: Any) -> jax.Array:
+def row_keys(params: Any, batch_shape: BatchShape, key: Any) -> jax.Array:
     return jax.random.split(key, batch_shape)
 
 
-def _bernoulli(keys: jax.Array, probability: float, width: int) -> jax.Array:
+def bernoulli(keys: jax.Array, probability: float, width: int) -> jax.Array:
     """``[*rows, width]`` of booleans, each row from its own key."""
     draw = lambda key: jax.random.bernoulli(key, probability, (width,))  # noqa: E731
     for _ in range(keys.ndim):
@@ -58,7 +60,7 @@ def _bernoulli(keys: jax.Array, probability: float, width: int) -> jax.Array:
     return draw(keys)
 
 
-def _at_step(keys: jax.Array, t: jax.Array) -> jax.Array:
+def at_step(keys: jax.Array, t: jax.Array) -> jax.Array:
     """The key of step ``t [*rows]`` of each row; ``keys`` may lack leading (time) axes."""
     keys = _spread_like(keys, t)
     fold = jax.random.fold_in
@@ -77,7 +79,7 @@ def _spread_like(keys: jax.Array, rows: jax.Array) -> jax.Array:
     return jax.sharding.reshard(keys, jax.sharding.PartitionSpec(*spec))
 
 
-def _counted(cell: Cell) -> Callable[..., CountedState]:
+def counted(cell: Cell) -> Callable[..., CountedState]:
     def initial_state(params, batch_shape=(), dtype=None):
         state = cell.initial_state(params, batch_shape, dtype)
         return CountedState(state, jnp.zeros(batch_shape, jnp.uint32))
@@ -112,8 +114,8 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     def drop(keys, t, values):
         if keys is None:
             return values
-        keys = keys if t is None else _at_step(keys, t)
-        mask = _bernoulli(keys, 1.0 - rate, values.shape[-1])
+        keys = keys if t is None else at_step(keys, t)
+        mask = bernoulli(keys, 1.0 - rate, values.shape[-1])
         return jnp.where(mask, values / (1.0 - rate), 0).astype(values.dtype)
 
     def around(inner: Callable[[Any], tuple], keys: Any, t: Any, x: jax.Array) -> tuple:
@@ -143,10 +145,10 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
 
     return cell._replace(
         name="dropout",
-        initial_state=cell.initial_state if variational else _counted(cell),
+        initial_state=cell.initial_state if variational else counted(cell),
         advance=advance,
         form=Composite(over_time),
-        prepare=_prepare_with(cell, _row_keys),
+        prepare=prepare_with(cell, row_keys),
     )
 
 
@@ -157,8 +159,8 @@ def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
 
     def draw(params, batch_shape, key):
         weights, _ = inner.split(params)
-        keys = _row_keys(params, batch_shape, key)
-        return _bernoulli(keys, 1.0 - rate, weights.w_h.shape[0])
+        keys = row_keys(params, batch_shape, key)
+        return bernoulli(keys, 1.0 - rate, weights.w_h.shape[0])
 
     def split(params):
         weights, vectors = inner.split(params.params)
@@ -173,7 +175,7 @@ def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
 
     form = Gated(pointwise, split, source, inner.additive)
     return cell._replace(
-        name=name, advance=gated_advance(form), form=form, prepare=_prepare_with(cell, draw)
+        name=name, advance=gated_advance(form), form=form, prepare=prepare_with(cell, draw)
     )
 
 
@@ -182,17 +184,19 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
     """Sets a share ``rate`` of the recurrent weights (``w_h``, ``w_g``) to zero, the same ones for
     all steps and rows of a sequence, and scales the others by ``1 / (1 - rate)`` (Merity et al.
     2018, "weight drop", after Wan et al. 2013). Params, state and form are the cell's.
+
+    In a cell made of cells, those parts that have recurrent weights lose some. Raises ValueError
+    for a cell without any.
     """
     checking.the_cell("cell", cell)
     rate = checking.rate("rate", rate)
+    if not _recurrent_weights(shapes_of_params(cell)):
+        raise WrongValue(f"cell: expected a cell with recurrent weights (w_h), got {cell.name}")
 
     def prepare(params, batch_shape, key):
         inner_key, own_key = split_key(key, 2)
         if key is not None:
-            paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-            recurrent = [p for p in paths if getattr(p[-1], "key", None) in ("w_h", "w_g")]
-            if not recurrent:
-                raise WrongValue(f"cell: got {cell.name}; drop_connect takes one with a w_h")
+            recurrent = _recurrent_weights(params)
             keys = dict(zip(recurrent, jax.random.split(own_key, len(recurrent)), strict=True))
 
             def mask(path, leaf):
@@ -207,87 +211,7 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
     return cell._replace(name="drop_connect", prepare=prepare)
 
 
-@factory
-def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
-    """Each unit keeps its old state with probability ``rate`` (Krueger et al. 2017, eq. 3 to 5);
-    in evaluation it takes the mean of the two, weighted by it.
-
-    rate: for ``h`` and, where the state has it, ``c``; or one a field, such as
-        ``{"h": 0.05, "c": 0.5}``.
-    Params are the cell's; state ``CountedState``. For one cell with a state field ``h``, its
-    output; in a chain, zone the layers out.
-    """
-    checking.the_cell("cell", cell)
-    fields = _state_fields(cell)
-    if isinstance(rate, Mapping):
-        for field in rate:
-            checking.choice("rate", field, fields)
-        rates = {
-            field: checking.rate(f"rate[{field!r}]", rate[field])
-            for field in fields  # in their order: a field's noise depends on its place
-            if field in rate
-        }
-    else:
-        value = checking.rate("rate", rate)
-        rates = {field: value for field in ("h", "c") if field in fields}
-
-    def zone(noise, old, new):
-        """Old and new states of the cell, mixed by field."""
-        kept = {}
-        for i, (field, p) in enumerate(rates.items()):
-            before, after = getattr(old.cell, field), getattr(new, field)
-            if noise is None:
-                kept[field] = p * before + (1.0 - p) * after
-            else:
-                keys = _at_step(_at_step(noise, jnp.full_like(old.t, i)), old.t)
-                kept[field] = jnp.where(_bernoulli(keys, p, before.shape[-1]), before, after)
-        state = new._replace(**kept)
-        return CountedState(state, old.t + 1), state.h
-
-    def advance(params, state, x):
-        new, y = cell.advance(params.params, state.cell, x)
-        state, h = zone(params.noise, state, new)
-        return state, h.astype(y.dtype)
-
-    inner, form = cell.form, None
-    if isinstance(inner, Gated) and not _projected(cell):
-
-        def pointwise(vectors, state, z, r):
-            new, _, gates = inner.pointwise(vectors[0], state.cell, z, r)
-            state, h = zone(vectors[1], state, new)
-            return state, h, gates
-
-        def split(params):
-            weights, vectors = inner.split(params.params)
-            return weights, (vectors, params.noise)
-
-        form = Gated(
-            pointwise, split, lambda v, state: inner.source(v[0], state.cell), inner.additive
-        )
-
-    return cell._replace(
-        name="zoneout",
-        initial_state=_counted(cell),
-        advance=advance if form is None else gated_advance(form),
-        form=form,
-        prepare=_prepare_with(cell, _row_keys),
-    )
-
-
-def _shapes(cell: Cell) -> Any:
-    return jax.eval_shape(lambda key: cell.init(key, 1), jax.random.key(0))
-
-
-def _state_fields(cell: Cell) -> tuple[str, ...]:
-    if not isinstance(cell.form, Composite):
-        state = jax.eval_shape(cell.initial_state, _shapes(cell))
-        if "h" in getattr(state, "_fields", ()):
-            return state._fields
-    raise WrongValue(f"cell: got {cell.name}; zoneout takes one cell with a state field h")
-
-
-def _projected(cell: Cell) -> bool:
-    """A projection mixes units behind the gates, so that their state is not yet the cell's."""
-    assert isinstance(cell.form, Gated)
-    params = jax.eval_shape(lambda p: cell.prepare(p, (), None), _shapes(cell))
-    return jax.eval_shape(cell.form.split, params)[0].w_p is not None
+def _recurrent_weights(params: Any) -> list:
+    """The paths of the recurrent weights in ``params``."""
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    return [path for path in paths if path and getattr(path[-1], "key", None) in ("w_h", "w_g")]

@@ -44,14 +44,16 @@ def sample(
     start: int | Integer[AnyArray, "B"],
     end: int | None,
     max_steps: int,
-    temperature: float = 1.0,
+    temperature: float | Float[AnyArray, ""] = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
     pad: int | None = None,
 ) -> Decoded:
     """Tokens drawn from the model, row by row and step by step.
 
-    temperature: the logits are divided by it; below 1 the likely becomes likelier.
+    temperature: above 0, the logits are divided by it; below 1 the likely becomes likelier, and
+        near 0 the most probable token is drawn always. It may be traced, and is then taken to be
+        0 or more, 0 being that limit.
     top_k: draw among the k most probable tokens alone (``keep_top_k``).
     top_p: then among the nucleus of what is left (``keep_nucleus``).
     key: row b draws the token of step t with ``fold_in(fold_in(key, b), t)``, so that its noise
@@ -63,8 +65,7 @@ def sample(
     plan = planned(step, state, start, end, pad, max_steps)
     key = checking.random_key("key", key)
     plan = plan._replace(axes=plan.axes | varying.axes_of(key))
-    if checking.real("temperature", temperature) <= 0:
-        raise WrongValue(f"temperature: got {temperature}; takes a number above 0")
+    temperature = _temperature(temperature)
     if top_k is not None:
         _count("top_k", top_k, plan.logits.shape[-1])
     if top_p is not None:
@@ -72,7 +73,7 @@ def sample(
     rows = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(plan.batch))
 
     def choose(t: jax.Array, logits: jax.Array) -> jax.Array:
-        logits = logits.astype(plan.score_dtype) / temperature
+        logits = _divided(logits.astype(plan.score_dtype), temperature)
         if top_k is not None:
             logits = keep_top_k(logits, top_k)
         if top_p is not None:
@@ -106,10 +107,37 @@ def keep_nucleus(logits: Float[AnyArray, "*rows V"], p: float) -> Float[Array, "
         return logits
     best, index = jax.lax.top_k(logits, logits.shape[-1])
     probabilities = jnp.exp(log_probabilities(best))
-    before = jnp.cumsum(probabilities, axis=-1) - probabilities
-    kept = (before < p).at[..., 0].set(True)  # the subtraction may round
+    after = jnp.cumsum(probabilities, axis=-1)
+    before = jnp.concatenate([jnp.zeros_like(after[..., :1]), after[..., :-1]], axis=-1)
+    kept = (before < p).at[..., 0].set(True)  # of NaN too
     return jnp.put_along_axis(
         logits, index, jnp.where(kept, best, -jnp.inf), axis=-1, inplace=False
+    )
+
+
+def _temperature(value: Any) -> Any:
+    """A known temperature as a float above 0, a traced one from 0 up."""
+    if isinstance(value, jax.core.Tracer):
+        if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
+            got = f"{value.dtype} of shape {value.shape}"
+            raise WrongValue(f"temperature: expected one floating number, got {got}")
+        return jnp.maximum(value, 0.0)
+    if checking.real("temperature", value) <= 0:
+        raise WrongValue(f"temperature: got {value}; takes a number above 0")
+    return float(value)
+
+
+def _divided(logits: jax.Array, temperature: Any) -> jax.Array:
+    """``logits`` over ``temperature``, less their greatest, which is 0 then: nothing overflows but
+    what has no share left. NaN stays, and where all are -inf they stay so."""
+    if isinstance(temperature, float):
+        temperature = min(temperature, float(jnp.finfo(logits.dtype).max))
+    high = jnp.max(logits, axis=-1, keepdims=True)
+    below = logits - high
+    # Not 0 / 0 where the temperature rounds to zero, nor inf / inf where it does to infinity.
+    divided = jnp.where(below == -jnp.inf, below, below / jnp.asarray(temperature, logits.dtype))
+    return jnp.where(
+        (logits == high) & (high > -jnp.inf), 0.0, jnp.where(high == -jnp.inf, logits, divided)
     )
 
 

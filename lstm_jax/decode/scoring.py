@@ -23,7 +23,8 @@ def score(
     """The log-probability, in nats, of each token after those before it (teacher forcing).
 
     Zero past a row's length, so that the sum over axis 0 is that of the sequence, as a
-    decoder's ``scores`` are. Differentiable. step, state and start: those of ``greedy``.
+    decoder's ``scores`` are; lengths outside [0, T] are an error where they are known, clipped
+    where they are traced. Differentiable. step, state and start: those of ``greedy``.
     Tokens past the length may be anything; others outside the vocabulary give -inf.
     Raises ValueError or TypeError, naming the argument.
     """

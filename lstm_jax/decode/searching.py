@@ -31,8 +31,10 @@ class Beams(NamedTuple):
 
     tokens: padded from a hypothesis' length on.
     lengths: tokens that count, the end token among them; 0 where there is no such hypothesis.
-    scores: what they are sorted by, with the penalties; -inf where there is none.
-    log_probabilities: the sums without the penalties, in nats.
+    scores: what they are sorted by, with the penalties; -inf where there is none. NaN in a row
+        in which the step gave NaN to a live hypothesis: nothing is known of its hypotheses then,
+        and it has none.
+    log_probabilities: the sums without the penalties, in nats; NaN where scores are.
     ended: False where ``max_steps`` came before the end token.
     seen: what the step showed as it chose each token; zero in the padding.
     """
@@ -73,6 +75,7 @@ class _Search(NamedTuple):
         -inf where there is none.
     greedy: rows ``[B]`` whose greedy hypothesis lives; it stands in slot 0.
     done: rows ``[B]`` that take no more hypotheses.
+    spoiled: rows ``[B]`` in which the step gave NaN to a live hypothesis.
     covered: weights summed over steps ``[B, K, S]``; None without a coverage penalty.
     complete: the best ended ones, sorted.
     parents, tokens, seen: of each step ``[T, B, K]``; ``parents`` are slots of the step before,
@@ -84,6 +87,7 @@ class _Search(NamedTuple):
     sums: jax.Array
     greedy: jax.Array
     done: jax.Array
+    spoiled: jax.Array
     covered: jax.Array | None
     complete: _Complete
     last: jax.Array
@@ -142,6 +146,7 @@ def beam(
         if covered is not None:
             shown = seen if weights is None else jax.vmap(weights, 1, 1)(seen)
             covered = covered + shown.astype(covered.dtype)
+        spoiled = search.spoiled | _gives_nan(search, logits, covered)
         new = _continuations(search, logits, plan)
         ends = new.tokens == plan.end
 
@@ -166,7 +171,8 @@ def beam(
             state=jax.tree.map(lambda leaf: _at(leaf, parents), state),
             sums=sums,
             greedy=search.greedy & ~ends[:, 0] & (new.sums[:, 0] > -jnp.inf),
-            done=search.done | (bound <= complete.scores[:, -1]),
+            done=search.done | spoiled | (bound <= complete.scores[:, -1]),
+            spoiled=spoiled,
             covered=None if covered is None else _at(covered, parents),
             complete=complete,
             last=tokens,
@@ -211,12 +217,22 @@ def _continuations(search: _Search, logits: jax.Array, plan: Plan) -> _Continuat
     # By logits: sums of log-probabilities may round two of them to one.
     _, tokens = jax.lax.top_k(logits, each)
     gains = jnp.take_along_axis(log_probabilities(logits), tokens, axis=-1)
+    gains = jnp.where(jnp.isnan(gains), -jnp.inf, gains)  # of no hypothesis, or of a spoiled row
     sums = (search.sums[..., None] + gains).reshape(batch, width * each)
     first = search.greedy & (sums[:, 0] > -jnp.inf)
     rank = sums.at[:, 0].set(jnp.where(first, jnp.inf, sums[:, 0]))
     _, index = jax.lax.top_k(rank, min(2 * width, width * each))
     tokens = tokens.reshape(batch, width * each).astype(jnp.int32)
     return _Continuations(_at(sums, index), index // each, _at(tokens, index))
+
+
+def _gives_nan(search: _Search, logits: jax.Array, covered: jax.Array | None) -> jax.Array:
+    """The rows ``[B]`` that search on, with NaN for a live hypothesis. (One NaN among its logits,
+    or plus infinity, makes NaN of all its log-probabilities.)"""
+    nan = jnp.isnan(log_probabilities(logits)).any(axis=-1)
+    if covered is not None:
+        nan |= jnp.isnan(covered).any(axis=-1)
+    return jnp.any(nan & (search.sums > -jnp.inf), axis=1) & ~search.done
 
 
 def _started(plan: Plan, width: int, places: jax.Array | None) -> _Search:
@@ -237,6 +253,7 @@ def _started(plan: Plan, width: int, places: jax.Array | None) -> _Search:
         sums=nothing.at[:, 0].set(0.0),
         greedy=jnp.ones(batch, bool),
         done=jnp.zeros(batch, bool),
+        spoiled=jnp.zeros(batch, bool),
         covered=None if places is None else jnp.zeros((batch, width, places.shape[1]), dtype),
         complete=_Complete(nothing, nothing, none, none, jnp.zeros((batch, width), bool)),
         last=repeated(plan.start),
@@ -248,7 +265,8 @@ def _started(plan: Plan, width: int, places: jax.Array | None) -> _Search:
 
 def _put_together(search: _Search, found: _Complete, plan: Plan) -> Beams:
     """Tokens and what was seen of ``found``, from the last step to the first."""
-    exists = found.scores > -jnp.inf
+    spoiled = search.spoiled[:, None]
+    exists = (found.scores > -jnp.inf) & ~spoiled
     lengths = jnp.where(exists, found.lengths, 0)
     ended = exists & found.ended
 
@@ -265,7 +283,8 @@ def _put_together(search: _Search, found: _Complete, plan: Plan) -> Beams:
     seen: Any
     _, (tokens, seen) = jax.lax.scan(back, found.slot, steps, reverse=True)
     sums = jnp.where(exists, found.sums, -jnp.inf)
-    return Beams(tokens, lengths, found.scores, sums, ended, seen)
+    scores, sums = (jnp.where(spoiled, jnp.nan, values) for values in (found.scores, sums))
+    return Beams(tokens, lengths, scores, sums, ended, seen)
 
 
 def _best(one: _Complete, other: _Complete, width: int) -> _Complete:

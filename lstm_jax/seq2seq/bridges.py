@@ -10,6 +10,7 @@ from lstm_jax import initializers
 from lstm_jax.cell import product
 from lstm_jax.errors import WrongValue
 from lstm_jax.gates import equal_gates
+from lstm_jax.states import learnable
 
 BRIDGES = ("dense", "last", "none")
 
@@ -26,6 +27,12 @@ def width_of(state: Any) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(state) if _floating(leaf))
 
 
+def start_width(state: Any) -> int:
+    """How many numbers of the decoder's first ``state``, without batch axes, "dense" gives; 0 for
+    one that only steps can fill, such as a window that is empty at the start."""
+    return width_of(learnable(state))
+
+
 def init_dense(key: jax.Array, encoder_width: int, decoder_width: int, dtype: Any) -> dict:
     axis = equal_gates(("state",), decoder_width)
     w = initializers.glorot()(key, (encoder_width,), axis, dtype)
@@ -35,13 +42,14 @@ def init_dense(key: jax.Array, encoder_width: int, decoder_width: int, dtype: An
 def dense(params: dict, summary: jax.Array, zero: Any) -> Any:
     """``tanh(summary w + b)``, cut into the leaves of the decoder's state ``zero``.
 
-    The map of Bahdanau et al. 2015, appendix A.2.2, for any state; counts start as in ``zero``.
+    The map of Bahdanau et al. 2015, appendix A.2.2, for any state; what cannot be learned in an
+    initial state (``states.learnable``), such as counts, starts as in ``zero``.
     """
     values = jnp.tanh(product(summary, params["w"]) + params["b"])
     leaves, structure = jax.tree.flatten(zero)
     filled, begin = [], 0
-    for leaf in leaves:
-        if _floating(leaf):
+    for leaf, free in zip(leaves, structure.flatten_up_to(learnable(zero)), strict=True):
+        if free is not None:
             size = math.prod(leaf.shape[1:])
             part = values[:, begin : begin + size].reshape(leaf.shape).astype(leaf.dtype)
             leaf, begin = part, begin + size

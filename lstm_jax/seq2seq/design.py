@@ -202,11 +202,15 @@ def init_params(design: Design, key: jax.Array, dtype: Any) -> Params:
         params["gate"] = outputs.init_linear(keys["gate"], rows, 1, dtype)
     if design.bridge == "dense":
         inner = params["decoder"]["cell"] if design.attends else params["decoder"]
-        widths = (
-            encoder_width(design, encoder),
-            bridges.width_of(design.decoder.initial_state(inner, ())),
-        )
-        params["bridge"] = bridges.init_dense(keys["bridge"], *widths, dtype)
+        width = bridges.start_width(design.decoder.initial_state(inner, ()))
+        if width:
+            widths = encoder_width(design, encoder), width
+            params["bridge"] = bridges.init_dense(keys["bridge"], *widths, dtype)
+        elif not design.attends and not design.feed_summary:
+            raise WrongValue(
+                "bridge: expected 'last' for a decoder whose state is filled by its steps alone, "
+                f"{design.decoder.name}, got 'dense', by which it would know nothing of the source"
+            )
     return params
 
 
@@ -225,7 +229,7 @@ def first_state(design: Design, params: Params, state: Any) -> Any:
     batch = jax.tree.leaves(state)[0].shape[0]
     inner = params["decoder"]["cell"] if design.attends else params["decoder"]
     zero = design.decoder.initial_state(inner, (batch,))
-    if design.bridge == "dense":
+    if design.bridge == "dense" and "bridge" in params:
         return bridges.dense(params["bridge"], bridges.summary_of(state), zero)
     if design.bridge == "last":
         return bridges.last(state, zero)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
 from lstm_jax import checking
-from lstm_jax.cell import AnyArray
+from lstm_jax.cell import AnyArray, wide
 from lstm_jax.decode.stepping import pick
 from lstm_jax.errors import WrongValue
 
@@ -22,15 +22,17 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> Float[Array, ""]:
     """The mean cross-entropy of a token, in nats; tokens past a row's length do not count.
+    Lengths outside [0, T] are an error where they are known, clipped where they are traced.
 
     label_smoothing: the share of the target's probability that is spread evenly over all
         possible tokens, those of a probability above zero (Szegedy et al. 2016, section 7).
 
+    The mean is float32, or wider if the logarithms are, and so are the sums behind it.
     A target of probability zero, or outside the vocabulary, gives infinity; no tokens at all give
     zero.
     Raises ValueError or TypeError, naming the argument.
     """
-    logs = checking.float_array("log_probabilities", log_probabilities, "[T, B, V]", 3)
+    logs = wide(checking.float_array("log_probabilities", log_probabilities, "[T, B, V]", 3))
     targets = checking.array("targets", targets)
     if not jnp.issubdtype(targets.dtype, jnp.integer) or targets.shape != logs.shape[:-1]:
         raise WrongValue(

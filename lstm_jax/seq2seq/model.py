@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Integer, PRNGKeyArray
 
 from lstm_jax import attend, checking
 from lstm_jax import decode as decoders
-from lstm_jax.cell import AnyArray, Cell, Params
+from lstm_jax.cell import AnyArray, Cell, Params, wide
 from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.recipes import Made, factory
 from lstm_jax.seq2seq import running
@@ -88,7 +88,8 @@ def encoder_decoder(
     attention: of ``lj.attend``, or its name, or None: then all that the decoder gets is the
         encoder's last state. style, input_feeding, vector_size: those of ``lj.attentive``, its
         ``size`` being ``vector_size``.
-    bridge: the decoder's first state is "dense", a learned tanh of the encoder's last state;
+    bridge: the decoder's first state is "dense", a learned tanh of the encoder's last state, but
+        for what only its steps can fill (a window, the memory of an sLSTM), which starts empty;
         "last", that state itself, where the shapes agree; or "none", its own initial state.
     feed_summary: the encoder's last state is part of the decoder's input at each step, and of
         what the output layer reads (Cho et al. 2014, section 2.2).
@@ -107,7 +108,8 @@ def encoder_decoder(
     Params ``{"encoder", "decoder", "source_embedding" [source_size, E], "target_embedding" [V,
     E]}`` (or one ``"embedding"``), ``"bridge"`` and ``"readout"`` (each ``{"w", "b"}``), with
     "copy" ``"gate"``, with "pointer" ``"start" [E]`` and no target embedding or readout.
-    Ids outside their table are taken as its nearest. Raises ValueError or TypeError, naming the
+    Ids outside their table are taken as its nearest. Lengths outside [0, S] or [0, T] are an error
+    where they are known, clipped where they are traced. Raises ValueError or TypeError, naming the
     argument.
     """
     design = check(Design(**locals()))
@@ -209,7 +211,7 @@ def encoder_decoder(
 
 
 def _mean_of_heads(weights: jax.Array) -> jax.Array:
-    return weights.mean(axis=1) if weights.ndim == 3 else weights
+    return wide(weights).mean(axis=1) if weights.ndim == 3 else weights
 
 
 def _hashable(value: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cell import product
+from lstm_jax.cell import product, wide
 from lstm_jax.decode.stepping import log_probabilities
 
 OUTPUTS = ("vocabulary", "pointer", "copy")
@@ -62,7 +62,7 @@ def copying(
 
     present = spread(counts.astype(jnp.float32)) > 0
     looks = math.prod(weights.shape[:-2])
-    masses = jax.vmap(spread)(weights.reshape(looks, *ids.shape))
+    masses = jax.vmap(spread)(wide(weights).reshape(looks, *ids.shape))
     masses = masses.reshape(*weights.shape[:-1], size)
     copied = jnp.where(present, _log(masses), 0.0) + jax.nn.log_sigmoid(-gate)[..., None]
     beyond = [(0, 0)] * (generated.ndim - 1) + [(0, extra)]
@@ -75,5 +75,6 @@ def copying(
 
 
 def _log(weights: jax.Array) -> jax.Array:
-    """A weight that rounds to zero counts as the smallest number, so that its log is finite."""
+    """In float32 or wider; a weight of zero counts as the smallest number: its log is finite."""
+    weights = wide(weights)
     return jnp.log(jnp.maximum(weights, jnp.finfo(weights.dtype).tiny))

@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax import checking, varying
 from lstm_jax.attend import length_mask
+from lstm_jax.attend.contract import contraction
 from lstm_jax.cell import Cell, Params, with_memory
 from lstm_jax.compose.layers import split_key
 from lstm_jax.decode.stepping import Step
@@ -161,7 +162,7 @@ def _distribution(
     logs = outputs.vocabulary(params["readout"], y)
     if design.output == "vocabulary":
         return logs
-    context = jnp.einsum("...bs,sbm->...bm", weights, _read(encoded))
+    context = contraction("...bs,sbm->...bm", weights, _read(encoded))
     e = design.embedding_size
     gate = outputs.linear(params["gate"], jnp.concatenate([context, y, x[..., :e]], axis=-1))[
         ..., 0

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import checking
+from lstm_jax.cell import wide
 from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import classes
 from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Sequences, Success, Task, drawn_task
@@ -84,7 +85,7 @@ def adding(length: int = 100, *, variable: bool = False) -> Task:
 
 
 def squared_error(outputs: Float[Array, "B 1"], batch: Batch) -> Float[Array, "B"]:
-    return (outputs[:, 0] - batch.targets) ** 2
+    return (wide(outputs[:, 0]) - batch.targets) ** 2
 
 
 def mean_squared_error(outputs: Float[Array, "B 1"], batch: Batch) -> Float[Array, ""]:

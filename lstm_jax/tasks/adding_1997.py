@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax import checking
+from lstm_jax.cell import wide
 from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.task import Batch, Score, Sequences, Success, Task, drawn_task
 
@@ -93,7 +94,7 @@ def mean_squared_error(outputs: Float[Array, "B 1"], batch: Batch) -> Float[Arra
 
 
 def absolute_error(outputs: Float[Array, "B 1"], batch: Batch) -> Float[Array, "B"]:
-    return jnp.abs(outputs[:, 0] - batch.targets)
+    return jnp.abs(wide(outputs[:, 0]) - batch.targets)
 
 
 def _at_least_20(length: int) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from lstm_jax.cell import wide
 from lstm_jax.tasks.task import Batch, Score, Success
 
 
@@ -36,7 +37,7 @@ def cross_entropy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Arra
     """In nats, the mean over all answers that are asked for."""
     counted = answer_mask(batch)
     classes = jnp.where(counted, batch.targets, 0)
-    losses = optax.softmax_cross_entropy_with_integer_labels(outputs, classes)
+    losses = optax.softmax_cross_entropy_with_integer_labels(wide(outputs), classes)
     return jnp.where(counted, losses, 0.0).sum() / jnp.maximum(counted.sum(), 1)
 
 

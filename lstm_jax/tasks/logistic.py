@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lstm_jax.cell import wide
 from lstm_jax.tasks.classes import answer_mask, one_hot
 from lstm_jax.tasks.task import Batch
 
 
 def logistic_errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "*batch K"]:
     """Target minus logistic output, zero where nothing is asked."""
-    values = jax.nn.sigmoid(outputs)
+    values = jax.nn.sigmoid(wide(outputs))
     if jnp.issubdtype(batch.targets.dtype, jnp.floating):
         return batch.targets[..., None] - values
     goals = one_hot(batch.targets, outputs.shape[-1])

@@ -205,7 +205,7 @@ def steps_wrong(outputs: Float[Array, "T B 7"], batch: Batch) -> Float[Array, "B
     weakest = jnp.where(legal, outputs, jnp.inf).min(axis=-1)
     strongest = jnp.where(legal, -jnp.inf, outputs).max(axis=-1)
     # Not "weakest <= strongest", which NaN would pass.
-    return (~(weakest > strongest) & legal.any(axis=-1)).sum(axis=0).astype(outputs.dtype)
+    return (~(weakest > strongest) & legal.any(axis=-1)).sum(axis=0).astype(jnp.float32)
 
 
 def best_constant(batch: Batch) -> float:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from lstm_jax.cell import wide
 from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.task import Batch, Score
 
@@ -25,7 +26,7 @@ def differences(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array,
             f"batch.targets: expected the outputs' shape {outputs.shape}, got {batch.targets.shape}"
         )
     asked = ~jnp.isnan(targets)
-    return jnp.where(asked, outputs - jnp.where(asked, targets, 0.0), 0.0)
+    return jnp.where(asked, wide(outputs) - jnp.where(asked, targets, 0.0), 0.0)
 
 
 def squared_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:

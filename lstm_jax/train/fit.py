@@ -59,6 +59,7 @@ def take_steps(
     start of training: chunks of any size, put end to end, give the same numbers. A pure
     function, to be jitted by the caller (with the state's buffers donated, if wanted).
     """
+    key = checking.random_key("key", key)
     checking.positive_int("steps", steps)
     checking.positive_int("batch_size", batch_size)
 
@@ -82,7 +83,7 @@ def take_steps(
 
 def drawn(task: Task, step_key: Key[Array, ""], batch_size: int) -> tuple[Batch, Key[Array, ""]]:
     """The batch of a training step, and the key of the model's noise in it."""
-    key_batch, key_noise = jax.random.split(step_key)
+    key_batch, key_noise = jax.random.split(checking.random_key("step_key", step_key))
     return task.sample(key_batch, batch_size), key_noise
 
 

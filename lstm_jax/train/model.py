@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from lstm_jax import checking
-from lstm_jax.cell import Cell, Params
+from lstm_jax.cell import Cell, Params, product
 from lstm_jax.errors import WrongValue
 from lstm_jax.recipes import Made, factory
 from lstm_jax.tasks.task import Sequences
@@ -52,10 +52,13 @@ def recurrent(
 ) -> Model:
     """``cell`` unrolled from its initial state over ``xs [T, *batch, D]``, then ``y w + b``.
 
-    xs may be ``Sequences``, whose rows differ in length.
+    xs may be ``Sequences``, whose rows differ in length. Lengths outside [0, T] are an error where
+    they are known, clipped where they are traced.
     reads: "last" for an output ``[*batch, O]`` at each row's last step, "every" for ``[T, *batch,
-        O]``. Params ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``; the readout starts with
-        LeCun's normal weights and zero biases. The key draws a noisy cell's noise.
+        O]``. At "last" a row of length 0 has zeros in the place of the cell's output, and so the
+        readout's bias as its output.
+    Params ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``; the readout starts with LeCun's
+    normal weights and zero biases. The key draws a noisy cell's noise.
     truncate: steps of a chunk in which gradients stay (``unroll_truncated``); None for whole
         sequences. The outputs are the same.
     random_offset: draw the steps of the first chunk from the key, anew at each call, so that no
@@ -86,7 +89,7 @@ def recurrent(
                     f"xs: got shape {values.shape}; takes T of at least 1 to read from"
                 )
             ys = ys[-1] if lengths is None else last_of(ys, lengths)
-        return ys @ params["readout"]["w"] + params["readout"]["b"]
+        return product(ys, params["readout"]["w"]) + params["readout"]["b"]
 
     def answer(
         params: Params,
@@ -102,6 +105,7 @@ def recurrent(
         *,
         key: Key[Array, ""] | None = None,
     ) -> jax.Array:
+        key = None if key is None else checking.random_key("key", key)
         if truncate is None:
             return outputs(params, xs, key)
         offset: Any = 0
@@ -114,9 +118,12 @@ def recurrent(
 
 
 def last_of(ys: Float[Array, "T *batch H"], lengths: Int[Array, "*batch"]) -> jax.Array:
-    """Each row's output at its last step ``[*batch, H]``."""
-    last = jnp.maximum(lengths - 1, 0)[None, ..., None]
-    return jnp.take_along_axis(ys, last, axis=0)[0]
+    """Each row's output at its last step ``[*batch, H]``; at its first for a length of 0.
+
+    Lengths outside [0, T] are an error where they are known, clipped where they are traced.
+    """
+    last = jnp.maximum(checking.lengths(lengths, ys.shape[0], ys.shape[1:-1]), 1) - 1
+    return jnp.take_along_axis(ys, last[None, ..., None], axis=0)[0]
 
 
 def count_parameters(model: Model) -> int:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from lstm_jax import calls, checking
+from lstm_jax.cell import wide
 from lstm_jax.errors import WrongValue
 
 # RMSprop's decay is 0.9, as in Arjovsky et al. 2016 and in Tallec & Ollivier 2018 (chrono).
@@ -61,9 +62,20 @@ def optimizer(
     if clip_value is not None:
         parts.append(optax.clip(_positive("clip_value", clip_value)))
     if clip is not None:
-        parts.append(optax.clip_by_global_norm(_positive("clip", clip)))
+        parts.append(_clip_by_norm(_positive("clip", clip)))
     followed = rate if share is None else lambda count: rate * share(count)
     return optax.chain(*parts, factory(followed, **options))
+
+
+def _clip_by_norm(limit: float) -> optax.GradientTransformation:
+    """Optax's, with the norm in float32 or wider: squares of float16 add up to infinity soon."""
+    inner = optax.clip_by_global_norm(limit)
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        clipped, state = inner.update(jax.tree.map(wide, updates), state, params)
+        return jax.tree.map(lambda new, old: new.astype(old.dtype), clipped, updates), state
+
+    return optax.GradientTransformation(inner.init, update)
 
 
 def _require_update(name: str, factory: Callable[..., optax.GradientTransformation]) -> None:

@@ -50,7 +50,7 @@ def unroll_truncated(
     """
     every = checking.positive_int("every", every)
     offset = _offset(offset, every)
-    checked(cell, params, xs, state, lengths, resets, key)
+    key = checked(cell, params, xs, state, lengths, resets, key).key
     xs = jnp.asarray(xs)
     steps, batch = xs.shape[0], xs.shape[1:-1]
     if lengths is not None:

@@ -75,7 +75,8 @@ def unroll(
         outputs and cotangents included, fits in that much (by the shapes at trace time: under
         vmap those of one example). None keeps all.
     key: draws the noise of noisy cells; the same key gives the same noise under every method,
-        chunking and recomputation. None: no noise, as in evaluation.
+        chunking and recomputation. None: no noise, as in evaluation. It may be a key of any of
+        JAX's generators; the noise itself is drawn by threefry, from a key made of all its words.
 
     Raises ValueError or TypeError, naming the argument, at trace time.
     """

@@ -1,8 +1,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from lstm_jax.tasks import Batch, classes
+from lstm_jax.tasks import Batch, adding, adding_1997, classes, logistic, regression
 
 
 def test_what_asks_nothing_counts_nowhere():
@@ -32,3 +33,25 @@ def test_nan_is_no_success():
     batch = Batch(None, jnp.zeros(2))
     assert success.met(jnp.zeros(2), batch)
     assert not success.met(jnp.array([0.0, jnp.nan]), batch)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_losses_of_narrow_outputs_are_those_in_float32(dtype):
+    """Their sums are far above the largest float16."""
+    outputs = (20 * jax.random.normal(jax.random.key(0), (100, 300, 4))).astype(dtype)
+    targets = jax.random.randint(jax.random.key(1), (100, 300), -1, 4)
+    numbers = jax.random.normal(jax.random.key(2), (100, 300, 4))
+    column, row = 10 * outputs[0, :, :1], Batch(None, numbers[0, :, 0])
+    for loss, given, batch in (
+        (classes.cross_entropy, outputs, Batch(None, targets)),
+        (logistic.squared_error, outputs, Batch(None, targets)),
+        (regression.mean_squared_error, outputs, Batch(None, numbers)),
+        (regression.mean_absolute_error, outputs, Batch(None, numbers)),
+        (adding.mean_squared_error, column, row),
+        (adding_1997.mean_squared_error, column, row),
+    ):
+        found, gradient = jax.value_and_grad(loss)(given, batch)
+        expected, wide = jax.value_and_grad(loss)(given.astype(jnp.float32), batch)
+        assert (found.dtype, gradient.dtype) == (jnp.float32, dtype)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+        np.testing.assert_array_equal(gradient, wide.astype(dtype))

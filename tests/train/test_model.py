@@ -54,3 +54,53 @@ def test_bad_input_names_the_argument():
     model = train.recurrent(lj.lstm(3), 2, 1)
     with pytest.raises(ValueError, match="xs: got shape"):
         model.apply(model.init(jax.random.key(0)), jnp.zeros((0, 1, 2)))
+
+
+@pytest.mark.parametrize("dtype", [jnp.int8, jnp.int32])
+@pytest.mark.parametrize("truncate", [None, 3])
+def test_traced_lengths_are_clipped_as_in_the_unroll(dtype, truncate):
+    """T above what an int8 holds; lengths of 0, and beyond both ends; known ones are an error."""
+    model = train.recurrent(lj.gru(3), 2, 1, truncate=truncate)
+    params = model.init(jax.random.key(0))
+    params["readout"]["b"] = jnp.ones(1)
+    steps = 150
+    xs = jax.random.normal(jax.random.key(1), (steps, 4, 2))
+    most = int(jnp.iinfo(dtype).max)
+    beyond = jnp.array([most, 0, 1, 100], dtype)
+    lowest = beyond.at[1].set(-5)
+    expected = np.minimum(np.array(beyond, np.int64), steps)
+    for apply in (model.apply, model.answer):
+        read = jax.jit(lambda lengths, apply=apply: apply(params, Sequences(xs, lengths)))
+        found = read(lowest)
+        for row, length in enumerate(expected):
+            if length:
+                ys = lj.unroll(lj.gru(3), params["cell"], xs[:length, row])[1]
+                one = ys[-1] @ params["readout"]["w"] + 1
+            else:
+                one = jnp.ones(1)  # zeros in the place of the output, and the bias
+            np.testing.assert_allclose(found[row], one, rtol=1e-5, atol=1e-6)
+        if most > steps:
+            with pytest.raises(ValueError, match=r"^lengths: "):
+                apply(params, Sequences(xs, lowest))
+
+
+def test_narrow_params_are_read_in_float32():
+    model = train.recurrent(lj.rnn(400, activation="relu"), 2, 1)
+    params = jax.tree.map(
+        lambda leaf: jnp.ones_like(leaf, jnp.float16), model.init(jax.random.key(0))
+    )
+    params["cell"]["w_h"] *= 0
+    out = model.apply(params, jnp.full((1, 1, 2), 100.0))
+    assert out.dtype == jnp.float32
+    np.testing.assert_allclose(out, [[400 * 201 + 1]])  # above the largest float16
+
+
+@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.uint32])
+def test_lengths_without_a_sign_are_clipped_before_they_are_cast(dtype):
+    cell = lj.gru(3)
+    params, xs = cell.init(jax.random.key(0), 2), jnp.ones((5, 3, 2))
+    run = jax.jit(lambda lengths: lj.unroll(cell, params, xs, lengths=lengths)[1])
+    most = jnp.iinfo(dtype).max
+    expected = run(jnp.array([5, 0, 5], dtype))
+    np.testing.assert_array_equal(run(jnp.array([most, 0, most - 2], dtype)), expected)
+    assert np.all(expected[:, 0] != 0)

@@ -185,3 +185,15 @@ def test_a_traced_rate_that_is_no_scalar_is_an_error():
     for bad in (jnp.zeros(2), jnp.zeros((), jnp.int32)):
         with pytest.raises(ValueError, match=r"learning_rate: got .*; takes one floating number"):
             jax.eval_shape(lambda rate: train.optimizer("adam", rate).init(PARAMS), bad)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_the_norm_of_narrow_gradients_is_taken_in_float32(dtype):
+    """The squares of these add up to more than the largest float16."""
+    update = train.optimizer("sgd", 1.0, clip=4.0)
+    gradient = {"w": jnp.full((100, 100), 2.0, dtype), "b": jnp.full(2, 300.0, dtype)}
+    norm = math.sqrt(4 * 100**2 + 2 * 300**2)
+    found, _ = update.update(gradient, update.init(gradient))
+    for name, value in {"w": 2.0, "b": 300.0}.items():
+        assert found[name].dtype == dtype
+        np.testing.assert_allclose(found[name].astype(jnp.float32), -value * 4 / norm, rtol=0.01)
