@@ -581,13 +581,14 @@ def law_wrappers_fit_or_refuse(case: Case) -> None:
     @jax.jit
     def all_of(args: Args) -> dict:
         found = {"itself": lj.unroll(case.cell, args.params, args.xs)}
+        found["itself with a key"] = lj.unroll(case.cell, args.params, args.xs, key=key)
         for name, cell in zero.items():
             state, ys = lj.unroll(cell, args.params, args.xs, key=key)
             found[name] = (state.cell if isinstance(state, lj.CountedState) else state, ys)
         return found
 
-    if case.key is None:  # a noisy cell's own key would be another
-        found = all_of(args)
+    found = all_of(args)
+    if np.all(found["itself"][1] == found["itself with a key"][1]):  # else its noise is another
         for name in zero:
             close(found[name], found["itself"], what=f"{name} at rate zero")
 
