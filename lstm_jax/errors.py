@@ -20,3 +20,11 @@ class WrongValue(ArgumentError, ValueError):
 
 class WrongType(ArgumentError, TypeError):
     """An argument is of another type than is expected, or there is no such argument."""
+
+
+class WrongInputSize(WrongValue):
+    """An input size that a cell cannot take; ``expected`` is the only one that it takes."""
+
+    def __init__(self, message: str, expected: int) -> None:
+        super().__init__(message)
+        self.expected = expected

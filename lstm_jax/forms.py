@@ -117,7 +117,11 @@ class Window(NamedTuple):
     keys: Float[jax.Array, "*batch heads W d"]
     values: Float[jax.Array, "*batch heads W d"]
     filled: Integer[jax.Array, "*batch"]
-    written = ("keys", "values")
+
+    @property
+    def written(self) -> tuple:
+        """A place that is not filled is not read: see ``lstm_jax/states.py``."""
+        return ("keys", "values")
 
 
 class Windowed(NamedTuple):

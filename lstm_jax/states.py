@@ -6,7 +6,7 @@ places hides until then. What an initial state has in them is not read, or not b
 They are one memory, which is called by the name of the first; it is empty where all of them are
 zero, whatever m is.
 
-Both are attributes of a NamedTuple; a class without them has fields that any numbers may stand in.
+Both are properties of a NamedTuple; a class without them has fields that any numbers may stand in.
 """
 
 from typing import Any

@@ -313,7 +313,7 @@ CALLS = {
     ),
     "drop_connect: nothing to drop": (
         "cell",
-        lambda: lj.drop_connect(GRU._replace(name="bare"), 0.5).prepare({}, (), KEY),
+        lambda: lj.drop_connect(lj.min_gru(3), 0.5),
     ),
     "zoneout: beyond floats": ("rate", lambda: lj.zoneout(CELL, 10**400)),
     "pack: a word for padding": (

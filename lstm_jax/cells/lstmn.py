@@ -26,7 +26,11 @@ class LSTMNState(NamedTuple):
     keys: Float[Array, "*batch W A"]
     summary: Float[Array, "*batch H"]
     filled: Integer[Array, "*batch"]
-    written = ("h", "c", "keys", "summary")  # an empty tape is not read
+
+    @property
+    def written(self) -> tuple:
+        """An empty tape is not read: see ``lstm_jax/states.py``."""
+        return ("h", "c", "keys", "summary")
 
 
 @factory

@@ -32,8 +32,16 @@ class SLSTMState(NamedTuple):
     c: Float[Array, "*batch H"]
     n: Float[Array, "*batch H"]
     m: Float[Array, "*batch H"]
-    written = ("c", "n", "m")  # n would have to be above zero where c is not zero
-    scaled = (("m", ("c", "n")),)
+
+    @property
+    def written(self) -> tuple:
+        """Where c is not zero, n has to be above zero: see ``lstm_jax/states.py``."""
+        return ("c", "n", "m")
+
+    @property
+    def scaled(self) -> tuple:
+        """m scales both of them."""
+        return (("m", ("c", "n")),)
 
 
 @factory

@@ -6,15 +6,7 @@ from typing import Any
 import jax
 
 from lstm_jax.cell import Cell, Composite
-from lstm_jax.errors import WrongValue
-
-
-class InputSizeError(WrongValue):
-    """An input size that a cell cannot take; ``expected`` is the only one that it takes."""
-
-    def __init__(self, message: str, expected: int) -> None:
-        super().__init__(message)
-        self.expected = expected
+from lstm_jax.errors import WrongInputSize
 
 
 @functools.lru_cache(maxsize=1024)
@@ -25,7 +17,7 @@ def only_input_size(cell: Cell) -> int | None:
     for size in (1, 2):
         try:
             _shapes(cell, size)
-        except InputSizeError as error:
+        except WrongInputSize as error:
             return error.expected
     return None
 

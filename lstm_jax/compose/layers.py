@@ -12,8 +12,8 @@ import jax.numpy as jnp
 
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Composite
-from lstm_jax.compose.building import InputSizeError, only_input_size
-from lstm_jax.errors import WrongValue
+from lstm_jax.compose.building import only_input_size
+from lstm_jax.errors import WrongInputSize, WrongValue
 from lstm_jax.gates import GateAxis
 from lstm_jax.recipes import factory
 
@@ -103,7 +103,7 @@ def residual(cell: Cell) -> Cell:
 
     def init(key, input_size, dtype=jnp.float32):
         if input_size != cell.size:
-            raise InputSizeError(
+            raise WrongInputSize(
                 f"input_size: got {input_size}; residual({cell.name}) takes {cell.size}, "
                 "the size of the cell's output",
                 cell.size,

@@ -55,10 +55,8 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
         for i, (field, p) in enumerate(rates.items()):
             if p == 0:
                 continue
-            before, after, names = old.cell, new, (field,)
-            scale = together.get(field)
-            if scale is not None:
-                names = (*scales(new)[scale], scale)
+            before, after, scale = old.cell, new, together.get(field)
+            names = [field] if scale is None else [*scales(new)[scale], scale]
             if noise is None:
                 if scale is not None:
                     before, after = rescaled(before, after, scale)

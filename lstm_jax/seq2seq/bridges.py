@@ -48,7 +48,8 @@ def dense(params: dict, summary: jax.Array, zero: Any) -> Any:
     values = jnp.tanh(product(summary, params["w"]) + params["b"])
     leaves, structure = jax.tree.flatten(zero)
     filled, begin = [], 0
-    for leaf, free in zip(leaves, structure.flatten_up_to(learnable(zero)), strict=True):
+    kept = jax.tree.leaves(learnable(zero), is_leaf=lambda leaf: leaf is None)
+    for leaf, free in zip(leaves, kept, strict=True):
         if free is not None:
             size = math.prod(leaf.shape[1:])
             part = values[:, begin : begin + size].reshape(leaf.shape).astype(leaf.dtype)

@@ -72,7 +72,9 @@ def _clip_by_norm(limit: float) -> optax.GradientTransformation:
     inner = optax.clip_by_global_norm(limit)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        clipped, state = inner.update(jax.tree.map(wide, updates), state, params)
+        clipped, state = inner.update(
+            jax.tree.map(lambda leaf: wide(jnp.asarray(leaf)), updates), state, params
+        )
         return jax.tree.map(lambda new, old: new.astype(old.dtype), clipped, updates), state
 
     return optax.GradientTransformation(inner.init, update)
