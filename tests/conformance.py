@@ -1,4 +1,4 @@
-"""The laws that every cell obeys (DESIGN: laws 1 to 5), each a function of one case.
+"""The laws that every cell obeys (DESIGN: laws 1 to 6), each a function of one case.
 
 ``tests/test_conformance.py`` runs every registered cell and every wrapper through all of them;
 a cell of your own goes through them with ``check_laws(Case(my_cell))``.
@@ -342,7 +342,105 @@ def law_padding_is_inert(case: Case) -> None:
             close(alone(one), expected, what="a row alone")
 
 
-# --- Law 4: chunks equal the whole, a reset equals a split, reverse equals reversing. ---------
+# --- Law 4: causality, and inputs of any size. ---------------------------------------------------
+
+# What programs are compiled with in ``law_padding_is_inert``, which these laws share.
+BOTH_WAYS: tuple[dict[str, Any], ...] = (
+    {"checkpoint_every": None},
+    {"reverse": True, "checkpoint_every": 4},
+)
+
+
+def law_causality(case: Case) -> None:
+    """NaN or infinity in ``xs[t]`` changes no output before t, nor any of another sequence; under
+    every method it appears where it does under "scan", in the gradients of params too."""
+    if not steps(case):
+        return  # it looks ahead
+    t = 3
+    for masks in ({}, {"lengths": LENGTHS, "resets": RESETS}):
+        args = arguments(case, **masks)
+        for bad in (np.nan, np.inf):
+            poisoned = args._replace(xs=args.xs.at[t].set(bad))
+            for options in BOTH_WAYS:
+                clean = program(case, method="scan", **options)(args)
+                expected = program(case, method="scan", **options)(poisoned)
+                before = slice(t + 1, None) if "reverse" in options else slice(0, t)
+                assert np.all(np.isfinite(clean.ys))
+                close(expected.ys[before], clean.ys[before], what="scan, before t")
+                for method in eligible(case):
+                    got = program(case, method=method, **options)(poisoned)
+                    what = f"{method}, {options}, {bad}"
+                    close(got.ys[before], clean.ys[before], what=f"{what}, before t")
+                    finite_alike(got.ys, expected.ys, what)
+                    if np.isnan(bad):
+                        finite_alike(got.state, expected.state, what)
+                        finite_alike(got.d_params, expected.d_params, what)
+
+
+def finite_alike(actual: Any, expected: Any, what: str) -> None:
+    """What is finite in the one is finite in the other, and the same."""
+    close(jax.tree.map(np.isfinite, actual), jax.tree.map(np.isfinite, expected), 0.0, what)
+
+    def finite(leaf: Any) -> Any:
+        return np.where(np.isfinite(leaf), leaf, 0)
+
+    close(jax.tree.map(finite, actual), jax.tree.map(finite, expected), what=what)
+
+
+# Gates that are half open, and that are nearly closed or open, more and more so.
+SCALES = (1e-6, 1e3, 1e6, 1e9)
+
+
+def law_inputs_of_any_size(case: Case) -> None:
+    """All methods agree where the inputs are tiny or huge, all of them or those of one step.
+
+    Gradients to 1e-8 up to inputs of 1e3. Beyond that some are differences of numbers that are
+    larger by many orders, and rounding is all that is left of them, under "scan" too.
+    """
+    for scale in SCALES:
+        for masks in ({}, {"lengths": LENGTHS, "resets": RESETS}):
+            args = arguments(case, **masks)
+            for xs in (args.xs * scale, args.xs.at[2].multiply(scale)):
+                for options in BOTH_WAYS:
+                    huge = args._replace(xs=xs)
+                    expected = program(case, method="scan", **options)(huge)
+                    for method in eligible(case):
+                        got = program(case, method=method, **options)(huge)
+                        what = f"{method}, {options}, {scale}, {list(masks)}"
+                        nearly(got.ys, expected.ys, 1e-9, f"ys, {what}")
+                        nearly(got.state, expected.state, 1e-9, f"state, {what}")
+                        if scale <= 1e3:
+                            nearly(got.d_xs, expected.d_xs, 1e-8, f"d_xs, {what}")
+                            nearly(got.d_params, expected.d_params, 1e-8, f"d_params, {what}")
+
+
+def nearly(actual: Any, expected: Any, tolerance: float, what: str) -> None:
+    """Equal beside the largest number along the last axis, or beside 1."""
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        a, b = np.asarray(a, float), np.asarray(b, float)
+        largest = np.max(np.abs(b), axis=-1 if b.ndim else None, keepdims=True, initial=1.0)
+        np.testing.assert_allclose(a / largest, b / largest, 0, tolerance, err_msg=what)
+
+
+def law_an_outlier_stays_in_its_sequence(case: Case) -> None:
+    """However large one input of a row is, outputs and input gradients of the other sequences of
+    the row are those without it."""
+    args = arguments(case, lengths=LENGTHS, resets=RESETS)
+    sequence = np.cumsum(RESETS, axis=0)
+    others = sequence != sequence[2]
+    assert np.any(others & (np.arange(T)[:, None] < LENGTHS))
+    for options in BOTH_WAYS:
+        for method in eligible(case):
+            run = program(case, method=method, **options)
+            clean = run(args)
+            for factor in (-1e9, 1e9):
+                got = run(args._replace(xs=args.xs.at[2].multiply(factor)))
+                what = f"{method}, {options}, {factor}"
+                close(np.asarray(got.ys)[others], np.asarray(clean.ys)[others], what=what)
+                close(np.asarray(got.d_xs)[others], np.asarray(clean.d_xs)[others], what=what)
+
+
+# --- Law 5: chunks equal the whole, a reset equals a split, reverse equals reversing. ---------
 
 
 def law_chunks_equal_the_whole(case: Case) -> None:
@@ -408,7 +506,7 @@ def check_both_directions(case: Case) -> None:
     close((turned.state, turn(turned.ys)), (plain.state, plain.ys))
 
 
-# --- Law 5: transformations, devices, precision. -----------------------------------------------
+# --- Law 6: transformations, devices, precision. -----------------------------------------------
 
 
 def law_vmap_over_seeds(case: Case) -> None:

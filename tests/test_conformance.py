@@ -10,7 +10,8 @@ from tests.cases import CASES
 from tests.conformance import LAWS
 
 ONE = ("the_contract", "built_alike_is_equal")
-CHIEF = ("gradients_are_derivatives", "methods_agree", "padding_is_inert", *ONE[1:])
+CHIEF = ("gradients_are_derivatives", "methods_agree", "padding_is_inert", "causality",
+         "an_outlier_stays_in_its_sequence", *ONE[1:])  # fmt: skip
 KINDS = ("rnn", "lstm", "gru", "mgu", "min_gru", "attention", "mlstm", "chain", "bidirectional",
          "zoneout", "attentive")  # fmt: skip
 VARIANTS = ("irnn", "gru_norm", "lstm_", "dropout_", "zoneout_", "learned_state_", "bidirectional_",

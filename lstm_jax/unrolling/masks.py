@@ -35,6 +35,29 @@ def zero_where_not(mask: jax.Array | None, tree: Any) -> Any:
     return where(mask, tree, jax.tree.map(jnp.zeros_like, tree))
 
 
+def not_finite(values: jax.Array) -> jax.Array:
+    """Whether there is NaN or infinity along the last axis of ``values``.
+
+    By a product, which reads them faster than a reduction; its factor keeps sums from overflowing.
+    """
+    factor = jnp.full(values.shape[-1:], 1e-4, values.dtype)
+    return ~jnp.isfinite(jax.lax.stop_gradient(values) @ factor)
+
+
+def add_nan(rows: jax.Array, tree: Any) -> Any:
+    """``tree`` with NaN in the ``rows [*rows]`` that hold; a leaf may have further axes.
+
+    It is added, and not put in the place of what is there, so that a derivative that reads it is
+    NaN too.
+    """
+
+    def add(leaf: jax.Array) -> jax.Array:
+        nan = jnp.where(rows, jnp.nan, 0.0).astype(leaf.dtype)
+        return leaf + jnp.expand_dims(nan, range(rows.ndim, leaf.ndim))
+
+    return jax.tree.map(add, tree)
+
+
 def widened(tree: Any) -> Any:
     """``tree`` with its floating leaves in float32 or wider: what sums over time are kept in."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from lstm_jax.cell import BatchShape, Params, like
 from lstm_jax.forms import Window, Windowed
 from lstm_jax.unrolling.blocks import over_blocks
+from lstm_jax.unrolling.masks import add_nan, not_finite, zero_where_not
 from lstm_jax.windowed import attended, taken
 
 SHORT = 1024  # up to so many steps the blocks stand one after the other in the program
@@ -30,11 +31,13 @@ class Places(NamedTuple):
 
     segment: which of the sequences in a row a place belongs to; -1 for an empty one. None where
     every row is one sequence and no place is empty.
+    bad: whether key or value are not finite; zeros stand for them.
     """
 
     keys: jax.Array  # [*batch, heads, P, d]
     values: jax.Array  # [*batch, heads, P, d]
     segment: jax.Array | None  # [*batch, 1, P, 1]
+    bad: jax.Array  # [*batch, heads, P, 1]
 
 
 def over_sequence(
@@ -57,7 +60,7 @@ def over_sequence(
     if not (short and fresh and starts is None):
         count = jnp.zeros(xs.shape[:-1], jnp.int32) if starts is None else jnp.cumsum(starts, 0)
         segment = jnp.moveaxis(count, 0, -1)[..., None, :, None]
-    here = Places(form.place(k, positions), v, segment)
+    here = finite_places(form, k, v, positions, segment)
 
     def block(before: Places, q: jax.Array, here: Places) -> jax.Array:
         """What the queries q, which stand where ``here`` does, see of it and of what was before."""
@@ -67,14 +70,15 @@ def over_sequence(
         visible = (distances >= 0) & (distances < window)
         if places.segment is not None:
             visible = visible & (here.segment == jnp.swapaxes(places.segment, -1, -2))
-        return attended(q, places.keys, places.values, form.bias(params, distances), visible)
+        o = attended(q, places.keys, places.values, form.bias(params, distances), visible)
+        return add_nan(reached(places, queries, window), o)
 
     if short and fresh:
         before = part(here, 0, 0)
     else:
         held = jnp.where(taken(state.filled, window), 0, -1)[..., None, :, None]
-        keys = form.place(state.keys.astype(k.dtype), np.arange(-window, 0))
-        before = Places(keys, state.values.astype(v.dtype), held)
+        keys, values = state.keys.astype(k.dtype), state.values.astype(v.dtype)
+        before = finite_places(form, keys, values, np.arange(-window, 0), held)
     if short:
         places, ahead = joined(before, here), before.keys.shape[-2]
         outs = []
@@ -94,6 +98,28 @@ def over_sequence(
         by_time = jax.tree.map(lambda a: jnp.moveaxis(a, -2, 0), (q, here))
         _, o = over_blocks(body, before, by_time, every, reverse=False)
     return like(state, after), form.output(params, o, xs)
+
+
+def finite_places(
+    form: Windowed, k: jax.Array, v: jax.Array, positions: np.ndarray, segment: jax.Array | None
+) -> Places:
+    """The keys ``k`` at ``positions`` and the values ``v``, both ``[*batch, heads, P, d]``."""
+    bad = not_finite(k) | not_finite(v)
+    k, v = zero_where_not(~bad, (k, v))
+    return Places(form.place(k, positions), v, segment, bad[..., None])
+
+
+def reached(places: Places, queries: int, window: int) -> jax.Array:
+    """Which of the last ``queries`` places see a bad one: ``[*batch, heads, queries]``."""
+    bad = places.bad[..., 0]
+    place = jnp.arange(bad.shape[-1])
+    last_bad = jax.lax.cummax(jnp.where(bad, place, -window), bad.ndim - 1)
+    sees = place - last_bad < window
+    if places.segment is not None:
+        segment = places.segment[..., 0]
+        begins = jnp.diff(segment, axis=-1, prepend=segment[..., :1]) != 0
+        sees &= last_bad >= jax.lax.cummax(jnp.where(begins, place, 0), segment.ndim - 1)
+    return sees[..., -queries:]
 
 
 def joined(before: Places, here: Places) -> Places:
