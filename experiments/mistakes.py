@@ -13,11 +13,12 @@ MENDABLE = (ArgumentError, ImportError, OSError)  # an option; a package or a fi
 def is_mistake(error: Exception) -> bool:
     """Whether the error's text is all that a user has to know.
 
-    It is not where an error has a note, which says that a loaded file or a function of a task
-    raised it, nor where a loaded file missed a package or another file: those are faults of a
+    It is not where a note on the error says that a loaded file or a function of a task raised it,
+    nor where a loaded file missed a package or another file: those are faults of a
     program, and the traceback tells where they stand.
     """
-    if not isinstance(error, MENDABLE) or getattr(error, "__notes__", ()):
+    notes = getattr(error, "__notes__", ())  # JAX adds some of its own
+    if not isinstance(error, MENDABLE) or any(note.startswith("(raised by ") for note in notes):
         return False
     if isinstance(error, ArgumentError):
         return True

@@ -5,6 +5,7 @@ Targets are classes ``[B]``, or ``[T, B]`` with -1 at the steps that ask nothing
 
 import math
 from collections import Counter, defaultdict
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from lstm_jax.tasks.task import Batch, Score, Success
 
 def one_hot(symbols: Int[Array, "*batch"], count: int) -> Float[Array, "*batch {count}"]:
     """1 in the place of the symbol; zeros alone where it is not 0 to ``count - 1``."""
-    return jax.nn.one_hot(symbols, count)
+    return jax.nn.one_hot(symbols, count, dtype=jnp.float32)
 
 
 def classes_from_uniform(
@@ -38,24 +39,32 @@ def cross_entropy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Arra
     counted = answer_mask(batch)
     classes = jnp.where(counted, batch.targets, 0)
     losses = optax.softmax_cross_entropy_with_integer_labels(wide(outputs), classes)
-    return jnp.where(counted, losses, 0.0).sum() / jnp.maximum(counted.sum(), 1)
+    return jnp.where(counted, losses, 0.0).sum() / at_least_one(counted.sum(), losses.dtype)
+
+
+def at_least_one(count: Int[Array, "*batch"], dtype: Any = jnp.float32) -> Float[Array, "*batch"]:
+    """A number of answers to divide by, in ``dtype``: integers would be divided in float64 where
+    JAX has 64 bits on, and not at all where it promotes nothing."""
+    return jnp.maximum(count, 1).astype(dtype)
 
 
 def is_correct(outputs: Float[Array, "*batch K"], batch: Batch) -> jax.Array:
     """Where the most active output is the class asked for: the shape of the targets."""
-    return (jnp.argmax(outputs, axis=-1) == batch.targets) & answer_mask(batch)
+    best = jnp.argmax(outputs, axis=-1).astype(batch.targets.dtype)
+    return (best == batch.targets) & answer_mask(batch)
 
 
 def accuracy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
     """The share of the answers asked for that are right."""
-    return is_correct(outputs, batch).sum() / jnp.maximum(answer_mask(batch).sum(), 1)
+    count = is_correct(outputs, batch).sum().astype(jnp.float32)
+    return count / at_least_one(answer_mask(batch).sum())
 
 
 def error_rate(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
     """A row's share of wrong answers, of those asked for."""
     steps = tuple(range(batch.targets.ndim - 1))
-    counted = answer_mask(batch).sum(axis=steps)
-    return 1.0 - is_correct(outputs, batch).sum(axis=steps) / jnp.maximum(counted, 1)
+    count = is_correct(outputs, batch).sum(axis=steps).astype(jnp.float32)
+    return 1.0 - count / at_least_one(answer_mask(batch).sum(axis=steps))
 
 
 def accuracy_score(chance: float, memoryless: float | None) -> Score:

@@ -7,10 +7,8 @@ that broadcasts, a batch that was drawn once when the program was traced.
 
 import contextlib
 import functools
-import math
-import numbers
-from collections.abc import Callable, Iterator
-from typing import Any, get_args
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +16,8 @@ import numpy as np
 
 from lstm_jax.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.tasks import tracing
-from lstm_jax.tasks.task import Batch, DrawnSample, Reads, Score, Sequences, Success, Task
+from lstm_jax.tasks.members import check_members, refuse, scores
+from lstm_jax.tasks.task import Batch, DrawnSample, Sequences, Task
 
 ROWS = 8  # of the batches that are compared, where no compiled size is at hand
 KEYS = 8  # a task of two sequences gives the same eight rows now and then, but not eight times
@@ -31,8 +30,8 @@ def check(task: Task) -> None:
     the scores' ``measure`` and ``success.error`` return; at ``validation`` and ``test`` beside
     ``sample``; and at batches: other keys give other ``xs``, and nothing is drawn from a state that
     is hidden, such as NumPy's, which a compiled program would draw once and for all. The members
-    that are computed of outputs are looked at where ``output_size`` is above 0. Takes about half a
-    second, a good part of it for compiling ``sample``.
+    that are computed of outputs are looked at where ``output_size`` is above 0. Takes about a
+    second.
 
     Raises:
         ValueError or TypeError (an ``ArgumentError``), naming the task and the member, what was
@@ -41,19 +40,16 @@ def check(task: Task) -> None:
     """
     if not isinstance(task, Task):
         raise WrongType(f"task: expected a Task, got {type(task).__name__}")
-    _check_members(task)
-    _check_sample(task)
+    check_members(task)
+    drawn = _drawn(task, 2), _drawn(task, 3)
+    _check_sample(task, *drawn)
     _check_batches(task)
     for split in ("validation", "test"):
-        _check_like_sample(task, split, jax.tree.map(_shape_of, getattr(task, split)))
+        _check_like_sample(task, split, jax.tree.map(_shape_of, getattr(task, split)), *drawn)
     if task.test_at is not None:
-        _check_test_at(task, task.test_at)
+        _check_test_at(task, task.test_at, *drawn)
     if task.output_size:
-        _check_measures(task)
-
-
-def _refuse(task: Task, member: str, expected: str, got: Any) -> WrongValue:
-    return WrongValue(f"task {task.name}: {member}: expected {expected}, got {got}")
+        _check_measures(task, drawn[0])
 
 
 @contextlib.contextmanager
@@ -66,66 +62,6 @@ def _calling(task: Task, member: str) -> Iterator[None]:
         raise
 
 
-def _check_members(task: Task) -> None:
-    if not isinstance(task.name, str) or not task.name:
-        raise WrongType(f"task: name: expected a text, got {task.name!r}")
-
-    def require(member: str, good: bool, expected: str, got: Any) -> None:
-        if not good:
-            raise _refuse(task, member, expected, got)
-
-    for member in ("input_size", "output_size"):
-        size = getattr(task, member)
-        whole = isinstance(size, numbers.Integral) and not isinstance(size, bool)
-        require(member, whole and size >= 0, "a whole number from 0 up", repr(size))
-    require("reads", task.reads in get_args(Reads), " or ".join(map(repr, get_args(Reads))),
-            repr(task.reads))  # fmt: skip
-    for member in ("sample", "loss"):
-        require(member, callable(getattr(task, member)), "a function", repr(getattr(task, member)))
-    for member in ("validation", "test"):
-        batch = getattr(task, member)
-        require(member, isinstance(batch, Batch), "a Batch", type(batch).__name__)
-    require("test_at", task.test_at is None or callable(task.test_at), "a function, or None",
-            repr(task.test_at))  # fmt: skip
-    require("scores", isinstance(task.scores, tuple | list), "a tuple of Score",
-            type(task.scores).__name__)  # fmt: skip
-    for member, score in _scores(task):
-        require(member, isinstance(score, Score), "a Score", type(score).__name__)
-        require(f"{member}.name", isinstance(score.name, str) and bool(score.name), "a text",
-                repr(score.name))  # fmt: skip
-        require(f"{member}.measure", callable(score.measure), "a function", repr(score.measure))
-        require(f"{member}.higher_is_better", isinstance(score.higher_is_better, bool | np.bool_),
-                "True or False", repr(score.higher_is_better))  # fmt: skip
-        require(f"{member}.chance", _is_number(score.chance), "a number", repr(score.chance))
-        require(f"{member}.memoryless", score.memoryless is None or _is_number(score.memoryless),
-                "a number, or None", repr(score.memoryless))  # fmt: skip
-    names = [score.name for _, score in _scores(task)]
-    require("scores", len(set(names)) == len(names), "names that are all different",
-            ", ".join(names))  # fmt: skip
-    if (success := task.success) is None:
-        return
-    require("success", isinstance(success, Success), "a Success, or None", type(success).__name__)
-    require("success.error", callable(success.error), "a function", repr(success.error))
-    for member in ("limit", "mean_limit"):
-        limit = getattr(success, member)
-        good = isinstance(limit, numbers.Real) and not math.isnan(limit)
-        require(f"success.{member}", good, "a number, or infinity", repr(limit))
-    good = isinstance(success.rows, numbers.Integral) and success.rows > 0
-    require("success.rows", good, "a positive integer", repr(success.rows))
-    good = success.on in ("held-out", "training")
-    require("success.on", good, "'held-out' or 'training'", repr(success.on))
-
-
-def _is_number(value: Any) -> bool:
-    real = isinstance(value, numbers.Real | np.ndarray | jax.Array) and np.ndim(value) == 0
-    return real and bool(np.isfinite(value))
-
-
-def _scores(task: Task) -> list[tuple[str, Score]]:
-    """The scores, and how an error names them."""
-    return [("score", task.score), *((f"scores[{n}]", s) for n, s in enumerate(task.scores))]
-
-
 def _key(seed: int = 0) -> jax.Array:
     return jax.random.key(seed, impl="threefry2x32")
 
@@ -135,24 +71,23 @@ def _drawn(task: Task, rows: int) -> Batch:
     with _calling(task, "sample"):
         batch = jax.eval_shape(lambda key: task.sample(key, rows), _key())
     if not isinstance(batch, Batch):
-        raise _refuse(task, "sample", "a Batch", type(batch).__name__)
+        raise refuse(task, "sample", "a Batch", type(batch).__name__)
     return batch
 
 
-def _check_sample(task: Task) -> None:
+def _check_sample(task: Task, two: Batch, three: Batch) -> None:
     """What ``sample`` returns has the batch as one axis of each array, and suits a cell."""
-    two, three = _drawn(task, 2), _drawn(task, 3)
     if task.input_size:
         _check_xs(task, "sample", two.xs, 2)
     if jax.tree.structure(two) != jax.tree.structure(three):
-        raise _refuse(task, "sample", "the same structure at every batch size",
+        raise refuse(task, "sample", "the same structure at every batch size",
                       f"{jax.tree.structure(two)} and {jax.tree.structure(three)}")  # fmt: skip
     for (path, few), many in zip(
         jax.tree_util.tree_leaves_with_path(two), jax.tree.leaves(three), strict=True
     ):
         if _batch_axis(few.shape, many.shape) is None:
             member = f"sample: {jax.tree_util.keystr(path, simple=True, separator='.')}"
-            raise _refuse(task, member, "one axis that grows with the batch size",
+            raise refuse(task, member, "one axis that grows with the batch size",
                           f"shape {few.shape} of 2 rows and {many.shape} of 3")  # fmt: skip
 
 
@@ -169,43 +104,65 @@ def _check_xs(task: Task, member: str, xs: Any, rows: int) -> None:
     values = xs.values if isinstance(xs, Sequences) else xs
     where = f"{member}: xs.values" if isinstance(xs, Sequences) else f"{member}: xs"
     if not hasattr(values, "shape"):
-        raise _refuse(task, where, "an array [T, B, D], or Sequences", type(values).__name__)
+        raise refuse(task, where, "an array [T, B, D], or Sequences", type(values).__name__)
     steps = values.shape[0] if values.shape else 0
     takes = f"[T, B, D] with B = {rows} rows and D = input_size = {task.input_size}"
     if values.ndim != 3 or values.shape[1:] != (rows, task.input_size) or steps == 0:
         swapped = values.ndim == 3 and values.shape[::2] == (rows, task.input_size)
         hint = "; time is axis 0, the batch is axis 1" if swapped and steps != 0 else ""
-        raise _refuse(task, where, takes, f"shape {values.shape}{hint}")
+        raise refuse(task, where, takes, f"shape {values.shape}{hint}")
     if not jnp.issubdtype(values.dtype, jnp.floating):
-        raise _refuse(task, where, "a floating dtype (embed or one-hot encode integers first)",
+        raise refuse(task, where, "a floating dtype (embed or one-hot encode integers first)",
                       values.dtype.name)  # fmt: skip
     if isinstance(xs, Sequences):
         shape, dtype = jnp.shape(xs.lengths), jnp.result_type(xs.lengths)
         if shape != (rows,) or not jnp.issubdtype(dtype, jnp.integer):
-            raise _refuse(task, f"{member}: xs.lengths", f"integers of shape ({rows},)",
+            raise refuse(task, f"{member}: xs.lengths", f"integers of shape ({rows},)",
                           f"{dtype.name} of shape {shape}")  # fmt: skip
+
+
+def check_draws(task: Task) -> None:
+    """Raises ValueError where ``sample`` draws from a state of its own, or not from its key at all.
+
+    Tells it from the programs of ``sample``, so that nothing is compiled; of one ``sample`` once.
+    ``train.take_steps`` calls it; ``check`` compares batches too.
+    """
+    sample = task.sample
+    with _calling(task, "sample"):
+        known = isinstance(sample, Hashable)
+        pure, follows = (_draws if known else _draws.__wrapped__)(sample)
+    if not pure:
+        raise refuse(task, "sample", "a pure function of the key, the same whenever it is traced",
+                     "another program the second time: it draws from a state of its own, such as "
+                     "NumPy's, and training would see the one draw at every step")  # fmt: skip
+    if not follows:
+        raise _same_batch(task, "any key")
+
+
+@functools.lru_cache(maxsize=256)
+def _draws(sample: Callable[[jax.Array, int], Batch]) -> tuple[bool, bool]:
+    """Whether tracing twice gives one program, and whether it uses the key."""
+    first, second = (tracing.trace(lambda key: sample(key, ROWS), _key()) for _ in range(2))
+    return tracing.same(first, second), tracing.uses_its_arguments(first)
+
+
+def _same_batch(task: Task, keys: str) -> WrongValue:
+    return refuse(task, "sample", "other xs from another key", f"the same ones from {keys}: it "
+                  "does not draw with jax.random from its key, or it draws with NumPy, once, when "
+                  "the program is traced")  # fmt: skip
 
 
 def _check_batches(task: Task) -> None:
     """Other keys give other ``xs``, and tracing twice gives the same program twice."""
+    check_draws(task)
     compiled = isinstance(task.sample, DrawnSample)
-    draw: Callable = task.sample.draw if isinstance(task.sample, DrawnSample) else task.sample
-    with _calling(task, "sample"):
-        programs = [tracing.trace(lambda key: draw(key, ROWS), _key()) for _ in range(2)]
-    if not tracing.same(*programs):
-        raise _refuse(task, "sample", "a pure function of the key, the same whenever it is traced",
-                      "another program the second time: it draws from a state of its own, such as "
-                      "NumPy's, and training would see the one draw at every step")  # fmt: skip
     rows = _rows(task.validation.xs, task) if compiled and task.input_size else ROWS
-    sample = task.sample if compiled else jax.jit(task.sample, static_argnums=1)
     with _calling(task, "sample"):
-        first, *others = (sample(_key(seed), rows) for seed in range(2))
-        more = (sample(_key(seed), rows).xs for seed in range(2, KEYS))
-        same = _equal(first.xs, others[0].xs) and all(_equal(first.xs, xs) for xs in more)
+        first = task.sample(_key(), rows).xs
+        others = (task.sample(_key(seed), rows).xs for seed in range(1, KEYS))
+        same = all(_equal(first, xs) for xs in others)
     if same:
-        raise _refuse(task, "sample", "other xs from another key", f"the same ones from {KEYS} "
-                      "keys: it does not draw with jax.random from its key, or it draws with "
-                      "NumPy, once, when the program is traced")  # fmt: skip
+        raise _same_batch(task, f"{KEYS} keys")
 
 
 def _equal(first: Any, second: Any) -> bool:
@@ -219,19 +176,22 @@ def _rows(xs: Any, task: Task) -> int:
 
 
 def _shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(np.shape(leaf), jnp.result_type(leaf))
+    dtype = leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
+    return jax.ShapeDtypeStruct(np.shape(leaf), dtype)  # whether it is weak does not count
 
 
-def _check_like_sample(task: Task, member: str, batch: Any, *, any_length: bool = False) -> None:
+def _check_like_sample(
+    task: Task, member: str, batch: Any, two: Batch, three: Batch, *, any_length: bool = False
+) -> None:
     """``batch`` has the structure, dtypes and axes of what ``sample`` gives, the batch aside.
 
-    any_length: T may be another too; past a row's end in ``Sequences`` it always may.
+    two, three: the shapes of batches of so many rows. any_length: T may be another too; past a
+    row's end in ``Sequences`` it always may.
     """
-    two, three = _drawn(task, 2), _drawn(task, 3)
     if not isinstance(batch, Batch):
-        raise _refuse(task, member, "a Batch", type(batch).__name__)
+        raise refuse(task, member, "a Batch", type(batch).__name__)
     if jax.tree.structure(batch) != jax.tree.structure(two):
-        raise _refuse(task, member, f"{jax.tree.structure(two)}, as sample gives it",
+        raise refuse(task, member, f"{jax.tree.structure(two)}, as sample gives it",
                       jax.tree.structure(batch))  # fmt: skip
     free = any_length or not task.input_size or isinstance(two.xs, Sequences)
     counts = set()
@@ -240,7 +200,7 @@ def _check_like_sample(task: Task, member: str, batch: Any, *, any_length: bool 
     ):
         name = f"{member}: {jax.tree_util.keystr(path, simple=True, separator='.')}"
         if leaf.dtype != few.dtype:
-            raise _refuse(task, name, f"{few.dtype.name}, as sample gives it", leaf.dtype.name)
+            raise refuse(task, name, f"{few.dtype.name}, as sample gives it", leaf.dtype.name)
         batch_axis = _batch_axis(few.shape, many.shape)
         takes = ["B" if axis == batch_axis else size for axis, size in enumerate(few.shape)]
         if free and batch_axis != 0:
@@ -251,44 +211,45 @@ def _check_like_sample(task: Task, member: str, batch: Any, *, any_length: bool 
         )
         if not good:
             shape = ", ".join(map(str, takes))
-            raise _refuse(task, name, f"[{shape}], as sample gives it", f"shape {leaf.shape}")
+            raise refuse(task, name, f"[{shape}], as sample gives it", f"shape {leaf.shape}")
         if batch_axis is not None:
             counts.add(leaf.shape[batch_axis])
     if len(counts) != 1 or 0 in counts:
-        raise _refuse(task, member, "the same number of rows in all arrays, at least one",
+        raise refuse(task, member, "the same number of rows in all arrays, at least one",
                       " and ".join(map(str, sorted(counts))))  # fmt: skip
 
 
-def _steps(task: Task) -> int:
-    xs = _drawn(task, 2).xs
+def _steps(xs: Any) -> int:
     values = xs.values if isinstance(xs, Sequences) else xs
     return values.shape[0] if getattr(values, "ndim", 0) else 1
 
 
-def _check_test_at(task: Task, test_at: Callable[[int, int], Batch]) -> None:
+def _check_test_at(
+    task: Task, test_at: Callable[[int, int], Batch], two: Batch, three: Batch
+) -> None:
     """At the first length that the task takes, of some near the one it is trained at."""
-    steps = _steps(task)
+    steps = _steps(two.xs)
     for length in (steps, steps + 1, 2 * steps, 2 * steps + 1, max(1, steps // 2)):
         try:
             with _calling(task, "test_at"):
                 shapes = jax.eval_shape(functools.partial(test_at, length, 3))
         except (ArgumentError, ValueError):  # no length of this task's
             continue
-        _check_like_sample(task, f"test_at({length}, 3)", shapes, any_length=True)
+        _check_like_sample(task, f"test_at({length}, 3)", shapes, two, three, any_length=True)
         return
 
 
-def _check_measures(task: Task) -> None:
+def _check_measures(task: Task, two: Batch) -> None:
     """What is computed of outputs, and of a batch whose number of rows is no other axis' size."""
-    steps = _steps(task)
+    steps = _steps(two.xs)
     sizes = {steps, task.output_size}
-    sizes |= {size for leaf in jax.tree.leaves(_drawn(task, 2)) for size in leaf.shape}
+    sizes |= {size for leaf in jax.tree.leaves(two) for size in leaf.shape}
     rows = next(n for n in (7, 11, 13, 17, 19, 23, 29, 31, 37) if n not in sizes)
     batch = _drawn(task, rows)
     shape = (rows, task.output_size)
     outputs = jax.ShapeDtypeStruct(shape if task.reads == "last" else (steps, *shape), jnp.float32)
     measures = [("loss", task.loss, ())]
-    measures += [(f"{name}.measure", score.measure, ()) for name, score in _scores(task)]
+    measures += [(f"{name}.measure", score.measure, ()) for name, score in scores(task)]
     if task.success is not None:
         measures.append(("success.error", task.success.error, (rows,)))
     for member, measure, takes in measures:
@@ -297,13 +258,13 @@ def _check_measures(task: Task) -> None:
         if getattr(got, "shape", None) != takes:
             has = f"shape {got.shape}" if hasattr(got, "shape") else type(got).__name__
             what = "one number, shape ()" if not takes else f"one number a row, shape {takes}"
-            raise _refuse(task, member, f"{what}, of outputs {outputs.shape}", has)
+            raise refuse(task, member, f"{what}, of outputs {outputs.shape}", has)
         if pair := tracing.broadcast_over_rows(measure, outputs, batch, rows):
-            raise _refuse(task, member, "each row's outputs beside its own targets",
+            raise refuse(task, member, "each row's outputs beside its own targets",
                           f"arrays of shapes {pair} that JAX broadcasts to every row beside every "
                           f"other, of {rows} rows and outputs {outputs.shape}")  # fmt: skip
     loss = jax.eval_shape(task.loss, outputs, batch)
     if not jnp.issubdtype(loss.dtype, jnp.floating):
-        raise _refuse(task, "loss", "a floating number, which has a gradient", loss.dtype.name)
+        raise refuse(task, "loss", "a floating number, which has a gradient", loss.dtype.name)
     with _calling(task, "loss"):
         jax.eval_shape(jax.grad(task.loss), outputs, batch)

@@ -117,4 +117,4 @@ def wrong_steps(outputs: Float[Array, "T B K"], batch: Batch) -> Float[Array, "B
     """A row's wrong steps, blanks among them, in units of its symbols."""
     wrong = classes.answer_mask(batch) & ~classes.is_correct(outputs, batch)
     kept = classes.answer_mask(symbols_alone(outputs, batch))
-    return wrong.sum(axis=0) / kept.sum(axis=0)
+    return wrong.sum(axis=0).astype(jnp.float32) / kept.sum(axis=0).astype(jnp.float32)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Key
 
 from lstm_jax import checking
 from lstm_jax.tasks.classes import accuracy_score, cross_entropy, lookup_accuracy, majority_accuracy
+from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import Batch, Task
 
 CLASSES = 10
@@ -23,6 +24,7 @@ class Split(NamedTuple):
     test: np.ndarray
 
 
+@under_default_settings
 def digits(split_seed: int = 0) -> Task:
     """The 1797 digits of 8 by 8 pixels that scikit-learn carries, one pixel a step (T = 64).
 
@@ -42,6 +44,7 @@ def digits(split_seed: int = 0) -> Task:
     train = part(pixels, labels, split.train)
     test = part(pixels, labels, split.test)
 
+    @under_default_settings
     def sample(key: Key[Array, ""], batch_size: int) -> Batch:
         """Training digits, drawn with replacement."""
         key = checking.random_key("key", key)

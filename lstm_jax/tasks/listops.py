@@ -10,6 +10,7 @@ from jaxtyping import Array, Int, Key, UInt8
 from lstm_jax import checking
 from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import classes
+from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import HELD_OUT, Batch, Sequences, Task
 
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
@@ -29,6 +30,7 @@ class Expressions(NamedTuple):
     values: np.ndarray
 
 
+@under_default_settings
 def listops(
     min_length: int = 20,
     max_length: int = 100,
@@ -96,6 +98,7 @@ def listops(
     validation, test = parts[:2]
     tokens, lengths, values = (jnp.asarray(of) for of in parts[2])
 
+    @under_default_settings
     def sample(key: Key[Array, ""], batch_size: int) -> Batch:
         """Training expressions, drawn with replacement."""
         key = checking.random_key("key", key)
@@ -103,6 +106,7 @@ def listops(
         rows = jax.random.randint(key, (batch_size,), 0, training)
         return shown(tokens[rows], lengths[rows], values[rows])
 
+    @under_default_settings
     def test_at(length: int, n: int) -> Batch:
         length, n = checking.positive_int("length", length), checking.positive_int("n", n)
         if length < SHORTEST:

@@ -18,8 +18,8 @@ def logistic_errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Ar
     """Target minus logistic output, zero where nothing is asked."""
     values = jax.nn.sigmoid(wide(outputs))
     if jnp.issubdtype(batch.targets.dtype, jnp.floating):
-        return batch.targets[..., None] - values
-    goals = one_hot(batch.targets, outputs.shape[-1])
+        return batch.targets[..., None].astype(values.dtype) - values
+    goals = one_hot(batch.targets, outputs.shape[-1]).astype(values.dtype)
     return jnp.where(answer_mask(batch)[..., None], goals - values, 0.0)
 
 

@@ -13,6 +13,7 @@ from lstm_jax import checking
 from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import logistic
 from lstm_jax.tasks.pairs import host_generator
+from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Sequences, Success, Task
 
 SYMBOLS = "BTPSXVE"
@@ -58,6 +59,7 @@ class Targets(NamedTuple):
     legal: Bool[Array, "T B 7"]
 
 
+@under_default_settings
 def embedded_reber(pair: int = 0) -> Task:
     """Experiment 1 of Hochreiter & Schmidhuber 1997, section 5.1; the grammar and its picture are
     those of Cleeremans, Servan-Schreiber & McClelland 1989 and Fahlman 1991.
@@ -90,6 +92,7 @@ def embedded_reber(pair: int = 0) -> Task:
     train = encode(training)
     test = encode(_others(rng, HELD_OUT, training + testing))
 
+    @under_default_settings
     def sample(key: Key[Array, ""], batch_size: int) -> Batch:
         """Training strings, drawn with replacement."""
         key = checking.random_key("key", key)
@@ -98,6 +101,7 @@ def embedded_reber(pair: int = 0) -> Task:
         xs = Sequences(train.xs.values[:, rows], train.xs.lengths[rows])
         return Batch(xs, jax.tree.map(lambda leaf: leaf[:, rows], train.targets))
 
+    @under_default_settings
     def test_at(length: int, n: int) -> Batch:
         if checking.positive_int("length", length) < SHORTEST:
             raise WrongValue(f"length: got {length}; takes at least {SHORTEST}")
@@ -196,7 +200,7 @@ def legal_share(outputs: Float[Array, "T B 7"], batch: Batch) -> Float[Array, ""
     legal = batch.targets.legal
     best = jnp.argmax(outputs, axis=-1, keepdims=True)
     right = jnp.take_along_axis(legal, best, axis=-1).sum()
-    return right / legal.any(axis=-1).sum()
+    return right.astype(jnp.float32) / legal.any(axis=-1).sum().astype(jnp.float32)
 
 
 def steps_wrong(outputs: Float[Array, "T B 7"], batch: Batch) -> Float[Array, "B"]:

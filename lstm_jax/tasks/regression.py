@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax.cell import wide
 from lstm_jax.errors import WrongValue
+from lstm_jax.tasks.classes import at_least_one
 from lstm_jax.tasks.task import Batch, Score
 
 
@@ -18,7 +19,8 @@ def differences(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array,
 
     Raises ValueError for targets of another shape, which JAX might broadcast without a word.
     """
-    targets = batch.targets
+    outputs = wide(outputs)
+    targets = batch.targets.astype(outputs.dtype)
     if targets.ndim == outputs.ndim - 1 and outputs.shape[-1] == 1:
         targets = targets[..., None]
     if targets.shape != outputs.shape:
@@ -26,7 +28,7 @@ def differences(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array,
             f"batch.targets: expected the outputs' shape {outputs.shape}, got {batch.targets.shape}"
         )
     asked = ~jnp.isnan(targets)
-    return jnp.where(asked, wide(outputs) - jnp.where(asked, targets, 0.0), 0.0)
+    return jnp.where(asked, outputs - jnp.where(asked, targets, 0.0), 0.0)
 
 
 def squared_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:
@@ -66,13 +68,13 @@ def mae_score(chance: float, memoryless: float | None = None) -> Score:
 
 
 def _mean(errors: jax.Array, batch: Batch) -> jax.Array:
-    return errors.sum() / jnp.maximum((~jnp.isnan(batch.targets)).sum(), 1)
+    return errors.sum() / at_least_one((~jnp.isnan(batch.targets)).sum(), errors.dtype)
 
 
 def _mean_of_row(errors: jax.Array, batch: Batch) -> jax.Array:
     axes = _axes_of_row(errors)
     asked = ~jnp.isnan(batch.targets.reshape(errors.shape))
-    return errors.sum(axis=axes) / jnp.maximum(asked.sum(axis=axes), 1)
+    return errors.sum(axis=axes) / at_least_one(asked.sum(axis=axes), errors.dtype)
 
 
 def _axes_of_row(errors: jax.Array) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from lstm_jax import checking
 from lstm_jax.errors import WrongValue
 from lstm_jax.tasks import files
 from lstm_jax.tasks.classes import accuracy_score, cross_entropy, lookup_accuracy, majority_accuracy
+from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import Batch, Task
 
 CLASSES = 10
@@ -37,6 +38,7 @@ PUBLISHED = files.Published(
 )
 
 
+@under_default_settings
 def sequential_mnist(
     permuted: bool = False,
     *,
@@ -89,6 +91,7 @@ def sequential_mnist(
     width = SIDE if rows else 1
     train_pixels, train_classes = jnp.asarray(pixels[:count]), jnp.asarray(classes[:count])
 
+    @under_default_settings
     def sample(key: Key[Array, ""], batch_size: int) -> Batch:
         """Training digits, drawn with replacement."""
         key = checking.random_key("key", key)

@@ -12,12 +12,10 @@ import jax
 def default_settings() -> Iterator[None]:
     """JAX's defaults for all that decides what is drawn, and in which dtype.
 
-    A program may hold JAX at 64 bits, at another way of drawing, or at strict promotion. A task's
-    data stay float32 and int32, and are the same numbers. (How many random bits make a number
-    depends on its dtype, so float64 would not only be finer: it would be other data.)
-
-    Inside a function that the caller compiles, JAX asks for ``jax_threefry_partitionable`` when it
-    compiles, not here: without it, training batches are others. Held-out data are drawn outside.
+    A program may hold JAX at 64 bits, at another way of drawing (``jax_threefry_partitionable``),
+    or at strict promotion. A task's data stay float32 and int32, and are the same numbers, inside
+    a function that the caller compiles too. (How many random bits make a number depends on its
+    dtype: float64 would not be finer data but other ones.)
     """
     with (
         jax.enable_x64(False),

@@ -10,6 +10,7 @@ from jaxtyping import Array, Int, Key
 from lstm_jax import checking
 from lstm_jax.errors import WrongValue
 from lstm_jax.tasks.pairs import END, PAD, SPECIALS, PairBatch, Vocabulary
+from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import held_out_key
 
 FIRST = len(SPECIALS)  # the id of symbol 1
@@ -69,6 +70,7 @@ def symbol_task(
         target = jnp.where(step < lengths, body, jnp.where(step == lengths, END, PAD))
         return PairBatch(source, lengths, target.astype(jnp.int32), lengths + 1)
 
+    @under_default_settings
     def sample(key: Key[Array, ""], batch_size: int) -> PairBatch:
         key = checking.random_key("key", key)
         batch_size = checking.positive_int("batch_size", batch_size)
@@ -80,6 +82,7 @@ def symbol_task(
             raise WrongValue(f"length: got {length}; takes up to twice max_length, {max_length}")
         return length
 
+    @under_default_settings
     def test_at(length: int, n: int) -> PairBatch:
         length, n = at_length(length), checking.positive_int("n", n)
         return draw(jax.random.fold_in(held_out_key("test"), length), n, length, length)

@@ -131,15 +131,11 @@ class Task(NamedTuple):
 
 
 class DrawnSample:
-    """``sample`` of a task whose sequences are drawn: ``(key, batch_size) -> Batch``, compiled.
-
-    draw: the function as it was written, under ``default_settings``, for who traces it anew.
-    """
+    """``sample`` of a task whose sequences are drawn: ``(key, batch_size) -> Batch``, compiled."""
 
     def __init__(self, draw: Callable[[jax.Array, int], Batch]):
-        self.draw = under_default_settings(draw)
         # One program compiles faster than each of its operations, and runs faster.
-        self._compiled = jax.jit(self.draw, static_argnums=1)
+        self._compiled = jax.jit(under_default_settings(draw), static_argnums=1)
 
     def __call__(self, key: Key[Array, ""], batch_size: int) -> Batch:
         key = checking.random_key("key", key)

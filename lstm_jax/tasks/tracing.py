@@ -1,6 +1,7 @@
 """What the program of a function tells of it, for ``contract``; nothing is compiled."""
 
 import ast
+import itertools
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,12 +12,16 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 ADDRESS = re.compile(r"0x[0-9a-f]+")  # of a function object, in a printed program
+_COUNT = itertools.count(1)
+_tracing = jax.make_user_context(0)
 SHAPES = re.compile(r"on shapes ((?:\([\d, ]*\) ?)+)")  # in JAX's own message
 
 
 def trace(function: Callable, *arguments: Any) -> ClosedJaxpr:
-    """The program of ``function``, traced anew even if it was traced before."""
-    return jax.make_jaxpr(lambda *values: function(*values))(*arguments)
+    """The program of ``function``, traced anew, and all that it jits too, even if they were traced
+    before."""
+    with _tracing(next(_COUNT)):  # of which JAX's caches know nothing
+        return jax.make_jaxpr(lambda *values: function(*values))(*arguments)
 
 
 def same(first: ClosedJaxpr, second: ClosedJaxpr) -> bool:
@@ -29,6 +34,13 @@ def same(first: ClosedJaxpr, second: ClosedJaxpr) -> bool:
         a is b or np.array_equal(np.asarray(a), np.asarray(b))
         for a, b in zip(*constants, strict=True)
     )
+
+
+def uses_its_arguments(program: ClosedJaxpr) -> bool:
+    """Whether anything in the program reads an argument of its."""
+    read = [*program.jaxpr.outvars]
+    read += [var for equation in program.jaxpr.eqns for var in equation.invars]
+    return any(var is argument for var in read for argument in program.jaxpr.invars)
 
 
 def broadcast_over_rows(function: Callable, outputs: Any, batch: Any, rows: int) -> str | None:

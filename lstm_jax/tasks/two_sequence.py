@@ -78,4 +78,4 @@ def right(outputs: Float[Array, "B 1"], batch: Batch) -> Bool[Array, "B"]:
 
 
 def accuracy(outputs: Float[Array, "B 1"], batch: Batch) -> Float[Array, ""]:
-    return jnp.mean(right(outputs, batch))
+    return jnp.mean(right(outputs, batch), dtype=jnp.float32)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from lstm_jax import checking
 from lstm_jax.cell import Params
+from lstm_jax.tasks.contract import check_draws
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.train.model import Model
 
@@ -58,10 +59,14 @@ def take_steps(
     The batch and the noise of step ``n`` are drawn from ``fold_in(key, n)``, n counting from the
     start of training: chunks of any size, put end to end, give the same numbers. A pure
     function, to be jitted by the caller (with the state's buffers donated, if wanted).
+
+    Raises ValueError for a task whose ``sample`` does not draw from its key: NumPy would draw once,
+    when the program is traced, and every step would learn from that one batch.
     """
     key = checking.random_key("key", key)
     checking.positive_int("steps", steps)
     checking.positive_int("batch_size", batch_size)
+    check_draws(task)
 
     streamed = None if task.success is None or task.success.on != "training" else task.success
 

@@ -1,5 +1,6 @@
 """A cell with a linear readout, and its parameter count."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -57,8 +58,9 @@ def recurrent(
     reads: "last" for an output ``[*batch, O]`` at each row's last step, "every" for ``[T, *batch,
         O]``. At "last" a row of length 0 has zeros in the place of the cell's output, and so the
         readout's bias as its output.
-    Params ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``; the readout starts with LeCun's
-    normal weights and zero biases. The key draws a noisy cell's noise.
+    Params ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``; the readout has the dtype of the
+    cell's params, and starts with LeCun's normal weights and zero biases. The key draws a noisy
+    cell's noise.
     truncate: steps of a chunk in which gradients stay (``unroll_truncated``); None for whole
         sequences. The outputs are the same.
     random_offset: draw the steps of the first chunk from the key, anew at each call, so that no
@@ -75,9 +77,10 @@ def recurrent(
 
     def init(key: Key[Array, ""]) -> Params:
         key_cell, key_readout = jax.random.split(checking.random_key("key", key))
-        w = jax.nn.initializers.lecun_normal()(key_readout, (cell.size, output_size))
-        readout = {"w": w, "b": jnp.zeros(output_size)}
-        return {"cell": cell.init(key_cell, input_size), "readout": readout}
+        of_cell = cell.init(key_cell, input_size)
+        dtype = _dtype_of(of_cell)
+        w = jax.nn.initializers.lecun_normal()(key_readout, (cell.size, output_size), dtype)
+        return {"cell": of_cell, "readout": {"w": w, "b": jnp.zeros(output_size, dtype)}}
 
     def outputs(params: Params, xs: Any, key: Any, **chunks: Any) -> jax.Array:
         values, lengths = xs if isinstance(xs, Sequences) else (xs, None)
@@ -89,7 +92,8 @@ def recurrent(
                     f"xs: got shape {values.shape}; takes T of at least 1 to read from"
                 )
             ys = ys[-1] if lengths is None else last_of(ys, lengths)
-        return product(ys, params["readout"]["w"]) + params["readout"]["b"]
+        answers = product(ys, params["readout"]["w"])
+        return answers + jnp.broadcast_to(params["readout"]["b"], answers.shape)
 
     def answer(
         params: Params,
@@ -115,6 +119,13 @@ def recurrent(
         return outputs(params, xs, key, every=truncate, offset=offset)
 
     return Model(cell.size, init, apply, answer)
+
+
+def _dtype_of(params: Params) -> jnp.dtype:
+    """The widest of the params' floating dtypes; float32 where there are none."""
+    dtypes = [leaf.dtype for leaf in jax.tree.leaves(params)]
+    floats = [dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)]
+    return functools.reduce(jnp.promote_types, floats) if floats else jnp.dtype(jnp.float32)
 
 
 def last_of(ys: Float[Array, "T *batch H"], lengths: Int[Array, "*batch"]) -> jax.Array:

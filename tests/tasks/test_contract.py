@@ -1,0 +1,256 @@
+"""What ``tasks.check`` finds in tasks from outside; ours are checked in test_settings."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import lstm_jax as lj
+from lstm_jax import tasks, train
+from lstm_jax.tasks import Batch, Score, Sequences, Success, regression
+
+T = 5
+
+
+def draw(key, batch_size):
+    xs = jax.random.uniform(key, (T, batch_size, 2))
+    return Batch(xs, xs[0, :, 0])
+
+
+def good(**changes):
+    """The first number of five, to be told at the end."""
+    members = dict(
+        input_size=2, output_size=1, loss=regression.mean_squared_error,
+        score=regression.mse_score(1 / 12), scores=(regression.mae_score(1 / 4),),
+        success=Success(regression.squared_error, np.inf, 0.01, 20, "nobody"),
+        draw_at=lambda key, n, length: draw(key, n), held_out=20,
+    )  # fmt: skip
+    own = {name: changes.pop(name) for name in list(changes) if name in members}
+    return tasks.drawn_task("mine", draw, **{**members, **own})._replace(**changes)
+
+
+def drawing(function):
+    """A task whose ``sample`` is this; held-out data are drawn by it."""
+    key = jax.random.key(0)
+    return good(sample=function, validation=function(key, 20), test=function(key, 20), test_at=None)
+
+
+RNG = np.random.default_rng(0)
+COUNTER = itertools.count()
+POOL = np.random.default_rng(1).uniform(size=(T, 50, 2)).astype(np.float32)
+
+
+def by_numpy(key, batch_size):
+    xs = jnp.asarray(RNG.uniform(size=(T, batch_size, 2)).astype(np.float32))
+    return Batch(xs, xs[0, :, 0])
+
+
+def by_a_seed(key, batch_size):
+    xs = np.random.default_rng(7).uniform(size=(T, batch_size, 2)).astype(np.float32)
+    return Batch(jnp.asarray(xs), jnp.asarray(xs[0, :, 0]))
+
+
+def partly_by_numpy(key, batch_size):
+    noise = RNG.uniform(size=(T, batch_size, 1)).astype(np.float32)
+    xs = jnp.concatenate([jax.random.uniform(key, (T, batch_size, 1)), noise], axis=-1)
+    return Batch(xs, xs[0, :, 0])
+
+
+def by_rows_of_numpy(key, batch_size):
+    rows = RNG.integers(50, size=batch_size)
+    return Batch(jnp.asarray(POOL)[:, rows], jnp.asarray(POOL)[0, rows, 0])
+
+
+def by_a_counter(key, batch_size):
+    xs = jax.random.uniform(jax.random.key(next(COUNTER)), (T, batch_size, 2))
+    return Batch(xs, xs[0, :, 0])
+
+
+def targets_alone(key, batch_size):
+    return Batch(jnp.ones((T, batch_size, 2)), jax.random.uniform(key, (batch_size,)))
+
+
+SAMPLES = {
+    "NumPy": (by_numpy, "sample: expected a pure function of the key"),
+    "a NumPy generator of its own": (by_a_seed, "sample: expected other xs from another key"),
+    "NumPy in part": (partly_by_numpy, "sample: expected a pure function of the key"),
+    "NumPy for the rows": (by_rows_of_numpy, "sample: expected a pure function of the key"),
+    "a counter": (by_a_counter, "sample: expected a pure function of the key"),
+    "other targets for the same xs": (targets_alone, "sample: expected other xs from another key"),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("how", ["as it is", "jitted", "drawn"])
+def test_a_batch_that_does_not_follow_from_the_key_is_refused(name, how):
+    sample, message = SAMPLES[name]
+    if how == "drawn":
+        task = tasks.drawn_task("mine", sample, input_size=2, output_size=1, held_out=20,
+                                loss=regression.mean_squared_error,
+                                score=regression.mse_score(1 / 12))  # fmt: skip
+    elif how == "jitted":
+        task = drawing(jax.jit(sample, static_argnums=1))
+    else:
+        task = drawing(sample)
+    with pytest.raises(lj.WrongValue, match=f"^task mine: {message}"):
+        tasks.check(task)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in SAMPLES if name != "other targets for the same xs"]
+)
+def test_training_refuses_a_batch_that_does_not_follow_from_the_key(name):
+    sample, _ = SAMPLES[name]
+    model = train.recurrent(lj.rnn(2), 2, 1)
+    optimizer = train.optimizer("sgd", 0.1)
+    state = train.start(model, optimizer, jax.random.key(0))
+    task = good(sample=sample)
+    with pytest.raises(lj.WrongValue, match=r"^task mine: sample: expected"):
+        jax.eval_shape(lambda state, key: train.take_steps(
+            model, task, optimizer, state, key, steps=3, batch_size=4), state, jax.random.key(1)
+        )  # fmt: skip
+
+
+def test_constant_targets_and_drawn_rows_are_allowed():
+    def constant(key, batch_size):
+        return Batch(jax.random.uniform(key, (T, batch_size, 2)), jnp.ones(batch_size))
+
+    def rows(key, batch_size):
+        chosen = jax.random.randint(key, (batch_size,), 0, 50)
+        return Batch(jnp.asarray(POOL)[:, chosen], jnp.asarray(POOL)[0, chosen, 0])
+
+    tasks.check(drawing(constant))
+    tasks.check(drawing(rows))
+    tasks.check(good())
+    tasks.check(tasks.make("lags_2a(p=4)"))  # of two sequences
+
+
+def batch_first(key, batch_size):
+    xs = jax.random.uniform(key, (batch_size, T, 2))
+    return Batch(xs, xs[:, 0, 0])
+
+
+def whole(key, batch_size):
+    xs = jax.random.randint(key, (T, batch_size, 2), 0, 9)
+    return Batch(xs, xs[0, :, 0])
+
+
+def long_lengths(key, batch_size):
+    values = jax.random.uniform(key, (T, batch_size, 2))
+    return Batch(Sequences(values, jnp.full(batch_size, 2.0)), values[0, :, 0])
+
+
+def fixed_rows(key, batch_size):
+    return Batch(jax.random.uniform(key, (T, batch_size, 2)), jnp.ones(3))
+
+
+def a_pair(key, batch_size):
+    return tuple(draw(key, batch_size))
+
+
+def broadcast(outputs, batch):
+    return jnp.mean((outputs - batch.targets) ** 2)
+
+
+WRONG = {
+    "batch first": (lambda: drawing(batch_first), r"sample: xs: expected \[T, B, D\] .*time is ax"),
+    "whole numbers": (lambda: drawing(whole), "sample: xs: expected a floating dtype .*got int32"),
+    "lengths of floats": (lambda: drawing(long_lengths), "sample: xs.lengths: expected integers"),
+    "another input size": (lambda: good(input_size=3), r"sample: xs: expected .*input_size = 3"),
+    "rows that stay": (lambda: good(sample=fixed_rows), "sample: targets: expected one axis that"),
+    "no Batch": (lambda: good(sample=a_pair), "sample: expected a Batch, got tuple"),
+    "validation of other steps": (
+        lambda: good(validation=Batch(jnp.ones((T + 1, 20, 2)), jnp.ones(20))),
+        r"validation: xs: expected \[5, B, 2\], as sample gives it, got shape \(6, 20, 2\)"),
+    "test of another dtype": (
+        lambda: good(test=Batch(jnp.ones((T, 20, 2)), jnp.ones(20, int))),
+        "test: targets: expected float32, as sample gives it, got int32"),
+    "test of other targets": (
+        lambda: good(test=Batch(jnp.ones((T, 20, 2)), jnp.ones((20, 1)))),
+        r"test: targets: expected \[B\], as sample gives it, got shape \(20, 1\)"),
+    "validation of unequal rows": (
+        lambda: good(validation=Batch(jnp.ones((T, 20, 2)), jnp.ones(19))),
+        "validation: expected the same number of rows in all arrays.*got 19 and 20"),
+    "validation in Sequences": (
+        lambda: good(validation=Batch(Sequences(jnp.ones((T, 20, 2)), jnp.ones(20, int)),
+                                      jnp.ones(20))), "validation: expected PyTreeDef"),
+    "a loss of each row": (lambda: good(loss=regression.squared_error),
+                           r"loss: expected one number, shape \(\), of outputs .*got shape \(7,\)"),
+    "a loss that broadcasts": (lambda: good(loss=broadcast),
+                               r"loss: expected each row's outputs .*shapes \(7, 1\) \(7,\) that"),
+    "a score that broadcasts": (
+        lambda: good(score=Score("MSE", broadcast, False, 1.0)), "score.measure: expected each"),
+    "a further score that broadcasts": (
+        lambda: good(scores=(Score("other", broadcast, False, 1.0),)),
+        r"scores\[0\].measure: expected each row"),
+    "an error that broadcasts": (
+        lambda: good(success=Success(lambda o, b: ((o - b.targets) ** 2).mean(axis=0), 1.0, 1.0, 9,
+                                     "nobody")), "success.error: expected each row"),
+    "a success of one number": (
+        lambda: good(success=Success(regression.mean_squared_error, 1.0, 1.0, 9, "nobody")),
+        r"success.error: expected one number a row, shape \(7,\), of outputs .*got shape \(\)"),
+    "a loss of whole numbers": (
+        lambda: good(loss=lambda o, b: (o[:, 0] > b.targets).sum()),
+        "loss: expected a floating number, which has a gradient, got int32"),
+    "test_at of other inputs": (
+        lambda: good(test_at=lambda length, n: Batch(jnp.ones((length, n, 3)), jnp.ones(n))),
+        r"test_at\(5, 3\): xs: expected \[T, B, 2\], as sample gives it, got shape \(5, 3, 3\)"),
+    "two scores of one name": (
+        lambda: good(scores=(regression.mse_score(1.0),)), "scores: expected names that are all"),
+    "a score without chance": (
+        lambda: good(score=Score("MSE", regression.mean_squared_error, False, None)),
+        "score.chance: expected a number, got None"),
+    "reads of another kind": (lambda: good(reads="first"), "reads: expected 'last' or 'every'"),
+    "outputs at every step": (lambda: good(reads="every"), "loss|batch.targets"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_breaks_the_contract_names_the_task_and_the_member(name):
+    make, message = WRONG[name]
+    task = make()
+    if name == "outputs at every step":  # by a check of the loss's own
+        with pytest.raises(Exception, match=message) as caught:
+            tasks.check(task)
+        assert "(raised by loss of task mine" in caught.value.__notes__[-1]
+        return
+    with pytest.raises(lj.ArgumentError, match=f"^task mine: {message}"):
+        tasks.check(task)
+
+
+def test_ranks_that_are_promoted_on_purpose_are_no_fault():
+    def weighted(outputs, batch):
+        centred = outputs * jnp.array([2.0])  # (B, 1) and (1,)
+        return jnp.mean((centred[:, 0] - batch.targets) ** 2)
+
+    def contrastive(outputs, batch):
+        pairs = (outputs[:, None, :] - outputs[None, :, :]) ** 2  # rows beside rows, on purpose
+        return pairs.mean() + weighted(outputs, batch)
+
+    def hidden(outputs, batch):
+        return weighted(outputs, batch) + broadcast(outputs, batch)
+
+    tasks.check(good(loss=weighted))
+    tasks.check(good(loss=contrastive))
+    with pytest.raises(lj.WrongValue, match=r"loss: expected each row.*\(7, 1\) \(7,\)"):
+        tasks.check(good(loss=hidden))
+
+
+def test_what_a_tasks_own_function_raises_passes_with_a_note():
+    def loss(outputs, batch):
+        raise KeyError("something of its own")
+
+    with pytest.raises(KeyError, match="something of its own") as caught:
+        tasks.check(good(loss=loss))
+    assert caught.value.__notes__[-1] == ("(raised by loss of task mine, as tasks.check called it)")
+    with pytest.raises(jax.errors.TracerArrayConversionError) as caught:
+        tasks.check(good(sample=lambda key, n: Batch(np.asarray(jax.random.uniform(key, (T, n, 2))),
+                                                     jnp.ones(n))))  # fmt: skip
+    assert "raised by sample of task mine" in caught.value.__notes__[-1]
+
+
+def test_what_is_no_task_is_refused():
+    with pytest.raises(TypeError, match=r"task: expected a Task, got str|parameter 'task'"):
+        tasks.check("adding")
