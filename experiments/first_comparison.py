@@ -1,12 +1,17 @@
-"""Adding at two lengths and real digits pixel by pixel: LSTM, GRU, RNNs and attention alike.
+"""Adding and real digits pixel by pixel: LSTM, GRU, RNNs and attention alike, in two minutes.
 
     python -m experiments first_comparison
 
-What ``make compare`` runs: the experiments adding and digits as one, at equal parameter counts
-(about 4,500), four seeds, the same steps for all, and for each cell the learning rate that a sweep
-chose on validation data; see those two for sources and published numbers.
+What ``make compare`` runs: the experiments adding, at T = 100, and digits as one, at equal
+parameter counts (about 4,500), four seeds, and for each cell the learning rate that a sweep chose
+on validation data; see those two for sources and published numbers. On adding a run ends as soon as
+it meets the task's criterion, and what tells cells apart is how many sequences that took; digits,
+which have no criterion, get 600 steps.
 
-Expect, in 5.5 minutes on two cores: what they say; the numbers of one such run are kept in
+Expect, in 2 minutes on two cores: attention and the GRU solve adding within 6,400 sequences, the
+IRNN within 20,000, the LSTM within 32,000, and the tanh RNN stays at chance; on digits, which ask
+for little memory, the tanh RNN comes to about 92 %, GRU and LSTM above 75 % and still rising, IRNN
+and attention below 50 %. The numbers of one such run are kept in
 experiments/results/first_comparison.
 """
 
@@ -17,13 +22,24 @@ from experiments.adding import Config as AddingConfig
 from experiments.digits import Config as DigitsConfig
 from experiments.setting import Setting
 
-TIME = "5.5 min"
+TIME = "2 min"
+
+
+@dataclasses.dataclass(frozen=True)
+class Adding(AddingConfig):
+    lengths: tuple[int, ...] = (100,)
+    until_solved: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Digits(DigitsConfig):
+    steps: int = 600
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    adding: AddingConfig = dataclasses.field(default_factory=AddingConfig)
-    digits: DigitsConfig = dataclasses.field(default_factory=DigitsConfig)
+    adding: Adding = dataclasses.field(default_factory=Adding)
+    digits: Digits = dataclasses.field(default_factory=Digits)
 
 
 def settings(config: Config) -> list[Setting]:

@@ -35,7 +35,8 @@ class Programs:
         )
         self.vectorized = vectorized(job)
         states, keys = zip(*(start(job, run) for run in range(count)), strict=True)
-        self.state = self.place(jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))
+        # By NumPy: JAX would compile a program for each shape, here and in placing it.
+        self.state = self.place(jax.tree.map(lambda *leaves: np.stack(leaves), *states))
         self._keys_and_rates = self.place((jnp.stack(keys), jnp.asarray(job.learning_rates)))
 
         self._score = self.over_runs(self._score_of_run)

@@ -106,6 +106,8 @@ def chance(setting: dict[str, Any]) -> str:
             told += f", without memory: {shown(other['memoryless'])}"
     if setting["success"] is not None:
         told += f"; solved: {setting['success']}"
+        if setting["until_solved"]:
+            told += ", with which a run ends"
     return told
 
 
@@ -118,9 +120,10 @@ def rates(setting: dict[str, Any]) -> str:
 
 def footnote() -> str:
     return (
-        "Scores are on test data at the end of training, of the learning rate that validation data "
-        "chose; in brackets 95 % bootstrap intervals of the median, which of so few seeds are no "
-        "wider than from best to worst. seconds: of training, all runs and rates together."
+        "Scores are on test data at the end of training, which for a run that ends solved is that "
+        "step, of the learning rate that validation data chose; in brackets 95 % bootstrap "
+        "intervals of the median, which of so few seeds are no wider than from best to worst. "
+        "seconds: of training, all runs and rates together."
     )
 
 
