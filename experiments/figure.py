@@ -98,6 +98,8 @@ def draw(panel: Axes, shown: list[tuple[Job, dict[str, Any]]], styles: dict) -> 
         panel.fill_between(
             steps, scores.min(axis=1), scores.max(axis=1), color=colour, alpha=0.18, linewidth=0
         )
+        if steps[-1] < result["steps"]:  # all runs have ended
+            panel.plot(steps[-1], np.median(scores[-1]), marker="o", color=colour)
     panel.axhline(task.score.chance, color="0.35", linewidth=1, linestyle=(0, (2, 2)))
     panel.annotate(
         "chance", (1, task.score.chance), (-3, 3), xycoords=("axes fraction", "data"),

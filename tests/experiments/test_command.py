@@ -9,7 +9,7 @@ import pytest
 
 import lstm_jax as lj
 from experiments import __main__ as command
-from experiments import conduct, reversal, runner
+from experiments import conduct, first_comparison, reversal, runner
 from experiments import folder as run_folder
 from experiments.__main__ import EXPERIMENTS, load, main
 from experiments.jobs import make_job
@@ -315,3 +315,13 @@ def test_a_sweep_chooses_on_validation_alone(tmp_path, capsys):
     np.testing.assert_allclose(means[1e-3], np.mean(third))
     result = json.loads((tmp_path / "sweep" / "adding_4" / "rnn" / "result.json").read_text())
     assert "test" not in result
+
+
+def test_the_first_comparison_ends_runs_on_adding_where_they_are_solved():
+    config = first_comparison.Config()
+    jobs = conduct.plan(first_comparison.settings(config), sweeping=False)
+    ends = {job.setting.task.name: job.setting.budget.until_solved for job in jobs}
+    assert ends == {"adding(100)": True, "digits": False} and len(jobs) == 10
+    command.require_one_budget(config)
+    seconds = first_comparison.Digits(seconds=5.0)
+    command.require_one_budget(first_comparison.Config(digits=seconds))

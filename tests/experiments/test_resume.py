@@ -1,6 +1,5 @@
 """A run that is killed at any moment ends with the numbers of a run that was not."""
 
-import contextlib
 import io
 import json
 import os
@@ -392,26 +391,29 @@ def test_kill_minus_nine_then_control_c_then_the_end(tmp_path):
 
 @pytest.mark.slow
 def test_a_short_run_that_is_killed_again_and_again_comes_to_its_end(tmp_path):
-    """Each start is killed after a random part of the time that an undisturbed run takes, most of
-    which goes into compiling where nothing is kept."""
+    """Each start is killed after a random part of the processor time that an undisturbed run takes,
+    most of which goes into compiling where nothing is kept."""
     options = "--lengths 100 --cells lstm gru --seeds 2 --steps 600 --every 50"
     arguments = ["adding", *options.split(), "--learning-rate", "0.01"]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "true"}
 
-    def run(name, seconds=None):
-        """Whether the run came to its end, in so many seconds."""
+    def run(name, seconds="unlimited"):
+        """How the run ended, with SIGKILL after so many seconds on a processor."""
+        limited = ["sh", "-c", f'ulimit -t {seconds}; exec "$@"', "sh"]
         command = [sys.executable, "-m", "experiments", *arguments, "--out", str(tmp_path / name)]
         environment["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path / f"{name} programs")
-        began = time.monotonic()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # SIGKILL
-            subprocess.run(command, env=environment, timeout=seconds, check=True,
-                           cwd=Path(__file__).parents[2], capture_output=True)  # fmt: skip
-            return time.monotonic() - began
-        return None
+        return subprocess.run(
+            [*limited, *command], env=environment, cwd=Path(__file__).parents[2],
+            capture_output=True,
+        ).returncode  # fmt: skip
 
-    takes, rng = run("whole"), np.random.default_rng(25)
-    kills = 0
-    while run("run", takes * rng.uniform(0.45, 0.9)) is None:
+    before, rng, kills = os.times(), np.random.default_rng(25), 0
+    assert run("whole") == 0
+    after = os.times()
+    took = after.children_user + after.children_system
+    took -= before.children_user + before.children_system
+    while ended := run("run", int(took * rng.uniform(0.25, 0.5))):
+        assert ended == -signal.SIGKILL
         kills += 1
         assert kills < 14
     assert kills

@@ -128,6 +128,8 @@ def test_the_heading_says_the_budget_and_the_caption_what_is_easy():
     text = report.chance(setting("made", memoryless=0.5))
     assert text == ("chance: 0.2500; without memory: 0.5000; solved: each error below 0.5, on "
                     "validation data (a paper)")  # fmt: skip
+    ended = report.chance(setting("made", memoryless=0.5, until_solved=True))
+    assert ended == text + ", with which a run ends"
     assert report.chance(setting("made", success=None)) == "chance: 0.2500"
 
 
