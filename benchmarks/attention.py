@@ -23,10 +23,12 @@ from rich.console import Console
 import lstm_jax as lj
 from benchmarks import machine, report, tables, timing
 from experiments import folder as run_folder
+from experiments import versions
 
 BATCH, STEPS, SIZE, HEADS = 32, 512, 128, 4
 ROUNDS, BUDGET = 9, 90.0
 CALLS = 500  # of one step
+TITLE = "# Attention cells beside softmax attention by JAX"
 YARDSTICK = "dot_product_attention"
 CELLS: dict[str, lj.Cell] = {
     "attention(512)": lj.attention(SIZE, HEADS, 512, positions="none"),
@@ -122,13 +124,14 @@ def table(measured: dict[str, Any]) -> tables.Table:
 
 
 def main(out: Path) -> None:
+    run_folder.require_free_or_own(out, "report.md", TITLE)
     lj.keep_freed_memory()
     measured = measure()
     where = {**machine.describe(), "jax": jax.__version__, "device": jax.devices()[0].device_kind}
     shown = table(measured)
     Console(width=None if sys.stdout.isatty() else 100).print(report.printed(shown))
     out.mkdir(parents=True, exist_ok=True)
-    revision = run_folder.git_revision()
+    revision = versions.git_revision()
     run_folder.write_json(
         out / "results.json", {"machine": where, "revision": revision, **measured}
     )
@@ -136,9 +139,12 @@ def main(out: Path) -> None:
         f"{where['processor']}, {where['cores']} cores, {where['system']}; Python "
         f"{where['python']}, jax {where['jax']}. Revision {revision}. Freed memory was kept."
     )
-    lines = ["# Attention cells beside softmax attention by JAX", "", head, "", *tables.text(shown)]
+    lines = [TITLE, "", head, "", *tables.text(shown)]
     run_folder.write(out / "report.md", "\n".join(lines))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/attention"))
+    try:
+        main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/attention"))
+    except run_folder.Refused as error:
+        sys.exit(f"error: {error}")

@@ -15,6 +15,7 @@ from benchmarks.build import Disagreement
 from benchmarks.measure import measure
 from benchmarks.settings import Settings, keys
 from experiments import folder as run_folder
+from experiments import sources
 
 
 def conduct(settings: Settings, out: Path, *, overwrite: bool) -> int:
@@ -25,8 +26,9 @@ def conduct(settings: Settings, out: Path, *, overwrite: bool) -> int:
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
     config = {"benchmark": "peers", **settings.decides(), "versions": versions(here)}
+    made_from = sources.made_from(program="benchmarks")
     try:
-        with run_folder.opened(out, config, overwrite=overwrite) as path:
+        with run_folder.opened(out, config, made_from, overwrite=overwrite) as path:
             run(plan(settings, here, path), path, console)
             summary = report.collect(path, machine.describe(), config, absent)
             report.report(summary, path, console)
@@ -47,7 +49,7 @@ def announce_memory(console: Console, wanted: bool) -> None:
     console.print(text, highlight=False, soft_wrap=True)
 
 
-def versions(peers: tuple[str, ...]) -> dict[str, str]:
+def versions(peers: tuple[str, ...]) -> dict[str, str | None]:
     return {name: contenders.version(name) for name in (contenders.OURS, *peers)}
 
 

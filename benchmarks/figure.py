@@ -17,6 +17,7 @@ from benchmarks.contenders import PEERS, TITLES
 from benchmarks.measure import PROGRAMS
 from benchmarks.tables import PROGRAM_TITLES, named, on
 from experiments.figure import STYLES
+from lstm_jax import storage
 
 MARKERS = ("o", "s", "^", "D", "P")
 Result = dict[str, Any]
@@ -37,9 +38,8 @@ def draw_ratios(results: list[Result], cell: str, path: Path) -> None:
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.suptitle(f"{cell.upper()}: how many times as long the peers take", fontsize=12)
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    aside = path.with_suffix(".tmp.png")
-    figure.savefig(aside)
-    aside.replace(path)
+    with storage.replacing(path) as file:
+        figure.savefig(file, format=path.suffix.removeprefix("."))
 
 
 def draw(panel: Axes, results: list[Result], program: str, devices: int) -> None:

@@ -19,6 +19,7 @@ from benchmarks.tables import NONE, Table, shown, text
 from benchmarks.timing import median
 from experiments import folder as run_folder
 from experiments.figure import STYLES
+from lstm_jax import storage
 
 AXES = {
     "steps": "time steps T",
@@ -182,6 +183,5 @@ def draw_stream(record: dict[str, Any], path: Path) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    aside = path.with_suffix(".tmp.png")
-    figure.savefig(aside)
-    aside.replace(path)
+    with storage.replacing(path) as file:
+        figure.savefig(file, format=path.suffix.removeprefix("."))

@@ -19,6 +19,7 @@ from benchmarks.build import Compiled, Disagreement, build, require_equal
 from benchmarks.settings import Key
 from benchmarks.work import CELLS, Shape
 from experiments import folder as run_folder
+from experiments import sources
 from lstm_jax.errors import ArgumentError, WrongValue
 
 
@@ -129,8 +130,9 @@ def run(sweep: Sweep, out: Path, *, overwrite: bool) -> int:
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
     config = {"benchmark": "sweep", **sweep.decides(), "versions": conduct.versions(here)}
+    made_from = sources.made_from(program="benchmarks")
     try:
-        with run_folder.opened(out, config, overwrite=overwrite) as path:
+        with run_folder.opened(out, config, made_from, overwrite=overwrite) as path:
             conduct.run(plan(sweep, here), path, console)
             growth.report(points(sweep), machine.describe(), config, absent, path, console)
     except (run_folder.Refused, Disagreement) as error:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from experiments import chosen, report, sweep
+from experiments import chosen, report, sources, sweep
 from experiments import folder as run_folder
 from experiments.jobs import Job, comparison_jobs
 from experiments.programs import Programs
@@ -41,8 +41,9 @@ def conduct(
     """Runs, or goes on with, a comparison or a sweep in the folder ``out``: the exit code."""
     console = wide_console()
     config = {"experiment": f"{name} --sweep" if sweeping else name, **as_config(jobs)}
+    made_from = sources.made_from(jobs)
     try:
-        with run_folder.opened(out, config, overwrite=overwrite) as path:
+        with run_folder.opened(out, config, made_from, overwrite=overwrite) as path:
             if sweeping:
                 sweep.sweep(jobs, path, console, tensorboard=tensorboard)
             else:

@@ -3,7 +3,6 @@
 FOLDER/SETTING/CONTENDER/tensorboard/   training loss and validation score, a tag a run
 """
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,8 @@ class Events:
         from tensorboardX import SummaryWriter
 
         folder = path / "tensorboard"
-        shutil.rmtree(folder, ignore_errors=True)
+        for file in folder.glob("events.out.tfevents.*"):
+            file.unlink()
         self._writer = SummaryWriter(str(folder), flush_secs=10)
         self._runs = [
             f"seed_{seed}_rate_{rate:g}"

@@ -15,6 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from experiments import rates
 from experiments.jobs import Job
+from lstm_jax import storage
 
 # Okabe & Ito's palette, which the colour-blind can tell apart; dashes for print without colour.
 STYLES = (
@@ -72,9 +73,8 @@ def legend(figure: Figure, panels: Any) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """The whole file or none of it."""
-    aside = path.with_suffix(".tmp.png")
-    figure.savefig(aside)
-    aside.replace(path)
+    with storage.replacing(path) as file:
+        figure.savefig(file, format=path.suffix.removeprefix("."))
 
 
 def finish(panel: Axes) -> None:

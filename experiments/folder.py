@@ -1,6 +1,7 @@
 """The run folder: what a run leaves behind, and what it needs to go on after being killed.
 
-    config.json        all that decides the numbers; another configuration is refused
+    config.json        all that was asked for; another configuration is refused
+    made_from.json     the code, loaded files and data that it was made from; others are refused
     environment.json   versions, git revision and machine of every start
     SETTING/CONTENDER/ metrics.jsonl (one line a measurement), checkpoints, result.json when done
                        with --tensorboard event files too
@@ -11,18 +12,17 @@ Files are written whole: to a name aside, then renamed.
 
 import contextlib
 import datetime
-import importlib.metadata
 import json
 import os
 import platform
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from experiments import removal, sources, versions
+from lstm_jax import storage
 from lstm_jax.errors import WrongValue
 
 try:
@@ -31,6 +31,9 @@ except ImportError:  # not on Windows, where nothing guards a folder against a s
     fcntl = None  # type: ignore[assignment]
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "lstm_jax")
+MADE_FROM = "made_from.json"
+# What a start that was killed at once may leave.
+BEFORE_THE_CONFIG = {"lock", MADE_FROM, "config.json.tmp"}
 
 
 class Refused(ValueError):
@@ -39,12 +42,8 @@ class Refused(ValueError):
 
 def write(path: Path, text: str) -> None:
     """The whole text or none of it, whenever the process is killed."""
-    aside = path.with_name(path.name + ".tmp")
-    with aside.open("w", encoding="utf-8") as file:
+    with storage.replacing(path, "w") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -56,12 +55,21 @@ def read_json(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def opened(path: Path, config: dict[str, Any], *, overwrite: bool = False) -> Iterator[Path]:
+def opened(
+    path: Path,
+    config: dict[str, Any],
+    made_from: dict[str, Any] | None = None,
+    *,
+    overwrite: bool = False,
+) -> Iterator[Path]:
     """The folder for this configuration, new or to go on in, for this process alone.
 
-    Raises Refused where the folder was made with another configuration, is no run folder, is in
-    use, or cannot be written to.
+    made_from: as ``sources.made_from`` gives it; None for the code without any task. Raises
+    Refused where the folder was made with another configuration or from anything else, is no run
+    folder, is in use, or cannot be written to.
     """
+    made_from = sources.made_from() if made_from is None else made_from
+    start = environment(made_from)  # nothing is written before all of it is known
     if path.exists() and not path.is_dir():
         raise Refused(f"{path} is a file; give another --out")
     if path.is_dir() and not is_free_or_run({entry.name for entry in path.iterdir()}):
@@ -80,12 +88,14 @@ def opened(path: Path, config: dict[str, Any], *, overwrite: bool = False) -> It
             except OSError:
                 raise Refused(f"{path} is in use by another process") from None
         if overwrite:
-            empty(path)
-        if (path / "config.json").exists():
+            removal.remove_run(path)
+        if not overwrite and (path / "config.json").exists():
             require_same(path, saved_config(path), config)
+            require_made_from(path, made_from)
         else:
+            write_json(path / MADE_FROM, made_from)
             write_json(path / "config.json", config)
-        record_environment(path / "environment.json")
+        record_environment(path / "environment.json", start)
         yield path
 
 
@@ -94,7 +104,20 @@ def is_free_or_run(names: set[str]) -> bool:
     program writes a config.json: what makes a run of it stands beside it."""
     if "config.json" in names:
         return bool(names & {"lock", "environment.json"})
-    return names <= {"lock", "config.json.tmp"}  # such as a start that was killed at once
+    return all(
+        name in BEFORE_THE_CONFIG
+        or any(storage.is_part(Path(name), whole) for whole in ("config.json", MADE_FROM))
+        for name in names
+    )
+
+
+def require_free_or_own(path: Path, file: str, head: str) -> None:
+    """Raises Refused where the folder holds files, and not a ``file`` with the text ``head``, by
+    which a program that writes without a configuration knows its own."""
+    if path.is_dir() and any(path.iterdir()):
+        own = path / file
+        if not own.is_file() or head not in own.read_text(encoding="utf-8", errors="replace"):
+            raise Refused(f"{path} holds other files; give another folder")
 
 
 def saved_config(path: Path) -> dict[str, Any]:
@@ -109,13 +132,6 @@ def saved_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def empty(path: Path) -> None:
-    """Removes an earlier run; config.json last, so that a killed removal can be repeated."""
-    entries = [entry for entry in path.iterdir() if entry.name != "lock"]
-    for entry in sorted(entries, key=lambda entry: entry.name == "config.json"):
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-
-
 def require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> None:
     before, now = flat(saved), flat(json.loads(json.dumps(config)))
     for field in [*now, *before]:
@@ -124,6 +140,20 @@ def require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> N
                 f"{path} was made with {field} = {before.get(field)}, and this command has "
                 f"{now.get(field)}; give another --out, or --overwrite to lose the run in it"
             )
+
+
+def require_made_from(path: Path, now: dict[str, Any]) -> None:
+    """Raises Refused, saying what changed, where the run was made from anything else."""
+    before = None
+    if (path / MADE_FROM).exists():
+        with contextlib.suppress(ValueError):
+            before = read_json(path / MADE_FROM)
+    changed = sources.difference(before if isinstance(before, dict) else None, now)
+    if changed is not None:
+        raise Refused(
+            f"{path} was made from {changed}; give another --out, or --overwrite to lose the run "
+            "in it"
+        )
 
 
 def flat(tree: Any, name: str = "") -> dict[str, Any]:
@@ -137,29 +167,24 @@ def flat(tree: Any, name: str = "") -> dict[str, Any]:
     }
 
 
-def record_environment(path: Path) -> None:
-    """One entry a start: bits are promised within the same versions on the same machine only."""
-    starts = read_json(path) if path.exists() else []
-    entry = {
+def environment(made_from: dict[str, Any]) -> dict[str, Any]:
+    """What is noted of a start: bits are promised within the same versions on the same machine
+    only."""
+    return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
-        "git": git_revision(),
+        **{name: versions.version_of(name) for name in PACKAGES},
+        "git": made_from.get("revision"),
+        "code": sources.sum_of_code(made_from),
+        "loaded": [f"{name} {digest[:12]}" for name, digest in made_from["loaded"].items()],
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "devices": [str(device) for device in jax.devices()],
     }
-    write_json(path, [*starts, entry])
 
 
-def git_revision() -> str | None:
-    """The revision of the code, "-dirty" where files differ from it; None outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        return subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+def record_environment(path: Path, start: dict[str, Any]) -> None:
+    starts = read_json(path) if path.exists() else []
+    write_json(path, [*starts, start])
 
 
 class Metrics:

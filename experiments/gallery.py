@@ -24,6 +24,7 @@ from experiments.report import rows_of, shown
 from lstm_jax import calls, tasks
 from lstm_jax.tasks import classes
 
+MADE = "`python -m experiments tasks` made this"
 SOLVED = "solved when"
 COLUMNS = (
     "task",
@@ -84,7 +85,13 @@ def main(argv: list[str]) -> int:
 def gallery(out: Path, names: Sequence[str]) -> int:
     """Tables and pictures of the tasks with these names: the exit code."""
     try:
+        run_folder.require_free_or_own(out, "tasks.md", MADE)
         out.mkdir(parents=True, exist_ok=True)
+        if not (out / "tasks.md").exists():  # by which a killed run knows its folder again
+            run_folder.write(out / "tasks.md", f"{MADE}, and has not ended.\n")
+    except run_folder.Refused as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"error: {out} cannot be written to ({error.strerror})", file=sys.stderr)
         return 2
@@ -163,7 +170,7 @@ def show(entries: list[Entry], skipped: dict[str, str]) -> None:
 def markdown(entries: list[Entry], skipped: dict[str, str]) -> str:
     """The table and the pictures, as ``tasks.md`` has them."""
     rows = [(f"[{one.cells[0]}](#{slug(one.name).lower()})", *one.cells[1:]) for one in entries]
-    lines = ["# tasks", "", "`python -m experiments tasks` made this: all registered tasks at "]
+    lines = ["# tasks", "", f"{MADE}: all registered tasks at "]
     lines[-1] += "their defaults, and an example of each, of a short one where that is long."
     lines += ["", *rows_of(COLUMNS, rows), ""]
     lines += [f"{name} is left out: {reason}\n" for name, reason in skipped.items()]

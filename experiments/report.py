@@ -1,6 +1,5 @@
 """What a comparison ends in: tables, report.md, results.json and figures."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from experiments import folder as run_folder
 from experiments.chosen import describe
 from experiments.jobs import Job, slug
 from experiments.summary import finite, sequences, solved, summarize
+from lstm_jax import storage
 
 CONTENDER = "contender"
 
@@ -78,7 +78,8 @@ def figures(
             for file in result.get("further", {}).get("figures", ()):
                 name = f"{slug(job.name)}_{file}"
                 files[f"{job.contender}, {Path(file).stem}"] = name
-                shutil.copyfile(path / job.folder / file, path / name)
+                with storage.replacing(path / name) as copy:
+                    copy.write((path / job.folder / file).read_bytes())
     return files
 
 

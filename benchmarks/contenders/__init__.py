@@ -6,12 +6,12 @@ has its own ``build``; see ``pytorch.py``.
 """
 
 import importlib
-import importlib.metadata
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from benchmarks.work import Layer
+from experiments import versions
 from lstm_jax.errors import WrongValue
 
 OURS = "lstm_jax"
@@ -102,5 +102,6 @@ def entrants(peers: tuple[str, ...], cell: str) -> tuple[str, ...]:
     return (*ours, *peers)
 
 
-def version(name: str) -> str:
-    return importlib.metadata.version(load(name).PACKAGE)
+def version(name: str) -> str | None:
+    """Of the contender's package; None where it is there and not installed."""
+    return versions.version_of(load(name).PACKAGE)

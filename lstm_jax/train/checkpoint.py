@@ -60,7 +60,7 @@ def write(folder: str | Path, step: int, tree: Any) -> Path:
     lines = [
         {"name": name, "shown": texts[name], **kept._asdict()} for name, kept in records.items()
     ]
-    arrays = {str(i): leaves.data(leaf) for i, leaf in enumerate(named.values())}
+    arrays: dict[str, Any] = {str(i): leaves.data(leaf) for i, leaf in enumerate(named.values())}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_whole(path, json.dumps({"format": FORMAT, "leaves": lines}, indent=1), arrays)
@@ -139,7 +139,7 @@ def restore(folder: str | Path, like: Any, step: int | None = None) -> Any:
     return jax.tree.unflatten(jax.tree.structure(like), values)
 
 
-def _write_whole(path: Path, text: str, arrays: dict[str, np.ndarray]) -> None:
+def _write_whole(path: Path, text: str, arrays: dict[str, Any]) -> None:
     aside = storage.part_of(path)
     aside.mkdir()
     try:
