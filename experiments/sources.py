@@ -14,7 +14,7 @@ are noted at every start, in environment.json, and refuse nothing.
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,9 @@ import numpy as np
 
 import lstm_jax
 from experiments import loading, versions
-from experiments.jobs import Job
+
+if TYPE_CHECKING:  # not at run time: benchmarks.gpu runs where there may be no more than JAX
+    from experiments.jobs import Job
 
 # No number that is kept depends on these: measurements come from the others.
 SHOWING = (
@@ -31,7 +33,7 @@ SHOWING = (
 )  # fmt: skip
 
 
-def made_from(jobs: Iterable[Job] = (), *, program: str = "experiments") -> dict[str, Any]:
+def made_from(jobs: Iterable["Job"] = (), *, program: str = "experiments") -> dict[str, Any]:
     """What stands in made_from.json.
 
     program: the folder of the code that measures, beside lstm_jax.

@@ -64,6 +64,7 @@ class Report:
 
     def __init__(self, out: Path, small: bool):
         self._out, self._json = out, out / "results.json"
+        files.require_free_or_own(out, "results.json", '"sections"')
         out.mkdir(parents=True, exist_ok=True)
         self.results: dict[str, Any] = {"small": small, "sections": {}}
         if self._json.exists():
@@ -194,7 +195,7 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="lstm_jax_gpu_") as scratch:
         try:
             return conduct(given, Path(scratch), start)
-        except RuntimeError as error:
+        except (RuntimeError, files.Refused) as error:
             show(f"error: {error}")
             return 1
         except KeyboardInterrupt:

@@ -14,7 +14,7 @@ def describe() -> dict[str, Any]:
 
     import lstm_jax
     from benchmarks import machine
-    from experiments import folder
+    from experiments import versions
 
     device = jax.devices()[0]
     return {
@@ -23,12 +23,12 @@ def describe() -> dict[str, Any]:
         "devices": len(jax.devices()),
         "card": cards(),
         **machine.describe(),
-        **{name: version(name) for name in PACKAGES},
+        **{name: versions.version_of(name) for name in PACKAGES},
         "lstm_jax": lstm_jax.__version__,
         **cuda_of_jax(),
         **cuda_of_torch(),
         "nvidia_packages": nvidia_packages(),
-        "git": folder.git_revision(),
+        "git": versions.git_revision(),
     }
 
 
@@ -41,13 +41,6 @@ def cards() -> list[dict[str, str]] | None:
         return None
     rows = [line.split(", ") for line in done.stdout.splitlines() if line.strip()]
     return [dict(zip(QUERY.split(","), row, strict=False)) for row in rows]
-
-
-def version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def nvidia_packages() -> dict[str, str]:
