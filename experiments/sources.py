@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import lstm_jax
-from experiments import loading, versions
+from experiments import versions
 
 if TYPE_CHECKING:  # not at run time: benchmarks.gpu runs where there may be no more than JAX
     from experiments.jobs import Job
@@ -111,6 +111,8 @@ def code(program: str) -> dict[str, str]:
 def loaded() -> dict[str, str]:
     """The files of --load and what they import, by name; wherever they lie, since a file that was
     moved is the same."""
+    from experiments import loading  # not above, for the same reason as Job
+
     sums: dict[str, str] = {}
     for file in loading.loaded_files():
         name = file.name if file.name not in sums else str(file)
