@@ -1,5 +1,8 @@
 """Every mistake at the public API is a ValueError or TypeError that names the argument."""
 
+import ast
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import jaxtyping
@@ -8,6 +11,8 @@ import pytest
 
 import lstm_jax as lj
 from lstm_jax import initializers as init
+
+ROOT = Path(__file__).parent.parent
 
 KEY = jax.random.key(0)
 CELL, GRU = lj.lstm(4), lj.gru(4)
@@ -461,3 +466,20 @@ def test_traced_lengths_are_clipped_to_their_range():
     expected_state, expected_ys = unroll(xs=jnp.ones((5, 2, 3)), lengths=jnp.array([5, 0]))
     np.testing.assert_array_equal(ys, expected_ys)
     np.testing.assert_array_equal(state.c, expected_state.c)
+
+
+@pytest.mark.parametrize("package", ["lstm_jax", "experiments", "benchmarks"])
+def test_errors_of_arguments_have_our_classes(package):
+    """A command line tells a user's mistake by them. A plain one may be raised to be caught in the
+    same function."""
+    bare = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Try):
+                for inner in ast.walk(node):
+                    inner.caught = any(handler.type is not None for handler in node.handlers)
+            called = getattr(getattr(node, "exc", None), "func", None)
+            name = getattr(called, "id", "")
+            if name in ("ValueError", "TypeError") and not getattr(node, "caught", False):
+                bare.append(f"{path.name}, line {node.lineno}: {name}")
+    assert not bare, bare

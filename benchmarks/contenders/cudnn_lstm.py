@@ -13,6 +13,7 @@ from jax.experimental import rnn
 
 from benchmarks.contenders import Model
 from benchmarks.work import Layer
+from lstm_jax.errors import WrongValue
 
 PACKAGE = "jax"
 CONVENTIONS = {"lstm": "default"}
@@ -27,7 +28,7 @@ def flat(layer: Layer) -> np.ndarray:
 
 def model(cell: str, layers: list[Layer]) -> Model:
     if cell not in CONVENTIONS:
-        raise ValueError(f"cell: expected lstm, the only one that it has, got {cell}")
+        raise WrongValue(f"cell: expected lstm, the only one that it has, got {cell}")
     (layer,) = layers
     inputs, hidden = layer["w_x"].shape[0], layer["w_h"].shape[0]
 

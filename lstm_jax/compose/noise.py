@@ -54,7 +54,8 @@ def row_keys(params: Any, batch_shape: BatchShape, key: Any) -> jax.Array:
 
 def bernoulli(keys: jax.Array, probability: float, width: int) -> jax.Array:
     """``[*rows, width]`` of booleans, each row from its own key."""
-    draw = lambda key: jax.random.bernoulli(key, probability, (width,))  # noqa: E731
+    share = jnp.float32(probability)  # a float would be float64 at 64 bits, and the draws others
+    draw = lambda key: jax.random.bernoulli(key, share, (width,))  # noqa: E731
     for _ in range(keys.ndim):
         draw = jax.vmap(draw)
     return draw(keys)
@@ -202,7 +203,7 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
             def mask(path, leaf):
                 if path not in keys:
                     return leaf
-                kept = jax.random.bernoulli(keys[path], 1.0 - rate, leaf.shape)
+                kept = jax.random.bernoulli(keys[path], jnp.float32(1.0 - rate), leaf.shape)
                 return jnp.where(kept, leaf / (1.0 - rate), 0)
 
             params = jax.tree_util.tree_map_with_path(mask, params)

@@ -98,7 +98,7 @@ def forced(
         state, y = cell.advance(prepared, state, x)
         logs = _distribution(design, params, encoded, x, y, noise_out)
         mine = jnp.argmax(logs, axis=-1).astype(target.dtype)
-        chosen = jax.random.bernoulli(noise_own, own, target.shape)
+        chosen = jax.random.bernoulli(noise_own, jnp.asarray(own, jnp.float32), target.shape)
         return (state, jnp.where(chosen, mine, target)), logs
 
     axes = varying.axes_of(params, encoded, targets, key, own)
@@ -196,7 +196,7 @@ def _embedded(design: Design, table: jax.Array, tokens: jax.Array) -> jax.Array:
 def _dropped(design: Design, values: jax.Array, key: Any) -> jax.Array:
     if key is None or not design.dropout:
         return values
-    kept = jax.random.bernoulli(key, 1.0 - design.dropout, values.shape)
+    kept = jax.random.bernoulli(key, jnp.float32(1.0 - design.dropout), values.shape)
     return jnp.where(kept, values / (1.0 - design.dropout), 0).astype(values.dtype)
 
 

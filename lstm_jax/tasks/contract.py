@@ -79,9 +79,10 @@ def _check_sample(task: Task, two: Batch, three: Batch) -> None:
     """What ``sample`` returns has the batch as one axis of each array, and suits a cell."""
     if task.input_size:
         _check_xs(task, "sample", two.xs, 2)
-    if jax.tree.structure(two) != jax.tree.structure(three):
+    structures = [str(jax.tree.structure(batch)) for batch in (two, three)]
+    if structures[0] != structures[1]:
         raise refuse(task, "sample", "the same structure at every batch size",
-                      f"{jax.tree.structure(two)} and {jax.tree.structure(three)}")  # fmt: skip
+                     " and ".join(structures))  # fmt: skip
     for (path, few), many in zip(
         jax.tree_util.tree_leaves_with_path(two), jax.tree.leaves(three), strict=True
     ):
@@ -190,9 +191,9 @@ def _check_like_sample(
     """
     if not isinstance(batch, Batch):
         raise refuse(task, member, "a Batch", type(batch).__name__)
-    if jax.tree.structure(batch) != jax.tree.structure(two):
-        raise refuse(task, member, f"{jax.tree.structure(two)}, as sample gives it",
-                      jax.tree.structure(batch))  # fmt: skip
+    got, expected = (str(jax.tree.structure(tree)) for tree in (batch, two))
+    if got != expected:
+        raise refuse(task, member, f"{expected}, as sample gives it", got)
     free = any_length or not task.input_size or isinstance(two.xs, Sequences)
     counts = set()
     for (path, leaf), few, many in zip(
@@ -248,7 +249,7 @@ def _check_measures(task: Task, two: Batch) -> None:
     batch = _drawn(task, rows)
     shape = (rows, task.output_size)
     outputs = jax.ShapeDtypeStruct(shape if task.reads == "last" else (steps, *shape), jnp.float32)
-    measures = [("loss", task.loss, ())]
+    measures: list[tuple[str, Callable, tuple[int, ...]]] = [("loss", task.loss, ())]
     measures += [(f"{name}.measure", score.measure, ()) for name, score in scores(task)]
     if task.success is not None:
         measures.append(("success.error", task.success.error, (rows,)))

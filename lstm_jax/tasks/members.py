@@ -68,8 +68,9 @@ def check_members(task: Task) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    real = isinstance(value, numbers.Real | np.ndarray | jax.Array) and np.ndim(value) == 0
-    return real and bool(np.isfinite(value))
+    if isinstance(value, np.ndarray | jax.Array):
+        return value.ndim == 0 and bool(np.isfinite(value))
+    return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def scores(task: Task) -> list[tuple[str, Score]]:

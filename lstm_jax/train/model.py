@@ -115,7 +115,7 @@ def recurrent(
         offset: Any = 0
         if random_offset and key is not None:
             key, offset_key = jax.random.split(key)
-            offset = jax.random.randint(offset_key, (), 0, truncate)
+            offset = jax.random.randint(offset_key, (), 0, truncate, jnp.int32)
         return outputs(params, xs, key, every=truncate, offset=offset)
 
     return Model(cell.size, init, apply, answer)

@@ -15,7 +15,7 @@ import numpy as np
 from lstm_jax import calls, checking, storage
 from lstm_jax.cell import Cell, Params
 from lstm_jax.cells import make, parse, registry
-from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.train import checkpoint, leaves
 from lstm_jax.train.checkpoint import CheckpointError
 from lstm_jax.train.model import Model, recurrent
@@ -127,7 +127,7 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
         )
     try:
         shapes = _shapes(description)
-    except (ValueError, TypeError) as error:
+    except ArgumentError as error:
         raise CheckpointError(f"{file}: {error}") from None
     if run is not None and run not in range(runs or 1):
         raise WrongValue(f"run: got {run}; takes 0 to {(runs or 1) - 1}, the runs in {folder}")
