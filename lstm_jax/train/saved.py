@@ -117,6 +117,8 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
         step = _step(folder, line)
         if not isinstance(description.cell, str):
             raise WrongType(f"cell: got {description.cell!r}; takes a name")
+        if not isinstance(description.options, dict):
+            raise WrongType(f"options: expected a dict, got {description.options!r}")
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{file}: no description of a model: {error!r}") from None
     name = description.cell
