@@ -31,6 +31,7 @@ from lstm_jax.forms import (
 from lstm_jax.forms import Composite as Composite
 from lstm_jax.forms import Run as Run
 from lstm_jax.gates import GateAxis
+from lstm_jax.promotion import standard
 from lstm_jax.recipes import Made
 
 
@@ -94,6 +95,7 @@ class Cell(Made, _Fields):
         """The names of the gates, in the order in which they stand in the packed axis."""
         return self.axis.names
 
+    @standard
     def step(
         self,
         params: Params,
@@ -198,6 +200,7 @@ def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[...,
     """An ``initial_state`` from a function that builds the state out of ``zeros(*widths)``, or
     ``zeros(*widths, dtype=...)`` for a leaf that is not of floats."""
 
+    @standard
     def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> State:
         """Zeros ``[*batch, H]``: float32, or wider where the params are; else ``dtype``."""
         shape = checking.batch_shape("batch_shape", batch_shape)
@@ -227,7 +230,7 @@ def plain_cell(
         input_size = checking.positive_int("input_size", input_size)
         return init(key, input_size, checking.float_dtype("dtype", dtype))
 
-    return Cell(name, size, axis, checked_init, state_of(state), advance)
+    return Cell(name, size, axis, standard(checked_init), state_of(state), advance)
 
 
 def gated_cell(

@@ -8,6 +8,7 @@ were built alike be one cell to ``jax.jit``, and lets a cell be pickled as the c
 import functools
 import inspect
 import pickle
+import types
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,6 +16,7 @@ import jax
 
 from lstm_jax import spelling
 from lstm_jax.errors import WrongType
+from lstm_jax.promotion import standard
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -182,13 +184,18 @@ def built(recipe: Recipe, build: Callable, x64: bool) -> Any:
     with jax.ensure_compile_time_eval():  # tracers would stay in what is kept
         made = build(*recipe.args, **recipe.kwargs)
     if isinstance(made, Function) or not isinstance(made, Made):
-        new: Any = Function(recipe.name, made)
+        new: Any = Function(recipe.name, standard(made))
     else:  # a copy: it may be what another factory gave
-        new = type(made)(*made)  # type: ignore[misc]
+        fields = (standard(field) if _is_function(field) else field for field in made)  # type: ignore
+        new = type(made)(*fields)
         if "(" not in getattr(new, "name", "("):
             new = new._replace(name=recipe.name)
     object.__setattr__(new, "recipe", recipe)
     return new
+
+
+def _is_function(field: Any) -> bool:
+    return isinstance(field, types.FunctionType)
 
 
 def _made_again(factory: Callable, args: tuple, kwargs: dict, beside: dict) -> Any:

@@ -11,6 +11,7 @@ arguments of a program, and neutral where a law does not speak of them.
 import copy
 import functools
 import pickle
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ HALF = T // 2
 LENGTHS = np.array([6, 0, 4, 1])
 RESETS = np.array([[0, 1, 0, 0], [0, 0, 0, 1], [1, 0, 1, 0], [1, 0, 0, 0], [0, 0, 1, 0],
                    [1, 0, 1, 0]], bool)  # fmt: skip
+KEY = jax.random.key(0)
 ALL_STEPS, NO_RESETS = np.full(B, T), np.zeros((T, B), bool)
 
 
@@ -733,6 +735,38 @@ def law_built_alike_is_equal(case: Case) -> None:
     assert copy.deepcopy(case.cell) == case.cell
     arrays = [None if c.memory is None else c.memory.arrays for c in (whole, case.cell)]
     close(*arrays, 0.0)
+
+
+def law_strict_promotion(case: Case) -> None:
+    """Under ``numpy_rank_promotion("raise")`` and ``numpy_dtype_promotion("strict")`` the same
+    programs are traced as without: init, step, forward and backward by every method, the backward
+    rules inside an outer ``jit`` too, where they are traced after the unroll has returned."""
+    cell, args = case.cell, arguments(case, jnp.float32, lengths=LENGTHS, resets=RESETS)
+
+    def programs() -> dict[str, str]:
+        made = {"init": str(jax.make_jaxpr(lambda k: cell.init(k, case.input_size))(KEY))}
+        start = jax.make_jaxpr(lambda p: cell.initial_state(p, (B,)))(args.params)
+        made["initial_state"] = str(start)
+        if steps(case):
+            step = partial(cell.step, key=case.key)
+            made["step"] = str(jax.make_jaxpr(step)(args.params, args.state, args.xs[0]))
+        for method in eligible(case):
+            run = jax.jit(forward(case, method=method))
+
+            def loss(params: Any, xs: Any, run: Callable = run) -> Any:
+                state, ys = run(args._replace(params=params, xs=xs))
+                return sum(jnp.sum(leaf) for leaf in [*floats_of(state), ys])
+
+            grad = jax.make_jaxpr(jax.grad(loss, (0, 1)))(args.params, args.xs)
+            made[f"gradient by {method}"] = str(grad)
+        return {name: re.sub(r"0x[0-9a-f]+", "", text) for name, text in made.items()}
+
+    expected = programs()
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        strict = programs()
+    assert strict.keys() == expected.keys()
+    for name, text in expected.items():
+        assert strict[name] == text, name
 
 
 LAWS: dict[str, Callable[[Case], None]] = {

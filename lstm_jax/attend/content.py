@@ -24,6 +24,7 @@ from lstm_jax.attend.contract import (
 )
 from lstm_jax.cell import AnyArray, product, wide
 from lstm_jax.errors import WrongValue
+from lstm_jax.promotion import standard
 from lstm_jax.recipes import factory
 
 
@@ -182,6 +183,7 @@ def inner_products(query: jax.Array, keys: jax.Array) -> jax.Array:
     return contraction("...a,...sa->...s", query.astype(keys.dtype), keys)
 
 
+@standard
 def coverage_loss(weights: Float[AnyArray, "T *rows"]) -> Float[Array, "T *rest"]:
     """The coverage loss of each step: ``sum over s of min(a_t, c_t)`` (See et al. 2017, eq. 12),
     where ``c_t`` is the sum of the weights ``a`` of the steps before (eq. 10).

@@ -15,6 +15,7 @@ from lstm_jax import checking
 from lstm_jax.activations import masked_softmax
 from lstm_jax.cell import AnyArray, BatchShape, Params
 from lstm_jax.errors import WrongValue
+from lstm_jax.promotion import standard
 from lstm_jax.recipes import Made
 
 
@@ -191,6 +192,7 @@ def vector(key: jax.Array, size: int, dtype: Any) -> jax.Array:
     return matrix(key, (size, 1), dtype)[:, 0]
 
 
+@standard
 def length_mask(lengths: Int[AnyArray, "*batch"], places: int) -> Bool[Array, "S *batch"]:
     """The mask of a memory whose rows are ``lengths`` long, of ``places`` S in all.
 

@@ -10,8 +10,10 @@ from lstm_jax import checking, varying
 from lstm_jax.cell import AnyArray
 from lstm_jax.decode.stepping import Decoded, Step, decode_by, log_probabilities, planned
 from lstm_jax.errors import WrongValue
+from lstm_jax.promotion import standard
 
 
+@standard
 def greedy(
     step: Step,
     state: Any,
@@ -36,6 +38,7 @@ def greedy(
     return decode_by(lambda t, logits: jnp.argmax(logits, axis=-1), step, plan)
 
 
+@standard
 def sample(
     step: Step,
     state: Any,
@@ -84,6 +87,7 @@ def sample(
     return decode_by(choose, step, plan)
 
 
+@standard
 def keep_top_k(logits: Float[AnyArray, "*rows V"], k: int) -> Float[Array, "*rows V"]:
     """``logits`` with -inf for all but the ``k`` greatest; of equal ones the first are kept.
 
@@ -96,6 +100,7 @@ def keep_top_k(logits: Float[AnyArray, "*rows V"], k: int) -> Float[Array, "*row
     return jnp.put_along_axis(nothing, index, best, axis=-1, inplace=False)
 
 
+@standard
 def keep_nucleus(logits: Float[AnyArray, "*rows V"], p: float) -> Float[Array, "*rows V"]:
     """``logits`` with -inf outside the nucleus: the fewest tokens, most probable first, whose
     probabilities sum to ``p`` or more (Holtzman et al. 2020, section 3.1, "top-p").

@@ -10,8 +10,10 @@ from lstm_jax import checking, varying
 from lstm_jax.cell import AnyArray
 from lstm_jax.decode.stepping import Step, log_probabilities, pick, planned
 from lstm_jax.errors import WrongValue
+from lstm_jax.promotion import standard
 
 
+@standard
 def score(
     step: Step,
     state: Any,

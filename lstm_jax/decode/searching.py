@@ -23,6 +23,7 @@ from lstm_jax.decode.stepping import (
     planned,
     write,
 )
+from lstm_jax.promotion import standard
 from lstm_jax.unrolling.masks import zero_where_not
 
 
@@ -96,6 +97,7 @@ class _Search(NamedTuple):
     seen: Any
 
 
+@standard
 def beam(
     step: Step,
     state: Any,

@@ -10,10 +10,12 @@ from lstm_jax import checking
 from lstm_jax.cell import AnyArray, wide
 from lstm_jax.decode.stepping import pick
 from lstm_jax.errors import WrongValue
+from lstm_jax.promotion import standard
 
 Schedule = Callable[[AnyArray | int], jax.Array]
 
 
+@standard
 def cross_entropy(
     log_probabilities: Float[AnyArray, "T B V"],
     targets: Integer[AnyArray, "T B"],
@@ -78,5 +80,6 @@ def inverse_sigmoid_decay(k: float) -> Schedule:
     return lambda step: jax.nn.sigmoid(_real(step) / k - jnp.log(k))  # exp(step / k) overflows
 
 
+@standard
 def _real(step: AnyArray | int) -> jax.Array:
     return jnp.asarray(step, jnp.float32)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from lstm_jax import checking
 from lstm_jax.cell import Params
 from lstm_jax.tasks.contract import check_draws
+from lstm_jax.promotion import standard
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.train.model import Model
 
@@ -38,12 +39,14 @@ class NonFiniteLoss(FloatingPointError):
     """A loss or a score became infinite or not a number."""
 
 
+@standard
 def start(model: Model, optimizer: optax.GradientTransformation, key: Key[Array, ""]) -> TrainState:
     """Step 0: fresh params drawn from ``key``."""
     params = model.init(key)
     return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32))
 
 
+@standard
 def take_steps(
     model: Model,
     task: Task,

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from lstm_jax import checking
 from lstm_jax.cell import Cell, Params, product
 from lstm_jax.errors import WrongValue
+from lstm_jax.promotion import standard
 from lstm_jax.recipes import Made, factory
 from lstm_jax.tasks.task import Sequences
 from lstm_jax.train.truncated import unroll_truncated
@@ -128,6 +129,7 @@ def _dtype_of(params: Params) -> jnp.dtype:
     return functools.reduce(jnp.promote_types, floats) if floats else jnp.dtype(jnp.float32)
 
 
+@standard
 def last_of(ys: Float[Array, "T *batch H"], lengths: Int[Array, "*batch"]) -> jax.Array:
     """Each row's output at its last step ``[*batch, H]``; at its first for a length of 0.
 

@@ -12,12 +12,14 @@ from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 from lstm_jax import checking, varying
 from lstm_jax.cell import AnyArray, Cell, Params, State, without_memory
 from lstm_jax.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax.promotion import standard
 from lstm_jax.unrolling import Deferred, unroll
 from lstm_jax.unrolling.arguments import checked
 from lstm_jax.unrolling.driver import spread
 from lstm_jax.unrolling.masks import narrowed, where, widened
 
 
+@standard
 def unroll_truncated(
     cell: Cell,
     params: Params,

@@ -28,6 +28,7 @@ from lstm_jax.cell import (
     like,
     product,
 )
+from lstm_jax.promotion import standard
 from lstm_jax.unrolling.blocks import over_blocks
 from lstm_jax.unrolling.choice import Choice, Deferred, choose
 from lstm_jax.unrolling.masks import (
@@ -145,10 +146,12 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
         final, (ys, _) = forward(floats, xs, others, masks, keep=False)
         return partition(final), ys
 
+    @standard
     def fwd(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple:
         final, (ys, saved) = forward(floats, xs, others, masks, keep=True)
         return (partition(final), ys), (floats, xs, others, masks, saved)
 
+    @standard
     def bwd(residuals: tuple, cotangents: tuple) -> tuple:
         floats, xs, others, masks, saved = residuals
         (d_final, _), d_ys = cotangents

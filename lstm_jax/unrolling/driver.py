@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 from lstm_jax import varying
 from lstm_jax.cell import AnyArray, Cell, Composite, Params, State
 from lstm_jax.errors import WrongValue
+from lstm_jax.promotion import standard
 from lstm_jax.unrolling import associative, deferred, memory, parallel, scan
 from lstm_jax.unrolling.arguments import check_ways, checked
 from lstm_jax.unrolling.blocks import over_blocks
@@ -36,6 +37,7 @@ class Context(NamedTuple):
     parts: list[memory.Part] | None = None  # where the call is looked into and not run
 
 
+@standard
 def unroll(
     cell: Cell,
     params: Params,
@@ -85,6 +87,7 @@ def unroll(
     return _unrolled(*arguments, reverse, method, checkpoint_every)
 
 
+@standard
 def explain(
     cell: Cell,
     params: Params,

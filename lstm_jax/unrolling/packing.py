@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int, Shaped
 from lstm_jax import checking
 from lstm_jax.cell import AnyArray
 from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax.promotion import standard
 
 
 class Packed(NamedTuple):
@@ -27,6 +28,7 @@ class Packed(NamedTuple):
     steps: Int[np.ndarray, " N"]
 
 
+@standard
 def pack(
     sequences: Sequence[Shaped[AnyArray, "_ *features"]],
     *,
@@ -72,6 +74,7 @@ def pack(
     return Packed(xs, resets, lengths, row, start, steps)
 
 
+@standard
 def unpack(packed: Packed, ys: Shaped[AnyArray, "T rows *out"]) -> list[np.ndarray]:
     """``ys [T, rows, *out]`` back as one array ``[t, *out]`` a sequence, in their first order."""
     if not isinstance(packed, Packed):

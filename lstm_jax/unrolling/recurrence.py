@@ -33,6 +33,8 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
+from lstm_jax.promotion import standard
+
 Times = Callable[[jax.Array, jax.Array], jax.Array]
 Solver = Callable[[jax.Array, jax.Array, jax.Array, bool, Times], jax.Array]
 
@@ -78,6 +80,7 @@ def by_platform(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+@standard
 def linear_recurrence(
     a: jax.Array,
     b: jax.Array,
@@ -102,6 +105,7 @@ def _times(restarts: bool) -> Times:
     return times
 
 
+@standard
 def _forward(
     a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, restarts: bool, solver: Solver
 ) -> tuple:
@@ -109,6 +113,7 @@ def _forward(
     return h, (a, h, h0)
 
 
+@standard
 def _backward(
     reverse: bool, restarts: bool, solver: Solver, residuals: tuple, d_h: jax.Array
 ) -> tuple:
