@@ -182,7 +182,7 @@ def _x64() -> bool:
 def built(recipe: Recipe, build: Callable, x64: bool) -> Any:
     """What the recipe gives. x64: what arrays that are made here depend on."""
     with jax.ensure_compile_time_eval():  # tracers would stay in what is kept
-        made = build(*recipe.args, **recipe.kwargs)
+        made = standard(build)(*recipe.args, **recipe.kwargs)
     if isinstance(made, Function) or not isinstance(made, Made):
         new: Any = Function(recipe.name, standard(made))
     else:  # a copy: it may be what another factory gave

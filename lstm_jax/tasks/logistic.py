@@ -10,10 +10,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax.cell import wide
+from lstm_jax.promotion import standard
 from lstm_jax.tasks.classes import answer_mask, one_hot
 from lstm_jax.tasks.task import Batch
 
 
+@standard
 def logistic_errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "*batch K"]:
     """Target minus logistic output, zero where nothing is asked."""
     values = jax.nn.sigmoid(wide(outputs))
@@ -23,6 +25,7 @@ def logistic_errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Ar
     return jnp.where(answer_mask(batch)[..., None], goals - values, 0.0)
 
 
+@standard
 def squared_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
     """Half the squared error, summed over outputs and steps, the mean over rows.
 
@@ -33,6 +36,7 @@ def squared_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Arra
     return 0.5 * squares.sum() / squares.shape[-1]
 
 
+@standard
 def largest_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
     """A row's largest absolute error, of all outputs at all steps that ask."""
     largest = jnp.abs(logistic_errors(outputs, batch)).max(axis=-1)
