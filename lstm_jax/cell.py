@@ -33,6 +33,7 @@ from lstm_jax.forms import Run as Run
 from lstm_jax.gates import GateAxis
 from lstm_jax.promotion import standard
 from lstm_jax.recipes import Made
+from lstm_jax.zeros import state_of
 
 
 @jax.tree_util.register_dataclass
@@ -194,23 +195,6 @@ def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.
     """The usual split: ``w_x``, ``w_h``, ``b`` and ``w_p`` are weights, the rest vectors."""
     vectors = {name: leaf for name, leaf in params.items() if name not in Weights._fields}
     return Weights(params["w_x"], params["w_h"], params.get("b"), params.get("w_p")), vectors
-
-
-def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[..., State]:
-    """An ``initial_state`` from a function that builds the state out of ``zeros(*widths)``, or
-    ``zeros(*widths, dtype=...)`` for a leaf that is not of floats."""
-
-    @standard
-    def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> State:
-        """Zeros ``[*batch, H]``: float32, or wider where the params are; else ``dtype``."""
-        shape = checking.batch_shape("batch_shape", batch_shape)
-        if dtype is None:
-            floats = [leaf.dtype for leaf in jax.tree.leaves(params)]
-            dtype = jnp.result_type(jnp.float32, *floats)
-        dtype = checking.float_dtype("dtype", dtype)
-        return make(lambda *widths, dtype=dtype: jnp.zeros((*shape, *widths), dtype))
-
-    return initial_state
 
 
 def plain_cell(

@@ -263,35 +263,35 @@ def _sums(terms: str, keep: jax.Array, chosen: Any) -> jax.Array:
     return jnp.einsum(terms, keep, chosen, precision=jax.lax.Precision.HIGHEST)
 
 
-@jax.custom_vjp
 def solve_unit_lower(system: jax.Array, right: jax.Array) -> jax.Array:
     """``u [..., C, V]`` with ``(I + L) u = right``, L what ``system [..., C, C]`` has below its
     diagonal.
 
-    By halves: the first half of u, then the second with what the first adds taken off. These are
-    products alone, which every mesh knows; ``jax.lax.linalg.triangular_solve`` has no derivative
-    on Explicit meshes. The derivative is the transposed system, solved from its end.
+    Its derivatives, forward and backward, are systems with the same L or its transpose, solved from
+    the end; ``jax.lax.linalg.triangular_solve`` has none on Explicit meshes.
     """
+    below = np.tril(np.ones(system.shape[-2:], bool), -1)
+
+    def times(u: jax.Array) -> jax.Array:
+        return u + jnp.where(below, system, 0.0) @ u
+
+    def solve(_: Any, right: jax.Array) -> jax.Array:
+        return _by_halves(system, right)
+
+    def solve_transposed(_: Any, right: jax.Array) -> jax.Array:
+        turned = jnp.flip(system.mT, (-2, -1))
+        return jnp.flip(_by_halves(turned, jnp.flip(right, -2)), -2)
+
+    return jax.lax.custom_linear_solve(times, right, solve, solve_transposed)
+
+
+def _by_halves(system: jax.Array, right: jax.Array) -> jax.Array:
+    """The first half of u, then the second with what the first adds taken off: products alone,
+    which every mesh knows."""
     steps = right.shape[-2]
     if steps == 1:
         return right
     half = steps // 2
-    first = solve_unit_lower(system[..., :half, :half], right[..., :half, :])
+    first = _by_halves(system[..., :half, :half], right[..., :half, :])
     rest = right[..., half:, :] - system[..., half:, :half] @ first
-    return jnp.concatenate([first, solve_unit_lower(system[..., half:, half:], rest)], axis=-2)
-
-
-def _solve_forward(system: jax.Array, right: jax.Array) -> tuple:
-    u = solve_unit_lower(system, right)
-    return u, (system, u)
-
-
-def _solve_backward(residuals: tuple, d_u: jax.Array) -> tuple:
-    system, u = residuals
-    turned = jnp.flip(system.mT, (-2, -1))
-    d_right = jnp.flip(solve_unit_lower(turned, jnp.flip(d_u, -2)), -2)
-    below = np.tril(np.ones(system.shape[-2:], bool), -1)
-    return jnp.where(below, -(d_right @ u.mT), 0.0), d_right
-
-
-solve_unit_lower.defvjp(_solve_forward, _solve_backward)
+    return jnp.concatenate([first, _by_halves(system[..., half:, half:], rest)], axis=-2)
