@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax import generators
+from lstm_jax.dtypes import is_wide_float, known_dtype
 from lstm_jax.errors import ArgumentError, WrongType, WrongValue
 
 
@@ -87,7 +88,7 @@ def float_dtype(argument: str, dtype: Any) -> jnp.dtype:
         resolved = jnp.dtype(dtype)
     except TypeError:
         raise WrongType(f"{argument}: got {dtype!r}; takes a floating dtype") from None
-    if not jnp.issubdtype(resolved, jnp.floating) or resolved.itemsize < 2:
+    if not is_wide_float(resolved) or not resolved.isnative:
         raise WrongValue(f"{argument}: got {resolved.name}; takes a floating dtype")
     return resolved
 
@@ -121,6 +122,7 @@ def parts(argument: str, value: Any, count: int, whose: str) -> None:
 def array(argument: str, value: Any) -> jax.Array:
     if not isinstance(value, jax.Array | np.ndarray | np.generic):
         raise WrongType(f"{argument}: got {type(value).__name__}; takes an array")
+    known_dtype(argument, value)
     return jnp.asarray(value)
 
 
@@ -128,9 +130,9 @@ def float_array(argument: str, value: Any, axes: str, min_rank: int) -> jax.Arra
     value = array(argument, value)
     if value.ndim < min_rank:
         raise WrongValue(f"{argument}: got shape {value.shape}; takes {axes}")
-    if not jnp.issubdtype(value.dtype, jnp.floating):
+    if not is_wide_float(value.dtype):
         raise WrongValue(
-            f"{argument}: got dtype {value.dtype.name}; takes a floating dtype "
+            f"{argument}: got dtype {value.dtype.name}; takes a floating dtype of 16 bits or more "
             "(embed or one-hot encode integers first)"
         )
     return value
@@ -201,9 +203,14 @@ def _expected_params(cell: Any, input_size: int) -> Any:
     return jax.eval_shape(lambda key: cell.init(key, input_size), jax.random.key(0))
 
 
-def _leaves(tree: Any) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path): tuple(jnp.shape(leaf)) for path, leaf in leaves}
+def _leaves(argument: str, tree: Any) -> dict[str, tuple[int, ...]]:
+    """The shapes of the leaves by path; an error that names a leaf which is no array for JAX."""
+    shapes = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        name = jax.tree_util.keystr(path)
+        known_dtype(argument + name, leaf)
+        shapes[name] = tuple(np.shape(leaf))
+    return shapes
 
 
 def _wrong_leaf(got: dict, takes: dict) -> str | None:
@@ -217,17 +224,19 @@ def _wrong_leaf(got: dict, takes: dict) -> str | None:
 
 def like(argument: str, value: Any, expected: Any, whose: str) -> None:
     """``value`` has the entries and shapes of ``expected``, all of floats."""
-    wrong = _wrong_leaf(_leaves(value), _leaves(expected))
+    wrong = _wrong_leaf(_leaves(argument, value), _leaves(argument, expected))
     if wrong is not None:
         raise WrongValue(f"{argument}{wrong}, as {whose} gives it")
-    _floating(argument, value)
+    floating(argument, value)
 
 
-def _floating(argument: str, value: Any) -> None:
+def floating(argument: str, value: Any) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(value):
-        if not jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
-            name = argument + jax.tree_util.keystr(path)
-            raise WrongValue(f"{name}: got dtype {leaf.dtype}; takes a floating dtype")
+        name = argument + jax.tree_util.keystr(path)
+        dtype = known_dtype(name, leaf)
+        if not is_wide_float(dtype):
+            takes = "a floating dtype of 16 bits or more"
+            raise WrongValue(f"{name}: got dtype {dtype.name}; takes {takes}")
 
 
 def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
@@ -236,10 +245,10 @@ def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
         expected = _expected_params(cell, input_size)
     except ArgumentError as error:  # such as a residual layer whose input is of another size
         raise WrongValue(f"{input_argument}: last axis is {input_size}, but {error}") from None
-    takes, got = _leaves(expected), _leaves(value)
+    takes, got = _leaves("params", expected), _leaves("params", value)
     wrong = _wrong_leaf(got, takes)
     if wrong is None:
-        _floating("params", value)
+        floating("params", value)
         return
     made_for = _input_size_of(cell, got, input_size)
     if made_for is not None:
@@ -255,7 +264,7 @@ def _input_size_of(cell: Any, got: dict, wrong_size: int) -> int | None:
     for size in sorted({n for shape in got.values() for n in shape}):
         if size != wrong_size and size > 0:
             try:
-                expected = _leaves(_expected_params(cell, size))
+                expected = _leaves("params", _expected_params(cell, size))
             except ArgumentError:
                 continue
             if expected == got:
@@ -272,13 +281,14 @@ def state(cell: Any, params: Any, value: Any, batch: tuple[int, ...]) -> None:
             f"state: got {type(value).__name__}; takes {type(expected).__name__}, "
             f"as {cell.name}.initial_state gives it"
         )
-    wrong = _wrong_leaf(_leaves(value), _leaves(expected))
+    wrong = _wrong_leaf(_leaves("state", value), _leaves("state", expected))
     if wrong is not None or not same:
         raise WrongValue(f"state{wrong or ''} ({cell.name}, batch axes {batch} of the input)")
     for (path, leaf), like in zip(
         jax.tree_util.tree_leaves_with_path(value), jax.tree.leaves(expected), strict=True
     ):
-        kinds = jnp.floating if jnp.issubdtype(like.dtype, jnp.floating) else like.dtype
-        if not jnp.issubdtype(jnp.result_type(leaf), kinds):
-            name = jax.tree_util.keystr(path)
-            raise WrongValue(f"state{name}: got dtype {jnp.result_type(leaf)}; takes {like.dtype}")
+        name = f"state{jax.tree_util.keystr(path)}"
+        if jnp.issubdtype(like.dtype, jnp.floating):
+            floating(name, leaf)
+        elif jnp.result_type(leaf) != like.dtype:
+            raise WrongValue(f"{name}: got dtype {jnp.result_type(leaf)}; takes {like.dtype}")

@@ -20,6 +20,7 @@ def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[...,
         """Zeros ``[*batch, H]``: float32, or wider where the params are; else ``dtype``."""
         shape = checking.batch_shape("batch_shape", batch_shape)
         if dtype is None:
+            checking.floating("params", params)
             floats = [leaf.dtype for leaf in jax.tree.leaves(params)]
             dtype = jnp.result_type(jnp.float32, *floats)
         dtype = checking.float_dtype("dtype", dtype)

@@ -713,6 +713,8 @@ def law_the_contract(case: Case) -> None:
             assert (ys.shape, ys.dtype) == ((n, *batch, cell.size), jnp.float32)
             assert jax.tree.map(jnp.shape, state) == jax.tree.map(jnp.shape, start)
     start = cell.initial_state(params, (2,))
+    buffers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(start)]
+    assert len(set(buffers)) == len(buffers), "one buffer twice, which cannot be donated"
     close(lj.unroll(cell, params, jnp.ones((0, 2, size), jnp.float32))[0], start, 0.0, "T = 0")
     half = cell.init(jax.random.key(0), size, jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {jnp.dtype("bfloat16")}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from lstm_jax import checking
@@ -199,5 +200,5 @@ def length_mask(lengths: Int[AnyArray, "*batch"], places: int) -> Bool[Array, "S
     Lengths outside [0, S] are an error where they are known, clipped where they are traced.
     """
     places = checking.positive_int("places", places)
-    lengths = checking.lengths(lengths, places, jnp.shape(lengths))
+    lengths = checking.lengths(lengths, places, np.shape(lengths))
     return jnp.expand_dims(jnp.arange(places), tuple(range(1, 1 + lengths.ndim))) < lengths

@@ -94,6 +94,16 @@ def lstm(
         checking.flag(flag, value)
     if coupled and not (input_gate and forget_gate):
         raise WrongValue("coupled: got True without an input or forget gate; takes both")
+    if not (input_gate or forget_gate or output_gate):
+        for option, given in {
+            "peephole": peephole,
+            "full_gate_recurrence": full_gate_recurrence,
+        }.items():
+            if given:
+                raise WrongValue(
+                    f"{option}: expected False without input_gate, forget_gate and output_gate, "
+                    "got True; it is about these gates"
+                )
     out = size if projection is None else checking.positive_int("projection", projection)
     normed = norm_named(norm)
     gate_act = activation("gate_activation", gate_activation)

@@ -91,6 +91,7 @@ def learned_state(cell: Cell) -> Cell:
 
     def initial_state(params, batch_shape=(), dtype=None):
         checking.entries("params", params, ("cell", "state"), "learned_state")
+        checking.floating("params['state']", params["state"])
         own = cell.initial_state(params["cell"], batch_shape, dtype)
         return jax.tree.map(
             lambda leaf, added: leaf if added is None else leaf + added.astype(leaf.dtype),

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax import checking, varying
+from lstm_jax.dtypes import known_dtype
 from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.unrolling.masks import zero_where_not
 
@@ -66,6 +67,8 @@ def planned(
     if not callable(step):
         raise WrongType(f"step: got {step!r}; takes a function of (state, tokens)")
     max_steps = checking.positive_int("max_steps", max_steps)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        known_dtype(f"state{jax.tree_util.keystr(path)}", leaf)
     state = jax.tree.map(jnp.asarray, state)
     tokens = _start(start, state)
     batch = tokens.shape[0]

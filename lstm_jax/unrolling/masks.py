@@ -62,15 +62,20 @@ def widened(tree: Any) -> Any:
     """``tree`` with its floating leaves in float32 or wider: what sums over time are kept in."""
 
     def widen(leaf: Any) -> Any:
-        wide = jnp.promote_types(leaf.dtype, jnp.float32) if differentiable(leaf) else leaf.dtype
-        return leaf.astype(wide)
+        if not differentiable(leaf):  # keys, which no cast is for, among them
+            return leaf
+        return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
 
     return jax.tree.map(widen, tree)
 
 
 def narrowed(tree: Any, like: Any) -> Any:
     """``tree`` in the dtypes of ``like``."""
-    return jax.tree.map(lambda leaf, narrow: leaf.astype(narrow.dtype), tree, like)
+
+    def narrow(leaf: Any, like: Any) -> Any:
+        return leaf.astype(like.dtype) if differentiable(leaf) else leaf
+
+    return jax.tree.map(narrow, tree, like)
 
 
 def differentiable(leaf: Any) -> bool:

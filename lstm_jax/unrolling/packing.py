@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int, Shaped
 
 from lstm_jax import checking
 from lstm_jax.cell import AnyArray
+from lstm_jax.dtypes import known_dtype
 from lstm_jax.errors import WrongType, WrongValue
 from lstm_jax.promotion import standard
 
@@ -54,6 +55,7 @@ def pack(
                 f"sequences[{i}]: got {type(sequence).__name__}; takes an array [t, *features] "
                 "outside of jit"
             )
+        known_dtype(f"sequences[{i}]", sequence)
     arrays = [np.asarray(sequence) for sequence in sequences]
     first = arrays[0]
     for i, a in enumerate(arrays):
