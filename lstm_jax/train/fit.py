@@ -10,8 +10,8 @@ from jaxtyping import Array, Float, Int, Key
 
 from lstm_jax import checking
 from lstm_jax.cell import Params
-from lstm_jax.tasks.contract import check_draws
 from lstm_jax.promotion import standard
+from lstm_jax.tasks.contract import check_draws
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.train.model import Model
 
