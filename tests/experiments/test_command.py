@@ -321,7 +321,7 @@ def test_the_first_comparison_ends_runs_on_adding_where_they_are_solved():
     config = first_comparison.Config()
     jobs = conduct.plan(first_comparison.settings(config), sweeping=False)
     ends = {job.setting.task.name: job.setting.budget.until_solved for job in jobs}
-    assert ends == {"adding(100)": True, "digits": False} and len(jobs) == 10
+    assert ends == {"adding(100)": True, "digits": False} and len(jobs) == 8
     command.require_one_budget(config)
     seconds = first_comparison.Digits(seconds=5.0)
     command.require_one_budget(first_comparison.Config(digits=seconds))
