@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 .PHONY: help compare suite benchmarks gpu test test-slow laws lint types clean
 
 help:
-	@echo "make compare    which cell remembers: LSTM, GRU, RNNs, attention; in two minutes"
+	@echo "make compare    which cell remembers: LSTM, GRU, tanh RNN, attention; in two minutes"
 	@echo "make suite      which cell remembers longest: a fair slice of every task, in half an hour"
 	@echo "make benchmarks speed and memory beside the peers; PyTorch too where it is installed"
 	@echo "make gpu        tests and measurements on a GPU, in ten minutes, with the JAX that is here"
