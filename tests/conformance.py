@@ -652,7 +652,17 @@ def wrapped_by(wrap: Callable[[lj.Cell], lj.Cell], case: Case) -> Case | None:
         return case._replace(cell=wrap(case.cell), seed=1)
     except ValueError as error:
         argument = str(error).partition(":")[0]
-        assert argument in ("cell", "cells[1]", "on", "rate", "w_x", "w_h", "b", "forward"), error
+        assert argument in (
+            "cell",
+            "cells[0]",
+            "cells[1]",
+            "on",
+            "rate",
+            "w_x",
+            "w_h",
+            "b",
+            "forward",
+        ), error
         assert argument == "rate" or case.cell.name in str(error), error
         return None
 
