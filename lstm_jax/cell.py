@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from lstm_jax import checking
+from lstm_jax import checking, promises
 from lstm_jax.errors import WrongValue
 from lstm_jax.forms import (
     AnyArray,
@@ -229,8 +229,12 @@ def gated_cell(
     source: Callable[[Any, Any], jax.Array] = lambda vectors, state: state.h,
     additive: bool | int = False,
 ) -> Cell:
-    """A cell of the gated form; its step is derived from ``pointwise``."""
-    form = Gated(pointwise, split, source, additive)
+    """A cell of the gated form; its step is derived from ``pointwise``.
+
+    Raises ValueError, naming ``additive``, where ``pointwise`` does not keep what it promises.
+    """
+    form = Gated(pointwise, split, source, promises.promised(additive))
+    promises.check_additive(name, form, size, init, state_of(state))
     cell = plain_cell(name, size, axis, init=init, state=state, advance=gated_advance(form))
     return cell._replace(form=form)
 

@@ -6,7 +6,9 @@ axis. Matrices are drawn for each gate by itself, so that "orthogonal" means tha
 block is. ``lj.initialize`` puts one on any cell.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -20,11 +22,27 @@ from lstm_jax.recipes import factory
 Initializer = Callable[[jax.Array, tuple[int, ...], GateAxis, Any], jax.Array]
 
 
+_shapes_only = contextvars.ContextVar("shapes_only", default=False)
+
+
+@contextlib.contextmanager
+def shapes_only() -> Iterator[None]:
+    """Within it weights are zeros: for who asks for their shapes alone, since a draw, such as that
+    of an orthogonal matrix, takes up to a second to trace."""
+    token = _shapes_only.set(True)
+    try:
+        yield
+    finally:
+        _shapes_only.reset(token)
+
+
 @factory
 def each_gate(draw: Callable[..., jax.Array]) -> Initializer:
     """Any initialiser ``(key, shape, dtype)``, as ``jax.nn.initializers`` has, gate by gate."""
 
     def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
+        if _shapes_only.get():
+            return jnp.zeros((*rows, axis.width), dtype)
         keys = jax.random.split(key, len(axis.names))
         blocks = [
             draw(k, (*rows, width), dtype) for k, width in zip(keys, axis.widths, strict=True)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.cell import Cell, like, plain_cell
+from lstm_jax.errors import WrongValue
 from lstm_jax.forms import MatrixMemory, Params, Projected, State
 from lstm_jax.gates import GateAxis
 
@@ -57,7 +58,9 @@ def one_step(
     """The memory and its stabiliser after one step."""
     _, k, v, log_keep, log_write, strength, _ = of_x
     if log_write is not None:
-        assert m is not None and strength is None
+        if strength is not None:
+            raise WrongValue("project: expected a strength or a log_write, got both")
+        assert m is not None
         kept = m if log_keep is None else log_keep + m
         m = jnp.maximum(kept, log_write)
         s = jnp.exp(kept - m)[..., None, None] * s

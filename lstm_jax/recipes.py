@@ -5,6 +5,7 @@ were built alike be one cell to ``jax.jit``, and lets a cell be pickled as the c
 ``factory`` decorates a function that builds one and does all of this.
 """
 
+import contextlib
 import functools
 import inspect
 import pickle
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import jax.numpy as jnp
 
 from lstm_jax import spelling
 from lstm_jax.errors import WrongType
@@ -181,7 +183,9 @@ def _x64() -> bool:
 @functools.lru_cache(maxsize=KEPT)
 def built(recipe: Recipe, build: Callable, x64: bool) -> Any:
     """What the recipe gives. x64: what arrays that are made here depend on."""
-    with jax.ensure_compile_time_eval():  # tracers would stay in what is kept
+    traced = isinstance(jnp.zeros(()), jax.core.Tracer)
+    # Inside a caller's jit: tracers would stay in what is kept.
+    with jax.ensure_compile_time_eval() if traced else contextlib.nullcontext():
         made = standard(build)(*recipe.args, **recipe.kwargs)
     if isinstance(made, Function) or not isinstance(made, Made):
         new: Any = Function(recipe.name, standard(made))

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lstm_jax import promises
 from lstm_jax.cell import (
     BatchShape,
     Cell,
@@ -103,6 +104,7 @@ def traverse(
     """``(state, ys)`` of prepared ``params``. Has no forward-mode derivative (a custom VJP)."""
     form = cell.form
     assert isinstance(form, Gated)
+    promises.check_kept(cell.name, form, params, state)  # of a form that no builder has seen
     weights, vectors = form.split(params)
     choice = choose(form, weights, xs.shape, options)
     floats, others = partition(Leaves(weights, vectors, state, initial))
