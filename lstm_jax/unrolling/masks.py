@@ -44,18 +44,16 @@ def not_finite(values: jax.Array) -> jax.Array:
     return ~jnp.isfinite(jax.lax.stop_gradient(values) @ factor)
 
 
-def add_nan(rows: jax.Array, tree: Any) -> Any:
-    """``tree`` with NaN in the ``rows [*rows]`` that hold; a leaf may have further axes.
+def nan_where(rows: jax.Array, values: jax.Array, source: jax.Array) -> jax.Array:
+    """``values [*rows, ...]`` with NaN in the ``rows [*rows]`` that hold.
 
-    It is added, and not put in the place of what is there, so that a derivative that reads it is
-    NaN too.
+    The NaN is a multiple of ``source [*rows, n]``. So a derivative that reads it is NaN too, and is
+    NaN to the source of that row alone.
     """
-
-    def add(leaf: jax.Array) -> jax.Array:
-        nan = jnp.where(rows, jnp.nan, 0.0).astype(leaf.dtype)
-        return leaf + jnp.expand_dims(nan, range(rows.ndim, leaf.ndim))
-
-    return jax.tree.map(add, tree)
+    factor = jnp.where(rows, jnp.nan, 0.0)  # elsewhere no NaN times a cotangent of zero
+    nan = (factor.astype(source.dtype) * source[..., 0]).astype(values.dtype)
+    further = range(rows.ndim, values.ndim)
+    return jnp.where(jnp.expand_dims(rows, further), jnp.expand_dims(nan, further), values)
 
 
 def widened(tree: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from lstm_jax.cell import BatchShape, Params, like
 from lstm_jax.forms import Window, Windowed
 from lstm_jax.unrolling.blocks import over_blocks
-from lstm_jax.unrolling.masks import add_nan, not_finite, zero_where_not
+from lstm_jax.unrolling.masks import nan_where, not_finite, zero_where_not
 from lstm_jax.windowed import attended, taken
 
 SHORT = 1024  # up to so many steps the blocks stand one after the other in the program
@@ -70,8 +70,10 @@ def over_sequence(
         visible = (distances >= 0) & (distances < window)
         if places.segment is not None:
             visible = visible & (here.segment == jnp.swapaxes(places.segment, -1, -2))
-        o = attended(q, places.keys, places.values, form.bias(params, distances), visible)
-        return add_nan(reached(places, queries, window), o)
+        bad = not_finite(q)
+        finite = zero_where_not(~bad, q)
+        o = attended(finite, places.keys, places.values, form.bias(params, distances), visible)
+        return nan_where(reached(places, queries, window) | bad, o, q)
 
     if short and fresh:
         before = part(here, 0, 0)
