@@ -16,6 +16,8 @@ from tests.pages import Page
 README = Page("README.md")
 block = README.block
 
+LONG = ("wrappers_fit_or_refuse", "inputs_of_any_size")  # for make test-slow
+
 
 def test_the_first_lines_run_and_are_ten():
     text = block("value_and_grad")
@@ -54,7 +56,9 @@ def _ugrnn():
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize(
+    "law", [pytest.param(law, marks=[pytest.mark.slow] * (law in LONG)) for law in LAWS]
+)
 def test_the_example_cell_obeys(law):
     LAWS[law](_case())
 
