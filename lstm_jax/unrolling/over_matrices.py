@@ -66,8 +66,7 @@ def over_sequence(
         valid = times < lengths
         starts = None if starts is None else starts & valid
     of_x, bad = _finite_writes(_inert(form.project(params, xs), valid))
-    again = _finite_memory(*form.read(initial))
-    inputs = (of_x._replace(aside=None), bad, starts)
+    inputs, again = (of_x._replace(aside=None), bad, starts), _finite_memory(*form.read(initial))
     carry = _finite_memory(*form.read(state))
 
     def chunk(carry: Memory, block: tuple) -> tuple[Memory, tuple]:
@@ -80,7 +79,8 @@ def over_sequence(
         even_block(float(CHUNK), xs.shape[0]),
         reverse=False,
     )
-    s, m = (None if a is None else nan_where(carry.bad, a, of_x.q[-1]) for a in (carry.s, carry.m))
+    s = nan_where(carry.bad, carry.s, of_x.q[-1])
+    m = carry.m if carry.m is None else nan_where(carry.bad, carry.m, of_x.q[-1])
     return like(state, form.write(s, m)), form.output(params, o, ms, of_x.aside)
 
 
