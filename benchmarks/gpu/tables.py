@@ -37,7 +37,7 @@ def environment_table(sections: Results) -> Table:
     where: dict[str, list[str]] = {}
     rows: dict[str, dict[str, str]] = {}
     for name, section in sections.items():
-        seen = {field: shown(value) for field, value in section["environment"].items()}
+        seen = {field: cell_text(value) for field, value in section["environment"].items()}
         key = str(seen)
         where.setdefault(key, []).append(name)
         for field, value in seen.items():
@@ -51,12 +51,12 @@ def environment_table(sections: Results) -> Table:
     )
 
 
-def shown(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """In one cell of a table."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {shown(entry)}" for key, entry in value.items())
+        return ", ".join(f"{key} {cell_text(entry)}" for key, entry in value.items())
     if isinstance(value, list):
-        return "; ".join(map(shown, value))
+        return "; ".join(map(cell_text, value))
     return "not here" if value is None else str(value).replace("|", "/").replace("\n", "; ")
 
 
@@ -72,7 +72,7 @@ def test_tables(section: Results) -> list[Table]:
     ended = {unit: status for unit, status in section["units"].items() if status != "done"}
     named = [*((name, "failed") for name in tests["failed"]),
              *((name, "was running at the end") for name in tests["running_at_the_end"]),
-             *((unit, shown(status)) for unit, status in ended.items())]  # fmt: skip
+             *((unit, cell_text(status)) for unit, status in ended.items())]  # fmt: skip
     note = (
         "In float32 all products are in full float32. The tracebacks stand in failures.txt, the "
         "names of all tests in results.json."
@@ -152,7 +152,7 @@ def notes(records: Sequence[Results]) -> list[str]:
     """Sentences on who was not here, what failed and what had no time."""
     absent = [text for record in records for text in record.get("absent", {}).values()]
     failed = {
-        f"{title_of(name)}, {record['cell']} {record['shape']}: {shown(text)}."
+        f"{title_of(name)}, {record['cell']} {record['shape']}: {cell_text(text)}."
         for record in records
         for name, text in record.get("errors", {}).items()
     }
@@ -162,7 +162,7 @@ def notes(records: Sequence[Results]) -> list[str]:
         if "left_out" in record
     ]
     late = [f"Had no time: {'; '.join(left)}."] if left else []
-    return [*(f"Not here: {shown(text)}." for text in absent), *sorted(failed), *late]
+    return [*(f"Not here: {cell_text(text)}." for text in absent), *sorted(failed), *late]
 
 
 def seeds_table(records: Sequence[Results]) -> Table:
@@ -177,7 +177,7 @@ def seeds_table(records: Sequence[Results]) -> Table:
             beside = f"{rates[count] / rates[1]:.2f}x" if 1 in rates else ""
             rows.append([str(count), tables.shown(rates[count]), beside])
         else:
-            rows.append([str(count), shown(record["error"]), ""])
+            rows.append([str(count), cell_text(record["error"]), ""])
     note = "Training steps of all seeds together in a second; LSTM on adding."
     if records:
         one = records[0]

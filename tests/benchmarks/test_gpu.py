@@ -367,7 +367,7 @@ def test_the_environment_is_described():
     found = json.loads(json.dumps(environment.describe()))
     assert found["platform"] == "cpu" and found["jax"] == jax.__version__
     assert {"card", "cuda", "cudnn", "torch", "flax", "jaxlib", "python"} <= found.keys()
-    assert tables.shown(found["torch"])
+    assert tables.cell_text(found["torch"])
 
 
 @pytest.mark.slow
