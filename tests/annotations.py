@@ -27,6 +27,8 @@ def _once_a_definition(jaxtyped):
         decorate = jaxtyped(typechecker=typechecker)
 
         def decorated(fn):
+            if isinstance(fn, types.FunctionType) and not _says_shapes(fn):
+                return fn
             if not isinstance(fn, types.FunctionType) or "<locals>" not in fn.__qualname__:
                 return decorate(fn)
             if fn.__code__ not in checks:
@@ -36,6 +38,13 @@ def _once_a_definition(jaxtyped):
         return decorated
 
     return decorator
+
+
+def _says_shapes(fn):
+    """Whether an annotation is one of jaxtyping's. The types of all other functions are for mypy,
+    and to check them at each call would be a fifth of the tests' time again."""
+    return any("jaxtyping" in repr(kind) or isinstance(kind, str) for kind in
+               fn.__annotations__.values())  # fmt: skip
 
 
 class _Check:

@@ -153,7 +153,8 @@ def row(tree: Any, i: int) -> Any:
 OTHER_WAY = lj.Deferred(product="hoisted", keep="states", block=2)
 
 
-def eligible(case: Case) -> list[str | lj.Deferred]:
+@functools.cache
+def eligible(case: Case) -> tuple[str | lj.Deferred, ...]:
     """The methods that can run every part of the cell; the others must say why not."""
     names: list[str | lj.Deferred] = []
     for method in (*METHODS, OTHER_WAY):
@@ -163,9 +164,10 @@ def eligible(case: Case) -> list[str | lj.Deferred]:
             assert str(error).startswith("method:"), error
         else:
             names.append(method)
-    return names
+    return tuple(names)
 
 
+@functools.cache
 def steps(case: Case) -> bool:
     """Whether the cell can be stepped (a bidirectional layer cannot, and says so)."""
     args = arguments(case)

@@ -19,6 +19,8 @@ os.environ["XLA_FLAGS"] = " ".join(flags)
 # JAX_PLATFORMS=cuda,cpu runs the tests on a GPU.
 jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS") or "cpu")
 jax.config.update("jax_num_cpu_devices", 4)
+# Tests that expect errors would spend a tenth of their time on shorter tracebacks.
+jax.config.update("jax_traceback_filtering", "off")
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # else compiled programs are kept there
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # and never in the user's own cache
     jax.config.update("jax_enable_compilation_cache", False)

@@ -53,14 +53,19 @@ def gradients(cell, method, reverse):
 SOME, TWO = WAYS[1::4], WAYS[1::15]
 
 
+QUICK = ("lstm", "gru", "zoneout gru")
+
+
 @pytest.mark.parametrize("which", ["some", pytest.param("all", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in CELLS]
+)
 def test_every_way_gives_the_numbers_of_scan(x64, name, which):
-    """Of the LSTM all ways forward; of other cells, and backwards, all are slow."""
+    """All ways of all cells are slow."""
     cell = CELLS[name]
     for reverse in (False, True):
         expected = gradients(cell, "scan", reverse)
-        ways = (SOME, TWO) if name != "lstm" else (WAYS, SOME)
+        ways = (SOME, TWO)
         for way in WAYS if which == "all" else ways[reverse]:
             try:
                 got = gradients(cell, way, reverse)
@@ -77,6 +82,7 @@ def test_every_way_gives_the_numbers_of_scan(x64, name, which):
             )
 
 
+@pytest.mark.slow
 def test_second_derivatives_in_blocks(x64):
     cell = lj.gru(3)
     params = draw(cell.init(jax.random.key(0), 2, jnp.float64), 1, jnp.float64)

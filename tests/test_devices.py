@@ -121,6 +121,7 @@ def test_a_masked_mean_as_the_docstring_says():
     close(spread(params, batch, steps), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_noise_of_a_key_for_each_device():
     """What the docstring says of ``keys[0]``: each device's rows as if they were all the rows."""
@@ -153,6 +154,7 @@ def test_noise_of_a_key_for_each_row_is_that_of_one_device():
         close(spread(params, batch.xs, KEYS), expected, what=str(count))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_a_whole_key_gives_each_device_the_same_noise():
     params, batch = data(NOISY)

@@ -170,8 +170,10 @@ ELSEWHERE = Case(lj.chain(lj.min_gru(2), lj.lru(3)))  # of which no program is k
         "methods_agree",
         "padding_is_inert",
         "vmap_over_seeds",
-        "gradient_of_gradient",
-        pytest.param("batch_over_devices", marks=pytest.mark.devices(2)),
+        pytest.param("gradient_of_gradient", marks=pytest.mark.slow),
+        pytest.param(
+            "batch_over_devices", marks=[pytest.mark.devices(2), pytest.mark.slow]
+        ),
     ],
 )
 def test_cells_obey_the_laws_with_the_solver_of_other_platforms(law, monkeypatch):
@@ -182,6 +184,7 @@ def test_cells_obey_the_laws_with_the_solver_of_other_platforms(law, monkeypatch
     assert "stablehlo.while" not in run.lower(args.xs).as_text()
 
 
+@pytest.mark.slow
 def test_the_benchmark_runs(capsys):
     with jax.enable_x64(False):
         main(["9,2,3"])

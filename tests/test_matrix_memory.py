@@ -99,13 +99,20 @@ def test_the_delta_rule_overwrites():
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("law", ["methods_agree", "padding_is_inert", "gradient_of_gradient"])
+@pytest.mark.parametrize(
+    "law",
+    [
+        "methods_agree",
+        "padding_is_inert",
+        pytest.param("gradient_of_gradient", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(
     "name",
     [
         # Of whose chunks test_many_steps_at_once_equal_one_after_the_other tells the chief.
         pytest.param("linear_attention_gated", marks=pytest.mark.slow),
-        "delta_net_gated",
+        pytest.param("delta_net_gated", marks=pytest.mark.slow),
         "mlstm",
     ],
 )
@@ -158,6 +165,7 @@ def test_the_memory_of_the_gradient_grows_as_time_does(name):
     assert many < 1.1 * few and many < 60, (few, many)
 
 
+@pytest.mark.slow
 def test_20000_steps_have_a_gradient():
     cell = lj.mlstm(4, 2)
     params = cell.init(jax.random.key(0), 2)

@@ -136,11 +136,18 @@ NOISY = {
     "dropout_recurrent": lj.dropout(lj.lstm(3), 0.2, on="recurrent", variational=True),
     "drop_connect": lj.drop_connect(lj.lstm(3), 0.2),
     "learned": lj.learned_state(lj.zoneout(lj.lstm(3), 0.2)),
+    "lru": lj.lru(2),
 }
 
 
-@pytest.mark.parametrize("cell", [*NOISY.values(), lj.lru(2)])
-def test_without_jit(cell):
+QUICK = ("zoneout_linear", "dropout")  # one that counts steps, and one that does not
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NOISY]
+)
+def test_without_jit(name):
+    cell = NOISY[name]
     params = cell.init(KEY, 3)
 
     def both(method):
@@ -156,7 +163,10 @@ def test_without_jit(cell):
         cell.step(params, cell.initial_state(params, (2,)), XS[0], key=KEY)
 
 
-@pytest.mark.parametrize("cell", [lj.slstm(4), lj.mlstm(4), lj.attention(4, 2, 3), lj.lstmn(4, 3)])
+@pytest.mark.parametrize("cell", [
+    lj.attention(4, 2, 3),
+    *(pytest.param(c, marks=pytest.mark.slow) for c in (lj.slstm(4), lj.mlstm(4), lj.lstmn(4, 3))),
+])  # fmt: skip
 def test_a_search_for_nan_finds_none(cell):
     params = cell.init(KEY, 3)
     with jax.debug_nans(True):

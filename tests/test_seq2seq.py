@@ -107,7 +107,8 @@ def test_log_probabilities_and_alignments_are_those_of_the_papers(x64, output, o
 
 
 @pytest.mark.parametrize(
-    "output", [pytest.param("vocabulary", marks=pytest.mark.slow), "pointer", "copy"]
+    "output",
+    ["copy", *(pytest.param(o, marks=pytest.mark.slow) for o in ("vocabulary", "pointer"))],
 )
 def test_padding_is_inert(output):
     model = model_of(output)
@@ -153,6 +154,7 @@ def test_a_row_alone_is_the_row_in_its_batch():
     np.testing.assert_allclose(together.scores[1], alone.scores[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_copying_produces_what_only_the_source_has_and_nothing_else():
     model = model_of("copy")
     params = params_of(model)
@@ -270,7 +272,8 @@ DESIGNS = {
 }
 
 
-LONG = ("heads", "location")  # whose gradients are derivatives in tests/test_attend.py too
+# The gradients of the first two are derivatives in tests/test_attend.py too.
+LONG = ("heads", "location", "deep", "bahdanau")
 
 
 @pytest.mark.parametrize(
@@ -312,6 +315,7 @@ def test_noise_comes_from_the_key_alone():
     assert quiet == without
 
 
+@pytest.mark.slow
 def test_it_learns_to_reverse():
     rng = np.random.default_rng(0)
     source = rng.integers(2, 8, size=(5, 16))
@@ -522,6 +526,7 @@ def test_a_mistake_is_named(mistake, without_shape_annotations):
     assert issubclass(caught.type, lj.ArgumentError), caught.type
 
 
+@pytest.mark.slow
 def test_rows_spread_over_devices_in_shard_map():
     """What each device makes of its rows is what one device makes of all: decoders, scores, and
     the gradient of reading the model's own predictions."""

@@ -17,6 +17,10 @@ from lstm_jax.train.model import count_parameters, recurrent
 # Sizes in a row that a cell may refuse, such as all that are no multiple of its heads, before it
 # counts as one that has no further sizes.
 REFUSALS = 4096
+# Where so many sizes are refused in the same words, and these sizes in the same words too, it is
+# not the size that is refused. They have many divisors, are powers of two, or are round.
+SAME_WORDS = 16
+TELLING = (64, 100, 256, 720, 1000, 1024, 2520, 4096, 5040, 10000)
 NEAR = 0.1  # of a budget: by how much the smallest size that a cell accepts may exceed it
 
 
@@ -39,8 +43,8 @@ def size_near(
     Raises:
         ValueError: for a budget below the count at the smallest size (by more than a tenth where
             that is not size 1), or one that is not reached because the count stops growing or
-            because there is no larger size; ``make``'s own error where it refuses every size in
-            the same words.
+            because there is no larger size; ``make``'s own error where it refuses sizes of every
+            kind in the same words.
     """
     budget = checking.positive_int("budget", budget)
     refusals: dict[int, ValueError] = {}
@@ -61,11 +65,15 @@ def size_near(
         pairs = ((size, counted(size)) for size in sizes)
         return next(((size, found) for size, found in pairs if found is not None), None)
 
+    def refused_alike(sizes: Iterable[int]) -> bool:
+        """Whether every one of the sizes is refused, all in the same words."""
+        return first(sizes) is None and len({str(error) for error in refusals.values()}) == 1
+
+    if refused_alike(range(1, SAME_WORDS + 1)) and refused_alike(TELLING):
+        raise refusals[1]
     smallest = first(range(1, REFUSALS + 1))
     if smallest is None:
         last = refusals[REFUSALS]
-        if len({str(error) for error in refusals.values()}) == 1:
-            raise last  # the size is not what is refused
         raise WrongValue(
             f"budget: got {budget}, but no size from 1 to {REFUSALS} is accepted: {last}"
         ) from last

@@ -238,7 +238,8 @@ def undrawn(monkeypatch):
 
 
 # Whose many models take long to be sized.
-LONG = ("reversal", "sorting", "dates", "translation", "greff", "suite", "hochreiter_1997_today")
+LONG = ("reversal", "sorting", "dates", "translation", "greff", "suite", "hochreiter_1997",
+        "hochreiter_1997_today")  # fmt: skip
 
 
 @pytest.mark.usefixtures("captions", "undrawn")

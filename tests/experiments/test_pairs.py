@@ -147,7 +147,7 @@ def test_the_report_shows_the_tables_and_the_figures(run):
     out, setting, _ = run("reversal")
     text = (out / "report.md").read_text()
     (title,) = setting["further"]
-    middle = np.median(setting["further"][title]["fixed"]["2"])
+    middle = np.median(setting["further"][title]["fixed"]["2 symbols"])
     assert f"**{title}**" in text and f"{middle:.4f}" in text and "(2 seeds, 40 steps" in text
     name = "reversal_2_symbols_1_to_3"
     drawn = [f"{name}_{slug(title)}.png", f"{name}_location_alignment.png", "curves.png"]
@@ -352,6 +352,7 @@ def test_captions_that_are_missing_are_one_line(tmp_path, capsys, monkeypatch):
     assert "is missing; takes a folder with" in error and error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_the_picture_is_of_the_first_row_within_its_length(tmp_path, monkeypatch):
     task = reversal.reversal(3, max_length=4)
     budget = pairs.PairTraining(embedding_size=4)

@@ -54,6 +54,7 @@ def mine(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_a_loaded_file_that_changed_is_refused_and_named(mine, capsys, monkeypatch):
     assert mine() == 0
     before = (mine.out / "results.json").read_bytes()
@@ -249,6 +250,7 @@ sys.exit(__import__("experiments.__main__").__main__.main(sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="links to all packages")
 def test_a_checkout_that_is_not_installed_runs_and_knows_its_code(tmp_path):
     """A copy of the code beside the installed packages, of which lstm_jax is none: inside the git

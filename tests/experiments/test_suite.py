@@ -124,6 +124,7 @@ def test_a_budget_that_is_too_small_says_how_much_it_takes(capsys):
     assert error == ("error: budget: got 8s; takes more than 6 s for each of 1 tasks and 2 cells\n")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("registries")
 def test_a_cell_and_a_task_from_outside_run_in_the_suite(tmp_path, capsys):
     (tmp_path / "cell.py").write_text(CELL)

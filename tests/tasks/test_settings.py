@@ -69,7 +69,14 @@ def make(name):
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize("name", sorted(tasks.registry))
+# Of each kind of inputs and answers one; make test-slow takes them all.
+QUICK = ("adding", "copy_memory", "digits", "dyck", "embedded_reber", "temporal_order")
+
+
+@pytest.mark.parametrize("name", [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+    for name in sorted(tasks.registry)
+])  # fmt: skip
 def test_a_task_keeps_the_contract_and_its_data_at_any_setting(name):
     with other_settings():
         task = make(name)

@@ -82,12 +82,14 @@ def refusing(accepts, text="size: got {}; takes another"):
         (lambda size: size == 64, 60, 64),  # within a tenth
         (lambda size: size == 64, 64, 64),
         (lambda size: size > 2000, 2100, 2100),
+        (lambda size: size % 90 == 0, 100, 90),
     ],
 )
 def test_sizes_that_are_refused_are_passed_over(accepts, budget, nearest):
     assert train.size_near(refusing(accepts), budget, lambda size: size) == nearest
-    loud = refusing(accepts, "size must not be {}")
-    assert train.size_near(loud, budget, lambda size: size) == nearest
+    for text in ("size must not be {}", "size: takes another"):
+        other = refusing(accepts, text)
+        assert train.size_near(other, budget, lambda size: size) == nearest
 
 
 @pytest.mark.parametrize(
@@ -111,6 +113,15 @@ def test_an_error_that_is_not_of_the_size_is_raised_as_it_is():
     with pytest.raises(ValueError, match=r"^heads: got 0; takes a positive integer$"):
         train.size_for(functools.partial(lj.cells.make, "mlstm(heads=0)"), 4500, 2, 1)
     tried = []
+
+    def refused(size):
+        tried.append(size)
+        raise ValueError("dropout: got 1.0")
+
+    with pytest.raises(ValueError, match=r"^dropout: got 1.0$"):
+        train.size_near(refused, 100, lambda size: size)
+    assert len(tried) < 30  # each may take long
+    tried.clear()
 
     def faulty(size):
         tried.append(size)
