@@ -7,6 +7,7 @@ import pytest
 
 import lstm_jax as lj
 from lstm_jax import attend, seq2seq, train
+from tests.selection import mostly_slow
 
 KEY = jax.random.key(5)
 XS = np.linspace(-1.0, 1.0, 36).reshape(6, 2, 3).astype(np.float32)
@@ -53,7 +54,10 @@ DRAWS = {
 }
 
 
-@pytest.mark.parametrize("name", DRAWS)
+SLOW = ("params of all cells", "sequence to sequence")
+
+
+@pytest.mark.parametrize("name", mostly_slow(DRAWS, DRAWS.keys() - {*SLOW}))
 def test_what_is_drawn_is_the_same_at_64_bits(name):
     plain = DRAWS[name]()
     with jax.enable_x64(True):

@@ -12,6 +12,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import lstm_jax as lj
 from tests.conformance import close, draw, weighed, weighed_evenly
 from tests.reference import numpy_attend as reference
+from tests.selection import mostly_slow
 
 pytestmark = pytest.mark.usefixtures("x64")
 T, S, B, D, H, M = 4, 3, 2, 2, 3, 5
@@ -158,7 +159,7 @@ def test_noise_inside_is_drawn_from_the_key():
 
 
 @pytest.mark.devices(2)
-@pytest.mark.parametrize("attention", ["location", "multi_head"])
+@pytest.mark.parametrize("attention", mostly_slow(["location", "multi_head"], ["location"]))
 def test_memories_spread_over_devices_with_their_rows(attention):
     """Values and gradients as on one device, on both kinds of mesh and in shard_map."""
     _, _, xs, memory = drawn({})

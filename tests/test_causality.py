@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
+from tests.selection import mostly_slow
+
+GATED = ("linear_attention_gated", "delta_net_gated", "mlstm")
 
 key = jax.random.key
 T, B, D = 70, 2, 3
@@ -45,8 +48,8 @@ def test_a_step_reaches_later_steps_alone(cell, last, bad):
         assert list(np.flatnonzero(~finite)) == list(range(5, last + 1)), method
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("reverse", mostly_slow([False, True], [False]))
+@pytest.mark.parametrize("name", mostly_slow(CELLS, ["attention", "mlstm"]))
 def test_bad_steps_over_several_blocks(name, reverse):
     """In any block, in the state that is given, and beside resets: as step after step has it."""
     cell = CELLS[name]
@@ -108,7 +111,9 @@ def test_a_closed_gate_leaves_the_next_sequence_alone():
         np.testing.assert_allclose(ys[8:], alone, rtol=1e-5, atol=1e-6, err_msg=method)
 
 
-@pytest.mark.parametrize("name", ["linear_attention_gated", "delta_net_gated", "mlstm"])
+@pytest.mark.parametrize(
+    "name", mostly_slow(["linear_attention_gated", "delta_net_gated", "mlstm"], ["mlstm"])
+)
 @pytest.mark.parametrize("logit", [-1e9, -1e4, -300.0, 300.0, 1e9])
 def test_gates_nearly_closed_or_open(name, logit):
     """Outputs, states and gradients behind one gate of any size are those of step after step."""

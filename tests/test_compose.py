@@ -123,6 +123,7 @@ def test_recurrent_dropout_masks_the_source_alone():
     close(new, expected)
 
 
+@pytest.mark.slow
 def test_drop_connect_is_the_cell_with_weights_missing():
     cell = lj.drop_connect(lj.chain(lj.lstm(6), lj.gru(5)), 0.5)
     params, xs = drawn(cell)

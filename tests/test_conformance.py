@@ -17,8 +17,9 @@ KINDS = ("rnn", "gru", "mgu", "lru", "slstm", "delta_net", "lstmn", "bidirection
 VARIANTS = ("irnn", "gru_norm", "lstm_", "dropout_", "zoneout_", "learned_state_", "bidirectional_",
             "chain_", "attentive_", "attention_", "initialize", "drop_connect", "slstm_heads",
             "mlstm_", "lstmn_", "linear_attention_", "delta_net_")  # fmt: skip
-CHIEF = ("methods_agree", "padding_is_inert", "causality", "built_alike_is_equal")
-WRAPPED = ("lstm", "slstm", "attention", "lstmn")  # whose states are of kinds of their own
+AGREE = ("gru", "slstm", "delta_net", "bidirectional")  # by all methods
+CHIEF = ("padding_is_inert", "causality", "built_alike_is_equal")
+WRAPPED = ("lstm", "attention")
 
 
 def _quick(name):
@@ -27,10 +28,10 @@ def _quick(name):
     if name in FORMS:
         return (LAWS.keys() - {"wrappers_fit_or_refuse"}) | wrapped
     if name in KINDS:
-        return {*CHIEF, *wrapped}
+        return {*CHIEF, *(("methods_agree",) if name in AGREE else ())}
     if name.startswith(VARIANTS):
         return {"the_contract", "built_alike_is_equal"}
-    return {"methods_agree", "built_alike_is_equal"}
+    return {"padding_is_inert", "built_alike_is_equal"}
 
 
 def _tests():

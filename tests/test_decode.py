@@ -525,7 +525,7 @@ def test_weights_that_are_nan_are_seen():
     assert np.all(np.isfinite(found.scores[0])) and np.all(np.isnan(found.scores[1]))
 
 
-QUICK = ((1e-38, "float32"), (1e-45, "float16"), (1e-300, "bfloat16"))
+QUICK = ((1e-38, "float32"), (1e-45, "bfloat16"))
 
 
 @pytest.mark.parametrize("temperature, dtype", [

@@ -138,6 +138,7 @@ def test_noise_of_a_key_for_each_device():
     assert abs(parts[0][0] - whole(params, batch.xs[:, :half], KEYS[half:])[0]) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_noise_of_a_key_for_each_row_is_that_of_one_device():
     params, batch = data(NOISY)

@@ -7,6 +7,7 @@ import pytest
 
 import lstm_jax as lj
 from lstm_jax import checking, decode, seq2seq, tasks, train
+from tests.selection import mostly_slow
 
 IMPLS = ("rbg", "unsafe_rbg")
 
@@ -56,7 +57,7 @@ def test_legacy_keys_are_those_of_their_generator_whatever_the_default_is(impl):
             )
 
 
-@pytest.mark.parametrize("impl", IMPLS)
+@pytest.mark.parametrize("impl", mostly_slow(IMPLS, ["rbg"]))
 def test_seeds_under_vmap_are_seeds_alone(impl):
     """Weights, batches of a task, training with a noisy cell, and truncation at random."""
     keys = jnp.stack([jax.random.key(seed, impl=impl) for seed in (1, 2)])
@@ -78,7 +79,7 @@ def test_seeds_under_vmap_are_seeds_alone(impl):
     assert float(alone[0][1][0]) != float(alone[1][1][0])
 
 
-@pytest.mark.parametrize("impl", IMPLS)
+@pytest.mark.parametrize("impl", mostly_slow(IMPLS, ["rbg"]))
 def test_samples_and_scheduled_sampling_under_vmap_are_those_alone(impl):
     keys = jnp.stack([jax.random.key(seed, impl=impl) for seed in (1, 2)])
     model = seq2seq.encoder_decoder(

@@ -13,6 +13,7 @@ from lstm_jax.unrolling import recurrence
 from lstm_jax.unrolling.recurrence import by_platform, linear_recurrence
 from tests.cases import Case
 from tests.conformance import LAWS, arguments, close
+from tests.selection import mostly_slow
 
 SOLVERS = SOLVERS | {"by platform": by_platform}
 pytestmark = pytest.mark.usefixtures("x64")
@@ -121,7 +122,7 @@ LARGE = lj.chain(lj.attention(2, window=2), lj.linear_attention(2, rule="delta")
     ("cell", "method"),
     [(LINEAR, "scan"), (LINEAR, "associative"), (LARGE, "scan"), (LARGE, "parallel")],
 )
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("reverse", mostly_slow([False, True], [True]))
 def test_nan_in_one_sequence_of_a_row_does_not_reach_the_next(cell, method, reverse):
     params = cell.init(jax.random.key(0), 2, jnp.float64)
     xs, resets = jnp.ones((6, 1, 2)), np.array([1, 0, 0, 1, 0, 0], bool)[:, None]
@@ -167,13 +168,11 @@ ELSEWHERE = Case(lj.chain(lj.min_gru(2), lj.lru(3)))  # of which no program is k
 @pytest.mark.parametrize(
     "law",
     [
-        "methods_agree",
+        pytest.param("methods_agree", marks=pytest.mark.slow),
         "padding_is_inert",
         "vmap_over_seeds",
         pytest.param("gradient_of_gradient", marks=pytest.mark.slow),
-        pytest.param(
-            "batch_over_devices", marks=[pytest.mark.devices(2), pytest.mark.slow]
-        ),
+        pytest.param("batch_over_devices", marks=[pytest.mark.devices(2), pytest.mark.slow]),
     ],
 )
 def test_cells_obey_the_laws_with_the_solver_of_other_platforms(law, monkeypatch):

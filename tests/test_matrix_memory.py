@@ -12,6 +12,9 @@ from lstm_jax.unrolling import over_matrices
 from tests.cases import Case
 from tests.conformance import LAWS, close, draw
 from tests.reference import numpy_matrix_memory as reference
+from tests.selection import mostly_slow
+
+GATED = ("linear_attention_gated", "delta_net_gated", "mlstm")
 
 T, B, D, H = 7, 3, 3, 4
 CELLS = {
@@ -102,7 +105,7 @@ def test_the_delta_rule_overwrites():
 @pytest.mark.parametrize(
     "law",
     [
-        "methods_agree",
+        pytest.param("methods_agree", marks=pytest.mark.slow),
         "padding_is_inert",
         pytest.param("gradient_of_gradient", marks=pytest.mark.slow),
     ],
@@ -123,7 +126,7 @@ def test_the_laws_hold_across_chunks(name, law, monkeypatch):
     LAWS[law](Case(CELLS[name]._replace(name=f"{name} in chunks of 4")))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", mostly_slow(CELLS, ["delta_net_gated", "mlstm"]))
 def test_many_steps_at_once_equal_one_after_the_other(name):
     """In float32, over several chunks, with gates that are nearly closed now and then."""
     cell = CELLS[name]
@@ -148,7 +151,9 @@ def test_many_steps_at_once_equal_one_after_the_other(name):
         assert np.linalg.norm(a - b) <= 1e-3 * np.linalg.norm(b) + 1e-7
 
 
-@pytest.mark.parametrize("name", ["linear_attention_gated", "delta_net_gated", "mlstm"])
+@pytest.mark.parametrize(
+    "name", mostly_slow(["linear_attention_gated", "delta_net_gated", "mlstm"], ["mlstm"])
+)
 def test_the_memory_of_the_gradient_grows_as_time_does(name):
     """20,000 steps in a few arrays [T, size] and the states between chunks; scores of all pairs
     of steps would be 6.4 GB."""

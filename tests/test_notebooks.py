@@ -61,6 +61,7 @@ def ran(tmp_path_factory):
     return {path: executed(path, tmp_path_factory.mktemp(path.stem)) for path in NOTEBOOKS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_kept_with_what_it_puts_out(path, ran):
     kept = nbformat.read(path, as_version=4)
@@ -71,6 +72,7 @@ def test_a_notebook_is_kept_with_what_it_puts_out(path, ran):
         assert outputs(one) == outputs(other), one.source
 
 
+@pytest.mark.slow
 def test_its_three_cells_recall(ran):
     kept = nbformat.read(WHICH_CELL, as_version=4)
     for notebook, least in ((kept, 0.99), (ran[WHICH_CELL], 0.5)):

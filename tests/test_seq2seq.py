@@ -11,6 +11,7 @@ from jax.sharding import AxisType, PartitionSpec
 import lstm_jax as lj
 from lstm_jax import decode, seq2seq
 from tests.reference import numpy_seq2seq as ref
+from tests.selection import mostly_slow
 
 V, EXTRA, START, END, UNKNOWN = 7, 2, 1, 0, 2
 SOURCE_LENGTHS, TARGET_LENGTHS = np.array([5, 2, 4]), np.array([4, 3, 1])
@@ -106,10 +107,7 @@ def test_log_probabilities_and_alignments_are_those_of_the_papers(x64, output, o
         assert not seen[:, row, places:].any()
 
 
-@pytest.mark.parametrize(
-    "output",
-    ["copy", *(pytest.param(o, marks=pytest.mark.slow) for o in ("vocabulary", "pointer"))],
-)
+@pytest.mark.parametrize("output", mostly_slow(["vocabulary", "pointer", "copy"], ["pointer"]))
 def test_padding_is_inert(output):
     model = model_of(output)
     params = params_of(model)
@@ -273,7 +271,7 @@ DESIGNS = {
 
 
 # The gradients of the first two are derivatives in tests/test_attend.py too.
-LONG = ("heads", "location", "deep", "bahdanau")
+LONG = ("heads", "location", "deep", "bahdanau", "noisy")
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ def test_what_is_not_there_is_refused_in_a_line(wrong, tmp_path, capsys):
     assert "takes" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_sweep_measures_the_base_once_and_streams(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.timing.WARM_UP_SECONDS", 0.0)
     monkeypatch.setattr("benchmarks.timing.MATRIX_SIZE", 16)
@@ -118,6 +119,7 @@ def test_the_sweep_measures_the_base_once_and_streams(tmp_path, monkeypatch):
     assert sweep.main([*command.split(), "--out", str(out)]) == 0
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_a_process():
     """At the size of this test the rise is small; None on a system that does not tell."""
     rise = memory.in_a_process("lstm_jax", "lstm", "64x64x8x64")

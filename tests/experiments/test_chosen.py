@@ -111,6 +111,7 @@ def test_the_sentence_has_the_contenders_of_each_source_together():
     assert describe("adding(100)", {"lstm": "", "gru": ""}) == ""
 
 
+@pytest.mark.slow
 def test_a_length_without_rates_is_trained_and_told(tmp_path, capsys):
     out = tmp_path / "run"
     command = "adding --lengths 5 --cells rnn mgu --seeds 1 --parameters 40 --steps 10 --every 10"

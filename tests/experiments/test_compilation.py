@@ -56,6 +56,7 @@ def programs(folder):
     return {file.name: file.read_bytes() for file in folder.rglob("*-cache")}
 
 
+@pytest.mark.slow
 def test_programs_are_kept_for_the_next_start_and_give_the_same_bits(home, hits, tmp_path):
     fresh = run(tmp_path / "fresh", "--no-cache")
     assert not home.exists() and len(fresh) == 2
@@ -66,6 +67,7 @@ def test_programs_are_kept_for_the_next_start_and_give_the_same_bits(home, hits,
     assert programs(home) == kept and hits() - found >= len(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error:Error reading persistent compilation cache")
 def test_programs_that_are_broken_are_compiled_again(home, tmp_path):
     expected = run(tmp_path / "whole")

@@ -34,6 +34,7 @@ def test_the_paper_s_number_of_weights(name):
     assert abs(plain - net.weights) < 0.1 * net.weights
 
 
+@pytest.mark.slow
 def test_first_weights_and_biases_are_the_paper_s():
     for name, scale in {"1": 0.2, "3a": 0.1, "6b": 0.1}.items():
         net = NETS[name]
@@ -101,6 +102,7 @@ def test_the_cell_is_added_after_so_many_sequences():
     np.testing.assert_array_equal(updates["w"], [-1, -1])
 
 
+@pytest.mark.slow
 def test_without_recurrence_units_see_the_inputs_alone():
     """Gates and g at a step do not depend on what came before: a sum of what each step adds."""
     net = NETS["2c"]

@@ -358,6 +358,7 @@ def wait_for_lines(child, path, count):
         time.sleep(0.003)
 
 
+@pytest.mark.slow
 def test_kill_minus_nine_then_control_c_then_the_end(tmp_path):
     out, metrics = tmp_path / "run", tmp_path / "run" / "adding_4" / "rnn" / "metrics.jsonl"
     child = start(out, chunks=8)
