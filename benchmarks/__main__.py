@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
 
     from benchmarks import conduct
     from benchmarks.settings import Settings
-    from lstm_jax.errors import ArgumentError
+    from lstm_jax._internal.errors import ArgumentError
 
     def command(
         settings: Annotated[Settings, tyro.conf.arg(name="")],

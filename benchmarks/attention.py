@@ -125,7 +125,7 @@ def table(measured: dict[str, Any]) -> tables.Table:
 
 def main(out: Path) -> None:
     run_folder.require_free_or_own(out, "report.md", TITLE)
-    lj.keep_freed_memory()
+    lj.train.keep_freed_memory()
     measured = measure()
     where = {**machine.describe(), "jax": jax.__version__, "device": jax.devices()[0].device_kind}
     shown = table(measured)

@@ -23,8 +23,8 @@ from rich.table import Table
 
 import lstm_jax as lj
 from benchmarks import timing
-from lstm_jax.errors import WrongValue
-from lstm_jax.unrolling.choice import Choice, choose, reads_the_sum_alone
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.unrolling.methods.deferred_options import Choice, choose, reads_the_sum_alone
 
 Shape = tuple[int, int, int, int]
 
@@ -66,7 +66,7 @@ def programs(cell: lj.Cell, shape: Shape, devices: int) -> tuple[list[lj.Deferre
     xs = jax.random.normal(jax.random.key(1), (steps, batch, inputs))
     weights = jax.random.normal(jax.random.key(2), (steps, batch, size))
     form = cell.form
-    if not isinstance(form, lj.Gated):
+    if not isinstance(form, lj.core.Gated):
         raise WrongValue(f"cell: got {cell.name}; takes one of the gated form")
     local = (steps, batch // len(spread), inputs)
     split = form.split(params)[0]
@@ -111,7 +111,7 @@ def main(
         cell: A registered cell of the gated form.
         devices: Over which the batch is spread; all if not given.
     """
-    lj.keep_freed_memory()
+    lj.train.keep_freed_memory()
     devices = devices or jax.local_device_count()
     title = f"{cell}, forward and backward, ms (median), {devices} devices, jax {jax.__version__}"
     table = Table("B x T x D x H", "taken", "against the fastest", "others", title=title)

@@ -42,7 +42,7 @@ def conduct(settings: Settings, out: Path, *, overwrite: bool) -> int:
 def announce_memory(console: Console, wanted: bool) -> None:
     if not wanted:
         text = "freed memory goes back to the system (--no-keep-memory)"
-    elif lj.keep_freed_memory():
+    elif lj.train.keep_freed_memory():
         text = "freed memory is kept, for every contender (--no-keep-memory turns it off)"
     else:
         text = "freed memory goes back to the system: keeping it takes glibc"

@@ -17,7 +17,7 @@ from benchmarks.contenders import PEERS, TITLES
 from benchmarks.measure import PROGRAMS
 from benchmarks.tables import PROGRAM_TITLES, named, on
 from experiments.figure import STYLES
-from lstm_jax import storage
+from lstm_jax._internal import storage
 
 MARKERS = ("o", "s", "^", "D", "P")
 Result = dict[str, Any]

@@ -19,7 +19,7 @@ from benchmarks.tables import NONE, Table, shown, text
 from benchmarks.timing import median
 from experiments import folder as run_folder
 from experiments.figure import STYLES
-from lstm_jax import storage
+from lstm_jax._internal import storage
 
 AXES = {
     "steps": "time steps T",

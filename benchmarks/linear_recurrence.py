@@ -19,7 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 import lstm_jax as lj
-from lstm_jax.unrolling.recurrence import Solver, Times, all_at_once, linear_recurrence, one_by_one
+from lstm_jax.unrolling.methods.recurrence import (
+    Solver,
+    Times,
+    all_at_once,
+    linear_recurrence,
+    one_by_one,
+)
 
 Shape = tuple[int, int, int]
 CHUNK = 64

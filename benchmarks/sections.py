@@ -48,7 +48,7 @@ def allocator_table(record: Record) -> Table:
     ]
     note = (
         "Median milliseconds, forward and backward, one JAX device, in a process each. "
-        "`lj.keep_freed_memory()` is the one line that it takes."
+        "`lj.train.keep_freed_memory()` is the one line that it takes."
     )
     title = f"What keeping freed memory is worth: {record['cell'].upper()} {record['shape']}"
     return Table(title, ["", *(TITLES[name] for name in names)], rows, note)

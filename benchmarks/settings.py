@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import contenders
 from benchmarks.work import CELLS, Shape
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 SHAPES = (
     "64x784x1x128",

@@ -20,7 +20,7 @@ from benchmarks.settings import Key
 from benchmarks.work import CELLS, Shape
 from experiments import folder as run_folder
 from experiments import sources
-from lstm_jax.errors import ArgumentError, WrongValue
+from lstm_jax._internal.errors import ArgumentError, WrongValue
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 WARM_UP_SECONDS = 2.0
 LEAST_ROUNDS = 3

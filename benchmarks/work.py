@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 CELLS = ("lstm", "gru")
 GATES = {"lstm": 4, "gru": 3}

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 EXPERIMENTS = (
     "first_comparison",
@@ -160,7 +160,7 @@ def keep_freed_memory() -> None:
     array is made. KEEP_FREED_MEMORY=0 in the environment turns it off."""
     import lstm_jax as lj
 
-    if os.environ.get("KEEP_FREED_MEMORY", "1") != "0" and lj.keep_freed_memory():
+    if os.environ.get("KEEP_FREED_MEMORY", "1") != "0" and lj.train.keep_freed_memory():
         text = "freed memory is kept for the next step; KEEP_FREED_MEMORY=0 turns this off"
         print(text, file=sys.stderr)
 

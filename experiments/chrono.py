@@ -22,7 +22,9 @@ from typing import Any
 
 import lstm_jax as lj
 from experiments.setting import Budget, Setting, size_of
-from lstm_jax import checking, initializers, tasks, train
+from lstm_jax import tasks, train
+from lstm_jax._internal import checking
+from lstm_jax.core import initializers
 from lstm_jax.tasks import Task
 
 TIME = "45 min"

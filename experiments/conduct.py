@@ -14,7 +14,7 @@ from experiments.progress import Progress
 from experiments.runner import run_all
 from experiments.setting import Setting
 from lstm_jax import tasks
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 
 def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:

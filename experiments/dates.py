@@ -3,8 +3,8 @@
     python -m experiments dates
 
 "Saturday, the 5th of May, 1979" is to become "1979-05-05", character by character, from 34
-styles; the dates of validation and test were seen in no style (``lstm_jax.tasks.dates``). A common
-exercise for attention, with no paper of its own. Score: exact match under greedy decoding.
+styles; the dates of validation and test were seen in no style (``lstm_jax.tasks.pairs.dates``). A
+common exercise for attention, with no paper of its own. Score: exact match under greedy decoding.
 
 Expect, in 3 minutes on two cores: with attention all 2,000 test dates are right, with a fixed
 vector 90 %. The numbers of one such run are kept in experiments/results/dates.
@@ -23,7 +23,8 @@ from experiments import pairs
 from experiments.chosen import elsewhere
 from experiments.jobs import Job
 from experiments.setting import Further, Setting
-from lstm_jax.tasks import Task, dates
+from lstm_jax.tasks import Task
+from lstm_jax.tasks.pairs import dates
 
 TIME = "3 min"
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments.figure import save
 from lstm_jax import tasks
-from lstm_jax.tasks import listops
+from lstm_jax.tasks.formal import listops
 
 ROWS = 8  # are drawn, and the longest is shown
 WRITTEN_STEPS = 60  # up to here each step has a cell of its own, with what is asked for in it

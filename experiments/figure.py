@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from experiments import rates
 from experiments.jobs import Job
-from lstm_jax import storage
+from lstm_jax._internal import storage
 
 # Okabe & Ito's palette, which the colour-blind can tell apart; dashes for print without colour.
 STYLES = (

@@ -22,8 +22,8 @@ from typing import Any
 import jax
 
 from experiments import removal, sources, versions
-from lstm_jax import storage
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal import storage
+from lstm_jax._internal.errors import WrongValue
 
 try:
     import fcntl

@@ -21,7 +21,8 @@ from experiments import example, lengths, loading, mistakes
 from experiments import folder as run_folder
 from experiments.jobs import criterion, slug
 from experiments.report import rows_of, shown
-from lstm_jax import calls, tasks
+from lstm_jax import tasks
+from lstm_jax._internal import calls
 from lstm_jax.tasks import classes
 
 MADE = "`python -m experiments tasks` made this"

@@ -25,7 +25,7 @@ from lstm_jax import tasks
 
 TIME = "6 min"
 
-VARIANTS = tuple(f"lstm_{name}" for name in lj.GREFF_VARIANTS)
+VARIANTS = tuple(f"lstm_{name}" for name in lj.cells.GREFF_VARIANTS)
 PUBLISHED = {
     "lstm_nfg": "reported worse (speech)",
     "lstm_noaf": "reported worse (speech)",

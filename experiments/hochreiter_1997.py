@@ -36,7 +36,8 @@ from typing import Any
 
 from experiments.nets_1997 import NETS, Net, cell_after, paper, plain, without_recurrence
 from experiments.setting import Setting, Training, as_named
-from lstm_jax import checking, tasks, train
+from lstm_jax import tasks, train
+from lstm_jax._internal import checking
 from lstm_jax.tasks import Task
 
 TIME = "35 min"

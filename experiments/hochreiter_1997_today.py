@@ -16,7 +16,8 @@ import dataclasses
 from experiments.hochreiter_1997 import LAGS
 from experiments.nets_1997 import NETS
 from experiments.setting import Budget, Setting
-from lstm_jax import checking, tasks
+from lstm_jax import tasks
+from lstm_jax._internal import checking
 
 TIME = "6 min"
 

@@ -6,8 +6,9 @@ import re
 from typing import Any, NamedTuple
 
 from experiments.setting import Setting, Training, told_as
-from lstm_jax import checking, train
-from lstm_jax.errors import WrongValue
+from lstm_jax import train
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks import Success
 
 

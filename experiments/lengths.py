@@ -10,7 +10,7 @@ import numpy as np
 from experiments.jobs import Job
 from experiments.programs import answered
 from experiments.setting import Further, Scores
-from lstm_jax.errors import ArgumentError, WrongValue
+from lstm_jax._internal.errors import ArgumentError, WrongValue
 from lstm_jax.tasks import Batch, Sequences, Task
 
 ROWS = 256  # of each length

@@ -17,7 +17,7 @@ from typing import Any
 
 import lstm_jax as lj
 from lstm_jax import tasks
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 _folders: list[Path] = []  # of the files of this command, on sys.path
 _files: dict[str, Path] = {}  # the files of this command, by the names of their modules

@@ -5,7 +5,7 @@ import traceback
 from pathlib import Path
 
 from experiments import loading
-from lstm_jax.errors import ArgumentError
+from lstm_jax._internal.errors import ArgumentError
 
 MENDABLE = (ArgumentError, ImportError, OSError)  # an option; a package or a file that is missing
 

@@ -18,8 +18,8 @@ import optax
 from jaxtyping import Array, Float, Key
 
 import lstm_jax as lj
-from lstm_jax import initializers as init
 from lstm_jax import train
+from lstm_jax.core import initializers as init
 from lstm_jax.tasks import Sequences, Task
 from lstm_jax.train.model import last_of
 
@@ -184,7 +184,7 @@ def accumulator(scale: float) -> lj.Cell:
     between, 99 of them, add up to an s of some 25, which the rate of 1 is too large for: no run of
     ours came to the criterion.
     """
-    axis = lj.equal_gates(("input", "cell"), 1)
+    axis = lj.core.equal_gates(("input", "cell"), 1)
 
     def scaled(limit: float, net: jax.Array) -> jax.Array:
         return 2.0 * limit * jax.nn.sigmoid(net) - limit
@@ -193,7 +193,7 @@ def accumulator(scale: float) -> lj.Cell:
         net = axis.split(x @ params["w_x"])
         return jnp.ones(1), jax.nn.sigmoid(net["input"]) * scaled(G_RANGE, net["cell"])
 
-    return lj.linear_cell(
+    return lj.core.linear_cell(
         f"accumulator({scale})",
         1,
         axis,

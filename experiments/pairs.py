@@ -15,9 +15,11 @@ from jaxtyping import Array, Float
 import lstm_jax as lj
 from experiments import figure
 from experiments.setting import Training, told_as
-from lstm_jax import calls, checking, seq2seq, train
-from lstm_jax.tasks import Batch, PairBatch, Pairs, Score, Task, Vocabulary, pairs
-from lstm_jax.tasks.pairs import END, PAD, START
+from lstm_jax import seq2seq, train
+from lstm_jax._internal import calls, checking
+from lstm_jax.tasks import Batch, PairBatch, Pairs, Score, Task, Vocabulary
+from lstm_jax.tasks.pairs import data
+from lstm_jax.tasks.pairs.data import END, PAD, START
 
 FIXED = "fixed"
 
@@ -137,7 +139,7 @@ def as_batch(batch: PairBatch) -> Batch:
     return Batch(batch, batch.target)
 
 
-def drawn_from(rows: Pairs, width: pairs.Width) -> Callable[[Any, int], Batch]:
+def drawn_from(rows: Pairs, width: data.Width) -> Callable[[Any, int], Batch]:
     """A ``sample`` that draws rows with replacement, on the device, padded to one width."""
     everything = PairBatch(*map(jnp.asarray, whole(rows, width)))
     count = everything.source.shape[1]
@@ -149,12 +151,12 @@ def drawn_from(rows: Pairs, width: pairs.Width) -> Callable[[Any, int], Batch]:
     return sample
 
 
-def whole(rows: Pairs, width: pairs.Width) -> PairBatch:
+def whole(rows: Pairs, width: data.Width) -> PairBatch:
     """All rows as one batch."""
-    return pairs.pad(rows, np.arange(len(rows.sources)), width)
+    return data.pad(rows, np.arange(len(rows.sources)), width)
 
 
-def widest(rows: Pairs) -> pairs.Width:
+def widest(rows: Pairs) -> data.Width:
     """The width that holds all of ``rows``."""
     source, target = rows.lengths()
     return int(source.max()), int(target.max())

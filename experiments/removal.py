@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from lstm_jax import storage
+from lstm_jax._internal import storage
 
 # By their paths in the folder; figures besides these are found in what the run says of them.
 WRITTEN = re.compile(

@@ -13,7 +13,7 @@ from experiments import folder as run_folder
 from experiments.chosen import describe
 from experiments.jobs import Job, slug
 from experiments.summary import finite, sequences, solved, summarize
-from lstm_jax import storage
+from lstm_jax._internal import storage
 
 CONTENDER = "contender"
 

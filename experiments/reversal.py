@@ -17,7 +17,7 @@ import dataclasses
 
 from experiments import symbols
 from experiments.setting import Setting
-from lstm_jax.tasks.reversal import reversal
+from lstm_jax.tasks.pairs.reversal import reversal
 
 TIME = "4 min"
 

@@ -10,8 +10,9 @@ import jax
 
 import lstm_jax as lj
 from experiments.chosen import Chosen, Rates, rates_for
-from lstm_jax import calls, checking, tasks, train
-from lstm_jax.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax import tasks, train
+from lstm_jax._internal import calls, checking
+from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.tasks import Task
 
 

@@ -16,7 +16,7 @@ import dataclasses
 
 from experiments import symbols
 from experiments.setting import Setting
-from lstm_jax.tasks.sorting import sorting
+from lstm_jax.tasks.pairs.sorting import sorting
 
 TIME = "3 min"
 

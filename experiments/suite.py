@@ -26,7 +26,7 @@ import re
 import lstm_jax as lj
 from experiments.chosen import Chosen
 from experiments.setting import Budget, Setting, named_task, told_as
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 TIME = "22 min"
 

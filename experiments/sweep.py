@@ -12,8 +12,8 @@ from experiments.jobs import Job, every_pair, make_job
 from experiments.progress import Progress
 from experiments.runner import run_all
 from experiments.setting import Setting
-from lstm_jax import checking
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
 
 GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 FIRST_SEED = 1000  # none that a comparison takes

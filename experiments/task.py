@@ -24,7 +24,7 @@ from experiments.jobs import slug
 from experiments.lengths import by_length, require
 from experiments.setting import Budget, Setting, named_task
 from lstm_jax import tasks
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 TIME = "1 min"
 

@@ -30,10 +30,12 @@ from experiments import pairs
 from experiments.chosen import elsewhere
 from experiments.jobs import Job
 from experiments.setting import Further, Scores, Setting
-from lstm_jax import checking, seq2seq
-from lstm_jax.errors import WrongValue
-from lstm_jax.tasks import PairBatch, Pairs, Score, Task, Vocabulary, multi30k
-from lstm_jax.tasks.pairs import END, SPECIALS, UNKNOWN
+from lstm_jax import seq2seq
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.tasks import PairBatch, Pairs, Score, Task, Vocabulary
+from lstm_jax.tasks.pairs import multi30k
+from lstm_jax.tasks.pairs.data import END, SPECIALS, UNKNOWN
 
 TIME = "15 min"
 

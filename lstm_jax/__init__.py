@@ -1,21 +1,17 @@
 """lstm_jax: recurrent sequence models in JAX, as pure functions.
 
 ``import lstm_jax as lj``: a factory such as ``lj.lstm(128)`` returns a ``Cell``; ``lj.unroll``
-runs it over time.
+runs it over time. ``lj.core`` has what the author of a cell needs; ``lj.tasks`` and ``lj.train``
+are imported when they are first used.
 """
 
-from lstm_jax import attend, cells, decode, initializers, seq2seq
-from lstm_jax.allocator import keep_freed_memory
-from lstm_jax.cell import (
-    Cell,
-    Composite,
-    Gated,
-    Linear,
-    Weights,
-    gated_cell,
-    linear_cell,
-    plain_cell,
-)
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from lstm_jax import attend, cells, core, decode, seq2seq, unrolling, wrappers
+from lstm_jax._internal.devices import data_parallel, use_cpu_cores
+from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax.attend.attentive import AttentiveState, attentive
 from lstm_jax.cells.attention import attention
 from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.linear_attention import (
@@ -24,17 +20,20 @@ from lstm_jax.cells.linear_attention import (
     linear_attention,
 )
 from lstm_jax.cells.lru import LRUState, lru
-from lstm_jax.cells.lstm import GREFF_VARIANTS, GateRecurrentState, LSTMState, lstm
+from lstm_jax.cells.lstm import GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
 from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
 from lstm_jax.cells.rnn import RNNState, irnn, rnn
 from lstm_jax.cells.xlstm import MLSTMState, SLSTMState, mlstm, slstm
-from lstm_jax.compose import (
-    AttentiveState,
+from lstm_jax.core import initializers
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import AttentionState
+from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
+from lstm_jax.version import __version__
+from lstm_jax.wrappers import (
     BidirectionalState,
     CountedState,
-    attentive,
     bidirectional,
     chain,
     drop_connect,
@@ -45,46 +44,40 @@ from lstm_jax.compose import (
     residual,
     zoneout,
 )
-from lstm_jax.devices import data_parallel, use_cpu_cores
-from lstm_jax.errors import ArgumentError, WrongType, WrongValue
-from lstm_jax.forms import MatrixMemory, Projected, Window, Windowed
-from lstm_jax.gates import GateAxis, equal_gates
-from lstm_jax.matrix_memory import matrix_cell
-from lstm_jax.recipes import factory
-from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
-from lstm_jax.version import __version__
-from lstm_jax.windowed import windowed_cell
+
+if TYPE_CHECKING:
+    from lstm_jax import tasks, train
+
+ON_FIRST_USE = ("tasks", "train")  # they import Orbax and data, which a cell does not need
+
+
+def __getattr__(name: str) -> Any:
+    if name in ON_FIRST_USE:
+        return importlib.import_module(f"lstm_jax.{name}")
+    raise AttributeError(f"module 'lstm_jax' has no attribute {name!r}")
+
 
 __all__ = [
-    "GREFF_VARIANTS",
     "ArgumentError",
+    "AttentionState",
     "AttentiveState",
     "BidirectionalState",
     "Cell",
-    "Composite",
     "CountedState",
     "Deferred",
     "FastWeightState",
     "GRUState",
-    "GateAxis",
     "GateRecurrentState",
-    "Gated",
     "LRUState",
     "LSTM1997State",
     "LSTMNState",
     "LSTMState",
-    "Linear",
     "LinearAttentionState",
     "MLSTMState",
-    "MatrixMemory",
     "MinimalState",
     "Packed",
-    "Projected",
     "RNNState",
     "SLSTMState",
-    "Weights",
-    "Window",
-    "Windowed",
     "WrongType",
     "WrongValue",
     "__version__",
@@ -94,41 +87,38 @@ __all__ = [
     "bidirectional",
     "cells",
     "chain",
+    "core",
     "data_parallel",
     "decode",
     "drop_connect",
     "dropout",
-    "equal_gates",
     "explain",
-    "factory",
-    "gated_cell",
     "gru",
     "initialize",
     "initializers",
     "irnn",
-    "keep_freed_memory",
     "learned_state",
     "linear_attention",
-    "linear_cell",
     "lru",
     "lstm",
     "lstm_1997",
     "lstmn",
-    "matrix_cell",
     "mgu",
     "min_gru",
     "min_lstm",
     "mixed_precision",
     "mlstm",
     "pack",
-    "plain_cell",
     "residual",
     "rnn",
     "seq2seq",
     "slstm",
+    "tasks",
+    "train",
     "unpack",
     "unroll",
+    "unrolling",
     "use_cpu_cores",
-    "windowed_cell",
+    "wrappers",
     "zoneout",
 ]

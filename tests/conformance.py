@@ -22,10 +22,11 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import lstm_jax as lj
-from lstm_jax import recipes
-from lstm_jax.cell import finish, input_product, product
-from lstm_jax.compose.building import only_input_size
-from lstm_jax.unrolling.driver import METHODS
+from lstm_jax.core import recipes
+from lstm_jax.core.numerics import product
+from lstm_jax.core.steps import finish, input_product
+from lstm_jax.unrolling.methods import METHODS
+from lstm_jax.wrappers.building import only_input_size
 from tests.cases import Case
 
 T, B = 6, 4
@@ -224,7 +225,7 @@ def difference_quotient(loss: Callable, args: Args, v: tuple, step: float = 1e-5
 def cuts_its_gradient(case: Case) -> bool:
     """Whether the gradient stops, by design, at the recurrent source (the 1997 cell)."""
     form = case.cell.form
-    if not isinstance(form, lj.Gated):
+    if not isinstance(form, lj.core.Gated):
         return False
     args = arguments(case)
     _, vectors = form.split(case.cell.prepare(args.params, (B,), None))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lstm_jax.activations import masked_softmax
+from lstm_jax.core.numerics import masked_softmax
 
 SCORES = np.random.default_rng(0).normal(size=(3, 4))
 MASK = np.array([[1, 1, 0, 1], [0, 0, 0, 0], [0, 0, 1, 0]], bool)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import allocator
+from lstm_jax._internal import allocator
 
 # <malloc.h> of glibc, not of lstm_jax.
 EXPECTED = {-4: 0, -1: -1, -2: 64 << 20, -8: 1}
@@ -32,7 +32,7 @@ class Library:
 def test_glibc_is_given_every_setting(monkeypatch):
     library = Library()
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
-    assert lj.keep_freed_memory() is True
+    assert lj.train.keep_freed_memory() is True
     assert library.given == EXPECTED
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import initializers as init
+from lstm_jax.core import initializers as init
 
 ROOT = Path(__file__).parent.parent
 
@@ -442,7 +442,7 @@ def test_a_mistake_is_named(mistake):
         call()
     message = str(caught.value)
     assert message.startswith(argument), message
-    assert caught.type.__module__ in ("builtins", "lstm_jax.errors"), caught.type  # ours
+    assert caught.type.__module__ in ("builtins", "lstm_jax._internal.errors"), caught.type  # ours
 
 
 def test_float64_input_beside_float32_params_is_refused():

@@ -3,7 +3,8 @@ import traceback
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import calls, tasks
+from lstm_jax import tasks
+from lstm_jax._internal import calls
 
 NAMES = ("lstm", "gru", "my-cell", "odd(")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax.unrolling.choice import choose
+from lstm_jax.unrolling.methods.deferred_options import choose
 from tests.conformance import draw
 from tests.platforms import cpu_alone, require_same_bits
 

@@ -11,8 +11,8 @@ import pytest
 
 import lstm_jax as lj
 from lstm_jax import attend, decode, seq2seq, tasks, train
-from lstm_jax import initializers as init
-from lstm_jax.errors import ArgumentError
+from lstm_jax._internal.errors import ArgumentError
+from lstm_jax.core import initializers as init
 
 KEY = jax.random.key(0)
 CELL = lj.lstm(4)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import checking, decode, seq2seq, tasks, train
+from lstm_jax import decode, seq2seq, tasks, train
+from lstm_jax._internal import checking
 from tests.selection import mostly_slow
 
 IMPLS = ("rbg", "unsafe_rbg")

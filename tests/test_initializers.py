@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import initializers as init
+from lstm_jax.core import initializers as init
 
 KEY = jax.random.key(0)
 WITHOUT_W_H = ("min_lstm", "min_gru", "lru", "attention", "linear_attention",

@@ -9,8 +9,8 @@ import pytest
 
 import lstm_jax as lj
 from benchmarks.linear_recurrence import CHUNK, SOLVERS, main
-from lstm_jax.unrolling import recurrence
-from lstm_jax.unrolling.recurrence import by_platform, linear_recurrence
+from lstm_jax.unrolling.methods import recurrence
+from lstm_jax.unrolling.methods.recurrence import by_platform, linear_recurrence
 from tests.cases import Case
 from tests.conformance import LAWS, arguments, close
 from tests.selection import mostly_slow

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax.unrolling import over_matrices
+from lstm_jax.unrolling.methods import over_matrices
 from tests.cases import Case
 from tests.conformance import LAWS, close, draw
 from tests.reference import numpy_matrix_memory as reference
@@ -92,7 +92,7 @@ def test_the_delta_rule_overwrites():
     for strength in (one, None):
         s = jnp.zeros((1, 3, 2))
         for value in (v, w):
-            of_x = lj.Projected(k, k, value, strength=strength)
+            of_x = lj.core.Projected(k, k, value, strength=strength)
             s, _ = lj.matrix_memory.one_step(of_x, s, None)
         memory[strength is None] = s[0, 0]
     close(memory, {False: w[0], True: (v + w)[0]}, 0.0)

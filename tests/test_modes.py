@@ -194,8 +194,8 @@ def test_a_state_that_an_author_builds_of_one_array_can_be_donated_too():
         one = zeros(3) + 1.0
         return lj.LSTMState(one, one)
 
-    cell = lj.plain_cell(
-        "twice", 3, lj.equal_gates((), 3), init=lambda key, size, dtype: {}, state=twice,
+    cell = lj.core.plain_cell(
+        "twice", 3, lj.core.equal_gates((), 3), init=lambda key, size, dtype: {}, state=twice,
         advance=lambda params, state, x: (state, state.h),
     )  # fmt: skip
     state = cell.initial_state({}, (2,))

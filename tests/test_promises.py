@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import initializers as init
-from lstm_jax import promises, recipes
+from lstm_jax.core import initializers as init
+from lstm_jax.core import promises, recipes
 
 SIZE = 3
 
@@ -26,12 +26,12 @@ CLAMP.defjvps(lambda d, y, x: 0.5 * d)
 
 
 def build(pointwise, additive, **given):
-    axis = lj.equal_gates(("gate", "candidate"), SIZE)
+    axis = lj.core.equal_gates(("gate", "candidate"), SIZE)
 
     def init_params(key, input_size, dtype):
         return init.packed(key, input_size, axis, dtype) | {"v": jnp.ones(SIZE, dtype)}
 
-    return lj.gated_cell(
+    return lj.core.gated_cell(
         "mine", SIZE, axis, init=init_params, state=lambda zeros: lj.RNNState(zeros(SIZE)),
         pointwise=pointwise, additive=additive, **given,
     )  # fmt: skip
@@ -167,9 +167,9 @@ def test_a_cell_that_takes_inputs_of_its_size_alone_is_checked_by_them():
             raise ValueError(f"input_size: got {input_size}; takes {SIZE}")
         return init.packed(key, input_size, axis, dtype)
 
-    axis = lj.equal_gates(("cell",), SIZE)
+    axis = lj.core.equal_gates(("cell",), SIZE)
     with pytest.raises(ValueError, match=r"^additive: "):
-        lj.gated_cell(
+        lj.core.gated_cell(
             "square", SIZE, axis, init=only_square, state=lambda zeros: lj.RNNState(zeros(SIZE)),
             pointwise=lambda vectors, state, z, r: (lj.RNNState(z), z - r, {}), additive=True,
         )  # fmt: skip
@@ -221,7 +221,7 @@ def test_a_strength_does_not_go_with_a_log_write():
     form = cell.form._replace(
         project=lambda params, x: cell.form.project(params, x)._replace(strength=jnp.ones(1))
     )
-    both = lj.matrix_cell(
+    both = lj.core.matrix_cell(
         "both", 2, cell.axis, init=lambda key, size, dtype: cell.init(key, size, dtype),
         state=lambda zeros: cell.initial_state({}), **form._asdict(),
     )  # fmt: skip

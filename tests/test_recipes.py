@@ -10,20 +10,21 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import attend, recipes, train
-from lstm_jax import initializers as init
+from lstm_jax import attend, train
+from lstm_jax.core import initializers as init
+from lstm_jax.core import recipes
 
 XS = jnp.ones((3, 2, 3))
 
 
-@lj.factory
+@lj.core.factory
 def scaled(size: int, scale: float = 1.0, *, weights=None, options=None) -> lj.Cell:
     """A cell from outside, with options of every kind."""
     built.append((size, scale, weights, options))
     return lj.rnn(size)._replace(name="scaled")
 
 
-@lj.factory
+@lj.core.factory
 def written_size(size: "int", bias: "float" = 0.0) -> "lj.Cell":
     return lj.lstm(size, forget_bias=bias)
 
@@ -139,7 +140,7 @@ def test_wrong_options_are_refused_after_right_ones_that_compare_equal():
 def test_a_cell_built_in_a_loop_compiles_once():
     traces = []
 
-    @lj.factory
+    @lj.core.factory
     def counted(size: int, note: int) -> lj.Cell:
         cell = lj.rnn(size)
 
@@ -221,7 +222,7 @@ def test_arrays_that_an_option_holds_are_the_factorys_own():
 
 
 def test_arrays_that_a_factory_makes_inside_jit_are_no_tracers():
-    @lj.factory
+    @lj.core.factory
     def shifted(size: int) -> lj.Cell:
         cell, shift = lj.rnn(size), jnp.arange(float(size))
 

@@ -97,7 +97,7 @@ def test_outputs_states_and_gradients_equal_numpy(family, dtype, tolerance, mask
         close((d_params, d_xs, d_start._asdict()), expected, 10 * tolerance)
 
 
-VARIANTS = {f"greff_{name}": options for name, options in lj.GREFF_VARIANTS.items()} | {
+VARIANTS = {f"greff_{name}": options for name, options in lj.cells.GREFF_VARIANTS.items()} | {
     "coupled": {"coupled": True},
     "no_gates": {"input_gate": False, "forget_gate": False, "output_gate": False},
     "fgr_coupled": {"coupled": True, "full_gate_recurrence": True, "peephole": True},

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from lstm_jax import storage
+from lstm_jax._internal import storage
 from tests import faults
 
 

@@ -125,7 +125,7 @@ def test_a_state_with_matrices_in_it_unrolls():
         state = 0.5 * state + x[..., :, None] * x[..., None, :]
         return state, state[..., 0] + params["b"]
 
-    cell = lj.Cell("outer(3)", 3, lj.GateAxis((), ()),
+    cell = lj.Cell("outer(3)", 3, lj.core.GateAxis((), ()),
                    lambda key, size, dtype=jnp.float32: {"b": jnp.zeros(size, dtype)},
                    lambda params, batch=(), dtype=None: jnp.zeros((*batch, 3, 3)),
                    advance)  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.work import Layer
 from experiments import versions
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 OURS = "lstm_jax"
 OURS_BEFORE = "lstm_jax_before"

@@ -13,7 +13,7 @@ from jax.experimental import rnn
 
 from benchmarks.contenders import Model
 from benchmarks.work import Layer
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 PACKAGE = "jax"
 CONVENTIONS = {"lstm": "default"}

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import lstm_jax as lj
 from benchmarks import timing
 from benchmarks.build import Disagreement, require_near
-from lstm_jax.unrolling.driver import METHODS
+from lstm_jax.unrolling.methods import METHODS
 
 Emit = Callable[[dict[str, Any]], None]  # writes a record of what was measured
 MESSAGE_LENGTH = 300  # characters of an error that are kept

@@ -8,7 +8,7 @@ mechanisms by themselves.
 from collections.abc import Callable
 from typing import Any
 
-from lstm_jax import calls, checking
+from lstm_jax._internal import calls, checking
 from lstm_jax.attend.content import (
     CoverageState,
     additive,

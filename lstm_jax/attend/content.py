@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax import checking
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.promotion import standard
 from lstm_jax.attend.contract import (
     Attention,
     contraction,
@@ -22,10 +24,9 @@ from lstm_jax.attend.contract import (
     sized,
     vector,
 )
-from lstm_jax.cell import AnyArray, product, wide
-from lstm_jax.errors import WrongValue
-from lstm_jax.promotion import standard
-from lstm_jax.recipes import factory
+from lstm_jax.core.numerics import product, wide
+from lstm_jax.core.recipes import factory
+from lstm_jax.core.typing import AnyArray
 
 
 class CoverageState(NamedTuple):

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from lstm_jax import checking
-from lstm_jax.activations import masked_softmax
-from lstm_jax.cell import AnyArray, BatchShape, Params
-from lstm_jax.errors import WrongValue
-from lstm_jax.promotion import standard
-from lstm_jax.recipes import Made
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.numerics import masked_softmax
+from lstm_jax.core.recipes import Made
+from lstm_jax.core.typing import AnyArray, BatchShape, Params
 
 
 class Prepared(NamedTuple):
@@ -50,7 +50,7 @@ class _Fields(NamedTuple):
 
 class Attention(Made, _Fields):
     """An attention mechanism: pure functions, in the way of ``lj.Cell``; those that a factory
-    (``lj.factory``) built alike are equal.
+    (``lj.core.factory``) built alike are equal.
 
     name: what errors call it.
     heads: the number of heads; None for a mechanism without them.

@@ -8,11 +8,11 @@ import math
 import jax
 from jaxtyping import Array, Float
 
-from lstm_jax import checking
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
 from lstm_jax.attend.contract import Attention, contraction, matrix, mechanism, sized
-from lstm_jax.cell import product
-from lstm_jax.errors import WrongValue
-from lstm_jax.recipes import factory
+from lstm_jax.core.numerics import product
+from lstm_jax.core.recipes import factory
 
 
 @factory

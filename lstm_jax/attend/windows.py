@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from lstm_jax import checking
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongType
 from lstm_jax.attend.contract import Attention, matrix, places_axis, sized, vector
-from lstm_jax.cell import product
-from lstm_jax.errors import WrongType
-from lstm_jax.recipes import factory
+from lstm_jax.core.numerics import product
+from lstm_jax.core.recipes import factory
 
 
 class MonotonicState(NamedTuple):

@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax import checking
-from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, product
-from lstm_jax.errors import WrongValue
-from lstm_jax.forms import AnyArray, Windowed
-from lstm_jax.gates import GateAxis, equal_gates
-from lstm_jax.recipes import factory
-from lstm_jax.windowed import windowed_cell
+from lstm_jax._internal import checking
+from lstm_jax.core import initializers as init
+from lstm_jax.core.builders import windowed_cell
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.gates import GateAxis, equal_gates
+from lstm_jax.core.numerics import in_heads, product
+from lstm_jax.core.recipes import factory
+from lstm_jax.core.typing import AnyArray
 
 POSITIONS = ("rotary", "learned", "none")
 
@@ -30,12 +30,13 @@ def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = 
     head and distance (as Raffel et al. 2020, section 2.1, without their buckets); "none".
 
     Params, in the order query, key, value: ``w_x [D, 3H]``, ``b [3H]``; ``w_y [H, H]``,
-    ``b_y [H]``; learned positions ``distance [heads, W]``. State ``lj.Window(keys, values,
-    filled)``, the first two ``[*batch, heads, W, H / heads]``; output ``[*batch, H]``.
+    ``b_y [H]``; learned positions ``distance [heads, W]``. State
+    ``AttentionState(keys, values, filled)``, the first two
+    ``[*batch, heads, W, H / heads]``; output ``[*batch, H]``.
     Raises ValueError for heads that do not divide size.
     """
     size = checking.positive_int("size", size)
-    heads = divisor("heads", heads, size)
+    heads = checking.divisor("heads", heads, size)
     window = checking.positive_int("window", window)
     checking.choice("positions", positions, POSITIONS)
     axis = equal_gates(("query", "key", "value"), size)
@@ -64,21 +65,18 @@ def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = 
         return params
 
     place = rotated if positions == "rotary" else lambda vectors, positions: vectors
-    form = Windowed(window, project, place, bias, output)
-    return windowed_cell("attention", size, axis, form, heads=heads, init=init_params)
-
-
-def divisor(argument: str, value: int, size: int) -> int:
-    """``value`` if ``size`` can be cut into so many equal parts."""
-    value = checking.positive_int(argument, value)
-    if size % value:
-        raise WrongValue(f"{argument}: got {value}; takes a divisor of size, {size}")
-    return value
-
-
-def in_heads(packed: jax.Array, heads: int) -> jax.Array:
-    """``[..., H]`` as ``[..., heads, H / heads]``."""
-    return packed.reshape(*packed.shape[:-1], heads, packed.shape[-1] // heads)
+    return windowed_cell(
+        "attention",
+        size,
+        axis,
+        init=init_params,
+        heads=heads,
+        window=window,
+        project=project,
+        place=place,
+        bias=bias,
+        output=output,
+    )
 
 
 def rotated(vectors: jax.Array, positions: AnyArray) -> jax.Array:

@@ -12,15 +12,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax import checking
-from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, product, wide
-from lstm_jax.cells.attention import divisor, in_heads
-from lstm_jax.errors import WrongValue
-from lstm_jax.forms import Projected
-from lstm_jax.gates import GateAxis, equal_gates
-from lstm_jax.matrix_memory import matrix_cell
-from lstm_jax.recipes import factory
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.core import initializers as init
+from lstm_jax.core.builders import matrix_cell
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import Projected
+from lstm_jax.core.gates import GateAxis, equal_gates
+from lstm_jax.core.numerics import in_heads, joined_heads, product, wide
+from lstm_jax.core.recipes import factory
 
 FEATURE_MAPS = {
     "elu": lambda x: jax.nn.elu(x) + 1.0,  # Katharopoulos et al. 2020, eq. 7
@@ -82,7 +82,7 @@ def linear_attention(
     norms behind the memory; they are no part of this cell.)
     """
     size = checking.positive_int("size", size)
-    heads = divisor("heads", heads, size)
+    heads = checking.divisor("heads", heads, size)
     delta = checking.choice("rule", rule, ("sum", "delta")) == "delta"
     gated = checking.flag("gated", gated)
     if feature_map is None:
@@ -158,11 +158,6 @@ def linear_attention(
         write=write,
         output=output,
     )
-
-
-def joined_heads(values: jax.Array) -> jax.Array:
-    """The inverse of ``in_heads``."""
-    return values.reshape(*values.shape[:-2], values.shape[-2] * values.shape[-1])
 
 
 def unit(values: jax.Array) -> jax.Array:

@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax import checking
-from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, linear_cell, product, wide
-from lstm_jax.errors import WrongValue
-from lstm_jax.gates import equal_gates
-from lstm_jax.recipes import factory
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.core import initializers as init
+from lstm_jax.core.builders import linear_cell
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.gates import equal_gates
+from lstm_jax.core.numerics import product, wide
+from lstm_jax.core.recipes import factory
 
 
 class LRUState(NamedTuple):

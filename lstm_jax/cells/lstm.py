@@ -12,14 +12,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax import checking
-from lstm_jax import initializers as init
-from lstm_jax.activations import activation
-from lstm_jax.cell import Cell, gated_cell, packed_params
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
 from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
-from lstm_jax.errors import WrongValue
-from lstm_jax.gates import equal_gates
-from lstm_jax.recipes import factory
+from lstm_jax.core import initializers as init
+from lstm_jax.core.activations import activation
+from lstm_jax.core.builders import gated_cell, packed_params
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.gates import equal_gates
+from lstm_jax.core.recipes import factory
 
 
 class LSTMState(NamedTuple):

@@ -14,12 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lstm_jax import checking
-from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, Weights, gated_cell
-from lstm_jax.errors import WrongValue
-from lstm_jax.gates import GateAxis
-from lstm_jax.recipes import factory
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.core import initializers as init
+from lstm_jax.core.builders import gated_cell
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import Weights
+from lstm_jax.core.gates import GateAxis
+from lstm_jax.core.recipes import factory
 
 BIASED = {"none": (), "gates": ("input", "output"), "all": ("input", "output", "cell")}
 

@@ -6,13 +6,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
-from lstm_jax import checking
-from lstm_jax import initializers as init
-from lstm_jax.activations import masked_softmax
-from lstm_jax.cell import Cell, like, plain_cell, product
-from lstm_jax.gates import GateAxis, equal_gates
-from lstm_jax.recipes import factory
-from lstm_jax.windowed import pushed, taken
+from lstm_jax._internal import checking
+from lstm_jax.core import initializers as init
+from lstm_jax.core.builders import plain_cell
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.gates import GateAxis, equal_gates
+from lstm_jax.core.numerics import like, masked_softmax, product
+from lstm_jax.core.recipes import factory
+from lstm_jax.core.steps import pushed, taken
 
 
 class LSTMNState(NamedTuple):
@@ -29,7 +30,7 @@ class LSTMNState(NamedTuple):
 
     @property
     def written(self) -> tuple:
-        """An empty tape is not read: see ``lstm_jax/states.py``."""
+        """An empty tape is not read: see ``lstm_jax/core/states.py``."""
         return ("h", "c", "keys", "summary")
 
 

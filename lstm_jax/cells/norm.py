@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import checking
-from lstm_jax.cell import Weights, wide
+from lstm_jax._internal import checking
+from lstm_jax.core.forms import Weights
+from lstm_jax.core.numerics import wide
 
 EPSILON = 1e-5
 

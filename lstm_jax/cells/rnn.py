@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 from jaxtyping import Array, Float
 
-from lstm_jax import checking
-from lstm_jax import initializers as init
-from lstm_jax.activations import activation as activation_named
-from lstm_jax.cell import Cell, gated_cell
-from lstm_jax.gates import GateAxis, equal_gates
-from lstm_jax.recipes import factory
+from lstm_jax._internal import checking
+from lstm_jax.core import initializers as init
+from lstm_jax.core.activations import activation as activation_named
+from lstm_jax.core.builders import gated_cell
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.gates import GateAxis, equal_gates
+from lstm_jax.core.recipes import factory
 
 
 class RNNState(NamedTuple):

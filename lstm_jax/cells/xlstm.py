@@ -12,15 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from lstm_jax import checking
-from lstm_jax import initializers as init
-from lstm_jax.cell import Cell, gated_cell, packed_params, product, wide
-from lstm_jax.cells.attention import divisor, in_heads
-from lstm_jax.cells.linear_attention import joined_heads
-from lstm_jax.forms import Projected
-from lstm_jax.gates import GateAxis, equal_gates
-from lstm_jax.matrix_memory import matrix_cell
-from lstm_jax.recipes import factory
+from lstm_jax._internal import checking
+from lstm_jax.core import initializers as init
+from lstm_jax.core.builders import gated_cell, matrix_cell, packed_params
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import Projected
+from lstm_jax.core.gates import GateAxis, equal_gates
+from lstm_jax.core.numerics import in_heads, joined_heads, product, wide
+from lstm_jax.core.recipes import factory
 
 LOG_FORGET = {"sigmoid": jax.nn.log_sigmoid, "exp": lambda x: x}
 
@@ -35,7 +34,7 @@ class SLSTMState(NamedTuple):
 
     @property
     def written(self) -> tuple:
-        """Where c is not zero, n has to be above zero: see ``lstm_jax/states.py``."""
+        """Where c is not zero, n has to be above zero: see ``lstm_jax/core/states.py``."""
         return ("c", "n", "m")
 
     @property
@@ -67,7 +66,7 @@ def slstm(
     whatever m is; output ``h``.
     """
     size = checking.positive_int("size", size)
-    heads = divisor("heads", heads, size)
+    heads = checking.divisor("heads", heads, size)
     forget_bias = checking.real("forget_bias", forget_bias)
     log_forget = LOG_FORGET[checking.choice("forget_activation", forget_activation, LOG_FORGET)]
     axis = equal_gates(("input", "forget", "cell", "output"), size, {"forget": 1}, writes="input")
@@ -144,7 +143,7 @@ def mlstm(
     State ``MLSTMState(c, n, m)``; output ``h``.
     """
     size = checking.positive_int("size", size)
-    heads = divisor("heads", heads, size)
+    heads = checking.divisor("heads", heads, size)
     forget_bias = checking.real("forget_bias", forget_bias)
     log_forget = LOG_FORGET[checking.choice("forget_activation", forget_activation, LOG_FORGET)]
     per_head = size // heads

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import checking
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
 from lstm_jax.decode.stepping import Plan
-from lstm_jax.errors import WrongValue
 
 
 class Penalties(NamedTuple):

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, PRNGKeyArray
 
-from lstm_jax import checking, varying
-from lstm_jax.cell import AnyArray
+from lstm_jax._internal import checking, varying
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.typing import AnyArray
 from lstm_jax.decode.stepping import Decoded, Step, decode_by, log_probabilities, planned
-from lstm_jax.errors import WrongValue
-from lstm_jax.promotion import standard
 
 
 @standard

@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Integer
 
-from lstm_jax import checking, varying
-from lstm_jax.cell import AnyArray
+from lstm_jax._internal import checking, varying
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.typing import AnyArray
 from lstm_jax.decode.penalties import penalties
 from lstm_jax.decode.stepping import Decoded, Plan, Step, buffers, planned, write
 from lstm_jax.decode.stepping import log_probabilities as log_probabilities
-from lstm_jax.promotion import standard
 from lstm_jax.unrolling.masks import zero_where_not
 
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from lstm_jax import checking, varying
-from lstm_jax.dtypes import known_dtype
-from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax._internal import checking, varying
+from lstm_jax._internal.dtypes import known_dtype
+from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.unrolling.masks import zero_where_not
 
 Step = Callable[[Any, jax.Array], tuple[Any, jax.Array, Any]]

@@ -6,11 +6,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import initializers
-from lstm_jax.cell import product
-from lstm_jax.errors import WrongValue
-from lstm_jax.gates import equal_gates
-from lstm_jax.states import learnable
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.core import initializers
+from lstm_jax.core.gates import equal_gates
+from lstm_jax.core.numerics import product
+from lstm_jax.core.states import learnable
 
 BRIDGES = ("dense", "last", "none")
 

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax import attend, checking
-from lstm_jax.cell import Cell, Params
-from lstm_jax.compose.attentive import attentive
+from lstm_jax import attend
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import ArgumentError, WrongValue
+from lstm_jax.attend.attentive import attentive
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.typing import Params
 from lstm_jax.decode.stepping import integer, token
-from lstm_jax.errors import ArgumentError, WrongValue
 from lstm_jax.seq2seq import bridges, outputs
 
 

@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
-from lstm_jax import checking
-from lstm_jax.cell import AnyArray, wide
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.numerics import wide
+from lstm_jax.core.typing import AnyArray
 from lstm_jax.decode.stepping import pick
-from lstm_jax.errors import WrongValue
-from lstm_jax.promotion import standard
 
 Schedule = Callable[[AnyArray | int], jax.Array]
 

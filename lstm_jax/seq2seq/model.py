@@ -13,11 +13,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer, PRNGKeyArray
 
-from lstm_jax import attend, checking
+from lstm_jax import attend
 from lstm_jax import decode as decoders
-from lstm_jax.cell import AnyArray, Cell, Params, wide
-from lstm_jax.errors import WrongType, WrongValue
-from lstm_jax.recipes import Made, factory
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.numerics import wide
+from lstm_jax.core.recipes import Made, factory
+from lstm_jax.core.typing import AnyArray, Params
 from lstm_jax.seq2seq import running
 from lstm_jax.seq2seq.design import Design, check, init_params
 from lstm_jax.seq2seq.losses import cross_entropy

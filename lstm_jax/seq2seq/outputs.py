@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.cell import product, wide
+from lstm_jax.core.numerics import product, wide
 from lstm_jax.decode.stepping import log_probabilities
 
 OUTPUTS = ("vocabulary", "pointer", "copy")

@@ -6,13 +6,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from lstm_jax import checking, varying
+from lstm_jax._internal import checking, varying
+from lstm_jax._internal.errors import ArgumentError, WrongValue
+from lstm_jax._internal.generators import split_key
 from lstm_jax.attend import length_mask
 from lstm_jax.attend.contract import contraction
-from lstm_jax.cell import Cell, Params, with_memory
-from lstm_jax.compose.layers import split_key
+from lstm_jax.core.cell import Cell, with_memory
+from lstm_jax.core.typing import Params
 from lstm_jax.decode.stepping import Step
-from lstm_jax.errors import ArgumentError, WrongValue
 from lstm_jax.seq2seq import bridges, outputs
 from lstm_jax.seq2seq.design import Design, check_params, first_state
 from lstm_jax.unrolling import unroll

@@ -1,7 +1,7 @@
 """Benchmark tasks by name, one a file: what the experiments train on.
 
 ``tasks.make("adding", length=100)`` gives a ``Task``. The factories themselves stay in their
-modules, such as ``lstm_jax.tasks.adding.adding``.
+modules, such as ``lstm_jax.tasks.memory.adding.adding``.
 
 A task from outside joins with one line, ``tasks.registry["mine"] = my_task``, its factory. What it
 is made of is here: ``drawn_task`` for sequences that are drawn, or ``Task`` itself, with
@@ -17,45 +17,33 @@ the common ground of ``pairs`` and ``symbols``.
 from collections.abc import Callable
 from typing import Any
 
-from lstm_jax import calls
-from lstm_jax.tasks import adding as _adding
-from lstm_jax.tasks import adding_1997 as _adding_1997
-from lstm_jax.tasks import associative_recall as _associative_recall
-from lstm_jax.tasks import (
-    classes,
-    contract,
-    dates,
-    files,
-    logistic,
-    long_lags,
-    multi30k,
-    pairs,
-    ranges,
-    reber,
-    regression,
-    reversal,
-    sorting,
-    symbols,
-)
-from lstm_jax.tasks import copy_memory as _copy_memory
-from lstm_jax.tasks import counting as _counting
-from lstm_jax.tasks import delayed_recall as _delayed_recall
-from lstm_jax.tasks import digits as _digits
-from lstm_jax.tasks import dyck as _dyck
-from lstm_jax.tasks import flip_flop as _flip_flop
-from lstm_jax.tasks import induction_heads as _induction_heads
-from lstm_jax.tasks import listops as _listops
-from lstm_jax.tasks import modular_arithmetic as _modular_arithmetic
-from lstm_jax.tasks import parity as _parity
-from lstm_jax.tasks import selective_copy as _selective_copy
-from lstm_jax.tasks import sequential_mnist as _sequential_mnist
-from lstm_jax.tasks import temporal_order as _temporal_order
-from lstm_jax.tasks import two_sequence as _two_sequence
-from lstm_jax.tasks import word_problem as _word_problem
+from lstm_jax._internal import calls
+from lstm_jax.tasks import classes, contract, files, logistic, pairs, ranges, regression
 from lstm_jax.tasks.contract import check
-from lstm_jax.tasks.pairs import PairBatch, Pairs, Vocabulary
+from lstm_jax.tasks.formal import counting as _counting
+from lstm_jax.tasks.formal import dyck as _dyck
+from lstm_jax.tasks.formal import listops as _listops
+from lstm_jax.tasks.formal import modular_arithmetic as _modular_arithmetic
+from lstm_jax.tasks.formal import parity as _parity
+from lstm_jax.tasks.formal import reber
+from lstm_jax.tasks.formal import word_problem as _word_problem
+from lstm_jax.tasks.images import digits as _digits
+from lstm_jax.tasks.images import sequential_mnist as _sequential_mnist
+from lstm_jax.tasks.memory import adding as _adding
+from lstm_jax.tasks.memory import adding_1997 as _adding_1997
+from lstm_jax.tasks.memory import copy_memory as _copy_memory
+from lstm_jax.tasks.memory import delayed_recall as _delayed_recall
+from lstm_jax.tasks.memory import flip_flop as _flip_flop
+from lstm_jax.tasks.memory import long_lags
+from lstm_jax.tasks.memory import selective_copy as _selective_copy
+from lstm_jax.tasks.memory import temporal_order as _temporal_order
+from lstm_jax.tasks.memory import two_sequence as _two_sequence
+from lstm_jax.tasks.pairs import dates, multi30k, reversal, sorting, symbols
+from lstm_jax.tasks.pairs.data import PairBatch, Pairs, Vocabulary
+from lstm_jax.tasks.pairs.symbols import SymbolTask, symbol_task
+from lstm_jax.tasks.recall import associative_recall as _associative_recall
+from lstm_jax.tasks.recall import induction_heads as _induction_heads
 from lstm_jax.tasks.settings import default_settings, under_default_settings
-from lstm_jax.tasks.symbols import SymbolTask, symbol_task
 from lstm_jax.tasks.task import (
     HELD_OUT,
     Batch,

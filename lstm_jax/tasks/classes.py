@@ -13,8 +13,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from lstm_jax.cell import wide
-from lstm_jax.promotion import standard
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.numerics import wide
 from lstm_jax.tasks.task import Batch, Score, Success
 
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.tasks import tracing
 from lstm_jax.tasks.members import check_members, refuse, scores
 from lstm_jax.tasks.task import Batch, DrawnSample, Sequences, Task

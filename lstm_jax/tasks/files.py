@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from lstm_jax import checking
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
 
 FOLDER_VARIABLE = "LSTM_JAX_DATA"
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax.cell import wide
-from lstm_jax.promotion import standard
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.numerics import wide
 from lstm_jax.tasks.classes import answer_mask, one_hot
 from lstm_jax.tasks.task import Batch
 

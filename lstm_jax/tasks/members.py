@@ -7,7 +7,7 @@ from typing import Any, get_args
 import jax
 import numpy as np
 
-from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.tasks.task import Batch, Reads, Score, Success, Task
 
 

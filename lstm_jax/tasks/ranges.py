@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from lstm_jax import checking
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks.classes import classes_from_uniform, one_hot
 from lstm_jax.tasks.task import Sequences
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax.cell import wide
-from lstm_jax.errors import WrongValue
-from lstm_jax.promotion import standard
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.numerics import wide
 from lstm_jax.tasks.classes import at_least_one
 from lstm_jax.tasks.task import Batch, Score
 

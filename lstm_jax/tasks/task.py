@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from lstm_jax import checking
-from lstm_jax.promotion import standard
+from lstm_jax._internal import checking
+from lstm_jax._internal.promotion import standard
 from lstm_jax.tasks.settings import default_settings, under_default_settings
 
 Reads = Literal["last", "every"]

@@ -14,7 +14,7 @@ from lstm_jax.train.model import Model, count_parameters, recurrent
 from lstm_jax.train.optimizers import optimizer
 from lstm_jax.train.saved import Description, load_cell, load_model, save_model
 from lstm_jax.train.sizes import size_for, size_near, state_size
-from lstm_jax.train.truncated import unroll_truncated
+from lstm_jax.unrolling.truncated import unroll_truncated
 
 __all__ = [
     "Description",

@@ -19,8 +19,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from lstm_jax import checking, storage
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal import checking, storage
+from lstm_jax._internal.errors import WrongValue
 from lstm_jax.train import leaves
 
 TREE, ARRAYS, FORMAT = "tree.json", "arrays.npz", "lstm_jax checkpoint 1"

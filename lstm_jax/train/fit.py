@@ -8,9 +8,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from lstm_jax import checking
-from lstm_jax.cell import Params
-from lstm_jax.promotion import standard
+from lstm_jax._internal import checking
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.typing import Params
 from lstm_jax.tasks.contract import check_draws
 from lstm_jax.tasks.task import Batch, Task
 from lstm_jax.train.model import Model

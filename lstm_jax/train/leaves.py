@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
-from lstm_jax.errors import WrongType, WrongValue
+from lstm_jax._internal.errors import WrongType, WrongValue
 
 PYTHON = {kind.__name__: kind for kind in (bool, int, float, complex)}
 # What ``jax.eval_shape`` makes of Python's numbers.

@@ -8,14 +8,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from lstm_jax import checking
-from lstm_jax.cell import Cell, Params, product
-from lstm_jax.errors import WrongValue
-from lstm_jax.promotion import standard
-from lstm_jax.recipes import Made, factory
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.numerics import product
+from lstm_jax.core.recipes import Made, factory
+from lstm_jax.core.typing import Params
 from lstm_jax.tasks.task import Sequences
-from lstm_jax.train.truncated import unroll_truncated
 from lstm_jax.unrolling import unroll
+from lstm_jax.unrolling.truncated import unroll_truncated
 
 
 class _Fields(NamedTuple):

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from lstm_jax import calls, checking
-from lstm_jax.cell import wide
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal import calls, checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.core.numerics import wide
 
 # RMSprop's decay is 0.9, as in Arjovsky et al. 2016 and in Tallec & Ollivier 2018 (chrono).
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {

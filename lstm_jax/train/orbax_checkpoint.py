@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from lstm_jax.errors import WrongType
+from lstm_jax._internal.errors import WrongType
 
 
 def restore(path: Path, like: Any) -> Any:

@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax import calls, checking, storage
-from lstm_jax.cell import Cell, Params
+from lstm_jax._internal import calls, checking, storage
+from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.cells import make, parse, registry
-from lstm_jax.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.typing import Params
 from lstm_jax.train import checkpoint, leaves
 from lstm_jax.train.checkpoint import CheckpointError
 from lstm_jax.train.model import Model, recurrent

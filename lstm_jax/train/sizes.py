@@ -9,9 +9,9 @@ from typing import Any
 
 import jax
 
-from lstm_jax import checking
-from lstm_jax.cell import Cell
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.core.cell import Cell
 from lstm_jax.train.model import count_parameters, recurrent
 
 # Sizes in a row that a cell may refuse, such as all that are no multiple of its heads, before it

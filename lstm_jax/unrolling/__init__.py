@@ -1,7 +1,8 @@
-"""Unrolling over time: the driver, one file a method, and packing."""
+"""Unrolling over time: the driver, one file per method, packing, and truncated backpropagation."""
 
-from lstm_jax.unrolling.choice import Deferred
 from lstm_jax.unrolling.driver import explain, unroll
+from lstm_jax.unrolling.methods.deferred_options import Deferred
 from lstm_jax.unrolling.packing import Packed, pack, unpack
+from lstm_jax.unrolling.truncated import unroll_truncated
 
-__all__ = ["Deferred", "Packed", "explain", "pack", "unpack", "unroll"]
+__all__ = ["Deferred", "Packed", "explain", "pack", "unpack", "unroll", "unroll_truncated"]

@@ -8,11 +8,11 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
-from lstm_jax import checking
-from lstm_jax.cell import AnyArray
-from lstm_jax.dtypes import known_dtype
-from lstm_jax.errors import WrongType, WrongValue
-from lstm_jax.promotion import standard
+from lstm_jax._internal import checking
+from lstm_jax._internal.dtypes import known_dtype
+from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.typing import AnyArray
 
 
 class Packed(NamedTuple):

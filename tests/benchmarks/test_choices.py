@@ -5,7 +5,7 @@ import pytest
 
 import lstm_jax as lj
 from benchmarks import choices
-from lstm_jax.unrolling.choice import Choice
+from lstm_jax.unrolling.methods.deferred_options import Choice
 
 
 def test_ways_begin_with_the_one_taken_and_differ_in_one_decision_each():

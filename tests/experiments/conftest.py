@@ -3,7 +3,8 @@ import hashlib
 
 import pytest
 
-from lstm_jax.tasks import files, multi30k
+from lstm_jax.tasks import files
+from lstm_jax.tasks.pairs import multi30k
 
 ENGLISH = ["a dog", "a cat", "a man", "the dog"]
 GERMAN = ["ein hund", "eine katze", "ein mann", "der hund"]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from experiments import example
 from experiments.__main__ import main
 from lstm_jax import tasks
-from lstm_jax.errors import WrongValue
+from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks import Batch, Score, Sequences, Success, Task, classes
 
 

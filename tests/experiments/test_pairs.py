@@ -18,10 +18,11 @@ from experiments.__main__ import main
 from experiments.jobs import slug
 from experiments.progress import Progress, work
 from lstm_jax import train
-from lstm_jax.tasks import files, multi30k
-from lstm_jax.tasks import pairs as rows_of_ids
-from lstm_jax.tasks.dates import STYLES, TARGET_VOCABULARY, dates_of, written_dates
-from lstm_jax.tasks.pairs import END, PAD, PairBatch, Pairs, Vocabulary
+from lstm_jax.tasks import files
+from lstm_jax.tasks.pairs import data as rows_of_ids
+from lstm_jax.tasks.pairs import multi30k
+from lstm_jax.tasks.pairs.data import END, PAD, PairBatch, Pairs, Vocabulary
+from lstm_jax.tasks.pairs.dates import STYLES, TARGET_VOCABULARY, dates_of, written_dates
 from tests.experiments.test_resume import Killed, killing, timeless
 
 SMALL = "--embedding-size 6 --parameters 1500 --batch-size 16 --learning-rate 0.02"

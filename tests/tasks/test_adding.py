@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.adding import CHANCE, adding
+from lstm_jax.tasks.memory.adding import CHANCE, adding
 
 
 @pytest.mark.parametrize("length", [2, 3, 10, 101])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.adding_1997 import adding_1997
+from lstm_jax.tasks.memory.adding_1997 import adding_1997
 
 
 @pytest.fixture(scope="module")

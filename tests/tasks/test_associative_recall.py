@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.associative_recall import associative_recall
+from lstm_jax.tasks.recall.associative_recall import associative_recall
 
 TASK = associative_recall(14, pairs=2, vocabulary=9)  # keys 1 to 3, values 4 to 8; five places
 ROWS = 8000

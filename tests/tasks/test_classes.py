@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lstm_jax.tasks import Batch, adding, adding_1997, classes, logistic, regression
+from lstm_jax.tasks import Batch, classes, logistic, regression
+from lstm_jax.tasks.memory import adding, adding_1997
 
 
 def test_what_asks_nothing_counts_nowhere():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.copy_memory import copy_memory, recall
+from lstm_jax.tasks.memory.copy_memory import copy_memory, recall
 
 KEY = jax.random.key(3)
 FIXED, VARIABLE = copy_memory(6), copy_memory(6, variable=True)

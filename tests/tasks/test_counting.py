@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.counting import counting
+from lstm_jax.tasks.formal.counting import counting
 from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of
 
 SETS = ({"a", "b"}, {"b"}, {"end"})

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from lstm_jax.tasks.dates import (
+from lstm_jax.tasks.pairs.data import END, UNKNOWN, batches
+from lstm_jax.tasks.pairs.dates import (
     SOURCE_VOCABULARY,
     STYLES,
     TARGET_VOCABULARY,
@@ -16,7 +17,6 @@ from lstm_jax.tasks.dates import (
     split_of,
     written_dates,
 )
-from lstm_jax.tasks.pairs import END, UNKNOWN, batches
 
 SPLITS = ("train", "validation", "test")
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.delayed_recall import delayed_recall
+from lstm_jax.tasks.memory.delayed_recall import delayed_recall
 
 TASK = delayed_recall(5, symbols=4)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from lstm_jax.tasks.digits import digits, load, stratified
+from lstm_jax.tasks.images.digits import digits, load, stratified
 
 
 @pytest.fixture(scope="module")

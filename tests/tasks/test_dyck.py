@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.dyck import dyck
+from lstm_jax.tasks.formal.dyck import dyck
 from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of, simulated
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.flip_flop import flip_flop
+from lstm_jax.tasks.memory.flip_flop import flip_flop
 from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, simulated
 
 

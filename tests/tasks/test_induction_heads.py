@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.induction_heads import induction_heads
+from lstm_jax.tasks.recall.induction_heads import induction_heads
 
 TASK = induction_heads(8, symbols=5)
 ROWS = 6000

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks import listops as module
-from lstm_jax.tasks.listops import TOKENS, grown, listops
+from lstm_jax.tasks.formal import listops as module
+from lstm_jax.tasks.formal.listops import TOKENS, grown, listops
 
 
 @pytest.fixture(scope="module")

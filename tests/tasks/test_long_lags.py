@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.long_lags import LONGEST_TAIL, lags_2a, lags_2b, lags_2c
+from lstm_jax.tasks.memory.long_lags import LONGEST_TAIL, lags_2a, lags_2b, lags_2c
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.modular_arithmetic import modular_arithmetic
+from lstm_jax.tasks.formal.modular_arithmetic import modular_arithmetic
 from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of, simulated
 
 

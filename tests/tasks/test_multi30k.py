@@ -11,8 +11,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lstm_jax.tasks import multi30k as m
-from lstm_jax.tasks.pairs import UNKNOWN
+from lstm_jax.tasks.pairs import multi30k as m
+from lstm_jax.tasks.pairs.data import UNKNOWN
 
 CAPTIONS = {
     "train.en": ["A man in a hat.", "A man's dog, a T-shirt.", "The dog runs."],

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from lstm_jax.tasks.pairs import (
+from lstm_jax.tasks.pairs.data import (
     END,
     PAD,
     SPECIALS,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.parity import even_pairs, parity
+from lstm_jax.tasks.formal.parity import even_pairs, parity
 from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of, simulated
 
 # Two automata: the next state by state and symbol, and the class of each state.

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lstm_jax.tasks import Batch, reber
-from lstm_jax.tasks.reber import SYMBOLS, embedded_reber
+from lstm_jax.tasks import Batch
+from lstm_jax.tasks.formal import reber
+from lstm_jax.tasks.formal.reber import SYMBOLS, embedded_reber
 
 # By hand: from each of the two middle nodes on, then the whole.
 END = "(?:PXT*V)*(?:V|PS)"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.selective_copy import selective_copy
+from lstm_jax.tasks.memory.selective_copy import selective_copy
 
 TASK = selective_copy(4, symbols=6, tokens=3)  # four kinds
 ROWS = 7000

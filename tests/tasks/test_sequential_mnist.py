@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from lstm_jax.tasks.sequential_mnist import sequential_mnist
+from lstm_jax.tasks.images.sequential_mnist import sequential_mnist
 
 COUNTS = {"train": 40, "t10k": 12}
 

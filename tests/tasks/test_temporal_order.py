@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.temporal_order import SYMBOLS, temporal_order
+from lstm_jax.tasks.memory.temporal_order import SYMBOLS, temporal_order
 
 WINDOWS = {2: [(10, 20), (50, 60)], 3: [(10, 20), (33, 43), (66, 76)]}  # of the paper
 CLASSES = {2: "QRSU", 3: "QRSUVABC"}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.two_sequence import two_sequence
+from lstm_jax.tasks.memory.two_sequence import two_sequence
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import tasks
-from lstm_jax.tasks.word_problem import GENERATORS, elements_of, products, word_problem
+from lstm_jax.tasks.formal.word_problem import GENERATORS, elements_of, products, word_problem
 from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of, simulated
 
 ORDERS = {"Z2": 2, "Z60": 60, "S3": 6, "A4": 12, "S4": 24, "A4xZ5": 60, "A5": 60, "S5": 120}

@@ -10,7 +10,8 @@ import orbax.checkpoint as ocp
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import storage, train
+from lstm_jax import train
+from lstm_jax._internal import storage
 from lstm_jax.train import checkpoint
 from tests import faults
 from tests.train.test_leaves import require_same

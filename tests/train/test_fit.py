@@ -6,7 +6,7 @@ import pytest
 
 import lstm_jax as lj
 from lstm_jax import train
-from lstm_jax.tasks.adding import adding
+from lstm_jax.tasks.memory.adding import adding
 from tests.platforms import require_same_bits
 
 TASK = adding(6)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import storage, train
+from lstm_jax import train
+from lstm_jax._internal import storage
 from lstm_jax.train.checkpoint import CheckpointError
 from tests import faults
 from tests.train.test_checkpoint import written_by_orbax

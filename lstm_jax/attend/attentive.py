@@ -1,0 +1,235 @@
+"""A cell that attends to a memory at each step: the decoder of a sequence-to-sequence model.
+
+Sources: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based Neural Machine
+Translation" (section 3, equation 5; input feeding: section 3.3); Bahdanau, Cho & Bengio 2015,
+"Neural Machine Translation by Jointly Learning to Align and Translate" (section 3.1).
+
+The memory changes with every batch, and what is compiled must not. So all functions of an
+attentive cell stand in a template, made once for a cell, a mechanism and a memory's shape; the
+memory travels in ``Cell.memory``, and reaches ``prepare`` beside the params.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from lstm_jax import attend
+from lstm_jax._internal import checking
+from lstm_jax._internal.dtypes import same_precision
+from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax._internal.generators import split_key
+from lstm_jax.attend.contract import checked_memory, matrix
+from lstm_jax.core.cell import Bound, Cell, Memory
+from lstm_jax.core.forms import Composite
+from lstm_jax.core.gates import NO_GATES
+from lstm_jax.core.numerics import like, product
+from lstm_jax.core.recipes import factory
+from lstm_jax.core.typing import AnyArray
+
+
+class AttentiveState(NamedTuple):
+    """The state of an attentive cell.
+
+    cell: that of the cell inside.
+    fed: what the next step starts from, ``[*batch, N]``: the attentional vector (input feeding),
+        or the cell's output (style "bahdanau"); () where nothing is.
+    weights: those of the last step, ``[*batch, S]``, or ``[*batch, heads, S]``; zeros before it.
+    attention: the mechanism's own.
+    """
+
+    cell: Any
+    fed: Any
+    weights: Float[Array, "*batch S"]
+    attention: Any
+
+
+class Options(NamedTuple):
+    """What an attentive cell is made from, besides its cell and its mechanism."""
+
+    places: Any
+    memory_size: int
+    style: str
+    input_feeding: bool
+    size: int | None
+    returns: str
+
+
+def attentive(
+    cell: Cell,
+    memory: Float[AnyArray, "S *batch M"],
+    *,
+    mask: Bool[AnyArray, "S *rows"] | None = None,
+    attention: str | attend.Attention = "additive",
+    style: str = "luong",
+    input_feeding: bool = True,
+    size: int | None = None,
+    returns: str = "outputs",
+) -> Cell:
+    """``cell`` with attention to ``memory`` at each step, as a decoder has.
+
+    memory: ``[S, *batch, M]``, with the batch axes of the inputs, or ``[S, M]`` for all rows alike.
+        Gradients reach it. Make the cell anew for each batch's memory: memories of one shape run
+        one compiled program, as long as ``cell`` and ``attention`` are equal.
+    mask: ``[S, *batch]``, the places that count (``lj.attend.length_mask``); None for all.
+    attention: from ``lj.attend``, or its name there, with a layer of the cell's size.
+    style: "luong" queries with the cell's new output h and gives the attentional vector
+        ``tanh([context; h] w_c)`` (Luong et al. 2015, eq. 5). "bahdanau" queries with the output
+        before, and the cell reads ``[x; context]`` (Bahdanau et al. 2015, section 3.1); it gives
+        the cell's output, or with ``size`` ``tanh([context; h] w_c)``.
+    input_feeding: under "luong", the cell reads ``[x; last attentional vector]`` (section 3.3).
+        Without it the cell runs ahead over the whole sequence by the method that suits it.
+    size: of the attentional vector; None for that of the cell's output.
+    returns: "outputs", or "weights" for a cell with the same params and states whose output is
+        the weights ``[*batch, S]`` (heads one behind the other, ``[*batch, heads * S]``):
+        unrolled, it gives all alignments ``[T, *batch, S]``. "both" gives the outputs with the
+        weights behind them.
+
+    Params ``{"cell", "attention"}`` and, where there is an attentional vector, ``"w_c" [C+H,
+    size]``, the context's rows first. State ``AttentiveState(cell, fed, weights, attention)``.
+    Wrappers go inside, around ``cell``; ``lj.mixed_precision`` may go outside, and then also
+    casts the memory. Raises ValueError or TypeError, naming the argument.
+    """
+    checking.the_cell("cell", cell)
+    memory, mask = checked_memory(memory, mask)
+    if memory.shape[0] == 0:
+        raise WrongValue(f"memory: got shape {memory.shape}; takes one place or more")
+    checking.choice("style", style, ("luong", "bahdanau"))
+    checking.choice("returns", returns, ("outputs", "weights", "both"))
+    if not checking.flag("input_feeding", input_feeding) and style == "bahdanau":
+        raise WrongValue("input_feeding: got False; takes True in style 'bahdanau'")
+    if size is not None:
+        size = checking.positive_int("size", size)
+    if not isinstance(attention, str | attend.Attention):
+        raise WrongType(f"attention: got {attention!r}; takes one of lj.attend, or its name")
+    options = Options(memory.shape[0], memory.shape[-1], style, input_feeding, size, returns)
+    return _attentive(cell, attention, options)._replace(memory=Memory((memory, mask)))
+
+
+@factory
+def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) -> Cell:
+    """The attentive cell without its memory."""
+    places, memory_size, style, input_feeding, size, returns = options
+    if isinstance(attention, str):
+        checking.choice("attention", attention, attend.registry)
+        attention = attend.make(attention, cell.size)
+    mechanism, luong = attention, style == "luong"
+    context_size = mechanism.context_size(memory_size)
+    try:
+        jax.eval_shape(lambda key: mechanism.init(key, cell.size, memory_size), jax.random.key(0))
+    except ArgumentError as error:  # such as a dot product of other sizes
+        raise WrongValue(f"attention: {error}") from None
+    vector_size = size or (cell.size if luong else None)
+    out_size = vector_size or cell.size
+    # What the cell reads beside x, and what is kept for that from step to step.
+    read_size = context_size if not luong else out_size if input_feeding else 0
+    fed_size = cell.size if not luong else read_size
+    weights_shape = (places,) if mechanism.heads is None else (mechanism.heads, places)
+    name = f"attentive({cell.name}, {mechanism.name})"
+
+    def init(key, input_size, dtype=jnp.float32):
+        key_cell, key_attention, key_c = jax.random.split(checking.random_key("key", key), 3)
+        input_size = checking.positive_int("input_size", input_size)
+        params = {
+            "cell": cell.init(key_cell, input_size + read_size, dtype),
+            "attention": mechanism.init(key_attention, cell.size, memory_size, dtype),
+        }
+        if vector_size is not None:
+            params["w_c"] = matrix(key_c, (context_size + cell.size, vector_size), dtype)
+        return params
+
+    def initial_state(params, batch_shape=(), dtype=None):
+        params = params.params if isinstance(params, Bound) else params
+        entries = ("cell", "attention") + (() if vector_size is None else ("w_c",))
+        checking.entries("params", params, entries, "attentive")
+        shape = checking.batch_shape("batch_shape", batch_shape)
+        inner = cell.initial_state(params["cell"], shape, dtype)
+        if dtype is None:
+            dtype = jnp.result_type(jnp.float32, *(p.dtype for p in jax.tree.leaves(params)))
+        return AttentiveState(
+            inner,
+            jnp.zeros((*shape, fed_size), dtype) if fed_size else (),
+            jnp.zeros((*shape, *weights_shape), dtype),
+            mechanism.start(shape, places, dtype),
+        )
+
+    def prepare(bound, batch_shape, key):
+        if not isinstance(bound, Bound):
+            raise WrongValue(f"cell: {name} has lost its memory; make it by lj.attentive")
+        params, (memory, mask) = bound
+        rows = () if mask is None else mask.shape[1:]
+        for argument, axes in {"memory": memory.shape[1:-1], "mask": rows}.items():
+            if axes not in ((), tuple(batch_shape)):
+                raise WrongValue(
+                    f"{argument}: got batch axes {axes}; takes those of the input, {batch_shape}"
+                )
+        same_precision("memory", memory, params)
+        matrices = [leaf.dtype for leaf in jax.tree.leaves(params) if leaf.ndim >= 2]
+        memory = memory.astype(jnp.result_type(*matrices)) if matrices else memory
+        cell_key, _ = split_key(key, 2)
+        return params | {
+            "cell": cell.prepare(params["cell"], batch_shape, cell_key),
+            "memory": mechanism.prepare(params["attention"], memory, mask),
+        }
+
+    def look(params, state, query):
+        """The state behind a look at the memory, and the context."""
+        own, context, weights = mechanism.attend(
+            params["attention"], params["memory"], state.attention, query
+        )
+        new = state._replace(weights=weights, attention=own)
+        return like(state, new), context
+
+    def output(params, state, context, y):
+        """``(vector, out)``: the attentional vector, or y where there is none, and the output."""
+        vector = y
+        if vector_size is not None:
+            joined = jnp.concatenate([context, y.astype(context.dtype)], -1)
+            vector = jnp.tanh(product(joined, params["w_c"]))
+        out = vector.astype(y.dtype)
+        if returns != "outputs":
+            rows = state.weights.shape[: state.weights.ndim - len(weights_shape)]
+            weights = state.weights.reshape(*rows, shown).astype(y.dtype)
+            out = weights if returns == "weights" else jnp.concatenate([out, weights], -1)
+        return vector, out
+
+    def after_the_cell(params, state, y):
+        state, context = look(params, state, y)
+        vector, out = output(params, state, context, y)
+        fed = vector.astype(state.fed.dtype) if input_feeding else ()
+        return state._replace(fed=fed), out
+
+    def advance_luong(params, state, x):
+        read = jnp.concatenate([x, state.fed], -1) if input_feeding else x
+        inner, y = cell.advance(params["cell"], state.cell, read)
+        state, out = after_the_cell(params, state, y)
+        return state._replace(cell=inner), out
+
+    def advance_bahdanau(params, state, x):
+        state, context = look(params, state, state.fed)
+        inner, y = cell.advance(params["cell"], state.cell, jnp.concatenate([x, context], -1))
+        _, out = output(params, state, context, y)
+        return state._replace(cell=inner, fed=y.astype(state.fed.dtype)), out
+
+    # What follows the cell, as a cell of its own: it reads the outputs of one that ran ahead.
+    reader = Cell(f"reader of {name}", out_size, NO_GATES, init, initial_state, after_the_cell)
+
+    def over_time(run, params, xs, state, initial):
+        inner, ys = run(cell, params["cell"], xs, state.cell, initial.cell)
+        state, initial = state._replace(cell=()), initial._replace(cell=())
+        state, out = run(reader, params, ys, state, initial, method="scan")
+        return state._replace(cell=inner), out
+
+    shown = places * (mechanism.heads or 1)
+    size_out = {"outputs": out_size, "weights": shown, "both": out_size + shown}[returns]
+    return Cell(
+        name,
+        size_out,
+        NO_GATES,
+        init,
+        initial_state,
+        advance_luong if luong else advance_bahdanau,
+        Composite(over_time) if luong and not input_feeding else None,
+        prepare,
+    )

@@ -1,0 +1,71 @@
+"""The contract, and all that the author of a cell needs: forms, gates, builders, numerics, checks.
+
+axis = lj.core.equal_gates(("forget", "candidate"), size)
+return lj.core.gated_cell("my_cell", size, axis, init=..., state=..., pointwise=...)
+"""
+
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax.core import initializers
+from lstm_jax.core.activations import ACTIVATIONS, activation
+from lstm_jax.core.builders import (
+    gated_cell,
+    linear_cell,
+    matrix_cell,
+    packed_params,
+    plain_cell,
+    windowed_cell,
+)
+from lstm_jax.core.cell import Advance, Cell, Init, InitialState, Prepare
+from lstm_jax.core.forms import (
+    AttentionState,
+    Composite,
+    Form,
+    Gated,
+    Linear,
+    MatrixMemory,
+    Projected,
+    Weights,
+    Windowed,
+)
+from lstm_jax.core.gates import GateAxis, equal_gates
+from lstm_jax.core.numerics import in_heads, joined_heads, masked_softmax, product, wide
+from lstm_jax.core.recipes import factory
+
+__all__ = [
+    "ACTIVATIONS",
+    "Advance",
+    "ArgumentError",
+    "AttentionState",
+    "Cell",
+    "Composite",
+    "Form",
+    "GateAxis",
+    "Gated",
+    "Init",
+    "InitialState",
+    "Linear",
+    "MatrixMemory",
+    "Prepare",
+    "Projected",
+    "Weights",
+    "Windowed",
+    "WrongType",
+    "WrongValue",
+    "activation",
+    "checking",
+    "equal_gates",
+    "factory",
+    "gated_cell",
+    "in_heads",
+    "initializers",
+    "joined_heads",
+    "linear_cell",
+    "masked_softmax",
+    "matrix_cell",
+    "packed_params",
+    "plain_cell",
+    "product",
+    "wide",
+    "windowed_cell",
+]

@@ -1,0 +1,23 @@
+"""Activation functions by name, one table for every cell."""
+
+from collections.abc import Callable
+
+import jax
+
+from lstm_jax._internal.checking import choice
+
+Activation = Callable[[jax.Array], jax.Array]
+
+ACTIVATIONS: dict[str, Activation] = {
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jax.numpy.tanh,
+    "relu": jax.nn.relu,
+    "hard_sigmoid": jax.nn.hard_sigmoid,  # relu6(x + 3) / 6
+    "identity": lambda x: x,
+    "positive": lambda x: jax.numpy.where(x >= 0, x + 0.5, jax.nn.sigmoid(x)),  # Feng et al. 2024
+}
+
+
+def activation(argument: str, name: str) -> Activation:
+    """The function called ``name``; ``argument`` is what an error calls it."""
+    return ACTIVATIONS[choice(argument, name, ACTIVATIONS)]

@@ -1,0 +1,234 @@
+"""Initial weights and biases, gate by gate.
+
+An initialiser is a function ``(key, rows, axis, dtype) -> [*rows, G*H]``: ``rows`` is ``(D,)``
+for ``w_x``, ``(R,)`` for ``w_h`` and ``()`` for a bias, and ``axis`` is the cell's packed gate
+axis. Matrices are drawn for each gate by itself, so that "orthogonal" means that each gate's
+block is. ``lj.initialize`` puts one on any cell.
+"""
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.core.gates import GateAxis
+from lstm_jax.core.recipes import factory
+
+Initializer = Callable[[jax.Array, tuple[int, ...], GateAxis, Any], jax.Array]
+
+
+_shapes_only = contextvars.ContextVar("shapes_only", default=False)
+
+
+@contextlib.contextmanager
+def shapes_only() -> Iterator[None]:
+    """Within it weights are zeros: for who asks for their shapes alone, since a draw, such as that
+    of an orthogonal matrix, takes up to a second to trace."""
+    token = _shapes_only.set(True)
+    try:
+        yield
+    finally:
+        _shapes_only.reset(token)
+
+
+@factory
+def each_gate(draw: Callable[..., jax.Array]) -> Initializer:
+    """Any initialiser ``(key, shape, dtype)``, as ``jax.nn.initializers`` has, gate by gate."""
+
+    def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
+        if _shapes_only.get():
+            return jnp.zeros((*rows, axis.width), dtype)
+        keys = jax.random.split(key, len(axis.names))
+        blocks = [
+            draw(k, (*rows, width), dtype) for k, width in zip(keys, axis.widths, strict=True)
+        ]
+        return jnp.concatenate(blocks, axis=-1)
+
+    return initialize
+
+
+@factory
+def glorot() -> Initializer:
+    """Uniform with variance 2 / (rows + H) in each gate (Glorot & Bengio 2010, eq. 16).
+
+    For a bias, whose fan is not defined, use ``uniform`` or ``constant``.
+    """
+    return each_gate(jax.nn.initializers.glorot_uniform())
+
+
+@factory
+def lecun() -> Initializer:
+    """Normal with variance 1 / rows (LeCun et al. 1998, eq. 16)."""
+    return each_gate(jax.nn.initializers.lecun_normal())
+
+
+@factory
+def orthogonal(scale: float = 1.0) -> Initializer:
+    """An orthogonal matrix times ``scale`` in each gate (Saxe et al. 2014)."""
+    draw_wide = jax.nn.initializers.orthogonal(checking.real("scale", scale))
+
+    def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        # Its QR decomposition knows float32 and float64 alone.
+        return draw_wide(key, shape, jnp.promote_types(dtype, jnp.float32)).astype(dtype)
+
+    return each_gate(draw)
+
+
+@factory
+def identity(scale: float = 1.0) -> Initializer:
+    """The identity times ``scale`` in each gate; a rectangle has ones on its diagonal.
+
+    For the recurrent weights of a ReLU network: Le et al. 2015, section 2.
+    """
+    scale = checking.real("scale", scale)
+
+    def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        if len(shape) != 2:
+            raise WrongValue(f"identity: got a bias of shape {shape}; takes a matrix")
+        return scale * jnp.eye(*shape, dtype=dtype)
+
+    return each_gate(draw)
+
+
+@factory
+def uniform(scale: float) -> Initializer:
+    """Uniform in ``[-scale, scale]``."""
+    if checking.real("scale", scale) < 0:
+        raise WrongValue(f"scale: got {scale}; takes a number of zero or more")
+
+    def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+        return jax.random.uniform(key, shape, dtype, -scale, scale)
+
+    return each_gate(draw)
+
+
+@factory
+def normal(scale: float) -> Initializer:
+    """Normal with standard deviation ``scale``."""
+    return each_gate(jax.nn.initializers.normal(checking.real("scale", scale)))
+
+
+@factory
+def constant(value: float) -> Initializer:
+    """The same value everywhere."""
+    return each_gate(jax.nn.initializers.constant(checking.real("value", value)))
+
+
+@factory
+def per_gate(
+    default: Initializer | float | Sequence[float] = 0.0,
+    **gates: Initializer | float | Sequence[float],
+) -> Initializer:
+    """One initialiser for each gate by name, ``default`` for the others.
+
+    Each is an initialiser, a number, or one number a unit (such as the biases -1, -2, -3 that
+    Hochreiter & Schmidhuber 1997 give to their blocks' output gates).
+    Raises ValueError for a gate that the cell does not have.
+    """
+
+    def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
+        for name in gates:
+            checking.choice("per_gate", name, axis.names)
+        keys = jax.random.split(key, len(axis.names))
+        blocks = []
+        for k, name, width in zip(keys, axis.names, axis.widths, strict=True):
+            value = gates.get(name, default)
+            if callable(value):
+                blocks.append(value(k, rows, GateAxis((name,), (width,)), dtype))
+                continue
+            values = checking.reals(f"per_gate: {name}", value, width)
+            blocks.append(jnp.broadcast_to(values.astype(dtype), (*rows, width)))
+        return jnp.concatenate(blocks, axis=-1)
+
+    return initialize
+
+
+@factory
+def forget_bias(value: float = 1.0) -> Initializer:
+    """Biases that start with the memory kept: ``value`` on the gate that keeps it while open,
+    ``-value`` on one that overwrites it then, zero on the others.
+
+    An LSTM's forget gate gets ``value`` (Gers et al. 2000; Jozefowicz et al. 2015); the coupled
+    input gate of a CIFG, whose forget gate is one minus it, ``-value``.
+    """
+    value = checking.real("value", value)
+
+    def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
+        biases = {name: sign * value for name, sign in axis.keeps}
+        return per_gate(0.0, **biases)(key, rows, axis, dtype)
+
+    return initialize
+
+
+@factory
+def chrono(t_max: float) -> Initializer:
+    """Biases for dependencies of up to ``t_max`` steps (Tallec & Ollivier 2018, section 2).
+
+    ``log u`` with u uniform in [1, t_max - 1], one draw a unit, on the gate that keeps the memory
+    (its negative where that gate overwrites when open), and its negative on the gate that writes
+    beside it. Other biases are zero, and so are all of a cell that has no gate to keep its memory
+    with (a plain RNN). The paper takes 1.5 T for the copy task and T for adding.
+    """
+    t_max = checking.real("t_max", t_max)
+    if t_max <= 2:
+        raise WrongValue(f"t_max: got {t_max}; takes a number of steps above 2")
+
+    def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
+        def signed(sign: int) -> Initializer:
+            def draw(_: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+                return sign * jnp.log(jax.random.uniform(key, shape, dtype, 1.0, t_max - 1.0))
+
+            return each_gate(draw)  # one key for all: the input bias is minus the forget bias
+
+        gates = {name: signed(sign) for name, sign in axis.keeps}
+        if gates:
+            gates |= {name: signed(-1) for name in axis.writes}
+        return per_gate(0.0, **gates)(key, rows, axis, dtype)
+
+    return initialize
+
+
+def packed(
+    key: jax.Array,
+    input_size: int,
+    axis: GateAxis,
+    dtype: Any,
+    *,
+    source_size: int | None = None,
+    w_x: Initializer | None = None,
+    w_h: Initializer | None = None,
+    b: Initializer | None = None,
+) -> dict[str, jax.Array]:
+    """The packed entries that all gated cells have: ``w_x``, ``w_h`` and ``b``.
+
+    Without an initialiser: Glorot for ``w_x``, orthogonal for ``w_h``, zero for ``b``.
+    """
+    key_x, key_h, key_b = jax.random.split(key, 3)
+    source_size = axis.widths[0] if source_size is None else source_size
+    return {
+        "w_x": (w_x or glorot())(key_x, (input_size,), axis, dtype),
+        "w_h": (w_h or orthogonal())(key_h, (source_size,), axis, dtype),
+        "b": (b or constant(0.0))(key_b, (), axis, dtype),
+    }
+
+
+def packed_input(
+    key: jax.Array,
+    input_size: int,
+    axis: GateAxis,
+    dtype: Any,
+    *,
+    w_x: Initializer | None = None,
+    b: Initializer | None = None,
+) -> dict[str, jax.Array]:
+    """``packed`` for cells without recurrent weights: ``w_x`` and ``b``."""
+    key_x, key_b = jax.random.split(key)
+    return {
+        "w_x": (w_x or glorot())(key_x, (input_size,), axis, dtype),
+        "b": (b or constant(0.0))(key_b, (), axis, dtype),
+    }

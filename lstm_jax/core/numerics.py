@@ -1,0 +1,56 @@
+"""Products and sums at the precision of the contract, the softmax under a mask, and heads."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from lstm_jax.core.typing import State
+
+
+def product(x: jax.Array, w: jax.Array) -> jax.Array:
+    """``x @ w`` in the dtype of the weights, summed in float32 or wider.
+
+    The dtype of the weights in use is the compute dtype: bfloat16 weights multiply in bfloat16
+    and hand float32 sums to the gates and to the state.
+    """
+    sums = jnp.promote_types(w.dtype, jnp.float32)
+    return jnp.matmul(x.astype(w.dtype), w, preferred_element_type=sums)
+
+
+def wide(values: jax.Array) -> jax.Array:
+    """``values`` in float32 or wider, as states and gates are."""
+    return values.astype(jnp.promote_types(values.dtype, jnp.float32))
+
+
+def like(old: State, new: State) -> State:
+    """``new`` in the dtypes of ``old``, as a scan's carry must be."""
+    return jax.tree.map(lambda leaf, before: leaf.astype(before.dtype), new, old)
+
+
+def masked_softmax(
+    scores: Float[Array, "..."], mask: Bool[Array, "..."] | None = None, axis: int = -1
+) -> Float[Array, "..."]:
+    """The softmax of ``scores`` along ``axis`` over the places where ``mask`` holds.
+
+    mask: broadcasts against ``scores``; None: all places count. The result is float32, or wider
+    where the scores are. A masked place has weight zero and gradient zero, whatever its score
+    (NaN included), and where all places are masked, or all scores are minus infinity, all weights
+    are zero.
+    """
+    scores = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    if mask is not None:
+        scores = jnp.where(mask, scores, -jnp.inf)
+    high = jnp.max(jax.lax.stop_gradient(scores), axis, keepdims=True, initial=-jnp.inf)
+    powers = jnp.exp(scores - jnp.where(high == -jnp.inf, 0, high))
+    total = jnp.sum(powers, axis, keepdims=True)
+    return powers / jnp.where(total == 0, 1, total)
+
+
+def in_heads(packed: jax.Array, heads: int) -> jax.Array:
+    """``[..., H]`` as ``[..., heads, H / heads]``."""
+    return packed.reshape(*packed.shape[:-1], heads, packed.shape[-1] // heads)
+
+
+def joined_heads(values: jax.Array) -> jax.Array:
+    """The inverse of ``in_heads``."""
+    return values.reshape(*values.shape[:-2], values.shape[-2] * values.shape[-1])

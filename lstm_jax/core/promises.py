@@ -1,0 +1,157 @@
+"""Promises of a form that methods rely on, checked when a cell is built.
+
+``additive`` says that ``pointwise`` reads the sum ``z + r`` alone, or so in its first columns. A
+false promise would give other numbers under "deferred" than under "scan", in silence.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+
+from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core.forms import Gated
+from lstm_jax.core.initializers import shapes_only
+from lstm_jax.core.linearity import reads_sums_alone
+
+SCALES = (0.3, 3.0, 30.0, 300.0)  # of the probes
+TOLERANCE = 1e-6
+
+_kept: dict[Gated, None] = {}  # forms whose promise was found to be kept
+KEPT = 4096
+
+
+@standard
+def check_additive(name: str, form: Gated, size: int, init: Callable, state: Callable) -> None:
+    """Refuses a gated cell whose promise is not kept, by its shapes for one input.
+
+    First by reading ``pointwise`` as a program, which takes milliseconds; where that proves
+    nothing, by its values and gradients at random points.
+    """
+    if not form.additive:
+        return
+    key = jax.random.key(0)
+    for inputs in (1, size):  # a cell may take inputs of its own size alone
+        try:
+            with shapes_only():
+                params = jax.eval_shape(lambda k, n=inputs: init(k, n, jnp.float32), key)
+                start = jax.eval_shape(state, params)
+        except (ArgumentError, ValueError, TypeError):
+            continue
+        check_kept(name, form, params, start)
+        return
+
+
+@standard
+def check_kept(name: str, form: Gated, params: Any, state: Any) -> None:
+    """Refuses a promise that is not kept, once for a form; of prepared params and a state, of which
+    shapes alone are read."""
+    if not form.additive or form in _kept:
+        return
+    shapes = jax.tree.map(_shape_of, (params, state))
+    leaves = jax.tree.leaves(shapes)
+    if any(jax.export.is_symbolic_dim(n) for leaf in leaves for n in leaf.shape):
+        return  # an exported program's, whose cell was run before
+
+    def widths(params: Any, state: Any) -> tuple[jax.Array, jax.Array]:
+        weights, vectors = form.split(params)
+        return weights.w_x, form.source(vectors, state)
+
+    w_x, source = jax.eval_shape(widths, *shapes)
+    width = w_x.shape[-1]
+    columns = width if form.additive is True else form.additive
+    if not 0 <= columns <= width:
+        raise WrongValue(
+            f"additive: expected True, False, or a number of columns up to {width}, "
+            f"got {form.additive} ({name})"
+        )
+    z = jax.ShapeDtypeStruct((*source.shape[:-1], width), jnp.float32)
+
+    def step(params: Any, state: Any, z: jax.Array, r: jax.Array) -> Any:
+        new, y, _ = form.pointwise(form.split(params)[1], state, z, r)
+        return new, y
+
+    if not reads_sums_alone(jax.make_jaxpr(step)(*shapes, z, z).jaxpr, columns):
+        differs = _differs(step, shapes, z.shape, columns)
+        if differs is not None:
+            which = "z + r" if columns == width else f"z + r in its first {columns} columns"
+            raise WrongValue(
+                f"additive: expected a pointwise that reads {which} alone, as "
+                f"additive={form.additive} promises, got one of other {differs} for the same "
+                f"sum ({name})"
+            )
+    while len(_kept) >= KEPT:
+        _kept.pop(next(iter(_kept)), None)
+    _kept[form] = None
+
+
+def promised(additive: Any) -> bool | int:
+    """A flag, or a number of columns; an error for anything else."""
+    if isinstance(additive, bool | np.bool_):
+        return bool(additive)
+    if isinstance(additive, int | np.integer):
+        return int(additive)
+    raise WrongType(f"additive: expected True, False, or a number of columns, got {additive!r}")
+
+
+def _shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+
+def _differs(step: Callable, shapes: Any, shape: tuple[int, ...], columns: int) -> str | None:
+    """What differs between two splits of the same sums: "values", "gradients", or None."""
+    rng = np.random.default_rng(0)
+    # In float64 rounding is far below any difference that counts; and probes may overflow.
+    with (
+        jax.ensure_compile_time_eval(),
+        jax.enable_x64(True),
+        jax.debug_nans(False),
+        jax.debug_infs(False),
+    ):
+        params, state = jax.tree.map(lambda leaf: _draw(rng, leaf), shapes)
+
+        @jax.jit
+        def probe(z: Any, r: Any) -> tuple[Any, Any, Any]:
+            def weighed(z: jax.Array, r: jax.Array) -> tuple[jax.Array, Any]:
+                outs = [a for a in jax.tree.leaves(step(params, state, z, r)) if _is_float(a)]
+                total = sum(jnp.vdot(jnp.cos(jnp.arange(a.size)), a.ravel()) for a in outs)
+                return jnp.asarray(total), outs
+
+            (d_z, d_r), outs = jax.grad(weighed, (0, 1), has_aux=True)(z, r)
+            return outs, d_z[..., :columns], d_r[..., :columns]
+
+        for scale in SCALES:
+            z, r, shift = (scale * rng.normal(size=shape) for _ in range(3))
+            total, none = np.array(z), np.zeros(shape)
+            total[..., :columns] += r[..., :columns]
+            none[..., columns:] = r[..., columns:]
+            moved, back = np.array(z), np.array(r)
+            moved[..., :columns] += shift[..., :columns]
+            back[..., :columns] -= shift[..., :columns]
+            outs, d_z, d_r = probe(z, r)
+            if not all(_same(outs, probe(*other)[0]) for other in ((total, none), (moved, back))):
+                return "values"
+            if not _same(d_z, d_r):
+                return "gradients"
+    return None
+
+
+def _is_float(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jnp.floating)
+
+
+def _draw(rng: np.random.Generator, leaf: jax.ShapeDtypeStruct) -> Any:
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return jax.random.split(jax.random.key(0), leaf.shape)
+    if _is_float(leaf):
+        return jnp.asarray(0.5 * rng.normal(size=leaf.shape))
+    return jnp.zeros(leaf.shape, leaf.dtype)
+
+
+def _same(one: Any, other: Any) -> bool:
+    pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(np.allclose(a, b, TOLERANCE, TOLERANCE, equal_nan=True) for a, b in pairs)

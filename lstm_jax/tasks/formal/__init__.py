@@ -1,0 +1,1 @@
+"""Tasks of formal languages: counting, brackets, grammars, groups."""

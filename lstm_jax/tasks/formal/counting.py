@@ -1,0 +1,86 @@
+"""Counting: strings of some a and as many b."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from lstm_jax._internal.errors import ArgumentError
+from lstm_jax.tasks.classes import cross_entropy, error_rate
+from lstm_jax.tasks.ranges import (
+    length_choices,
+    lengths_from_uniform,
+    one_hot_sequences,
+    share_of_length,
+    single_length,
+    step_mask,
+)
+from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Success, Task, drawn_task
+
+A_OR_B, B, END = range(3)  # the classes
+
+
+def counting(min_n: int = 1, max_n: int = 10) -> Task:
+    """a^n b^n of Gers & Schmidhuber 2001, "LSTM recurrent networks learn simple context-free and
+    context-sensitive languages": say all that may come next::
+
+        inputs   a   a   a   b  b  b
+        targets  ab  ab  ab  b  b  end
+
+    min_n, max_n: of the training strings, each n as often. Inputs ``Sequences`` of the symbols a
+    and b, one-hot, with T = 2 max_n. Targets ``[T, B]``, asked at every step of a row: 0 after an
+    a (a or b may come), 1 after a b when more must come, 2 after the last b (the string ends).
+    (The paper shows a start symbol too, and has an output for each symbol that may come; its sets
+    of symbols are the three classes.) Loss is the cross-entropy. Score is the share of strings
+    that are right at every step, the paper's acceptance of a string; it counts as solved when all
+    are, with every n of the range among them as good as surely.
+
+    Validation and test hold the strings that training holds, for there are no others of these n;
+    what was learnt shows in ``test_at(2 * n, rows)`` for a larger n, all of whose rows are the
+    one string. The paper trains on n to 10 and reports the largest n up to which every string is
+    right, 1000 in its best run (from memory).
+
+    A constant answer gets no string right. Who sees the current symbol alone gets those of n = 1
+    right, and no other: after their b's, "b" and "end" are both asked for.
+    """
+    try:
+        choices = length_choices(min_n, max_n)
+    except ArgumentError as error:
+        raise type(error)(str(error).replace("_length", "_n")) from None
+
+    def draw(key: jax.Array, batch_size: int, choices: np.ndarray = choices) -> Batch:
+        n = lengths_from_uniform(jax.random.uniform(key, (batch_size,)), choices)
+        steps = 2 * int(choices[-1])
+        step, lengths = jnp.arange(steps)[:, None], 2 * n
+        targets = jnp.where(step < n, A_OR_B, jnp.where(step < lengths - 1, B, END))
+        targets = jnp.where(step_mask(lengths, steps), targets, -1)
+        return Batch(one_hot_sequences((step >= n).astype(jnp.int32), lengths, 2), targets)
+
+    return drawn_task(
+        f"counting({choices[0]} to {choices[-1]})",
+        draw,
+        input_size=2,
+        output_size=3,
+        loss=cross_entropy,
+        score=Score(
+            "strings right",
+            strings_right,
+            higher_is_better=True,
+            chance=0.0,
+            memoryless=share_of_length(1, choices),
+        ),
+        reads="every",
+        success=Success(
+            _not_right, limit=0.5, mean_limit=0.5, rows=HELD_OUT, source="Gers & Schmidhuber 2001"
+        ),
+        draw_at=lambda key, n, length: draw(key, n, single_length(length, remainder=0) // 2),
+    )
+
+
+def strings_right(outputs: Float[Array, "T B K"], batch: Batch) -> Float[Array, ""]:
+    """The share of rows in which every answer is right."""
+    return 1.0 - jnp.mean(_not_right(outputs, batch))
+
+
+def _not_right(outputs: Float[Array, "T B K"], batch: Batch) -> Float[Array, "B"]:
+    return (error_rate(outputs, batch) > 0).astype(jnp.float32)

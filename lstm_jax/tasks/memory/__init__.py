@@ -1,0 +1,1 @@
+"""Tasks that ask how long a cell remembers."""

@@ -1,0 +1,37 @@
+"""Sequence-to-sequence tasks, whose data are pairs of sequences (``data``)."""
+
+from lstm_jax.tasks.pairs.data import (
+    END,
+    PAD,
+    SPECIALS,
+    START,
+    UNKNOWN,
+    PairBatch,
+    Pairs,
+    Vocabulary,
+    Width,
+    batches,
+    choose_widths,
+    exact_match,
+    host_generator,
+    matches,
+    pad,
+)
+
+__all__ = [
+    "END",
+    "PAD",
+    "SPECIALS",
+    "START",
+    "UNKNOWN",
+    "PairBatch",
+    "Pairs",
+    "Vocabulary",
+    "Width",
+    "batches",
+    "choose_widths",
+    "exact_match",
+    "host_generator",
+    "matches",
+    "pad",
+]

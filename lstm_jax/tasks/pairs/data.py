@@ -1,0 +1,283 @@
+"""Pairs of sequences: the batches of sequence-to-sequence tasks, their vocabularies and scores.
+
+Data on the host are ragged rows of ids; batches are padded to a few fixed shapes. The rows lie in
+memory, so the order of an epoch is a permutation: NumPy says it in fewer lines than a data loader.
+"""
+
+import collections
+import dataclasses
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Int, Int32
+
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongType, WrongValue
+
+PAD, START, END, UNKNOWN = range(4)
+SPECIALS = ("<pad>", "<start>", "<end>", "<unknown>")  # their ids are their places
+
+Ids = np.ndarray | jax.Array
+Width = tuple[int, int]  # of source and target
+
+
+class PairBatch(NamedTuple):
+    """Pairs of sequences that are learnt or scored together; padding has the id 0.
+
+    source: without START and END.
+    target: ends in END, which ``target_lengths`` counts; START is the decoder's own matter.
+    """
+
+    source: Int32[Ids, "S B"]
+    source_lengths: Int32[Ids, "B"]
+    target: Int32[Ids, "T B"]
+    target_lengths: Int32[Ids, "B"]
+
+
+class Pairs(NamedTuple):
+    """Rows of ids of any length, ``sources[i]`` beside ``targets[i]``, without START and END."""
+
+    sources: Sequence[np.ndarray]
+    targets: Sequence[np.ndarray]
+
+    def lengths(self) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
+        """Of the sources, and of the targets with the END that a batch adds."""
+        if len(self.sources) != len(self.targets):
+            raise WrongValue(
+                f"pairs: got {len(self.sources)} sources and {len(self.targets)} targets; "
+                "takes as many of one as of the other"
+            )
+        sources = np.array([len(row) for row in self.sources], int)
+        return sources, np.array([len(row) + 1 for row in self.targets], int)
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """Tokens and their ids, which are their places in ``tokens``; the four specials come first.
+
+    Raises ValueError for tokens that do not begin with the specials or are not all distinct.
+    """
+
+    tokens: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.tokens[: len(SPECIALS)] != SPECIALS:
+            got = self.tokens[: len(SPECIALS)]
+            raise WrongValue(f"tokens: got {got} in front; takes {SPECIALS}")
+        if len(set(self.tokens)) != len(self.tokens):
+            twice = collections.Counter(self.tokens).most_common(1)[0][0]
+            raise WrongValue(f"tokens: got {twice!r} twice; takes distinct tokens")
+
+    @classmethod
+    def from_counts(
+        cls, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None
+    ) -> "Vocabulary":
+        """The commonest first, and of equally common tokens the first in the alphabet.
+
+        min_count: rarer tokens are left out, and become UNKNOWN.
+        max_size: the most tokens in all, specials included; None for no limit.
+        """
+        min_count = checking.positive_int("min_count", min_count)
+        for special in SPECIALS:
+            if special in counts:
+                raise WrongValue(f"counts: got the token {special!r}, which is kept for itself")
+        kept = [token for token, count in counts.items() if count >= min_count]
+        kept.sort(key=lambda token: (-counts[token], token))
+        if max_size is not None:
+            if checking.positive_int("max_size", max_size) < len(SPECIALS):
+                raise WrongValue(f"max_size: got {max_size}; takes at least the 4 specials")
+            kept = kept[: max_size - len(SPECIALS)]
+        return cls((*SPECIALS, *kept))
+
+    @classmethod
+    def from_rows(
+        cls, rows: Iterable[Iterable[str]], *, min_count: int = 1, max_size: int | None = None
+    ) -> "Vocabulary":
+        """``from_counts`` of the tokens in ``rows``."""
+        counts = collections.Counter(token for row in rows for token in row)
+        return cls.from_counts(counts, min_count=min_count, max_size=max_size)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Vocabulary":
+        """What ``to_json`` wrote. Raises ValueError for anything else."""
+        try:
+            tokens = json.loads(text)["tokens"]
+            if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+                raise WrongType
+        except (json.JSONDecodeError, KeyError, TypeError):
+            start = text[:40]
+            raise WrongValue(
+                f'text: got {start!r}...; takes {{"tokens": [strings]}}, as to_json writes it'
+            ) from None
+        return cls(tuple(tokens))
+
+    def to_json(self) -> str:
+        """One line of ASCII, the same for equal vocabularies."""
+        return json.dumps({"tokens": self.tokens})
+
+    @functools.cached_property
+    def ids(self) -> Mapping[str, int]:
+        return MappingProxyType({token: number for number, token in enumerate(self.tokens)})
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def encode(self, tokens: Iterable[str]) -> Int32[np.ndarray, "N"]:
+        """Ids of ``tokens`` (of its characters, for a str); UNKNOWN for those that are not here."""
+        return np.array([self.ids.get(token, UNKNOWN) for token in tokens], np.int32)
+
+    def decode(self, ids: Ids | Sequence[int]) -> list[str]:
+        """Tokens up to the first END; START and padding are left out.
+
+        Raises ValueError for ids ``[N]`` that are not this vocabulary's.
+        """
+        row = np.asarray(ids, np.int64)
+        if row.ndim != 1:
+            raise WrongValue(f"ids: got shape {row.shape}; takes one row [N]")
+        ends = np.flatnonzero(row == END)
+        row = row[: ends[0]] if ends.size else row
+        wrong = row[(row < 0) | (row >= len(self))]
+        if wrong.size:
+            raise WrongValue(f"ids: got {wrong[0]}; takes 0 to {len(self) - 1}")
+        return [self.tokens[number] for number in row if number not in (PAD, START)]
+
+
+def matches(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> Bool[np.ndarray, "B"]:
+    """Which rows are right in every token, the END included.
+
+    What follows a row's first END is not looked at; a prediction without one is wrong.
+    Raises ValueError for a target without END.
+    """
+    answer, truth = np.asarray(predicted), np.asarray(target)
+    without = np.flatnonzero(~(truth == END).any(axis=0))
+    if without.size:
+        raise WrongValue(f"target: got row {without[0]} without END; takes rows that end in it")
+    steps = max(len(answer), len(truth))
+    answer, truth = (
+        np.pad(np.where(_after_end(ids), PAD, ids), ((0, steps - len(ids)), (0, 0)))
+        for ids in (answer, truth)
+    )
+    return (answer == truth).all(axis=0)
+
+
+def _after_end(ids: np.ndarray) -> np.ndarray:
+    ended = np.cumsum(ids == END, axis=0) > 0
+    return np.concatenate([np.zeros_like(ended[:1]), ended[:-1]])
+
+
+def exact_match(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> float:
+    """The share of rows that ``matches``: 0 to 1."""
+    if np.shape(target)[1] == 0:
+        raise WrongValue("target: got no rows; takes at least one")
+    return float(matches(predicted, target).mean())
+
+
+def batches(
+    pairs: Pairs,
+    *,
+    batch_size: int,
+    widths: Sequence[Width],
+    seed: int | None = None,
+    epoch: int = 0,
+    drop_last: bool = False,
+) -> Iterator[tuple[np.ndarray, PairBatch]]:
+    """Every pair once: ``(rows [B], batch)``, rows being the pairs' places in ``pairs``.
+
+    widths: the shapes ``(S, T)`` to pad to, T counting END, each at least the one before it: as
+        many programs are compiled, and one more for the last batch. A pair goes to the first that
+        holds it. The pairs that are left over when a width has filled its batches move on to the
+        next, so that one batch of an epoch at most, the last, is smaller than ``batch_size``.
+    seed, epoch: the order of the pairs and of the batches, the same for the same two numbers;
+        seed None keeps the pairs of each width in their order, as suits validation.
+    drop_last: leave the smaller batch out.
+
+    Raises ValueError for a pair that the last width does not hold.
+    """
+    batch_size = checking.positive_int("batch_size", batch_size)
+    shapes = _checked_widths(widths)
+    source_lengths, target_lengths = pairs.lengths()
+    rng = None if seed is None else host_generator(seed=seed, epoch=epoch)
+    fits = (source_lengths[:, None] <= shapes[:, 0]) & (target_lengths[:, None] <= shapes[:, 1])
+    if not fits[:, -1].all():
+        row = int(np.flatnonzero(~fits[:, -1])[0])
+        raise WrongValue(
+            f"widths: got {tuple(shapes[-1].tolist())} as the last; pair {row} takes "
+            f"{(int(source_lengths[row]), int(target_lengths[row]))}, END included"
+        )
+    first = fits.argmax(axis=1)
+    plan: list[tuple[np.ndarray, Width]] = []
+    waiting = np.zeros(0, int)
+    for number, (source, target) in enumerate(shapes.tolist()):  # from narrow to wide
+        rows = np.concatenate([waiting, np.flatnonzero(first == number)])
+        if rng is not None:
+            rows = rng.permutation(rows)
+        full = len(rows) - len(rows) % batch_size
+        plan += [(some, (source, target)) for some in rows[:full].reshape(-1, batch_size)]
+        waiting = rows[full:]
+    if rng is not None:
+        plan = [plan[place] for place in rng.permutation(len(plan))]
+    if waiting.size and not drop_last:
+        plan.append((waiting, (source, target)))  # of the last width
+    return ((rows, pad(pairs, rows, width)) for rows, width in plan)
+
+
+def pad(pairs: Pairs, rows: Int[np.ndarray, "B"], width: Width) -> PairBatch:
+    """The pairs at ``rows`` as a batch of the shape ``(S, T)``, END added to the targets."""
+    source = np.full((width[0], len(rows)), PAD, np.int32)
+    target = np.full((width[1], len(rows)), PAD, np.int32)
+    for column, row in enumerate(rows):
+        source[: len(pairs.sources[row]), column] = pairs.sources[row]
+        ended = np.append(pairs.targets[row], END)
+        target[: len(ended), column] = ended
+    source_lengths = np.array([len(pairs.sources[row]) for row in rows], np.int32)
+    target_lengths = np.array([len(pairs.targets[row]) + 1 for row in rows], np.int32)
+    return PairBatch(source, source_lengths, target, target_lengths)
+
+
+def choose_widths(pairs: Pairs, count: int = 4) -> list[Width]:
+    """Up to ``count`` widths for ``batches`` that leave little padding.
+
+    Of the hundredths of the lengths, of sources and targets at the same share, those are taken
+    that pad the pairs to the fewest steps in all, found by dynamic programming. The last width
+    holds all pairs.
+    """
+    count = checking.positive_int("count", count)
+    source, target = pairs.lengths()
+    if not source.size:
+        raise WrongValue("pairs: got none; takes at least one")
+    shares = np.arange(1, 101) / 100
+    candidates = np.stack(
+        [np.maximum(1, np.quantile(of, shares, method="higher")) for of in (source, target)], axis=1
+    )
+    candidates = np.unique(candidates, axis=0)  # in order, since neither falls
+    held = np.array([((source <= s) & (target <= t)).sum() for s, t in candidates])
+    size = candidates.sum(axis=1)
+    places = range(len(candidates))
+    # Steps of the pairs that go to candidate b, where the width before it is candidate a.
+    steps = np.where(np.tri(len(places), k=-1).T > 0, (held - held[:, None]) * size, np.inf)
+    fewest, chosen = held * size, [[place] for place in places]
+    for _ in range(count - 1):
+        through = fewest[:, None] + steps
+        before = through.argmin(axis=0)
+        better = through.min(axis=0) < fewest
+        chosen = [[*chosen[before[b]], b] if better[b] else chosen[b] for b in places]
+        fewest = np.where(better, through.min(axis=0), fewest)
+    return [(int(s), int(t)) for s, t in candidates[chosen[-1]]]
+
+
+def _checked_widths(widths: Sequence[Width]) -> np.ndarray:
+    shapes = [(checking.positive_int("widths", s), checking.positive_int("widths", t))
+              for s, t in widths]  # fmt: skip
+    if not shapes or (np.diff(shapes, axis=0) < 0).any():
+        raise WrongValue(f"widths: got {shapes}; takes pairs (S, T), none below the one before it")
+    return np.array(shapes)
+
+
+def host_generator(**seeds: Any) -> np.random.Generator:
+    """NumPy's generator, seeded by all ``seeds`` together; they are whole numbers from 0 up."""
+    return np.random.default_rng([checking.seed(name, seed) for name, seed in seeds.items()])

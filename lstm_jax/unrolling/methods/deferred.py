@@ -1,0 +1,228 @@
+"""Deferred weight gradients for gated cells: large products in place of many small sums.
+
+JAX's own derivative of a scan adds up every weight gradient step by step: at each step a small
+product and a read and a write of a whole matrix. Here the backward scan carries the cotangent of
+the state alone and emits that of each step's pre-activations; with these,
+
+    d w_x = sum_t x_t^T dz_t,   d w_h = sum_t source_t^T dr_t,   d w_p = sum_t m_t^T dp_t
+
+are one product each over all rows and a block of steps. The block is long enough for the product
+to run at the machine's rate, and short enough for its operands to stay in the cache. The vectors
+that pointwise reads (peepholes, norms) are small, and their gradients are summed in the carry.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax._internal.promotion import standard
+from lstm_jax.core import promises
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import Gated, Weights
+from lstm_jax.core.numerics import like, product
+from lstm_jax.core.steps import finish, input_product
+from lstm_jax.core.typing import State
+from lstm_jax.unrolling.blocks import over_blocks
+from lstm_jax.unrolling.masks import (
+    Masks,
+    combine,
+    narrowed,
+    partition,
+    where,
+    widened,
+    zero_where_not,
+)
+from lstm_jax.unrolling.methods.deferred_options import Choice, Deferred, choose
+from lstm_jax.unrolling.methods.preactivations import (
+    Pre,
+    bias_as_row,
+    cotangent_product,
+    matrix_gradient,
+    pre_of_step,
+    side_by_side,
+    summed,
+    transposed,
+    z_and_r,
+)
+from lstm_jax.unrolling.methods.traversal import Traversal
+
+AS_MEASURED = Deferred()
+
+
+class Leaves(NamedTuple):
+    """Everything that the recurrence reads and that may have a derivative (or, in a second
+    tuple of the same kind, what has none: random keys and counts)."""
+
+    weights: Any
+    vectors: Any
+    state: Any
+    initial: Any
+
+
+class Saved(NamedTuple):
+    """What the forward scan keeps of each step for the backward one, each ``[T, *batch, ...]``."""
+
+    state: Any  # as the step read it, after a reset
+    pre: Pre | None  # None where they are computed again
+    m: jax.Array | None  # the output before a projection
+
+
+def ineligible(cell: Cell) -> str | None:
+    """Why this method cannot run ``cell``; None where it can."""
+    if isinstance(cell.form, Gated):
+        return None
+    return f"{cell.name} is not of the gated form, whose weight gradients can be put off"
+
+
+def why(traversal: Traversal, options: Deferred = AS_MEASURED) -> tuple[str, ...]:
+    """What this method decides, and why."""
+    form = traversal.cell.form
+    assert isinstance(form, Gated)
+    choice = choose(form, form.split(traversal.params)[0], traversal.xs.shape, options)
+    return ("the gated form: weight gradients as large products over many steps", *choice.why)
+
+
+def traverse(traversal: Traversal, options: Deferred = AS_MEASURED) -> tuple[State, jax.Array]:
+    """``(state, ys)`` of prepared ``params``. Has no forward-mode derivative (a custom VJP)."""
+    cell, params, xs, state, initial, masks, reverse = traversal
+    form = cell.form
+    assert isinstance(form, Gated)
+    promises.check_kept(cell.name, form, params, state)  # of a form that no builder has seen
+    weights, vectors = form.split(params)
+    choice = choose(form, weights, xs.shape, options)
+    floats, others = partition(Leaves(weights, vectors, state, initial))
+    (final, counts), ys = _deferred(form, choice, reverse)(floats, xs, others, masks)
+    return combine(final, counts), ys
+
+
+def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
+    """The recurrence ``(floats, xs, others, masks) -> ((final floats, final others), ys)``.
+
+    Keys, counts and masks are arguments like the rest, since a custom VJP must not close over
+    traced arrays; they have no cotangent.
+    """
+
+    def forward(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks, keep: bool) -> tuple:
+        weights, vectors, state, initial = combine(floats, others)
+        weights, xs = bias_as_row(weights, xs)
+        hoisted = choice.product == "hoisted"
+        pre_of = pre_of_step(form, weights, choice.product)
+
+        def body(state: State, inputs: tuple) -> tuple[State, tuple]:
+            x, valid, reset = inputs
+            read = state if reset is None else where(reset, initial, state)
+            pre = pre_of(x, form.source(vectors, read))
+            new, y, m = finish(form, weights.w_p, vectors, read, *z_and_r(pre), weights.w_x.dtype)
+            saved = None
+            if keep:
+                kept = pre if choice.keep == "products" else None
+                saved = Saved(read, kept, None if weights.w_p is None else m)
+            return where(valid, new, state), (zero_where_not(valid, y), saved)
+
+        def block(state: State, inputs: tuple) -> tuple[State, tuple]:
+            xs, masks = inputs
+            read = input_product(weights, xs) if hoisted else xs
+            return jax.lax.scan(body, state, (read, *masks), reverse=reverse)
+
+        every = choice.block if hoisted else None
+        return over_blocks(block, state, (xs, masks), every, reverse=reverse)
+
+    def primal(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple:
+        final, (ys, _) = forward(floats, xs, others, masks, keep=False)
+        return partition(final), ys
+
+    @standard
+    def fwd(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple:
+        final, (ys, saved) = forward(floats, xs, others, masks, keep=True)
+        return (partition(final), ys), (floats, xs, others, masks, saved)
+
+    @standard
+    def bwd(residuals: tuple, cotangents: tuple) -> tuple:
+        floats, xs, others, masks, saved = residuals
+        (d_final, _), d_ys = cotangents
+        weights: Weights = floats.weights
+        w_x_transposed, w_h_transposed = transposed(weights.w_x), transposed(weights.w_h)
+        sums = widened(jax.tree.map(jnp.zeros_like, floats._replace(state=None)))
+
+        def source_of(vectors: Any, read: Any, counts: Any) -> jax.Array:
+            return form.source(combine(vectors, others.vectors), combine(read, counts))
+
+        def body(carry: tuple, inputs: tuple) -> tuple[tuple, tuple]:
+            d_state, d_vectors, d_initial = carry
+            d_y, step, (valid, reset) = inputs
+            d_new = zero_where_not(valid, d_state)
+            d_y = zero_where_not(valid, d_y)
+            read, counts = partition(step.state)
+
+            def after_products(vectors: Any, read: Any, pre: Pre, tap: Any) -> tuple:
+                whole = combine(vectors, others.vectors)
+                z, r = z_and_r(pre)
+                return _tapped(form, weights, whole, combine(read, counts), z, r, tap, d_y.dtype)
+
+            tap = None
+            if weights.w_p is not None:
+                wide = jnp.promote_types(weights.w_p.dtype, jnp.float32)  # as product gives it
+                tap = jnp.zeros_like(d_y, wide)
+            _, pull = jax.vjp(after_products, floats.vectors, read, step.pre, tap)
+            dv, d_read, d_pre, d_tap = pull((d_new, d_y))
+
+            source, pull_source = jax.vjp(
+                lambda vectors, read: source_of(vectors, read, counts), floats.vectors, read
+            )
+            d_source = cotangent_product(side_by_side(d_pre.both, d_pre.r), w_h_transposed)
+            dv_source, d_read_source = pull_source(d_source.astype(source.dtype))
+            d_read = _add(d_read, d_read_source)
+            if reset is not None:
+                d_initial = _add(d_initial, zero_where_not(reset, d_read))
+                d_read = zero_where_not(~reset, d_read)
+            passed = d_read if valid is None else _add(d_read, zero_where_not(~valid, d_state))
+            d_vectors = _add(d_vectors, _add(dv, dv_source))
+            return (like(d_state, passed), d_vectors, d_initial), (d_pre, d_tap)
+
+        def block(carry: tuple, inputs: tuple) -> tuple[tuple, jax.Array]:
+            (d_state, d_vectors, d_initial), d_weights = carry
+            xs, d_ys, saved, masks = inputs
+            sources = source_of(floats.vectors, *partition(saved.state))
+            if saved.pre is None:
+                pre = summed(form, input_product(weights, xs), product(sources, weights.w_h))
+                saved = saved._replace(pre=pre)
+            carry, (d_pre, d_taps) = jax.lax.scan(
+                body, (d_state, d_vectors, d_initial), (d_ys, saved, masks), reverse=not reverse
+            )
+            d_z, d_r = side_by_side(d_pre.both, d_pre.z), side_by_side(d_pre.both, d_pre.r)
+            w_x, w_h, b, w_p = weights
+            new = Weights(
+                w_x=matrix_gradient(xs, w_x, d_z),
+                w_h=matrix_gradient(sources, w_h, d_r),
+                b=None if b is None else jnp.sum(d_z, range(d_z.ndim - 1)),
+                w_p=None if w_p is None else matrix_gradient(saved.m, w_p, d_taps),
+            )
+            d_xs = cotangent_product(d_z, w_x_transposed).astype(xs.dtype)
+            return (carry, _add(d_weights, new)), d_xs
+
+        carry = (d_final, sums.vectors, sums.initial), sums.weights
+        inputs = (xs, d_ys, saved, masks)
+        carry, d_xs = over_blocks(block, carry, inputs, choice.block, reverse=not reverse)
+        (d_state, d_vectors, d_initial), d_weights = carry
+        d_floats = Leaves(d_weights, d_vectors, d_state, d_initial)
+        return narrowed(d_floats, floats), d_xs, None, None
+
+    recurrence = jax.custom_vjp(primal)
+    recurrence.defvjp(fwd, bwd)
+    return recurrence
+
+
+def _tapped(form, weights, vectors, state, z, r, tap, dtype) -> tuple:
+    """The differentiable part of a step's result, with ``tap`` added to the projected output:
+    its cotangent is what the projection's weight gradient is made of."""
+    if tap is None:
+        new, y, _ = finish(form, None, vectors, state, z, r, dtype)
+        return partition(new)[0], y
+    new, m, _ = form.pointwise(vectors, state, z, r)
+    h = product(m, weights.w_p) + tap
+    return partition(like(state, new._replace(h=h)))[0], h.astype(dtype)
+
+
+def _add(a: Any, b: Any) -> Any:
+    return jax.tree.map(jnp.add, a, b)

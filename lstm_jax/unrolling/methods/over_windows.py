@@ -1,0 +1,165 @@
+"""The windowed form over a whole sequence: blocks of queries against all places that they see."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lstm_jax.core.forms import AttentionState, Windowed
+from lstm_jax.core.numerics import like
+from lstm_jax.core.steps import attended, taken
+from lstm_jax.core.typing import BatchShape, Params
+from lstm_jax.unrolling.blocks import over_blocks
+from lstm_jax.unrolling.masks import nan_where, not_finite, zero_where_not
+
+SHORT = 1024  # up to so many steps the blocks stand one after the other in the program
+
+
+def why(form: Windowed, shape: BatchShape) -> tuple[str, ...]:
+    """What is to be said of a run."""
+    return (f"softmax over a window of {form.window}, {block_of(form.window)} queries at a time",)
+
+
+def block_of(window: int) -> int:
+    """How many queries are taken at once. The window is kept between two blocks, and the scores
+    of one: neither should be much larger than the other."""
+    return min(max(window // 4, 128), 1024)
+
+
+class Places(NamedTuple):
+    """Keys, placed in time, and values, side by side along axis -2.
+
+    segment: which of the sequences in a row a place belongs to; -1 for an empty one. None where
+    every row is one sequence and no place is empty.
+    bad: whether key or value are not finite; zeros stand for them.
+    """
+
+    keys: jax.Array  # [*batch, heads, P, d]
+    values: jax.Array  # [*batch, heads, P, d]
+    segment: jax.Array | None  # [*batch, 1, P, 1]
+    bad: jax.Array  # [*batch, heads, P, 1]
+
+
+def over_sequence(
+    form: Windowed,
+    params: Params,
+    xs: jax.Array,
+    state: AttentionState,
+    initial: AttentionState,
+    lengths: jax.Array | None,
+    starts: jax.Array | None,
+) -> tuple[AttentionState, jax.Array]:
+    """See ``parallel.SOLVERS``. ``T (window + block)`` scores are computed; where T is long, only
+    those of one block are kept at a time, and computed again for the backward pass."""
+    steps, window, every = xs.shape[0], form.window, block_of(form.window)
+    q, k, v = (jnp.moveaxis(a, 0, -2) for a in form.project(params, xs))
+    after = last_places(state, k, v, lengths, starts, window)
+    short, fresh = steps <= SHORT, state is initial  # fresh: nothing to see in the window
+    positions = np.arange(steps)
+    q, segment = form.place(q, positions), None
+    if not (short and fresh and starts is None):
+        count = jnp.zeros(xs.shape[:-1], jnp.int32) if starts is None else jnp.cumsum(starts, 0)
+        segment = jnp.moveaxis(count, 0, -1)[..., None, :, None]
+    here = finite_places(form, k, v, positions, segment)
+
+    def block(before: Places, q: jax.Array, here: Places) -> jax.Array:
+        """What the queries q, which stand where ``here`` does, see of it and of what was before."""
+        places = joined(before, here)
+        total, queries = places.keys.shape[-2], q.shape[-2]
+        distances = np.arange(total - queries, total)[:, None] - np.arange(total)
+        visible = (distances >= 0) & (distances < window)
+        if places.segment is not None:
+            visible = visible & (here.segment == jnp.swapaxes(places.segment, -1, -2))
+        bad = not_finite(q)
+        finite = zero_where_not(~bad, q)
+        o = attended(finite, places.keys, places.values, form.bias(params, distances), visible)
+        return nan_where(reached(places, queries, window) | bad, o, q)
+
+    if short and fresh:
+        before = part(here, 0, 0)
+    else:
+        held = jnp.where(taken(state.filled, window), 0, -1)[..., None, :, None]
+        keys, values = state.keys.astype(k.dtype), state.values.astype(v.dtype)
+        before = finite_places(form, keys, values, np.arange(-window, 0), held)
+    if short:
+        places, ahead = joined(before, here), before.keys.shape[-2]
+        outs = []
+        for start in range(0, steps, every):
+            first, end = ahead + start, min(ahead + start + every, ahead + steps)
+            seen = part(places, max(0, first - window + 1), first)
+            outs.append(block(seen, part(q, start, end - ahead), part(places, first, end)))
+        o = jnp.moveaxis(jnp.concatenate(outs, axis=-2), -2, 0)
+    else:
+
+        def body(before: Places, inputs: tuple[jax.Array, Places]) -> tuple[Places, jax.Array]:
+            q, here = jax.tree.map(lambda a: jnp.moveaxis(a, 0, -2), inputs)
+            o = jax.checkpoint(block)(before, q, here)
+            total = window + q.shape[-2]
+            return part(joined(before, here), total - window, total), jnp.moveaxis(o, -2, 0)
+
+        by_time = jax.tree.map(lambda a: jnp.moveaxis(a, -2, 0), (q, here))
+        _, o = over_blocks(body, before, by_time, every, reverse=False)
+    return like(state, after), form.output(params, o, xs)
+
+
+def finite_places(
+    form: Windowed, k: jax.Array, v: jax.Array, positions: np.ndarray, segment: jax.Array | None
+) -> Places:
+    """The keys ``k`` at ``positions`` and the values ``v``, both ``[*batch, heads, P, d]``."""
+    bad = not_finite(k) | not_finite(v)
+    k, v = zero_where_not(~bad, (k, v))
+    return Places(form.place(k, positions), v, segment, bad[..., None])
+
+
+def reached(places: Places, queries: int, window: int) -> jax.Array:
+    """Which of the last ``queries`` places see a bad one: ``[*batch, heads, queries]``."""
+    bad = places.bad[..., 0]
+    place = jnp.arange(bad.shape[-1])
+    last_bad = jax.lax.cummax(jnp.where(bad, place, -window), bad.ndim - 1)
+    sees = place - last_bad < window
+    if places.segment is not None:
+        segment = places.segment[..., 0]
+        begins = jnp.diff(segment, axis=-1, prepend=segment[..., :1]) != 0
+        sees &= last_bad >= jax.lax.cummax(jnp.where(begins, place, 0), segment.ndim - 1)
+    return sees[..., -queries:]
+
+
+def joined(before: Places, here: Places) -> Places:
+    """One after the other."""
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=-2), before, here)
+
+
+def part(places, first: int, end: int):
+    """The places from ``first`` up to ``end``."""
+    return jax.tree.map(lambda a: a[..., first:end, :], places)
+
+
+def last_places(
+    state: AttentionState,
+    k: jax.Array,
+    v: jax.Array,
+    lengths: jax.Array | None,
+    starts: jax.Array | None,
+    window: int,
+) -> AttentionState:
+    """The window after the last step that counts, k and v ``[*batch, heads, T, d]`` being new."""
+    steps = k.shape[-2]
+    ends = steps if lengths is None else lengths
+    count = state.filled + ends
+    if starts is not None:
+        step = jnp.arange(steps).reshape(-1, *[1] * state.filled.ndim)
+        last = jnp.max(jnp.where(starts & (step < ends), step, -1), axis=0)
+        count = jnp.where(last >= 0, ends - last, count)
+    count = jnp.minimum(count, window)
+
+    def last_of(old: jax.Array, new: jax.Array) -> jax.Array:
+        every = jnp.concatenate([old.astype(new.dtype), new], axis=-2)
+        if lengths is None:
+            kept = every[..., steps:, :]
+        else:
+            place = lengths[..., None, None, None] + jnp.arange(window)[:, None]
+            kept = jnp.take_along_axis(every, place, axis=-2)
+        return jnp.where(taken(count, window)[..., None, :, None], kept, 0)
+
+    return AttentionState(last_of(state.keys, k), last_of(state.values, v), count)

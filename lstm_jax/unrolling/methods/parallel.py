@@ -1,0 +1,72 @@
+"""Cells that can take a whole sequence, or long blocks of one, in a few large products.
+
+One file a form holds the products. They travel forward over rows whose padding is at the end:
+what is left of reverse and lengths stands here.
+"""
+
+from typing import Any
+
+import jax
+import jax.export
+import jax.numpy as jnp
+
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import MatrixMemory, Windowed
+from lstm_jax.core.typing import State
+from lstm_jax.unrolling.masks import where, zero_where_not
+from lstm_jax.unrolling.methods import over_matrices, over_windows, scan
+from lstm_jax.unrolling.methods.traversal import Traversal
+
+# over_sequence(form, params, xs, state, initial, lengths, starts) -> (state, ys): forward, the
+# first ``lengths [*batch]`` steps of each row (None: all), with the state ``initial`` before a
+# step where ``starts [T, *batch]`` (None: nowhere). Outputs past a row's length are not used.
+# What is not finite at a step reaches later steps alone: zero times NaN is NaN in a product, where
+# step after step would never meet it.
+SOLVERS: dict[type, Any] = {MatrixMemory: over_matrices, Windowed: over_windows}
+
+
+def ineligible(cell: Cell) -> str | None:
+    """Why this method cannot run ``cell``; None where it can."""
+    if type(cell.form) in SOLVERS:
+        return None
+    return f"{cell.name} is not of a form whose steps can be taken together in large products"
+
+
+def why(traversal: Traversal) -> tuple[str, ...]:
+    """What this method decides, and why."""
+    form, shape = traversal.cell.form, traversal.xs.shape
+    if _any_steps(shape[0]):
+        return ("step by step, as the number of steps is not known", *scan.why(traversal))
+    return SOLVERS[type(form)].why(form, shape)
+
+
+def traverse(traversal: Traversal) -> tuple[State, jax.Array]:
+    """``(state, ys)`` of prepared ``params``."""
+    cell, params, xs, state, initial, (valid, starts), reverse = traversal
+    if _any_steps(xs.shape[0]) or xs.shape[0] == 0:
+        return scan.traverse(traversal)
+    lengths = None if valid is None else jnp.sum(valid, axis=0, dtype=jnp.int32)
+    xs = zero_where_not(valid, xs)
+    if reverse:
+        xs, starts = turned(xs, lengths), None if starts is None else turned(starts, lengths)
+    form: Any = cell.form
+    solver = SOLVERS[type(form)]
+    new, ys = solver.over_sequence(form, params, xs, state, initial, lengths, starts)
+    if lengths is not None:
+        new = where(lengths > 0, new, state)
+    return new, zero_where_not(valid, turned(ys, lengths) if reverse else ys)
+
+
+def _any_steps(steps: Any) -> bool:
+    """Whether the number of steps is a symbol of an exported program: blocks need a number."""
+    return jax.export.is_symbolic_dim(steps)
+
+
+def turned(values: jax.Array, lengths: jax.Array | None) -> jax.Array:
+    """The first ``lengths`` steps of each row of ``values [T, *batch, ...]`` in reverse order."""
+    if lengths is None:
+        return jnp.flip(values, axis=0)
+    step = jnp.arange(values.shape[0]).reshape(-1, *[1] * lengths.ndim)
+    source = jnp.where(step < lengths, lengths - 1 - step, step)
+    further = range(source.ndim, values.ndim)
+    return jnp.take_along_axis(values, jnp.expand_dims(source, further), axis=0)

@@ -1,0 +1,36 @@
+"""The reference method: ``jax.lax.scan`` over the cell's own step, with JAX's own derivatives."""
+
+import jax
+
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.typing import State
+from lstm_jax.unrolling.masks import narrowed, where, widened, zero_where_not
+from lstm_jax.unrolling.methods.traversal import Traversal
+
+
+def ineligible(cell: Cell) -> str | None:
+    """Why this method cannot run ``cell``; None, since it runs every cell with a step."""
+    return None
+
+
+def why(traversal: Traversal) -> tuple[str, ...]:
+    """What this method decides, and why."""
+    return ("step by step, with JAX's own derivatives: runs every cell",)
+
+
+def traverse(traversal: Traversal) -> tuple[State, jax.Array]:
+    """``(state, ys)`` of prepared ``params``, one step after the other.
+
+    The loop reads them widened and narrows them in each step, so that the gradients of bfloat16
+    weights are summed over time in float32.
+    """
+    cell, params, xs, state, initial, masks, reverse = traversal
+    wide = widened(params)
+
+    def body(state: State, inputs: tuple) -> tuple[State, jax.Array]:
+        x, valid, reset = inputs
+        read = state if reset is None else where(reset, initial, state)
+        new, y = cell.advance(narrowed(wide, params), read, x)
+        return where(valid, new, state), zero_where_not(valid, y)
+
+    return jax.lax.scan(body, state, (xs, masks.valid, masks.resets), reverse=reverse)

@@ -1,0 +1,186 @@
+"""What is chosen for a call, and why: the method of each cell, and the blocks of steps that are
+recomputed; with the memory that the backward pass takes.
+
+All is a function of shapes, at trace time, before anything is compiled or run.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.typing import State
+from lstm_jax.unrolling.blocks import even_block
+from lstm_jax.unrolling.masks import Masks
+from lstm_jax.unrolling.methods import METHODS
+from lstm_jax.unrolling.methods.deferred_options import Deferred
+from lstm_jax.unrolling.methods.traversal import Traversal
+from lstm_jax.unrolling.parts import over_parts, start
+
+if TYPE_CHECKING:
+    from lstm_jax.unrolling.call import Call
+
+UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+class Method(NamedTuple):
+    """The method that runs a cell: its name, and its two functions of a ``Traversal``."""
+
+    name: str
+    traverse: Callable[[Traversal], tuple[State, jax.Array]]
+    why: Callable[[Traversal], tuple[str, ...]]
+
+
+class Part(NamedTuple):
+    """One cell of a call that is run over time by a method, and its memory in bytes.
+
+    whole: of the arrays over all steps that no blocks avoid: outputs, their cotangents and those
+        of the inputs.
+    state: of what stands between two blocks. step: of what is kept for each step of a block.
+    """
+
+    cell: str
+    method: str
+    why: tuple[str, ...]
+    steps: int
+    whole: int
+    state: int
+    step: int
+
+
+def choose_method(cell: Cell, method: str | Deferred) -> Method:
+    """The method that runs ``cell``. Raises ValueError, with the reason, for one that cannot."""
+    if method == "auto":
+        name = next(name for name, m in METHODS.items() if m.ineligible(cell) is None)
+        return Method(name, METHODS[name].traverse, METHODS[name].why)
+    if isinstance(method, Deferred):
+        name, options = "deferred", {"options": method}
+    else:
+        name, options = method, {}
+    module = METHODS[name]
+    reason = module.ineligible(cell)
+    if reason is not None:
+        raise WrongValue(f"method: got {method!r}, but {reason}; takes 'auto' or 'scan'")
+    partial = functools.partial
+    return Method(name, partial(module.traverse, **options), partial(module.why, **options))
+
+
+def plan(call: "Call") -> tuple[list[Part], int | None]:
+    """The parts of a call, and the steps of a recomputed block (None: nothing is recomputed)."""
+    parts = parts_of(call)
+    return parts, block_of(call, parts)
+
+
+def block_of(call: "Call", parts: Sequence[Part] | None = None) -> int | None:
+    """The steps of a recomputed block; None: nothing is recomputed."""
+    if not isinstance(call.checkpoint_every, str):
+        return call.checkpoint_every
+    parts = parts_of(call) if parts is None else parts
+    return block_for("checkpoint_every", call.checkpoint_every, parts)
+
+
+def parts_of(call: "Call") -> list[Part]:
+    """The cells of a call, each with its method and what its backward pass keeps."""
+    parts: list[Part] = []
+
+    def measured(traversal: Traversal, method: str | Deferred) -> tuple[State, jax.Array]:
+        chosen = choose_method(traversal.cell, method)
+        parts.append(measure(traversal, chosen))
+        return chosen.traverse(traversal)
+
+    jax.eval_shape(lambda call: over_parts(start(call), call.method, measured), call)
+    return parts
+
+
+def measure(traversal: Traversal, method: Method) -> Part:
+    """What the backward pass keeps of one cell over time."""
+    steps, state = traversal.xs.shape[0], traversal.state
+
+    def run(params: Any, xs: Any, state: Any, masks: Masks) -> tuple[State, jax.Array]:
+        given = traversal._replace(params=params, xs=xs, state=state, masks=masks)
+        return method.traverse(given)
+
+    def kept(steps: int) -> int:
+        few = jax.tree.map(
+            lambda a: jax.ShapeDtypeStruct((steps, *a.shape[1:]), a.dtype),
+            (traversal.xs, traversal.masks),
+        )
+
+        def residuals(params: Any, state: Any, xs: Any, masks: Any) -> Any:
+            return jax.vjp(lambda params, xs: run(params, xs, state, masks), params, xs)[1]
+
+        return _bytes(jax.eval_shape(residuals, traversal.params, state, *few))
+
+    ys = jax.eval_shape(
+        lambda *args: run(*args)[1], traversal.params, traversal.xs, state, traversal.masks
+    )
+    return Part(
+        cell=traversal.cell.name,
+        method=method.name,
+        why=method.why(traversal),
+        steps=steps,
+        whole=2 * _bytes(ys) + _bytes(traversal.xs),
+        state=_bytes(state),
+        step=max(kept(2) - kept(1), 1),
+    )
+
+
+def bound_in_bytes(argument: str, value: str) -> int:
+    """``"64 MiB"`` as a number of bytes."""
+    match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", value)
+    if match is None or match[2] not in UNITS:
+        raise WrongValue(
+            f"{argument}: got {value!r}; takes a number of steps, 'auto', or a bound on memory "
+            f"such as '64 MiB' (units {', '.join(UNITS)})"
+        )
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def block_for(argument: str, value: str, parts: Sequence[Part]) -> int | None:
+    """The steps of a block: the most for which all fits into the bound ``value``, or with "auto"
+    as many as keep least. None: no blocks are needed."""
+    steps = max((p.steps for p in parts), default=0)
+    if steps == 0:
+        return None
+    states, step = sum(p.steps * p.state for p in parts), max(p.step for p in parts)
+    least = even_block(math.sqrt(states / (2 * step)), steps)
+    if value == "auto":
+        return least
+    bound = bound_in_bytes(argument, value)
+    if needed(parts, None) <= bound:
+        return None
+    if needed(parts, least) > bound:
+        raise WrongValue(
+            f"{argument}: got {value!r}, but the backward pass of this call takes "
+            f"{readable(needed(parts, least))} or more"
+        )
+    equal = (n for n in range(steps // 2, least, -1) if steps % n == 0)
+    return next((n for n in equal if needed(parts, n) <= bound), least)
+
+
+def needed(parts: Sequence[Part], block: int | None) -> int:
+    """About the bytes that the backward pass takes with blocks of ``block`` steps, or with none.
+
+    What is kept of a step counts twice where it is read again: its cotangents stand beside it.
+    """
+    whole = sum(p.whole for p in parts)
+    if block is None:
+        return whole + sum(p.steps * p.step for p in parts) + max(p.steps * p.step for p in parts)
+    states = sum(math.ceil(p.steps / block) * p.state for p in parts)
+    return whole + states + max(2 * block * p.step for p in parts)
+
+
+def readable(size: int) -> str:
+    unit = next((u for u in ("GiB", "MiB", "KiB") if size >= UNITS[u]), "B")
+    return f"{size / UNITS[unit]:.3g} {unit}"
+
+
+def _bytes(tree: Any) -> int:
+    return sum(
+        math.prod(leaf.shape) * getattr(leaf.dtype, "itemsize", 4) for leaf in jax.tree.leaves(tree)
+    )

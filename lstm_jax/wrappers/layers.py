@@ -1,0 +1,193 @@
+"""Layers: cells one above the other, beside their input, or in both directions.
+
+A composite is stepped through its parts and unrolled part by part, each part over the whole
+sequence by the method that suits it; the results are the same.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongInputSize, WrongValue
+from lstm_jax._internal.generators import split_key
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import Composite
+from lstm_jax.core.gates import NO_GATES
+from lstm_jax.core.recipes import factory
+from lstm_jax.wrappers.building import only_input_size
+
+
+@factory
+def chain(*cells: Cell) -> Cell:
+    """A deep stack: the output of each cell is the input of the next.
+
+    Params and state are tuples, one entry per cell. Raises ValueError for no cells, and for a cell
+    that does not take the outputs of the one before it.
+    """
+    if not cells:
+        raise WrongValue("cells: got none; takes one cell or more")
+    for i, cell in enumerate(cells):
+        checking.the_cell(f"cells[{i}]", cell)
+    for i, (before, cell) in enumerate(itertools.pairwise(cells), 1):
+        only = only_input_size(cell)
+        if only not in (None, before.size):
+            raise WrongValue(
+                f"cells[{i}]: expected a cell that takes {before.size} inputs, the outputs of "
+                f"cells[{i - 1}], got {cell.name}, which takes {only}"
+            )
+
+    def init(key, input_size, dtype=jnp.float32):
+        keys = jax.random.split(checking.random_key("key", key), len(cells))
+        sizes = [input_size, *(cell.size for cell in cells)]
+        return tuple(c.init(k, d, dtype) for c, k, d in zip(cells, keys, sizes[:-1], strict=True))
+
+    def initial_state(params, batch_shape=(), dtype=None):
+        checking.parts("params", params, len(cells), "chain")
+        return tuple(
+            c.initial_state(p, batch_shape, dtype) for c, p in zip(cells, params, strict=True)
+        )
+
+    def prepare(params, batch_shape, key):
+        keys = split_key(key, len(cells))
+        return tuple(
+            c.prepare(p, batch_shape, k) for c, p, k in zip(cells, params, keys, strict=True)
+        )
+
+    def advance(params, state, x):
+        states = []
+        for c, p, s in zip(cells, params, state, strict=True):
+            s, x = c.advance(p, s, x)
+            states.append(s)
+        return tuple(states), x
+
+    def over_time(run, params, xs, state, initial):
+        states = []
+        for c, p, s, s0 in zip(cells, params, state, initial, strict=True):
+            s, xs = run(c, p, xs, s, s0)
+            states.append(s)
+        return tuple(states), xs
+
+    return Cell(
+        "chain",
+        cells[-1].size,
+        NO_GATES,
+        init,
+        initial_state,
+        advance,
+        Composite(over_time),
+        prepare,
+    )
+
+
+@factory
+def residual(cell: Cell) -> Cell:
+    """``x + cell(x)``, for a cell whose output has the size of its input.
+
+    Params and state are the cell's. ``init`` raises ValueError for another input size.
+    """
+    checking.the_cell("cell", cell)
+    only = only_input_size(cell)
+    if only not in (None, cell.size):
+        raise WrongValue(
+            "cell: expected a cell whose output has the size of its input, "
+            f"got {cell.name}, which takes {only} inputs and gives {cell.size} outputs"
+        )
+
+    def init(key, input_size, dtype=jnp.float32):
+        if input_size != cell.size:
+            raise WrongInputSize(
+                f"input_size: got {input_size}; residual({cell.name}) takes {cell.size}, "
+                "the size of the cell's output",
+                cell.size,
+            )
+        return cell.init(key, input_size, dtype)
+
+    def advance(params, state, x):
+        state, y = cell.advance(params, state, x)
+        return state, x.astype(y.dtype) + y
+
+    def over_time(run, params, xs, state, initial):
+        state, ys = run(cell, params, xs, state, initial)
+        return state, xs.astype(ys.dtype) + ys
+
+    return cell._replace(
+        name="residual",
+        init=init,
+        advance=advance,
+        form=Composite(over_time),
+    )
+
+
+class BidirectionalState(NamedTuple):
+    forward: Any
+    backward: Any
+
+
+@factory
+def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Cell:
+    """Two cells over the same sequence, ``backward`` from each row's last step to its first
+    (Schuster & Paliwal 1997).
+
+    merge: "concat" or "sum" of the two outputs at each time.
+    Params ``{"forward", "backward"}``; the state of each is its last in its own direction.
+    A layer and not a cell: it can be unrolled, and stepping it is an error.
+    """
+    checking.the_cell("forward", forward)
+    checking.the_cell("backward", backward)
+    checking.choice("merge", merge, ("concat", "sum"))
+    if merge == "sum" and forward.size != backward.size:
+        raise WrongValue(
+            f"merge: got 'sum' for sizes {forward.size} and {backward.size}; takes equal ones"
+        )
+    sizes = only_input_size(forward), only_input_size(backward)
+    if None not in sizes and sizes[0] != sizes[1]:
+        raise WrongValue(
+            f"backward: expected a cell that takes {sizes[0]} inputs, as {forward.name} does, "
+            f"got {backward.name}, which takes {sizes[1]}"
+        )
+
+    def init(key, input_size, dtype=jnp.float32):
+        key_f, key_b = jax.random.split(checking.random_key("key", key))
+        return {
+            "forward": forward.init(key_f, input_size, dtype),
+            "backward": backward.init(key_b, input_size, dtype),
+        }
+
+    def initial_state(params, batch_shape=(), dtype=None):
+        checking.entries("params", params, ("forward", "backward"), "bidirectional")
+        return BidirectionalState(
+            forward.initial_state(params["forward"], batch_shape, dtype),
+            backward.initial_state(params["backward"], batch_shape, dtype),
+        )
+
+    def prepare(params, batch_shape, key):
+        key_f, key_b = split_key(key, 2)
+        return {
+            "forward": forward.prepare(params["forward"], batch_shape, key_f),
+            "backward": backward.prepare(params["backward"], batch_shape, key_b),
+        }
+
+    def advance(params, state, x):
+        raise WrongValue("step: a bidirectional layer reads the sequence from both ends; unroll it")
+
+    def over_time(run, params, xs, state, initial):
+        f, ys_f = run(forward, params["forward"], xs, state.forward, initial.forward)
+        b, ys_b = run(
+            backward, params["backward"], xs, state.backward, initial.backward, reverse=True
+        )
+        ys = ys_f + ys_b if merge == "sum" else jnp.concatenate([ys_f, ys_b], axis=-1)
+        return BidirectionalState(f, b), ys
+
+    return Cell(
+        "bidirectional",
+        forward.size if merge == "sum" else forward.size + backward.size,
+        NO_GATES,
+        init,
+        initial_state,
+        advance,
+        Composite(over_time),
+        prepare,
+    )

@@ -1,0 +1,222 @@
+"""Noise against overfitting: dropout and dropped connections; ``zoneout`` stands beside.
+
+All randomness comes from the sequence's key, given to ``lj.unroll`` or to ``step``; without it
+a noisy cell does what it does in evaluation. Masks that last a sequence come from the key alone.
+Noise of a single step comes from a key a row and from the row's count of steps since its start,
+which stands in the state: so chunks, recomputation and every method see the same noise, and a
+row that is reset sees what a new sequence would. That holds of threefry alone, so a key of another
+generator first becomes a threefry key (``checking.random_key``). Inside ``shard_map`` give each
+device a key of its own, or the rows of all devices get the same noise.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.generators import split_key
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import Composite, Gated
+from lstm_jax.core.gates import NO_GATES
+from lstm_jax.core.recipes import factory
+from lstm_jax.core.steps import gated_advance
+from lstm_jax.core.typing import BatchShape
+from lstm_jax.wrappers.building import shapes_of_params
+
+
+class Noisy(NamedTuple):
+    """Prepared params with the noise of this sequence; None where there was no key."""
+
+    params: Any
+    noise: Any
+
+
+class CountedState(NamedTuple):
+    """A cell's state beside the count of steps ``t [*batch]`` since the row's start."""
+
+    cell: Any
+    t: jax.Array
+
+
+def prepare_with(cell: Cell, draw: Callable[[Any, BatchShape, Any], Any]) -> Callable:
+    """A ``prepare`` that adds ``draw(params, batch_shape, key)`` to the cell's own."""
+
+    def prepare(params, batch_shape, key):
+        inner_key, own_key = split_key(key, 2)
+        inner = cell.prepare(params, batch_shape, inner_key)
+        return Noisy(inner, None if key is None else draw(inner, batch_shape, own_key))
+
+    return prepare
+
+
+def row_keys(params: Any, batch_shape: BatchShape, key: Any) -> jax.Array:
+    return jax.random.split(key, batch_shape)
+
+
+def bernoulli(keys: jax.Array, probability: float, width: int) -> jax.Array:
+    """``[*rows, width]`` of booleans, each row from its own key."""
+    share = jnp.float32(probability)  # a float would be float64 at 64 bits, and the draws others
+    draw = lambda key: jax.random.bernoulli(key, share, (width,))  # noqa: E731
+    for _ in range(keys.ndim):
+        draw = jax.vmap(draw)
+    return draw(keys)
+
+
+def at_step(keys: jax.Array, t: jax.Array) -> jax.Array:
+    """The key of step ``t [*rows]`` of each row; ``keys`` may lack leading (time) axes."""
+    keys = _spread_like(keys, t)
+    fold = jax.random.fold_in
+    for _ in range(keys.ndim):
+        fold = jax.vmap(fold)
+    for _ in range(t.ndim - keys.ndim):
+        fold = jax.vmap(fold, in_axes=(None, 0))
+    return fold(keys, t)
+
+
+def _spread_like(keys: jax.Array, rows: jax.Array) -> jax.Array:
+    """On an Explicit mesh: the rows' keys where the rows are."""
+    spec = jax.typeof(rows).sharding.spec[rows.ndim - keys.ndim : rows.ndim]
+    if all(axis is None for axis in spec):
+        return keys
+    return jax.sharding.reshard(keys, jax.sharding.PartitionSpec(*spec))
+
+
+def counted(cell: Cell) -> Callable[..., CountedState]:
+    def initial_state(params, batch_shape=(), dtype=None):
+        state = cell.initial_state(params, batch_shape, dtype)
+        return CountedState(state, jnp.zeros(batch_shape, jnp.uint32))
+
+    return initial_state
+
+
+# Counts the steps of each row, with the unroll's own lengths and resets: y is t, then t += 1.
+_COUNTER = Cell("count", 0, NO_GATES, lambda *_: (), lambda *_: (), lambda p, t, x: (t + 1, t))
+
+
+@factory
+def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = False) -> Cell:
+    """Sets a share ``rate`` of units to zero and scales the others by ``1 / (1 - rate)``.
+
+    on: "input", "output", or "recurrent" (what ``w_h`` multiplies, of a gated cell).
+    variational: one mask a sequence (Gal & Ghahramani 2016) and not one a step. Recurrent
+        dropout takes it only, since fresh masks at each step wipe the memory.
+
+    Between layers as in Zaremba et al. 2014: ``chain(a, dropout(b, 0.5), ...)``. The params are
+    the cell's; the state too, or ``CountedState`` where masks are drawn at each step.
+    """
+    checking.the_cell("cell", cell)
+    rate = checking.rate("rate", rate)
+    checking.choice("on", on, ("input", "output", "recurrent"))
+    checking.flag("variational", variational)
+    if on == "recurrent":
+        if not variational:
+            raise WrongValue("variational: got False for recurrent dropout; takes True")
+        return _recurrent_dropout(cell, rate, "dropout")
+
+    def drop(keys, t, values):
+        if keys is None:
+            return values
+        keys = keys if t is None else at_step(keys, t)
+        mask = bernoulli(keys, 1.0 - rate, values.shape[-1])
+        return jnp.where(mask, values / (1.0 - rate), 0).astype(values.dtype)
+
+    def around(inner: Callable[[Any], tuple], keys: Any, t: Any, x: jax.Array) -> tuple:
+        if on == "input":
+            return inner(drop(keys, t, x))
+        state, y = inner(x)
+        return state, drop(keys, t, y)
+
+    def advance(params, state, x):
+        if variational:
+            return around(lambda x: cell.advance(params.params, state, x), params.noise, None, x)
+        inner, y = around(
+            lambda x: cell.advance(params.params, state.cell, x), params.noise, state.t, x
+        )
+        return CountedState(inner, state.t + 1), y
+
+    def over_time(run, params, xs, state, initial):
+        if variational:
+            return around(
+                lambda xs: run(cell, params.params, xs, state, initial), params.noise, None, xs
+            )
+        t, ts = run(_COUNTER, (), xs, state.t, initial.t, method="scan")
+        inner, ys = around(
+            lambda xs: run(cell, params.params, xs, state.cell, initial.cell), params.noise, ts, xs
+        )
+        return CountedState(inner, t), ys
+
+    return cell._replace(
+        name="dropout",
+        initial_state=cell.initial_state if variational else counted(cell),
+        advance=advance,
+        form=Composite(over_time),
+        prepare=prepare_with(cell, row_keys),
+    )
+
+
+def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
+    inner = cell.form
+    if not isinstance(inner, Gated):
+        raise WrongValue(f"on: got 'recurrent' for {cell.name}; takes a cell of the gated form")
+
+    def draw(params, batch_shape, key):
+        weights, _ = inner.split(params)
+        keys = row_keys(params, batch_shape, key)
+        return bernoulli(keys, 1.0 - rate, weights.w_h.shape[0])
+
+    def split(params):
+        weights, vectors = inner.split(params.params)
+        return weights, (vectors, params.noise)
+
+    def source(vectors, state):
+        h = inner.source(vectors[0], state)
+        return h if vectors[1] is None else jnp.where(vectors[1], h / (1.0 - rate), 0)
+
+    def pointwise(vectors, state, z, r):
+        return inner.pointwise(vectors[0], state, z, r)
+
+    form = Gated(pointwise, split, source, inner.additive)
+    return cell._replace(
+        name=name, advance=gated_advance(form), form=form, prepare=prepare_with(cell, draw)
+    )
+
+
+@factory
+def drop_connect(cell: Cell, rate: float) -> Cell:
+    """Sets a share ``rate`` of the recurrent weights (``w_h``, ``w_g``) to zero, the same ones for
+    all steps and rows of a sequence, and scales the others by ``1 / (1 - rate)`` (Merity et al.
+    2018, "weight drop", after Wan et al. 2013). Params, state and form are the cell's.
+
+    In a cell made of cells, those parts that have recurrent weights lose some. Raises ValueError
+    for a cell without any.
+    """
+    checking.the_cell("cell", cell)
+    rate = checking.rate("rate", rate)
+    if not _recurrent_weights(shapes_of_params(cell)):
+        raise WrongValue(f"cell: expected a cell with recurrent weights (w_h), got {cell.name}")
+
+    def prepare(params, batch_shape, key):
+        inner_key, own_key = split_key(key, 2)
+        if key is not None:
+            recurrent = _recurrent_weights(params)
+            keys = dict(zip(recurrent, jax.random.split(own_key, len(recurrent)), strict=True))
+
+            def mask(path, leaf):
+                if path not in keys:
+                    return leaf
+                kept = jax.random.bernoulli(keys[path], jnp.float32(1.0 - rate), leaf.shape)
+                return jnp.where(kept, leaf / (1.0 - rate), 0)
+
+            params = jax.tree_util.tree_map_with_path(mask, params)
+        return cell.prepare(params, batch_shape, inner_key)
+
+    return cell._replace(name="drop_connect", prepare=prepare)
+
+
+def _recurrent_weights(params: Any) -> list:
+    """The paths of the recurrent weights in ``params``."""
+    paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    return [path for path in paths if path and getattr(path[-1], "key", None) in ("w_h", "w_g")]

@@ -1,0 +1,152 @@
+"""Zoneout: units that keep their old state at random."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import Composite, Gated
+from lstm_jax.core.recipes import factory
+from lstm_jax.core.states import rescaled, scales
+from lstm_jax.core.steps import gated_advance
+from lstm_jax.wrappers.building import shapes_of_params, shapes_of_state
+from lstm_jax.wrappers.noise import (
+    CountedState,
+    at_step,
+    bernoulli,
+    counted,
+    prepare_with,
+    row_keys,
+)
+
+
+@factory
+def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
+    """Each unit keeps its old state with probability ``rate`` (Krueger et al. 2017, eq. 3 to 5);
+    in evaluation it takes the mean of the two, weighted by it.
+
+    rate: for ``h`` and, where the state has it, ``c``; or one a field, such as
+        ``{"h": 0.05, "c": 0.5}``.
+    Params are the cell's; state ``CountedState``. For one cell whose output is its state's field
+    ``h [*batch, H]``; in a chain, zone the layers out. A memory that is kept divided by
+    ``exp(m)``, as in ``lj.slstm``, is mixed by what it means: c, n and m go together.
+
+    Raises ValueError or TypeError, naming the argument, for other cells and other fields.
+    """
+    checking.the_cell("cell", cell)
+    fields, together = _state_fields(cell)
+    if isinstance(rate, Mapping):
+        for field in rate:
+            checking.choice("rate", field, fields)
+        rates = {
+            field: checking.rate(f"rate[{field!r}]", rate[field])
+            for field in fields  # in their order: a field's noise depends on its place
+            if field in rate
+        }
+    else:
+        value = checking.rate("rate", rate)
+        rates = {field: value for field in ("h", "c") if field in fields}
+
+    def zone(noise, old, new):
+        """Old and new states of the cell, mixed by field."""
+        state = new
+        for i, (field, p) in enumerate(rates.items()):
+            if p == 0:
+                continue
+            before, after, scale = old.cell, new, together.get(field)
+            names = [field] if scale is None else [*scales(new)[scale], scale]
+            if noise is None:
+                if scale is not None:
+                    before, after = rescaled(before, after, scale)
+                mixed = {n: p * getattr(before, n) + (1.0 - p) * getattr(after, n) for n in names}
+                if scale is not None:
+                    mixed[scale] = getattr(after, scale)
+            else:
+                keys = at_step(at_step(noise, jnp.full_like(old.t, i)), old.t)
+                kept = bernoulli(keys, p, getattr(old.cell, field).shape[-1])
+                mixed = {n: jnp.where(kept, getattr(before, n), getattr(after, n)) for n in names}
+            state = state._replace(**mixed)
+        return CountedState(state, old.t + 1), state.h
+
+    def advance(params, state, x):
+        new, y = cell.advance(params.params, state.cell, x)
+        state, h = zone(params.noise, state, new)
+        return state, h.astype(y.dtype)
+
+    inner, form = cell.form, None
+    if isinstance(inner, Gated) and not _projected(cell):
+
+        def pointwise(vectors, state, z, r):
+            new, _, gates = inner.pointwise(vectors[0], state.cell, z, r)
+            state, h = zone(vectors[1], state, new)
+            return state, h, gates
+
+        def split(params):
+            weights, vectors = inner.split(params.params)
+            return weights, (vectors, params.noise)
+
+        form = Gated(
+            pointwise, split, lambda v, state: inner.source(v[0], state.cell), inner.additive
+        )
+
+    return cell._replace(
+        name="zoneout",
+        initial_state=counted(cell),
+        advance=advance if form is None else gated_advance(form),
+        form=form,
+        prepare=prepare_with(cell, row_keys),
+    )
+
+
+def _state_fields(cell: Cell) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The fields of the state that can be zoned out, and of those that are kept divided by
+    ``exp(m)`` the name of m."""
+    state = None if isinstance(cell.form, Composite) else shapes_of_state(cell)
+    h = getattr(state, "h", None)
+    if state is None or h is None or h.shape != (cell.size,) or not _shows(cell, "h"):
+        raise WrongValue(
+            "cell: expected one cell whose output is its state's field h [*batch, H], "
+            f"got {cell.name}; zone out the cells that it is made of"
+        )
+    together, hidden = {}, set()
+    for scale, (first, *others) in scales(state).items():
+        together[first] = scale
+        hidden |= {scale, *others}
+    fields = [
+        field
+        for field, leaf in zip(state._fields, state, strict=True)
+        if leaf.ndim == 1 and jnp.issubdtype(leaf.dtype, jnp.floating) and field not in hidden
+    ]
+    return tuple(fields), together
+
+
+def _shows(cell: Cell, field: str) -> bool:
+    """Whether the output of ``cell`` is its new state's ``field``, and not another value."""
+    same: list[bool] = []
+
+    def step(params: Any, state: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        new, y = cell.advance(cell.prepare(params, (), None), state, x)
+        same.append(getattr(new, field) is y)
+        return getattr(new, field), y
+
+    shapes = shapes_of_params(cell), shapes_of_state(cell), jax.ShapeDtypeStruct((1,), jnp.float32)
+    shown, y = jax.eval_shape(step, *shapes)
+    if same[0] or shown.shape != y.shape:
+        return same[0]
+    # Two computations of one value, such as two calls of a compiled function: compare values.
+    with jax.ensure_compile_time_eval():
+        leaves, tree = jax.tree.flatten(shapes)
+        values = [jnp.full(leaf.shape, 0.1 + 0.01 * i, leaf.dtype) for i, leaf in enumerate(leaves)]
+        shown, y = jax.jit(step)(*jax.tree.unflatten(tree, values))
+        return bool(jnp.allclose(shown, y, rtol=1e-2, atol=1e-6))  # y may be narrower
+
+
+def _projected(cell: Cell) -> bool:
+    """A projection mixes units behind the gates, so that their state is not yet the cell's."""
+    assert isinstance(cell.form, Gated)
+    params = jax.eval_shape(lambda p: cell.prepare(p, (), None), shapes_of_params(cell))
+    return jax.eval_shape(cell.form.split, params)[0].w_p is not None
