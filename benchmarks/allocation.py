@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.settings import Key, Settings
 from benchmarks.timing import median
-from experiments import folder as run_folder
+from experiments.harness.run import run_folder
 
 SECTIONS_OFF = ("--no-latency", "--no-memory", "--no-allocator")
 

@@ -22,8 +22,7 @@ from rich.console import Console
 
 import lstm_jax as lj
 from benchmarks import machine, report, tables, timing
-from experiments import folder as run_folder
-from experiments import versions
+from experiments.harness.run import run_folder, versions
 
 BATCH, STEPS, SIZE, HEADS = 32, 512, 128, 4
 ROUNDS, BUDGET = 9, 90.0

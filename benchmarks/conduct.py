@@ -14,8 +14,7 @@ from benchmarks import allocation, contenders, latency, machine, memory, report,
 from benchmarks.build import Disagreement
 from benchmarks.measure import measure
 from benchmarks.settings import Settings, keys
-from experiments import folder as run_folder
-from experiments import sources
+from experiments.harness.run import provenance, run_folder
 
 
 def conduct(settings: Settings, out: Path, *, overwrite: bool) -> int:
@@ -26,7 +25,7 @@ def conduct(settings: Settings, out: Path, *, overwrite: bool) -> int:
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
     config = {"benchmark": "peers", **settings.decides(), "versions": versions(here)}
-    made_from = sources.made_from(program="benchmarks")
+    made_from = provenance.made_from(program="benchmarks")
     try:
         with run_folder.opened(out, config, made_from, overwrite=overwrite) as path:
             run(plan(settings, here, path), path, console)

@@ -16,7 +16,7 @@ from benchmarks import ratios
 from benchmarks.contenders import PEERS, TITLES
 from benchmarks.measure import PROGRAMS
 from benchmarks.tables import PROGRAM_TITLES, named, on
-from experiments.figure import STYLES
+from experiments.harness.report.curves import STYLES
 from lstm_jax._internal import storage
 
 MARKERS = ("o", "s", "^", "D", "P")

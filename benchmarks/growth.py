@@ -17,8 +17,8 @@ from benchmarks.contenders import OURS, TITLES
 from benchmarks.settings import Key
 from benchmarks.tables import NONE, Table, shown, text
 from benchmarks.timing import median
-from experiments import folder as run_folder
-from experiments.figure import STYLES
+from experiments.harness.report.curves import STYLES
+from experiments.harness.run import run_folder
 from lstm_jax._internal import storage
 
 AXES = {

@@ -10,7 +10,7 @@ from benchmarks import figure, sections, tables
 from benchmarks.contenders import TITLES
 from benchmarks.settings import Key
 from benchmarks.work import Shape
-from experiments import folder as run_folder
+from experiments.harness.run import run_folder
 
 
 def collect(

@@ -3,7 +3,8 @@
     python -m benchmarks.runs
 
 Steps a second of all runs together, by what the experiments themselves run: an LSTM on adding at
-T = 100, ten runs, as many at a time on each device. ``experiments.programs.SMALL`` is from here.
+T = 100, ten runs, as many at a time on each device. ``SMALL`` in
+``experiments/harness/run/compiled.py`` is from here.
 """
 
 import statistics
@@ -21,9 +22,9 @@ RUNS, STEPS, LENGTH = 10, 10, 100
 def main(sizes: tuple[tuple[int, int], ...] = SIZES, rounds: int = 5, budget: float = 10.0) -> int:
     lj.use_cpu_cores()
     from benchmarks.timing import alternate
-    from experiments.jobs import make_job
-    from experiments.programs import Programs
-    from experiments.setting import Budget, Setting, cell_model
+    from experiments.harness.run.compiled import Programs
+    from experiments.harness.run.jobs import make_job
+    from experiments.harness.run.setting import Budget, Setting, cell_model
     from lstm_jax import tasks, train
 
     table = Table(title=f"steps/s, LSTM, T = {LENGTH}, {RUNS} runs, median of {rounds} rounds")

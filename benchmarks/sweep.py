@@ -18,8 +18,7 @@ from benchmarks.__main__ import INTERRUPTED, use_all_cores
 from benchmarks.build import Compiled, Disagreement, build, require_equal
 from benchmarks.settings import Key
 from benchmarks.work import CELLS, Shape
-from experiments import folder as run_folder
-from experiments import sources
+from experiments.harness.run import provenance, run_folder
 from lstm_jax._internal.errors import ArgumentError, WrongValue
 
 
@@ -130,7 +129,7 @@ def run(sweep: Sweep, out: Path, *, overwrite: bool) -> int:
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
     config = {"benchmark": "sweep", **sweep.decides(), "versions": conduct.versions(here)}
-    made_from = sources.made_from(program="benchmarks")
+    made_from = provenance.made_from(program="benchmarks")
     try:
         with run_folder.opened(out, config, made_from, overwrite=overwrite) as path:
             conduct.run(plan(sweep, here), path, console)

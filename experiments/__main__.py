@@ -2,8 +2,8 @@
 ``python -m experiments compare RUN RUN ...`` lays finished runs side by side;
 ``python -m experiments tasks`` shows the tasks.
 
-A new experiment is one file beside this one, with ``TIME``, a frozen dataclass ``Config`` and
-``settings(config)``, and its name in ``EXPERIMENTS``.
+A new experiment is one file in the folder of its theme, such as ``memory/adding.py``, with
+``TIME``, a frozen dataclass ``Config`` and ``settings(config)``. It is found there by its name.
 """
 
 import contextlib
@@ -17,25 +17,21 @@ from typing import Annotated, Any
 
 from lstm_jax._internal.errors import WrongValue
 
-EXPERIMENTS = (
-    "first_comparison",
-    "adding",
-    "digits",
-    "reversal",
-    "sorting",
-    "dates",
-    "translation",
-    "hochreiter_1997",
-    "hochreiter_1997_today",
-    "chrono",
-    "greff",
-    "state_tracking",
-    "recall",
-    "sequential_mnist",
-    "suite",
-    "task",
-)
+HERE = Path(__file__).resolve().parent
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
+
+def experiments_by_theme() -> dict[str, list[str]]:
+    """The names of all experiments: the files in the folders of the themes, but for those whose
+    names begin with an underscore, which others share."""
+    found: dict[str, list[str]] = {}
+    for file in sorted(HERE.glob("[a-z]*/[a-z]*.py")):
+        if file.parent.name != "harness":
+            found.setdefault(file.parent.name, []).append(file.stem)
+    return found
+
+
+THEMES = {name: theme for theme, names in experiments_by_theme().items() for name in names}
 
 
 def main(argv: list[str]) -> int:
@@ -45,14 +41,14 @@ def main(argv: list[str]) -> int:
         print(listing())
         return 0
     if name == "tasks":
-        from experiments import gallery
+        from experiments.harness.report import task_gallery
 
-        return gallery.main(argv[1:])
+        return task_gallery.main(argv[1:])
     if name == "compare":
-        from experiments import compare
+        from experiments.harness.report import compare
 
         return compare.main(argv[1:])
-    if name not in EXPERIMENTS:
+    if name not in THEMES:
         print(f"no experiment {name!r}\n\n{listing()}", file=sys.stderr)
         return 2
     try:
@@ -70,17 +66,22 @@ def listing() -> str:
         "python -m experiments compare RUN RUN ... (lays finished runs side by side)",
         "",
     ]
-    for name in EXPERIMENTS:
-        module = load(name)
-        summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
-        lines.append(f"  {name:<22} {module.TIME:<8} {summary}")
-    lines += ["", "  tasks                  1 min    A table of all tasks, and a picture of each."]
+    for theme, names in experiments_by_theme().items():
+        lines.append(theme)
+        for name in names:
+            module = load(name)
+            summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
+            lines.append(f"  {name:<22} {module.TIME:<8} {summary}")
+    lines += [
+        "tasks",
+        "  tasks                  1 min    A table of all tasks, and a picture of each.",
+    ]
     lines += ["", "A task of your own: docs/bring_your_own_task.md"]
     return "\n".join([*lines, "", "Times are for two CPU cores."])
 
 
 def load(name: str) -> ModuleType:
-    return importlib.import_module(f"experiments.{name}")
+    return importlib.import_module(f"experiments.{THEMES[name]}.{name}")
 
 
 def run(name: str, argv: list[str]) -> int:
@@ -114,9 +115,10 @@ def run(name: str, argv: list[str]) -> int:
             no_cache: Compile all programs anew. Else those of earlier starts are kept in the
                 user's cache folder, or where JAX_COMPILATION_CACHE_DIR says.
         """
-        from experiments import compilation, conduct, events, loading, mistakes
+        from experiments.harness import conduct
+        from experiments.harness.run import event_files, loading, program_cache, user_errors
 
-        running.enter_context(compilation.cache(off=no_cache))
+        running.enter_context(program_cache.cache(off=no_cache))
         try:
             loading.load_files(load)
             require_one_budget(config)
@@ -124,12 +126,12 @@ def run(name: str, argv: list[str]) -> int:
             if dry_run:
                 return conduct.dry_run(jobs)
             if tensorboard:
-                events.require()
+                event_files.require()
             run_name = module.run_name(config) if hasattr(module, "run_name") else name
-        except mistakes.MENDABLE as error:
-            if not mistakes.is_mistake(error):
+        except user_errors.MENDABLE as error:
+            if not user_errors.is_mistake(error):
                 raise
-            return mistakes.tell(error)
+            return user_errors.tell(error)
         folder = out or Path("runs") / (f"{run_name}_sweep" if sweep else run_name)
         return conduct.conduct(
             name, jobs, folder, overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard
@@ -169,6 +171,6 @@ if __name__ == "__main__":
     from lstm_jax import use_cpu_cores
 
     use_cpu_cores()  # the seeds are spread over them
-    if sys.argv[1:2] and sys.argv[1] in EXPERIMENTS:
+    if sys.argv[1:2] and sys.argv[1] in THEMES:
         keep_freed_memory()
     sys.exit(main(sys.argv[1:]))

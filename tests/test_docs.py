@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from experiments import loading
 from experiments.__main__ import main
+from experiments.harness.run import loading
 from lstm_jax import tasks, train
 from tests.pages import ROOT, Page
 

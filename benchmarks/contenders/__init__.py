@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from benchmarks.work import Layer
-from experiments import versions
+from experiments.harness.run import versions
 from lstm_jax._internal.errors import WrongValue
 
 OURS = "lstm_jax"

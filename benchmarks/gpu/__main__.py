@@ -27,7 +27,7 @@ from benchmarks import timing
 from benchmarks.gpu import processes, suite, tables
 from benchmarks.gpu.processes import DONE, Unit
 from benchmarks.gpu.section import NAMES
-from experiments import folder as files
+from experiments.harness.run import run_folder as files
 
 ROOT = Path(benchmarks.__file__).parent.parent
 OUT = ROOT / "benchmarks" / "results" / "gpu"

@@ -14,7 +14,7 @@ def describe() -> dict[str, Any]:
 
     import lstm_jax
     from benchmarks import machine
-    from experiments import versions
+    from experiments.harness.run import versions
 
     device = jax.devices()[0]
     return {

@@ -15,9 +15,7 @@ from lstm_jax.unrolling.masks import zero_where_not
 from lstm_jax.unrolling.methods import METHODS
 from lstm_jax.unrolling.methods.deferred_options import Deferred, check_options
 
-
-def _static() -> Any:
-    return dataclasses.field(metadata={"static": True})
+STATIC = {"static": True}
 
 
 @jax.tree_util.register_dataclass
@@ -30,16 +28,16 @@ class Call:
         where all do.
     """
 
-    cell: Cell = _static()
+    cell: Cell = dataclasses.field(metadata=STATIC)
     params: Params
     xs: jax.Array
     state: State | None
     valid: jax.Array | None
     resets: jax.Array | None
     key: Any
-    reverse: bool = _static()
-    method: str | Deferred = _static()
-    checkpoint_every: int | str | None = _static()
+    reverse: bool = dataclasses.field(metadata=STATIC)
+    method: str | Deferred = dataclasses.field(metadata=STATIC)
+    checkpoint_every: int | str | None = dataclasses.field(metadata=STATIC)
 
 
 def checked_call(

@@ -5,9 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from experiments.jobs import comparison_jobs
-from experiments.programs import Programs
-from experiments.setting import Budget, Setting
+from experiments.harness.run.compiled import Programs
+from experiments.harness.run.jobs import comparison_jobs
+from experiments.harness.run.setting import Budget, Setting
 from lstm_jax.tasks import Batch, Score, Success
 from lstm_jax.tasks.task import drawn_task
 

@@ -5,11 +5,15 @@ import json
 
 import pytest
 
-from experiments import adding, conduct, digits, reversal, suite
 from experiments.__main__ import main
-from experiments.chosen import TRIED, Chosen, describe, elsewhere, nearest
-from experiments.jobs import comparison_jobs
-from experiments.setting import Budget, Setting
+from experiments.general import suite
+from experiments.harness import conduct
+from experiments.harness.run.jobs import comparison_jobs
+from experiments.harness.run.learning_rates import TRIED, Chosen, describe, elsewhere, nearest
+from experiments.harness.run.setting import Budget, Setting
+from experiments.images import digits
+from experiments.language import reversal
+from experiments.memory import adding
 from lstm_jax import tasks
 
 TRIED_TEXT = "of 0.001, 0.003 and 0.01 the best on validation data, since none was chosen"

@@ -9,11 +9,13 @@ import pytest
 
 import lstm_jax as lj
 from experiments import __main__ as command
-from experiments import conduct, first_comparison, reversal, runner
-from experiments import folder as run_folder
-from experiments.__main__ import EXPERIMENTS, load, main
-from experiments.jobs import make_job
-from experiments.setting import Budget, cell_model
+from experiments.__main__ import THEMES, load, main
+from experiments.general import first_comparison
+from experiments.harness import conduct
+from experiments.harness.run import run_folder, runner
+from experiments.harness.run.jobs import make_job
+from experiments.harness.run.setting import Budget, cell_model
+from experiments.language import reversal
 from lstm_jax import tasks, train
 from lstm_jax.tasks import task
 from tests.experiments.test_events import scalars
@@ -36,12 +38,12 @@ def finished(tmp_path_factory):
 def test_all_experiments_are_listed_with_the_time_they_take(capsys):
     assert main([]) == 0
     lines = capsys.readouterr().out
-    for name in EXPERIMENTS:
+    for name in THEMES:
         assert f"{name} " in lines and load(name).TIME in lines
 
 
 def test_an_experiment_says_what_it_is_what_to_type_and_what_to_expect():
-    for name in EXPERIMENTS:
+    for name in THEMES:
         text = load(name).__doc__
         assert f"python -m experiments {name}" in text and "Expect" in text
 
@@ -245,7 +247,7 @@ LONG = ("reversal", "sorting", "dates", "translation", "greff", "suite", "hochre
 @pytest.mark.usefixtures("captions", "undrawn")
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in EXPERIMENTS],
+    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in THEMES],
 )
 def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
     """The sizes on the first task alone, of one model that is no cell: they take their time."""

@@ -4,8 +4,8 @@ import json
 import pytest
 from rich.console import Console
 
-from experiments import compare
 from experiments.__main__ import main
+from experiments.harness.report import compare
 from tests.experiments.handmade import contender, setting, summary
 
 START = {"started": "then", "jax": "0.10.2", "git": "abc", "devices": ["cpu:0", "cpu:1"]}

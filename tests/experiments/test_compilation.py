@@ -9,9 +9,8 @@ import jax
 import pytest
 from jax import monitoring
 
-from experiments import compilation
-from experiments import folder as run_folder
 from experiments.__main__ import main
+from experiments.harness.run import program_cache, run_folder
 from tests.experiments.test_resume import timeless
 
 TINY = "--lengths 4 --cells rnn --seeds 2 --parameters 40 --steps 20 --every 10"
@@ -21,14 +20,16 @@ TINY = "--lengths 4 --cells rnn --seeds 2 --parameters 40 --steps 20 --every 10"
 def home(tmp_path, monkeypatch):
     """Where the user's programs are kept; the cache is on, as it is for users."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv(compilation.THRESHOLD.upper(), raising=False)
+    monkeypatch.delenv(program_cache.THRESHOLD.upper(), raising=False)
     before = {
         name: getattr(jax.config, name)
         for name in ("jax_enable_compilation_cache", "jax_compilation_cache_dir")
     }
-    compilation.configure({"jax_enable_compilation_cache": True, "jax_compilation_cache_dir": None})
+    program_cache.configure(
+        {"jax_enable_compilation_cache": True, "jax_compilation_cache_dir": None}
+    )
     yield tmp_path / "home"
-    compilation.configure(before)
+    program_cache.configure(before)
 
 
 @pytest.fixture
@@ -76,12 +77,12 @@ def test_programs_that_are_broken_are_compiled_again(home, tmp_path):
         file.write_bytes((kept[file.name][: 20 * i], b"garbage", b"")[i % 3])
     assert run(tmp_path / "run") == expected
     assert programs(home).keys() == kept.keys()
-    assert all(map(compilation.is_whole, home.rglob("*-cache")))
+    assert all(map(program_cache.is_whole, home.rglob("*-cache")))
 
 
 def test_a_folder_that_cannot_be_written_to_is_a_warning(home, capsys):
     home.write_text("a file")
-    with compilation.cache():
+    with program_cache.cache():
         compile_anew()
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"compiled programs are not kept: {home}")
@@ -89,22 +90,22 @@ def test_a_folder_that_cannot_be_written_to_is_a_warning(home, capsys):
 
 def test_the_user_s_own_folder_is_taken_as_it_is(home, tmp_path):
     folder = tmp_path / "mine"
-    compilation.configure({"jax_compilation_cache_dir": str(folder)})
-    with compilation.cache():
+    program_cache.configure({"jax_compilation_cache_dir": str(folder)})
+    with program_cache.cache():
         compile_anew()
     assert programs(folder) and not (folder / "tidied").exists() and not home.exists()
     assert jax.config.jax_compilation_cache_dir == str(folder)
 
 
 def test_a_cache_that_the_user_turned_off_stays_off(home):
-    compilation.configure({"jax_enable_compilation_cache": False})
-    with compilation.cache():
+    program_cache.configure({"jax_enable_compilation_cache": False})
+    with program_cache.cache():
         compile_anew()
     assert not home.exists()
 
 
 def test_nothing_is_kept_once_a_run_is_over(home):
-    with compilation.cache():
+    with program_cache.cache():
         compile_anew()
     kept = programs(home)
     compile_anew()
@@ -122,9 +123,9 @@ def test_programs_unused_for_longest_go_first(tmp_path):
         file.write_bytes(program)
         written = time.time() - 1000 * age
         os.utime(file, (time.time() if name == "used" else written, written))
-    compilation.tidy(tmp_path, limit=len(program) * 2)
+    program_cache.tidy(tmp_path, limit=len(program) * 2)
     assert programs(tmp_path).keys() == {"new-cache", "used-cache"}
-    compilation.tidy(tmp_path, limit=0)
+    program_cache.tidy(tmp_path, limit=0)
     assert not programs(tmp_path)
 
 
@@ -137,7 +138,7 @@ def test_processes_may_tidy_up_at_once(tmp_path):
 
     def tidy():
         try:
-            compilation.tidy(tmp_path, limit=0)
+            program_cache.tidy(tmp_path, limit=0)
         except Exception as error:
             errors.append(error)
 

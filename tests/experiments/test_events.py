@@ -6,9 +6,9 @@ import types
 
 from tensorboardX.proto.event_pb2 import Event
 
-from experiments import events
 from experiments.__main__ import main
-from experiments.jobs import Job
+from experiments.harness.run import event_files
+from experiments.harness.run.jobs import Job
 
 
 def scalars(path):
@@ -36,7 +36,7 @@ def test_lines_are_written_with_a_tag_a_run_and_training_time(tmp_path):
         {"step": 10, "seconds": 1.5, "train_loss": [0.5, 0.25], "validation": [0.0, 1.0]},
         {"step": 20, "seconds": 2.0, "train_loss": [0.125, None], "validation": [0.5, None]},
     ]
-    written = events.Events(made_job(), tmp_path, lines[:1])
+    written = event_files.Events(made_job(), tmp_path, lines[:1])
     written.add(lines[1])
     written.close()
     whole = scalars(tmp_path)
@@ -48,7 +48,7 @@ def test_lines_are_written_with_a_tag_a_run_and_training_time(tmp_path):
         ("train_loss/seed_0_rate_0.25", 20): (3.5, 0.125),
         ("validation_exact_match/seed_0_rate_0.25", 20): (3.5, 0.5),
     }
-    events.Events(made_job(), tmp_path, lines).close()
+    event_files.Events(made_job(), tmp_path, lines).close()
     assert scalars(tmp_path) == whole
 
 

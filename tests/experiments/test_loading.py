@@ -7,8 +7,8 @@ import traceback
 import pytest
 
 import lstm_jax as lj
-from experiments import loading
 from experiments.__main__ import main
+from experiments.harness.run import loading
 from lstm_jax import tasks
 
 CELL = """

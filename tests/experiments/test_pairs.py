@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import conduct, dates, pairs, reversal, runner, symbols, translation
 from experiments.__main__ import main
-from experiments.jobs import slug
-from experiments.progress import Progress, work
+from experiments.harness import conduct
+from experiments.harness.run import runner
+from experiments.harness.run.jobs import slug
+from experiments.harness.run.progress import Progress, work
+from experiments.language import _pairs, dates, reversal, translation
 from lstm_jax import train
 from lstm_jax.tasks import files
 from lstm_jax.tasks.pairs import data as rows_of_ids
@@ -75,11 +77,11 @@ def trained(out, job, programs):
     like = {"state": programs.state}
     state = train.checkpoint.restore(out / job.folder / "checkpoints", like)["state"]
     assert int(state.step[0]) == job.setting.budget.steps
-    return [pairs.run_of(state.params, run) for run in range(len(job.seeds))]
+    return [_pairs.run_of(state.params, run) for run in range(len(job.seeds))]
 
 
 def model_of(job, sizes):
-    return pairs.encoder_decoder(job.setting.budget, job.contender, sizes, job.model.size)
+    return _pairs.encoder_decoder(job.setting.budget, job.contender, sizes, job.model.size)
 
 
 def decoded(model, params, batch, **options):
@@ -172,7 +174,7 @@ def test_sorting_and_dates_come_to_their_end(run):
 
 def test_the_styles_that_are_read_worst_are_told(monkeypatch, tmp_path):
     written = written_dates(60, "test")
-    batch = pairs.as_batch(pairs.whole(written.encode(), pairs.widest(written.encode())))
+    batch = _pairs.as_batch(_pairs.whole(written.encode(), _pairs.widest(written.encode())))
     names = sorted(set(written.styles))
     bad, worse = names[3], names[8]
 
@@ -186,7 +188,7 @@ def test_the_styles_that_are_read_worst_are_told(monkeypatch, tmp_path):
     monkeypatch.setattr(pairs, "run_of", lambda params, run: run)
     task = types.SimpleNamespace(test=batch)
     job = types.SimpleNamespace(
-        setting=types.SimpleNamespace(task=task), seeds=(0, 1), contender=pairs.FIXED,
+        setting=types.SimpleNamespace(task=task), seeds=(0, 1), contender=_pairs.FIXED,
         model=types.SimpleNamespace(size=2),
     )  # fmt: skip
     config = dates.Config(embedding_size=2)
@@ -278,7 +280,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(run, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             again()
     with monkeypatch.context() as patch:
-        patch.setattr(pairs, "shown", killing(pairs.shown, 1, before=True))
+        patch.setattr(pairs, "shown", killing(_pairs.shown, 1, before=True))
         with pytest.raises(Killed):
             again()
     whole = json.loads((out / job.folder / "result.json").read_text())
@@ -356,13 +358,13 @@ def test_captions_that_are_missing_are_one_line(tmp_path, capsys, monkeypatch):
 @pytest.mark.slow
 def test_the_picture_is_of_the_first_row_within_its_length(tmp_path, monkeypatch):
     task = reversal.reversal(3, max_length=4)
-    budget = pairs.PairTraining(embedding_size=4)
-    model = pairs.encoder_decoder(budget, "multi_head", (7, 7), 3)
+    budget = _pairs.PairTraining(embedding_size=4)
+    model = _pairs.encoder_decoder(budget, "multi_head", (7, 7), 3)
     params = model.init(jax.random.key(0))
-    batch = pairs.joined([task.test_at(2, 1), task.test_at(4, 2)])
+    batch = _pairs.joined([task.test_at(2, 1), task.test_at(4, 2)])
     drawn = []
-    monkeypatch.setattr(pairs.figure, "alignment", lambda *given: drawn.append(given))
-    pairs.shown(model, params, batch, (task.vocabulary,) * 2, "a title", tmp_path / "x.png")
+    monkeypatch.setattr(_pairs.figure, "alignment", lambda *given: drawn.append(given))
+    _pairs.shown(model, params, batch, (task.vocabulary,) * 2, "a title", tmp_path / "x.png")
     ((weights, read, written, title, path),) = drawn
     alone = task.test_at(2, 1)
     seen = model.decode(params, alone.source, max_steps=5)
@@ -381,7 +383,7 @@ def some_rows(count, seed=0):
 
 
 def test_a_function_of_a_few_rows_at_a_time_is_that_of_all():
-    batch = PairBatch(*map(jnp.asarray, pairs.whole(some_rows(7), (5, 6))))
+    batch = PairBatch(*map(jnp.asarray, _pairs.whole(some_rows(7), (5, 6))))
 
     def function(rows):
         """Of each row alone, and of all that belongs to it."""
@@ -389,23 +391,23 @@ def test_a_function_of_a_few_rows_at_a_time_is_that_of_all():
         sums = rows.source.sum(0) * rows.source_lengths + rows.target_lengths
         return jnp.stack([sums, rows.target[0]], axis=1)
 
-    np.testing.assert_array_equal(pairs.in_parts(function, batch, 3), function(batch))
-    np.testing.assert_array_equal(pairs.in_parts(lambda rows: rows.target.T, batch, 9),
+    np.testing.assert_array_equal(_pairs.in_parts(function, batch, 3), function(batch))
+    np.testing.assert_array_equal(_pairs.in_parts(lambda rows: rows.target.T, batch, 9),
                                   batch.target.T)  # fmt: skip
 
 
 def test_the_last_part_has_no_rows_without_a_source():
-    batch = PairBatch(*map(jnp.asarray, pairs.whole(some_rows(4), (5, 6))))
+    batch = PairBatch(*map(jnp.asarray, _pairs.whole(some_rows(4), (5, 6))))
     read = []
     with jax.disable_jit():
-        pairs.in_parts(lambda rows: read.append(rows) or rows.source_lengths, batch, 3)
+        _pairs.in_parts(lambda rows: read.append(rows) or rows.source_lengths, batch, 3)
     assert [rows.source.shape[1] for rows in read] == [3, 3]
     assert all((np.asarray(rows.source_lengths) > 0).all() for rows in read)
 
 
 def test_batches_side_by_side_are_the_batches():
-    parts = [pairs.whole(some_rows(3, seed), (5, 6 + seed)) for seed in (0, 1)]
-    joined = pairs.joined(parts)
+    parts = [_pairs.whole(some_rows(3, seed), (5, 6 + seed)) for seed in (0, 1)]
+    joined = _pairs.joined(parts)
     assert joined.source.shape == (5, 6) and joined.target.shape == (7, 6)
     for part, columns in zip(parts, (slice(3), slice(3, 6)), strict=True):
         steps = len(part.target)
@@ -418,19 +420,19 @@ def test_batches_side_by_side_are_the_batches():
 def test_right_rows_are_those_that_match():
     """Whatever a decoder with as many steps as the target can write: END behind the end."""
     rng = np.random.default_rng(0)
-    batch = PairBatch(*map(jnp.asarray, pairs.whole(some_rows(200), (5, 6))))
+    batch = PairBatch(*map(jnp.asarray, _pairs.whole(some_rows(200), (5, 6))))
     strange = rng.choice([PAD, END, 4, 5], (6, 200))
     tokens = np.where(rng.random((6, 200)) < 0.15, strange, batch.target)
     tokens = np.where(np.cumsum(tokens == END, axis=0) > 0, END, tokens)
     expected = rows_of_ids.matches(tokens, batch.target)
-    np.testing.assert_array_equal(pairs.right(jnp.asarray(tokens), batch), expected)
+    np.testing.assert_array_equal(_pairs.right(jnp.asarray(tokens), batch), expected)
     assert 50 < expected.sum() < 150 and (tokens == PAD).any()
 
 
 def test_training_rows_are_drawn_from_all_and_stay_together():
     rows = some_rows(5)
-    batch = pairs.drawn_from(rows, (5, 6))(jax.random.key(0), 64)
-    everything = pairs.whole(rows, (5, 6))
+    batch = _pairs.drawn_from(rows, (5, 6))(jax.random.key(0), 64)
+    everything = _pairs.whole(rows, (5, 6))
     known = {tuple(np.concatenate([a.reshape(-1, 5) for a in everything])[:, i]) for i in range(5)}
     drawn = np.concatenate([np.asarray(a).reshape(-1, 64) for a in batch.xs])
     assert {tuple(column) for column in drawn.T} == known
@@ -456,7 +458,7 @@ def test_captions_that_are_too_long_are_left_out():
 
 def test_the_loss_is_that_of_the_tokens_within_the_lengths():
     rng = np.random.default_rng(0)
-    batch = pairs.as_batch(pairs.whole(some_rows(3), (5, 6)))
+    batch = _pairs.as_batch(_pairs.whole(some_rows(3), (5, 6)))
     outputs = jax.nn.log_softmax(rng.normal(size=(6, 3, 9)).astype(np.float32))
     losses, even = [], []
     for row, length in enumerate(batch.xs.target_lengths.tolist()):
@@ -464,4 +466,4 @@ def test_the_loss_is_that_of_the_tokens_within_the_lengths():
             losses.append(-float(outputs[t, row, batch.targets[t, row]]))
             even.append(-float(outputs[t, row].mean()))
     by_hand = 0.9 * np.mean(losses) + 0.1 * np.mean(even)
-    np.testing.assert_allclose(pairs.cross_entropy(0.1)(outputs, batch), by_hand, rtol=1e-5)
+    np.testing.assert_allclose(_pairs.cross_entropy(0.1)(outputs, batch), by_hand, rtol=1e-5)

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import adding, replay, report, runner, summary
-from experiments import folder as run_folder
-from experiments import programs as programs_of_a_job
 from experiments.__main__ import main
-from experiments.jobs import comparison_jobs
-from experiments.progress import Progress
+from experiments.harness.report import report, summary
+from experiments.harness.run import compiled as programs_of_a_job
+from experiments.harness.run import replay, run_folder, runner
+from experiments.harness.run.jobs import comparison_jobs
+from experiments.harness.run.progress import Progress
+from experiments.memory import adding
 from lstm_jax import train
 from tests.conftest import flags
 from tests.experiments import halved

@@ -8,10 +8,9 @@ import pytest
 from rich.console import Console
 
 import lstm_jax as lj
-from experiments import folder as run_folder
-from experiments import rates, runner
-from experiments.progress import Progress
-from experiments.setting import Budget, Setting
+from experiments.harness.run import best_rate, run_folder, runner
+from experiments.harness.run.progress import Progress
+from experiments.harness.run.setting import Budget, Setting
 from lstm_jax import train
 from tests.experiments.halved import LIMIT, MEAN_LIMIT, ROWS, compiled
 from tests.experiments.test_resume import Killed, killing, spoil, timeless
@@ -171,24 +170,26 @@ def test_the_rate_that_is_told_is_best_on_validation():
     job = job._replace(setting=Setting(job.setting.task, Budget()))  # not until solved
     assert job.learning_rates == (0.01, 0.01, 1e-5, 1e-5, 0.1, 0.1)
     result = rates_result([0.1, 0.5, 0.2, 0.3, 0.0, None])
-    assert rates.means(job, result) == {0.01: 0.3, 1e-5: 0.25, 0.1: None}
-    assert rates.best(job, result) == 1e-5 and rates.runs_of(job, 1e-5) == [2, 3]
-    assert rates.best(job, rates_result([0.3, 0.1, 0.1, 0.3, 0.4, 0.4])) == 0.01  # of equals, first
-    assert rates.best(job, rates_result([None, 0.1, None, 0.1, 9.0, 9.0])) == 0.1
-    assert rates.best(job, rates_result([None] * 6)) == 0.01
+    assert best_rate.means(job, result) == {0.01: 0.3, 1e-5: 0.25, 0.1: None}
+    assert best_rate.best(job, result) == 1e-5 and best_rate.runs_of(job, 1e-5) == [2, 3]
+    assert (
+        best_rate.best(job, rates_result([0.3, 0.1, 0.1, 0.3, 0.4, 0.4])) == 0.01
+    )  # of equals, first
+    assert best_rate.best(job, rates_result([None, 0.1, None, 0.1, 9.0, 9.0])) == 0.1
+    assert best_rate.best(job, rates_result([None] * 6)) == 0.01
     solved = [None, None, 40, 40, None, None]
-    assert rates.best(job, rates_result([0.1, 0.1, 0.3, 0.3, 0.2, 0.2], solved)) == 0.01
+    assert best_rate.best(job, rates_result([0.1, 0.1, 0.3, 0.3, 0.2, 0.2], solved)) == 0.01
     score = job.setting.task.score._replace(higher_is_better=True)
     task = job.setting.task._replace(score=score)
     job = job._replace(setting=Setting(task, Budget()))
-    assert rates.best(job, rates_result([0.3, 0.1, 0.1, 0.3, 0.4, None])) == 0.01
-    assert rates.best(job, rates_result([0.3, 0.1, 0.1, 0.5, 0.4, None])) == 1e-5
+    assert best_rate.best(job, rates_result([0.3, 0.1, 0.1, 0.3, 0.4, None])) == 0.01
+    assert best_rate.best(job, rates_result([0.3, 0.1, 0.1, 0.5, 0.4, None])) == 1e-5
 
 
 def test_where_runs_end_solved_the_rate_that_solves_most_is_told():
     job = compiled("training")[0]
     scores = [0.1, 0.1, 0.2, 0.2, 0.3, 0.3]
-    assert rates.best(job, rates_result(scores, [80, None, 40, 40, None, None])) == 1e-5
-    assert rates.best(job, rates_result(scores, [80, None, 40, None, 20, None])) == 0.01
+    assert best_rate.best(job, rates_result(scores, [80, None, 40, 40, None, None])) == 1e-5
+    assert best_rate.best(job, rates_result(scores, [80, None, 40, None, 20, None])) == 0.01
     diverged = [None, 0.1, 0.2, 0.2, 0.3, 0.3]
-    assert rates.best(job, rates_result(diverged, [80, None, 40, None, 20, None])) == 1e-5
+    assert best_rate.best(job, rates_result(diverged, [80, None, 40, None, 20, None])) == 1e-5

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from experiments import compare, report, runner, summary
-from experiments.jobs import make_job
-from experiments.programs import Programs
-from experiments.progress import Progress
-from experiments.setting import Budget, Setting
+from experiments.harness.report import compare, report, summary
+from experiments.harness.run import runner
+from experiments.harness.run.compiled import Programs
+from experiments.harness.run.jobs import make_job
+from experiments.harness.run.progress import Progress
+from experiments.harness.run.setting import Budget, Setting
 from lstm_jax import tasks, train
 from lstm_jax.tasks import regression
 from tests.experiments.handmade import contender, setting

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from experiments import events, runner, sources, versions
-from experiments import folder as run_folder
 from experiments.__main__ import main
+from experiments.harness.run import provenance, run_folder, runner, versions
 from lstm_jax import tasks
 from tests.conftest import flags
 
@@ -139,15 +138,16 @@ def test_a_run_that_noted_nothing_is_refused(tmp_path):
 
 
 def test_the_code_that_counts_is_all_but_what_shows_results():
-    code = sources.code("experiments")
+    code = provenance.code("experiments")
     assert {
         "lstm_jax/core/cell.py",
         "lstm_jax/cells/lstm.py",
-        "experiments/runner.py",
+        "experiments/harness/run/runner.py",
     } <= code.keys()
-    assert not {f"experiments/{name}.py" for name in sources.SHOWING} & code.keys()
-    assert all((ROOT / "experiments" / f"{name}.py").is_file() for name in sources.SHOWING)
-    assert "benchmarks/work.py" in sources.code("benchmarks")
+    assert not any(name.startswith(f"experiments/{shows}") for name in code
+                   for shows in provenance.SHOWING)  # fmt: skip
+    assert all((ROOT / "experiments" / shows).exists() for shows in provenance.SHOWING)
+    assert "benchmarks/work.py" in provenance.code("benchmarks")
 
 
 def test_other_data_are_another_sum():
@@ -161,11 +161,11 @@ def test_other_data_are_another_sum():
         test = made.test._replace(xs=made.test.xs + held_out)
         return made._replace(sample=sample, test=test)
 
-    plain = sources.data_sum(task())
-    assert plain == sources.data_sum(task())
-    assert sources.data_sum(task(held_out=1.0)) != plain
+    plain = provenance.data_sum(task())
+    assert plain == provenance.data_sum(task())
+    assert provenance.data_sum(task(held_out=1.0)) != plain
     digits = tasks.make("digits")
-    assert sources.data_sum(digits) == sources.data_sum(tasks.make("digits"))
+    assert provenance.data_sum(digits) == provenance.data_sum(tasks.make("digits"))
 
 
 def test_training_data_that_changed_are_another_sum():
@@ -180,7 +180,7 @@ def test_training_data_that_changed_are_another_sum():
 
         return made._replace(sample=sample)
 
-    assert sources.data_sum(task(1.0)) != sources.data_sum(task(2.0))
+    assert provenance.data_sum(task(1.0)) != provenance.data_sum(task(2.0))
 
 
 def test_overwrite_removes_what_the_run_wrote_and_nothing_else(tmp_path, capsys):
@@ -220,8 +220,8 @@ def test_overwrite_removes_what_the_run_wrote_and_nothing_else(tmp_path, capsys)
 
 def test_event_files_are_made_anew_beside_what_others_put_there(tmp_path):
     pytest.importorskip("tensorboardX")
-    from experiments import adding
-    from experiments.jobs import comparison_jobs
+    from experiments.harness.run.jobs import comparison_jobs
+    from experiments.memory import adding
 
     config = adding.Config(lengths=(4,), cells=("rnn",), seeds=1, parameters=40, steps=10, every=10,
                            learning_rate=(0.01,))  # fmt: skip
@@ -230,7 +230,7 @@ def test_event_files_are_made_anew_beside_what_others_put_there(tmp_path):
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
     (folder / "events.out.tfevents.1.old").write_text("old")
-    events.Events(job, tmp_path, []).close()
+    event_files.Events(job, tmp_path, []).close()
     assert (folder / "notes.txt").read_text() == "mine"
     assert not (folder / "events.out.tfevents.1.old").exists()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.success import Window
+from experiments.harness.run.success import Window
 from lstm_jax.tasks import Success
 
 ROWS = 4

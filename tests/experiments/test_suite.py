@@ -11,10 +11,15 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from experiments import adding, conduct, figure, lengths, state_tracking, suite
 from experiments.__main__ import main
-from experiments.jobs import slug
-from experiments.setting import Setting
+from experiments.formal import state_tracking
+from experiments.general import suite
+from experiments.harness import conduct
+from experiments.harness.report import curves
+from experiments.harness.run import lengths
+from experiments.harness.run.jobs import slug
+from experiments.harness.run.setting import Setting
+from experiments.memory import adding
 from lstm_jax import tasks, train
 
 CELL = '''
@@ -352,12 +357,12 @@ def test_a_column_counts_steps_whatever_test_at_counts(task, length, column):
     steps = batch.xs.values.shape[0] if isinstance(batch.xs, tasks.Sequences) else len(batch.xs)
     assert column.startswith(f"{steps} steps")
     assert lengths.column(length, batch.xs) == column
-    assert figure.place(column) == steps
+    assert curves.place(column) == steps
 
 
 def test_columns_without_a_number_have_no_place_on_an_axis():
-    assert figure.place("60 to 80 steps (length 70)") == 70
-    assert [figure.place(column) for column in ("20", "greedy", "beam of 5", "3d")] == [20] + 3 * [
+    assert curves.place("60 to 80 steps (length 70)") == 70
+    assert [curves.place(column) for column in ("20", "greedy", "beam of 5", "3d")] == [20] + 3 * [
         None
     ]
 

@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 
-from experiments import figure, overview, report, summary
+from experiments.harness.report import curves, overview, report, summary
 from lstm_jax.tasks import Score, Success
 from tests.experiments import handmade
 from tests.experiments.handmade import contender, setting
@@ -173,12 +173,12 @@ def test_the_longest_lag_is_one_that_most_runs_solve():
 
 def test_figures_over_all_settings_are_written_where_there_is_something_to_draw(tmp_path):
     overview.draw(many(), tmp_path / "overview.png")
-    assert figure.lags(many(), tmp_path / "lags.png") is True
+    assert curves.lags(many(), tmp_path / "lags.png") is True
     for name in ("overview", "lags"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     one_lag = handmade.summary(setting("adding(50)", contender("rnn"), lag=50))
-    assert figure.lags(one_lag, tmp_path / "none.png") is False
-    assert figure.lags(handmade.summary(setting("digits")), tmp_path / "none.png") is False
+    assert curves.lags(one_lag, tmp_path / "none.png") is False
+    assert curves.lags(handmade.summary(setting("digits")), tmp_path / "none.png") is False
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lags.png", "overview.png"]
 
 
@@ -196,7 +196,7 @@ def test_a_figure_by_length_says_whose_chance_it_shows(panels):
         "gru": {"40 steps (length 30)": [None, 0.5], "4 to 6 steps (length 3)": [1.0, 1.0]},
     }
     title = "accuracy by length in steps, trained on 1 to 5 steps"
-    figure.against(title, rows, None, chance=0.25)
+    curves.against(title, rows, None, chance=0.25)
     (panel,) = panels
     lines = {line.get_label(): line for line in panel.lines}
     assert list(lines) == ["rnn", "gru", "chance at the trained lengths"]
@@ -207,7 +207,7 @@ def test_a_figure_by_length_says_whose_chance_it_shows(panels):
 
 
 def test_a_loss_above_1_is_in_the_figure(panels):
-    figure.against("MSE by length", {"rnn": {"5": [0.5], "40": [3.0]}}, None,
+    curves.against("MSE by length", {"rnn": {"5": [0.5], "40": [3.0]}}, None,
                    higher_is_better=False)  # fmt: skip
     low, high = panels[0].get_ylim()
     assert low == 0 and high >= 3

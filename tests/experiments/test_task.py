@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from experiments import task
 from experiments.__main__ import main
-from experiments.chosen import TRIED, Chosen
+from experiments.general import task
+from experiments.harness.run.learning_rates import TRIED, Chosen
 from lstm_jax import tasks
 
 

@@ -1,0 +1,1 @@
+"""Comparisons on several tasks, and on a task of your own."""

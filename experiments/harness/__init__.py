@@ -1,0 +1,1 @@
+"""What all experiments share: ``run`` trains and keeps, ``report`` shows, ``conduct`` does both."""

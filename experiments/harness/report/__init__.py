@@ -1,0 +1,1 @@
+"""Tables, figures and pictures of what was run."""

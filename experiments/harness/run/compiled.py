@@ -1,0 +1,186 @@
+"""The compiled functions of one job: training chunks and scores of all its runs."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, PartitionSpec
+
+from experiments.harness.run.jobs import Job
+from lstm_jax import train
+from lstm_jax.tasks import Batch, Sequences
+
+ROWS = 1000  # of held-out data that are answered at once
+# Products of so few numbers cost less than the calls around them: there runs go side by side.
+# (python -m benchmarks.runs measures it.)
+SMALL = 20_000
+
+
+class Programs:
+    """The compiled functions of one job, and its state at step 0.
+
+    Everything has the runs as its leading axis.
+    """
+
+    def __init__(self, job: Job):
+        budget, task = job.setting.budget, job.setting.task
+        self._job = job
+        count = len(job.seeds)
+        devices = max(n for n in range(1, len(jax.devices()) + 1) if count % n == 0)
+        self.mesh = jax.make_mesh(
+            (devices,), ("runs",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices]
+        )
+        self.vectorized = vectorized(job)
+        states, keys = zip(*(start(job, run) for run in range(count)), strict=True)
+        # By NumPy: JAX would compile a program for each shape, here and in placing it.
+        self.state = self.place(jax.tree.map(lambda *leaves: np.stack(leaves), *states))
+        self._keys_and_rates = self.place((jnp.stack(keys), jnp.asarray(job.learning_rates)))
+
+        self._score = self.over_runs(self._score_of_run)
+        self._scores = self.over_runs(self._scores_of_run)  # compiled where it is needed
+        self.score(self.state.params, task.validation)  # compiles
+        run = (self.state, *self._keys_and_rates, self.place(jnp.ones(count, bool)))
+        self._chunk = self.over_runs(self._chunk_of_run).lower(run, None).compile()
+        self.every = budget.every
+
+    def _chunk_of_run(self, run: tuple, _: None) -> tuple[train.TrainState, train.Steps]:
+        """``every`` steps, or none of a run that has ended."""
+        state, key, rate, goes_on = run
+        budget, task, model = self._job.setting.budget, self._job.setting.task, self._job.model
+
+        def steps(state: train.TrainState) -> tuple[train.TrainState, train.Steps]:
+            return train.take_steps(
+                model, task, self._job.optimizer(rate), state, key,
+                steps=budget.every, batch_size=budget.batch_size,
+            )  # fmt: skip
+
+        def none(state: train.TrainState) -> tuple[train.TrainState, train.Steps]:
+            told = jax.eval_shape(steps, state)[1]
+            return state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), told)
+
+        return jax.lax.cond(goes_on, steps, none, state)
+
+    def _score_of_run(self, params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        """The score, and whether a criterion of success on held-out data is met."""
+        task, model = self._job.setting.task, self._job.model
+        answers = answered(lambda xs: model.answer(params, xs), batch.xs, task.reads)
+        score = task.score.measure(answers, batch)
+        success = task.success
+        if success is None or success.on != "held-out":
+            return score, jnp.zeros((), bool)
+        return score, success.met(answers, batch)
+
+    def _scores_of_run(self, params: Any, batch: Batch) -> dict[str, jax.Array]:
+        """The task's further scores, by name."""
+        task, model = self._job.setting.task, self._job.model
+        answers = answered(lambda xs: model.answer(params, xs), batch.xs, task.reads)
+        return {score.name: score.measure(answers, batch) for score in task.scores}
+
+    def over_runs(self, function: Callable[[Any, Any], Any]) -> Any:
+        """``function(run, shared)`` for every run: spread over the devices; on each one after
+        another, or, where ``vectorized``, side by side.
+
+        On two cores one after another trains 1.8 times as many steps a second as a loop over the
+        seeds, since small steps leave the second core idle. Side by side is no faster but for the
+        smallest nets, and its bits may depend on how many runs a device has; in turn they do not.
+        """
+
+        def one_device(runs: Any, shared: Any) -> Any:
+            if self.vectorized:
+                return jax.vmap(function, in_axes=(0, None))(runs, shared)
+            return jax.lax.map(lambda run: function(run, shared), runs)
+
+        runs, whole = PartitionSpec("runs"), PartitionSpec()
+        return jax.jit(
+            # Nothing is exchanged, so nothing need be known of what varies over the devices.
+            jax.shard_map(
+                one_device, mesh=self.mesh, in_specs=(runs, whole), out_specs=runs, check_vma=False
+            )
+        )
+
+    def place(self, tree: Any) -> Any:
+        """Puts each run's part where it is computed."""
+        return jax.device_put(tree, jax.NamedSharding(self.mesh, PartitionSpec("runs")))
+
+    def chunk(
+        self, state: train.TrainState, goes_on: np.ndarray
+    ) -> tuple[train.TrainState, train.Steps, float]:
+        """``every`` steps of the runs that go on: state, what is told of the steps with the runs
+        first, and the seconds it took. The others stay as they are, and zeros are told of them."""
+        began = time.perf_counter()
+        state, told = self._chunk(
+            (state, *self._keys_and_rates, self.place(jnp.asarray(goes_on))), None
+        )
+        told = jax.tree.map(np.asarray, told)  # waits
+        return state, told, time.perf_counter() - began
+
+    def score(self, params: Any, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """The task's score on held-out data ``[runs]``, and whether success is met there.
+
+        NaN, and not met, of runs whose params are not finite: the last update of a chunk may spoil
+        them after its loss was taken, and answers that are classes look like any others."""
+        score, met = self._score(params, batch)
+        finite = finite_runs(params)
+        return np.where(finite, np.asarray(score), np.nan), np.asarray(met) & finite
+
+    def scores(self, params: Any, batch: Batch) -> dict[str, np.ndarray]:
+        """The task's further scores on held-out data, each ``[runs]``, by name; NaN as in
+        ``score``."""
+        if not self._job.setting.task.scores:
+            return {}
+        found, finite = self._scores(params, batch), finite_runs(params)
+        return {name: np.where(finite, np.asarray(of), np.nan) for name, of in found.items()}
+
+    def seconds_a_chunk(self) -> float:
+        """How long a chunk takes, by one from step 0 whose result is dropped."""
+        return self.chunk(self.state, np.ones(len(self._job.seeds), bool))[2]
+
+
+def finite_runs(params: Any) -> np.ndarray:
+    """Which runs ``[runs]`` have params that are all finite."""
+    leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
+    return np.all([np.isfinite(a).reshape(len(a), -1).all(axis=1) for a in leaves], axis=0)
+
+
+def start(job: Job, run: int) -> tuple[train.TrainState, jax.Array]:
+    """A run at step 0, and the key of its data and noise."""
+    key_init, key_data = jax.random.split(jax.random.key(job.seeds[run], impl="threefry2x32"))
+    optimizer = job.optimizer(job.learning_rates[run])
+    return train.start(job.model, optimizer, key_init), key_data
+
+
+def vectorized(job: Job) -> bool:
+    """Whether runs are computed side by side on a device: always on a GPU or TPU; on a CPU those
+    of the smallest nets."""
+    choice = job.setting.budget.vectorize
+    if choice != "auto":
+        return choice == "yes"
+    return jax.default_backend() != "cpu" or job.parameters * job.setting.budget.batch_size < SMALL
+
+
+def answered(answer: Callable[[Any], jax.Array], xs: Any, reads: str) -> jax.Array:
+    """``answer(xs)``, so many rows at a time that they fit into memory."""
+    if not isinstance(xs, jax.Array | Sequences):
+        return answer(xs)
+    leaves = {leaf.ndim > 1: leaf for leaf in jax.tree.leaves(xs)}
+    count = leaves[True].shape[1]
+    parts = -(-count // ROWS)
+    if parts == 1:
+        return answer(xs)
+
+    def cut(leaf: jax.Array) -> jax.Array:
+        """Rows in parts, as the leading axis; the last part is filled up with the last row."""
+        axis = min(leaf.ndim - 1, 1)
+        beyond = [(0, parts * ROWS - count) if n == axis else (0, 0) for n in range(leaf.ndim)]
+        filled = jnp.pad(leaf, beyond, mode="edge")
+        shape = (*leaf.shape[:axis], parts, ROWS, *leaf.shape[axis + 1 :])
+        return jnp.moveaxis(filled.reshape(shape), axis, 0)
+
+    answers = jax.lax.map(answer, jax.tree.map(cut, xs))
+    axis = 0 if reads == "last" else 1
+    joined = jnp.moveaxis(answers, 0, axis)
+    shape = (*joined.shape[:axis], parts * ROWS, *joined.shape[axis + 2 :])
+    return jax.lax.slice_in_dim(joined.reshape(shape), 0, count, axis=axis)

@@ -1,0 +1,124 @@
+"""Jobs: the runs of one contender in one setting, and all that decides their numbers."""
+
+import dataclasses
+import math
+import re
+from typing import Any, NamedTuple
+
+from experiments.harness.run.setting import Setting, Training, told_as
+from lstm_jax import train
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.tasks import Success
+
+
+class Job(NamedTuple):
+    """One contender in one setting: several runs, of other seeds and perhaps learning rates."""
+
+    setting: Setting
+    contender: str
+    model: train.Model
+    parameters: int
+    seeds: tuple[int, ...]  # one a run
+    learning_rates: tuple[float, ...]  # one a run
+    rate_source: str = ""  # where the rates come from, as of ``chosen.Rates``
+
+    @property
+    def name(self) -> str:
+        return f"{self.setting.task.name} {self.contender}"
+
+    @property
+    def folder(self) -> str:
+        return f"{slug(self.setting.task.name)}/{slug(self.contender)}"
+
+    def run_name(self, run: int) -> str:
+        """Which of the runs: for errors."""
+        rate = self.learning_rates[run]
+        return f"{self.name}, seed {self.seeds[run]}, learning rate {rate:g}"
+
+    def as_config(self) -> dict[str, Any]:
+        """All that decides the numbers, as JSON; it is compared before a run goes on."""
+        budget, success = self.setting.budget, self.setting.task.success
+        named = {field.name for field in dataclasses.fields(Training)} - {"learning_rate"}
+        return {
+            "hidden_size": self.model.size,
+            "parameters": self.parameters,
+            **{name: getattr(budget, name) for name in sorted(named)},
+            "seeds": list(self.seeds),
+            "learning_rates": list(self.learning_rates),
+            **({} if success is None else {"success": criterion(success)}),
+            **budget.options,
+        }
+
+    def optimizer(self, learning_rate: Any) -> Any:
+        """Raises ValueError for names and numbers that make no sense."""
+        budget = self.setting.budget
+        named = train.optimizer(
+            budget.optimizer, learning_rate,
+            clip=budget.clip, schedule=budget.schedule, warmup=budget.warmup, steps=budget.steps,
+        )  # fmt: skip
+        return self.setting.optimizer(named)
+
+
+def criterion(success: Success) -> str:
+    """When a run counts as solved, in words."""
+    asked = []
+    if math.isfinite(success.limit):
+        asked.append(f"each error below {success.limit:g}")
+    if math.isfinite(success.mean_limit):
+        asked.append(f"their mean below {success.mean_limit:g}")
+    where = "validation data"
+    if success.on == "training":
+        where = f"the last {success.rows} training sequences"
+    return f"{', '.join(asked)}, on {where} ({success.source})"
+
+
+def comparison_jobs(setting: Setting) -> list[Job]:
+    """Every contender from seeds 0, 1, 2, ..., at each of its own learning rates."""
+    seeds = tuple(range(checking.positive_int("seeds", setting.budget.seeds)))
+    jobs = []
+    for contender in setting.budget.contenders:
+        rates = setting.rates(contender)
+        job = make_job(setting, contender, *every_pair(rates.values, seeds))
+        jobs.append(job._replace(rate_source=rates.source))
+    return jobs
+
+
+def every_pair(
+    rates: tuple[float, ...], seeds: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Every seed at every rate: the seeds and the rates of the runs."""
+    if len(set(rates)) != len(rates):
+        raise WrongValue(f"learning_rate: got {rates}; takes different ones")
+    return seeds * len(rates), tuple(rate for rate in rates for _ in seeds)
+
+
+def make_job(
+    setting: Setting, contender: str, seeds: tuple[int, ...], rates: tuple[float, ...]
+) -> Job:
+    """The runs of one contender. Raises ValueError for a budget that makes no sense."""
+    budget, task = setting.budget, setting.task
+    every = checking.positive_int("every", budget.every)
+    if budget.seconds is None and budget.steps % every:
+        raise WrongValue(f"steps: got {budget.steps}; takes a multiple of every, {budget.every}")
+    for name in ("steps", "batch_size"):
+        checking.positive_int(name, getattr(budget, name))
+    positive = {"seconds": budget.seconds, "clip": budget.clip}
+    for name, value in (*positive.items(), *(("learning_rate", rate) for rate in rates)):
+        if value is not None and checking.real(name, value) <= 0:
+            raise WrongValue(f"{name}: got {value}; takes a number above 0")
+    if budget.seconds is not None and budget.schedule != "constant":
+        raise WrongValue(f"schedule: got {budget.schedule}, which needs to know the steps; "
+                         "takes constant beside --seconds")  # fmt: skip
+    if budget.until_solved and task.success is None:
+        raise WrongValue(f"until_solved: {task.name} has no criterion of success")
+    model = setting.model(task, budget, contender)
+    job = Job(setting, contender, model, train.count_parameters(model), seeds, rates)
+    with told_as("name:", "optimizer:"):
+        job.optimizer(rates[0])
+    return job
+
+
+def slug(name: str) -> str:
+    """A name as a folder: "adding(100)" is "adding_100"; a minus before a number is told."""
+    return re.sub(r"\W+", "_", re.sub(r"(?<=[=,(]) *-(?=[\d.])", " minus ", name)).strip("_")

@@ -1,0 +1,67 @@
+"""Length generalisation: the score at lengths that were not trained."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.harness.run.compiled import answered
+from experiments.harness.run.jobs import Job
+from experiments.harness.run.setting import Further, Scores
+from lstm_jax._internal.errors import ArgumentError, WrongValue
+from lstm_jax.tasks import Batch, Sequences, Task
+
+ROWS = 256  # of each length
+
+
+def require(lengths: tuple[int, ...], task: Task) -> None:
+    """Raises ValueError, before anything is trained, where ``task`` has no sequences of one of
+    ``lengths``."""
+    if task.test_at is None:
+        raise WrongValue(f"tasks: {task.name} has one length alone; takes a task with test_at")
+    if not lengths:
+        raise WrongValue("lengths: got none; takes at least one")
+    for length in lengths:
+        try:
+            jax.eval_shape(functools.partial(task.test_at, length, ROWS))
+        except ArgumentError as error:
+            raise WrongValue(f"lengths, of {task.name}: {error}") from None
+
+
+def told(xs: Any) -> str:
+    """T of ``xs``, or the range of its lengths, such as "1 to 40"."""
+    if not isinstance(xs, Sequences):
+        return str(len(xs))
+    low, high = int(np.min(xs.lengths)), int(np.max(xs.lengths))
+    return f"{low} to {high}" if low < high else str(high)
+
+
+def by_length(lengths: tuple[int, ...], job: Job, params: Any, folder: Path) -> Further:
+    """``Setting.further``, once ``lengths`` are given: the task's score on held-out sequences of
+    each of them. Raises what ``require`` does."""
+    task, model = job.setting.task, job.model
+    require(lengths, task)
+    assert task.test_at is not None
+
+    def score(params: Any, batch: Batch) -> jax.Array:
+        answers = answered(lambda xs: model.answer(params, xs), batch.xs, task.reads)
+        return task.score.measure(answers, batch)
+
+    of_runs = jax.jit(lambda params, batch: jax.lax.map(lambda run: score(run, batch), params))
+    on_one_device = jax.device_get(params)
+    scores: Scores = {}
+    for length in lengths:
+        batch = task.test_at(length, ROWS)
+        values = np.asarray(of_runs(on_one_device, batch))
+        scores[column(length, batch.xs)] = [float(value) for value in values]
+    trained = f"trained on {told(task.validation.xs)} steps"
+    return Further({f"{task.score.name} by length in steps, {trained}": scores}, [], [])
+
+
+def column(length: int, xs: Any) -> str:
+    """The steps of the sequences that ``test_at`` gave for ``length``, which is told beside them
+    where it counts something else, such as a lag."""
+    steps = told(xs)
+    return f"{steps} steps" if steps == str(length) else f"{steps} steps (length {length})"

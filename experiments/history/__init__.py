@@ -1,0 +1,1 @@
+"""Results of the papers, by their own protocols."""

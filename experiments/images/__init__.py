@@ -1,0 +1,1 @@
+"""Images, pixel by pixel or row by row."""

@@ -1,0 +1,221 @@
+"""What the sequence-to-sequence experiments share: an encoder-decoder with attention against one
+whose decoder gets a fixed vector, as models of the runner, and what is told of them."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+import lstm_jax as lj
+from experiments.harness.report import curves
+from experiments.harness.run.setting import Training, told_as
+from lstm_jax import seq2seq, train
+from lstm_jax._internal import calls, checking
+from lstm_jax.tasks import Batch, PairBatch, Pairs, Score, Task, Vocabulary
+from lstm_jax.tasks.pairs import data
+from lstm_jax.tasks.pairs.data import END, PAD, START
+
+FIXED = "fixed"
+
+
+@dataclasses.dataclass(frozen=True)
+class PairTraining(Training):
+    """Encoder-decoders at equal parameter counts."""
+
+    models: tuple[str, ...] = ("additive", FIXED)
+    """By the attention with which the decoder reads the encoder's outputs, a name in
+    lj.attend.registry; fixed: it gets the encoder's last state alone, at first and at each step."""
+    cell: str = "lstm"
+    """Cell of the encoder, in both directions, and of the decoder, by its name in the registry;
+    options in brackets."""
+    parameters: int = 60_000
+    """Parameters of each model; the hidden size that comes nearest is taken."""
+    embedding_size: int = 32
+    """Size of the embeddings of source and target tokens."""
+    dropout: float = 0.0
+    """Share of zeros in embeddings and in what the output layer reads."""
+    label_smoothing: float = 0.0
+    """Share of the target's probability that is spread evenly in the loss."""
+
+    @property
+    def contenders(self) -> tuple[str, ...]:
+        return self.models
+
+    @property
+    def options(self) -> dict[str, Any]:
+        told = {field.name for field in dataclasses.fields(Training)} | {"models", "parameters"}
+        return {name: of for name, of in dataclasses.asdict(self).items() if name not in told}
+
+
+def encoder_decoder(
+    budget: PairTraining, name: str, sizes: tuple[int, int], size: int
+) -> seq2seq.Seq2Seq:
+    """The contender ``name`` with ``size`` units in the decoder, and half in each direction of the
+    encoder. sizes: the numbers of tokens of source and target."""
+    make = functools.partial(lj.cells.make, budget.cell)
+    half = (size + 1) // 2
+    fixed = name == FIXED
+    return seq2seq.encoder_decoder(
+        lj.bidirectional(make(half), make(half)),
+        make(size),
+        *sizes,
+        embedding_size=budget.embedding_size,
+        start=START,
+        end=END,
+        attention=None if fixed else name,
+        feed_summary=fixed,
+        dropout=budget.dropout,
+    )
+
+
+def pair_model(
+    sizes: tuple[int, int], answer: Callable[..., Any], task: Task, budget: PairTraining, name: str
+) -> train.Model:
+    """A model of the runner. Its outputs are the log-probabilities ``[T, B, V]`` of the target's
+    tokens; ``answer(model, params, pairs)`` is what its score is computed of."""
+    checking.choice("models", name, (*lj.attend.registry, FIXED))
+    calls.parse("cell", budget.cell, lj.cells.registry)
+
+    def of_size(size: int) -> train.Model:
+        model = encoder_decoder(budget, name, sizes, size)
+
+        def apply(params: Any, batch: PairBatch, *, key: Any = None) -> jax.Array:
+            return model.log_probabilities(
+                params, batch.source, batch.target, key=key,
+                source_lengths=batch.source_lengths, target_lengths=batch.target_lengths,
+            )  # fmt: skip
+
+        return train.Model(size, model.init, apply, functools.partial(answer, model))
+
+    with told_as("budget:", f"parameters of {name} on {task.name}:"):
+        return of_size(train.size_near(of_size, budget.parameters))
+
+
+def written(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.Array:
+    """What greedy decoding writes in as many steps as the target has: ``[T, B]``."""
+    steps = batch.target.shape[0]
+    return model.decode(
+        params, batch.source, max_steps=steps, source_lengths=batch.source_lengths
+    ).tokens
+
+
+def cross_entropy(smoothing: float) -> Callable[[jax.Array, Batch], jax.Array]:
+    """The loss: nats a token. Raises ValueError for a share of 1 or more."""
+    smoothing = checking.rate("label_smoothing", smoothing)
+
+    def loss(outputs: Float[Array, "T B V"], batch: Batch) -> jax.Array:
+        return seq2seq.cross_entropy(
+            outputs, batch.targets, lengths=batch.xs.target_lengths, label_smoothing=smoothing
+        )
+
+    return loss
+
+
+def right(tokens: jax.Array, batch: PairBatch) -> jax.Array:
+    """Which rows ``[B]`` are right in every token, the end included."""
+    counts = jnp.arange(batch.target.shape[0])[:, None] < batch.target_lengths
+    return jnp.all(jnp.where(counts, tokens == batch.target, True), axis=0)
+
+
+def exact_match(chance: float) -> Score:
+    """The share of rows that are right in every token."""
+    return Score(
+        "exact match",
+        lambda tokens, batch: jnp.mean(right(tokens, batch.xs)),
+        higher_is_better=True,
+        chance=chance,
+    )
+
+
+def as_batch(batch: PairBatch) -> Batch:
+    """A batch of the runner; the model is shown the target too, to be taught by it."""
+    batch = PairBatch(*map(jnp.asarray, batch))
+    return Batch(batch, batch.target)
+
+
+def drawn_from(rows: Pairs, width: data.Width) -> Callable[[Any, int], Batch]:
+    """A ``sample`` that draws rows with replacement, on the device, padded to one width."""
+    everything = PairBatch(*map(jnp.asarray, whole(rows, width)))
+    count = everything.source.shape[1]
+
+    def sample(key: jax.Array, batch_size: int) -> Batch:
+        chosen = jax.random.randint(key, (batch_size,), 0, count)
+        return as_batch(PairBatch(*(a[..., chosen] for a in everything)))
+
+    return sample
+
+
+def whole(rows: Pairs, width: data.Width) -> PairBatch:
+    """All rows as one batch."""
+    return data.pad(rows, np.arange(len(rows.sources)), width)
+
+
+def widest(rows: Pairs) -> data.Width:
+    """The width that holds all of ``rows``."""
+    source, target = rows.lengths()
+    return int(source.max()), int(target.max())
+
+
+def in_parts(function: Callable[[PairBatch], jax.Array], batch: PairBatch, rows: int) -> jax.Array:
+    """``function`` of a few rows at a time, whose outputs ``[rows, ...]`` are put end to end: for
+    what would not fit into memory at once. The last part is filled up with the last row."""
+    count = batch.source.shape[1]
+    parts = -(-count // rows)
+
+    def cut(leaf: Any) -> jax.Array:
+        beyond = [(0, 0)] * (leaf.ndim - 1) + [(0, parts * rows - count)]
+        filled = jnp.pad(leaf, beyond, mode="edge")
+        return jnp.moveaxis(filled.reshape(*leaf.shape[:-1], parts, rows), -2, 0)
+
+    outs = jax.lax.map(function, PairBatch(*map(cut, batch)))
+    return outs.reshape(-1, *outs.shape[2:])[:count]
+
+
+def run_of(params: Any, run: int) -> Any:
+    """The params of one run, on one device."""
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[run]), params)
+
+
+def joined(batches: Sequence[PairBatch]) -> PairBatch:
+    """Batches side by side, padded to the longest."""
+
+    def padded(name: str) -> jax.Array:
+        leaves = [getattr(batch, name) for batch in batches]
+        steps = max(leaf.shape[0] for leaf in leaves)
+        return jnp.concatenate(
+            [jnp.pad(a, ((0, steps - len(a)), (0, 0)), constant_values=PAD) for a in leaves], axis=1
+        )
+
+    lengths = {
+        name: jnp.concatenate([getattr(batch, name) for batch in batches])
+        for name in ("source_lengths", "target_lengths")
+    }
+    return PairBatch(source=padded("source"), target=padded("target"), **lengths)
+
+
+def shown(
+    model: seq2seq.Seq2Seq,
+    params: Any,
+    batch: PairBatch,
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    title: str,
+    path: Path,
+) -> None:
+    """Draws the alignment of the first row of ``batch``, as greedy decoding writes it; of several
+    heads the mean."""
+    one = PairBatch(*(a[..., :1] for a in batch))
+    decoded = model.decode(
+        params, one.source, max_steps=one.target.shape[0], source_lengths=one.source_lengths
+    )
+    length = int(decoded.lengths[0])
+    read = [vocabularies[0].tokens[i] for i in np.asarray(one.source[: one.source_lengths[0], 0])]
+    tokens = [vocabularies[1].tokens[i] for i in np.asarray(decoded.tokens[:length, 0])]
+    weights = np.asarray(decoded.seen)[:length, 0]
+    weights = weights.reshape(length, -1, weights.shape[-1]).mean(axis=1)[:, : len(read)]
+    curves.alignment(weights, read, tokens, title, path)
