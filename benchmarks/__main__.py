@@ -17,8 +17,8 @@ def main(argv: list[str]) -> int:
     """The exit code; an error that a user can mend is one line, without a traceback."""
     import tyro
 
-    from benchmarks import conduct
-    from benchmarks.settings import Settings
+    from benchmarks.harness import conduct
+    from benchmarks.harness.settings import Settings
     from lstm_jax._internal.errors import ArgumentError
 
     def command(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from benchmarks.linear_recurrence import CHUNK, SOLVERS, main
+from benchmarks.studies.linear_recurrence import CHUNK, SOLVERS, main
 from lstm_jax.unrolling.methods import recurrence
 from lstm_jax.unrolling.methods.recurrence import by_platform, linear_recurrence
 from tests.cases import Case

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import benchmarks
-from benchmarks import timing
 from benchmarks.gpu import processes, suite, tables
 from benchmarks.gpu.processes import DONE, Unit
 from benchmarks.gpu.section import NAMES
+from benchmarks.harness import timing
 from experiments.harness.run import run_folder as files
 
 ROOT = Path(benchmarks.__file__).parent.parent

@@ -13,7 +13,7 @@ def describe() -> dict[str, Any]:
     import jax
 
     import lstm_jax
-    from benchmarks import machine
+    from benchmarks.harness import machine
     from experiments.harness.run import versions
 
     device = jax.devices()[0]

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 import lstm_jax as lj
-from benchmarks import timing
-from benchmarks.build import Disagreement, require_near
+from benchmarks.harness import timing
+from benchmarks.harness.build import Disagreement, require_near
 from lstm_jax.unrolling.methods import METHODS
 
 Emit = Callable[[dict[str, Any]], None]  # writes a record of what was measured

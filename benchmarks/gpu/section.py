@@ -24,8 +24,8 @@ def main(name: str, seconds: str, sizes: str, path: str) -> None:
         return emit(environment.describe())
     import importlib
 
-    from benchmarks import timing
     from benchmarks.gpu.measuring import Clock
+    from benchmarks.harness import timing
 
     clock = Clock(float(seconds))
     module = importlib.import_module(f"benchmarks.gpu.{name}")

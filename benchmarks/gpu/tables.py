@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import tables
-from benchmarks.contenders import CUDNN, OURS, TITLES
-from benchmarks.tables import Table
-from benchmarks.timing import median, paired_ratio
+from benchmarks.harness import tables
+from benchmarks.harness.tables import Table
+from benchmarks.harness.timing import median, paired_ratio
+from benchmarks.peers import CUDNN, OURS, TITLES
 
 Results = dict[str, Any]
 PROGRAM_TITLES = {"both": "forward and backward", "forward": "forward"}

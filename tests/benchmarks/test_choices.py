@@ -4,7 +4,7 @@ import jax
 import pytest
 
 import lstm_jax as lj
-from benchmarks import choices
+from benchmarks.studies import choices
 from lstm_jax.unrolling.methods.deferred_options import Choice
 
 

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from benchmarks import conduct, latency, memory, sweep
 from benchmarks.__main__ import main
-from benchmarks.build import Disagreement
+from benchmarks.harness import conduct, latency, ram
+from benchmarks.harness.build import Disagreement
+from benchmarks.studies import scaling
 from tests.benchmarks.test_contenders import without
 
 TINY = "--cells lstm --shapes 4x3x2x5 1x3x2x5 --layers 1 --peers flax torch --rounds 3"
@@ -20,8 +21,8 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(latency, "SIZES", (4,))
         patch.setattr(latency, "CALLS", 2)
-        patch.setattr("benchmarks.timing.WARM_UP_SECONDS", 0.0)
-        patch.setattr("benchmarks.timing.MATRIX_SIZE", 16)
+        patch.setattr("benchmarks.harness.timing.WARM_UP_SECONDS", 0.0)
+        patch.setattr("benchmarks.harness.timing.MATRIX_SIZE", 16)
         without(patch, "torch")
         measure, calls = conduct.measure, []
 
@@ -75,8 +76,8 @@ def test_a_contender_that_disagrees_stops_the_run(tmp_path, monkeypatch, capsys)
     def disagree(*_):
         raise Disagreement("Flax NNX: outputs differ")
 
-    monkeypatch.setattr("benchmarks.timing.WARM_UP_SECONDS", 0.0)
-    monkeypatch.setattr("benchmarks.measure.require_equal", disagree)
+    monkeypatch.setattr("benchmarks.harness.timing.WARM_UP_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.harness.measure.require_equal", disagree)
     command = "--cells lstm --shapes 2x3x2x5 --layers 1 --peers flax --no-latency"
     assert main([*command.split(), *OFF.split(), "--out", str(tmp_path / "run")]) == 1
     assert "Flax NNX: outputs differ" in capsys.readouterr().err
@@ -91,12 +92,12 @@ def test_what_is_not_there_is_refused_in_a_line(wrong, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_the_sweep_measures_the_base_once_and_streams(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.timing.WARM_UP_SECONDS", 0.0)
-    monkeypatch.setattr("benchmarks.timing.MATRIX_SIZE", 16)
+    monkeypatch.setattr("benchmarks.harness.timing.WARM_UP_SECONDS", 0.0)
+    monkeypatch.setattr("benchmarks.harness.timing.MATRIX_SIZE", 16)
     out = tmp_path / "sweep"
     command = "--base 2x3x2x5 --steps 3 6 --hidden 5 --batch 2 --layers 1 2 --rounds 3"
     command += " --stream-steps 95 --chunk 10 --stream-batch 2 --no-keep-memory"
-    assert sweep.main([*command.split(), "--out", str(out)]) == 0
+    assert scaling.main([*command.split(), "--out", str(out)]) == 0
     results = json.loads((out / "results.json").read_text())
     points = [(point["axis"], point["value"]) for point in results["points"]]
     assert points == [("steps", 3), ("steps", 6), ("hidden", 5), ("batch", 2),
@@ -115,12 +116,12 @@ def test_the_sweep_measures_the_base_once_and_streams(tmp_path, monkeypatch):
         raise AssertionError("everything was measured before")
 
     monkeypatch.setattr(sweep, "measure", never)
-    monkeypatch.setattr("benchmarks.stream.measure", never)
-    assert sweep.main([*command.split(), "--out", str(out)]) == 0
+    monkeypatch.setattr("benchmarks.harness.stream.measure", never)
+    assert scaling.main([*command.split(), "--out", str(out)]) == 0
 
 
 @pytest.mark.slow
 def test_peak_memory_is_that_of_a_process():
     """At the size of this test the rise is small; None on a system that does not tell."""
-    rise = memory.in_a_process("lstm_jax", "lstm", "64x64x8x64")
+    rise = ram.in_a_process("lstm_jax", "lstm", "64x64x8x64")
     assert rise is None or 1e6 < rise < 1e9

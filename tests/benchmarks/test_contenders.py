@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import build, contenders, devices, work
+from benchmarks import peers
+from benchmarks.harness import build, devices, work
 
 SHAPE = work.Shape(4, 5, 3, 6)
-HERE, _ = contenders.available(contenders.PEERS)
+HERE, _ = peers.available(peers.PEERS)
 
 
 def test_flax_is_always_here():
@@ -26,15 +27,15 @@ def ours_in(name, cell, layers):
 @pytest.mark.parametrize("cell", work.CELLS)
 @pytest.mark.parametrize("name", HERE)
 def test_a_stack_of_two_agrees_with_ours(name, cell):
-    ours = ours_in(contenders.base(name, cell), cell, 2)
+    ours = ours_in(peers.base(name, cell), cell, 2)
     build.require_equal(name, build.build(name, work.make(cell, SHAPE, 2)), ours)
 
 
-@pytest.mark.parametrize("name", [name for name in (contenders.OURS, *HERE) if name != "torch"])
+@pytest.mark.parametrize("name", [name for name in (peers.OURS, *HERE) if name != "torch"])
 @pytest.mark.devices(2)
 def test_two_devices_agree_with_one(name):
     spread = build.build(name, work.make("lstm", SHAPE, 1), jax.devices()[:2])
-    build.require_equal(name, spread, ours_in(contenders.OURS, "lstm", 1))
+    build.require_equal(name, spread, ours_in(peers.OURS, "lstm", 1))
 
 
 @pytest.mark.parametrize("cell", work.CELLS)
@@ -50,7 +51,7 @@ def test_ours_is_the_plain_derivative(cell):
         return jnp.vdot(lj.unroll(made, params, xs, method="scan")[1], given.r)
 
     params_bar, xs_bar = jax.grad(loss, (0, 1))(params, given.xs)
-    (layer,), xs = ours_in(contenders.OURS, cell, 1).gradients()
+    (layer,), xs = ours_in(peers.OURS, cell, 1).gradients()
     np.testing.assert_allclose(xs, xs_bar, atol=1e-5)
     for key in ("w_x", "w_h", "b"):
         np.testing.assert_allclose(layer[key], params_bar[key], atol=2e-5)
@@ -92,27 +93,27 @@ def test_a_wrong_contender_is_named_with_what_is_wrong(ours, where, amount):
 
 @pytest.fixture(scope="module")
 def ours():
-    return ours_in(contenders.OURS, "lstm", 1)
+    return ours_in(peers.OURS, "lstm", 1)
 
 
 def test_haiku_is_compared_with_ours_in_its_convention():
     if "haiku" not in HERE:
         pytest.skip("Haiku is not installed")
-    assert contenders.entrants(("haiku",), "gru") == ("lstm_jax", "lstm_jax_before", "haiku")
-    assert contenders.entrants(("haiku",), "lstm") == ("lstm_jax", "haiku")
+    assert peers.entrants(("haiku",), "gru") == ("lstm_jax", "lstm_jax_before", "haiku")
+    assert peers.entrants(("haiku",), "lstm") == ("lstm_jax", "haiku")
 
 
 @pytest.mark.parametrize("name", ["keras", "torch"])
 def test_a_peer_that_is_not_installed_is_named_and_left_out(monkeypatch, name):
     without(monkeypatch, name)
-    here, absent = contenders.available(("flax", name))
+    here, absent = peers.available(("flax", name))
     assert here == ("flax",) and list(absent) == [name]
-    assert contenders.TITLES[name] in absent[name]
+    assert peers.TITLES[name] in absent[name]
 
 
 def without(monkeypatch, name):
     """As if the package of the peer were not there. (Its own entry stays: others look there.)"""
-    monkeypatch.setitem(sys.modules, f"benchmarks.contenders.{contenders.MODULES[name]}", None)
+    monkeypatch.setitem(sys.modules, f"benchmarks.peers.{peers.MODULES[name]}", None)
 
 
 @pytest.mark.devices(2)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from jax.experimental import rnn
 
-from benchmarks import build, contenders, work
-from benchmarks.contenders import cudnn_lstm
+from benchmarks import peers
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import cells, environment, measuring, methods, processes, seeds, suite, tables
 from benchmarks.gpu.processes import Unit
+from benchmarks.harness import build, work
+from benchmarks.peers import cudnn_lstm
 
 
 @pytest.fixture(autouse=True)
@@ -276,7 +277,7 @@ def test_cudnn_gets_our_weights():
     zeros, lengths = jnp.zeros((1, 3, 4)), jnp.full(3, 5, jnp.int32)
     xs = jnp.asarray(given.xs.swapaxes(0, 1))
     ys = rnn.lstm_ref(xs, zeros, zeros, *weights, lengths, 2, 4, 1, 0.0, False)[0]
-    ours = build.build(contenders.OURS, given).outputs()
+    ours = build.build(peers.OURS, given).outputs()
     np.testing.assert_allclose(np.swapaxes(ys, 0, 1), ours, atol=1e-6)
     (layer,) = model.to_layers(model.params)
     for name, value in layer.items():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import ratios, sections, tables, timing
+from benchmarks.harness import ratios, sections, tables, timing
 
 SHAPE = "2x3x5x7"
 

@@ -147,7 +147,7 @@ def test_the_code_that_counts_is_all_but_what_shows_results():
     assert not any(name.startswith(f"experiments/{shows}") for name in code
                    for shows in provenance.SHOWING)  # fmt: skip
     assert all((ROOT / "experiments" / shows).exists() for shows in provenance.SHOWING)
-    assert "benchmarks/work.py" in provenance.code("benchmarks")
+    assert "benchmarks/harness/work.py" in provenance.code("benchmarks")
 
 
 def test_other_data_are_another_sum():
@@ -315,8 +315,8 @@ def test_nothing_is_written_before_all_is_known(tmp_path, monkeypatch):
 
 
 def test_a_benchmark_of_other_code_is_refused(tmp_path, capsys, monkeypatch):
-    from benchmarks import conduct as benchmarks_conduct
-    from benchmarks import settings
+    from benchmarks.harness import conduct as benchmarks_conduct
+    from benchmarks.harness import settings
 
     chosen = settings.Settings(cells=(), peers=(), latency=False, memory=False, allocator=False)
     monkeypatch.setattr(benchmarks_conduct, "run", lambda *_: None)

@@ -15,7 +15,7 @@ from lstm_jax.tasks import Batch, Sequences
 
 ROWS = 1000  # of held-out data that are answered at once
 # Products of so few numbers cost less than the calls around them: there runs go side by side.
-# (python -m benchmarks.runs measures it.)
+# (python -m benchmarks.studies.seeds measures it.)
 SMALL = 20_000
 
 

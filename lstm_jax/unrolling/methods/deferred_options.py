@@ -1,8 +1,8 @@
 """Which way the deferred method goes where several are open: by platform, form and size.
 
 All is decided at trace time from shapes alone, so that one shape gives one program. What stands
-here for the CPU was measured with ``python -m benchmarks.choices``, which compares all ways on
-many shapes and says where the one taken here is not the fastest; on other platforms nothing was.
+here for the CPU was measured with ``python -m benchmarks.studies.choices``, which compares all ways
+on many shapes and says where the one taken here is not the fastest; on other platforms nothing was.
 """
 
 import math

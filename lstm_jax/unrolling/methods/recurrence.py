@@ -8,7 +8,7 @@ Its derivative is the same recurrence run the other way: with ``d_t`` the cotang
 and ``h`` alone, whatever the solver makes on its way.
 
 Which solver runs is a matter of the platform. Milliseconds, forward and backward, on two cores of
-an AMD EPYC (jax 0.10.2), from ``python -m benchmarks.linear_recurrence``:
+an AMD EPYC (jax 0.10.2), from ``python -m benchmarks.studies.linear_recurrence``:
 
       T    B    H      dtype   one by one   all at once   in chunks of 64
      64   32  128    float32          0.5           0.8               0.8

@@ -1,6 +1,6 @@
 """Which solver of the linear recurrence is fastest, and which method for whole linear cells.
 
-    python -m benchmarks.linear_recurrence
+    python -m benchmarks.studies.linear_recurrence
 
 A row a shape; the contenders take turns, and the median of their times counts. "all at once" is
 ``jax.lax.associative_scan``. Give shapes as T,B,H to time others: ``... 784,64,128 200,8,32``.

@@ -6,10 +6,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Shown
 
-from benchmarks import figure, sections, tables
-from benchmarks.contenders import TITLES
-from benchmarks.settings import Key
-from benchmarks.work import Shape
+from benchmarks.harness import figure, sections, tables
+from benchmarks.harness.settings import Key
+from benchmarks.harness.work import Shape
+from benchmarks.peers import TITLES
 from experiments.harness.run import run_folder
 
 

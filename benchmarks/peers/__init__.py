@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from benchmarks.work import Layer
+from benchmarks.harness.work import Layer
 from experiments.harness.run import versions
 from lstm_jax._internal.errors import WrongValue
 
@@ -74,7 +74,7 @@ def load(name: str) -> ModuleType:
     if name not in MODULES:
         raise WrongValue(f"peers: got {name!r}; takes {', '.join(PEERS)}")
     try:
-        return importlib.import_module(f"benchmarks.contenders.{MODULES[name]}")
+        return importlib.import_module(f"benchmarks.peers.{MODULES[name]}")
     except (ImportError, AttributeError) as error:  # or made for another JAX
         raise Missing(f"{TITLES[name]} cannot be imported ({error})") from error
 

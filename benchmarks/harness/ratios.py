@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from benchmarks import contenders
-from benchmarks.contenders import OURS, TORCH, base
-from benchmarks.measure import column
-from benchmarks.timing import geometric_mean, paired_ratio
+from benchmarks import peers
+from benchmarks.harness.measure import column
+from benchmarks.harness.timing import geometric_mean, paired_ratio
+from benchmarks.peers import OURS, TORCH, base
 
 Result = dict[str, Any]
 
@@ -39,7 +39,7 @@ def convention(result: Result, name: str) -> str:
     """Ours with which the contender is compared, also where the contender is not installed."""
     try:
         return base(name, result["cell"])
-    except contenders.Missing:
+    except peers.Missing:
         return OURS
 
 
@@ -48,7 +48,7 @@ def fastest_jax_peer(result: Result, devices: int, program: str) -> tuple[str | 
     cell: a ratio to another cell of ours would not say which is faster."""
     ratios = {
         name: value
-        for name in contenders.PEERS
+        for name in peers.PEERS
         if name != TORCH
         and convention(result, name) == OURS
         and (value := ratio(result, name, devices, program)) is not None

@@ -1,4 +1,4 @@
-"""How time and memory grow: ``python -m benchmarks.sweep``.
+"""How time and memory grow: ``python -m benchmarks.studies.scaling``.
 
 Time steps, hidden size, batch and layers are varied one at a time around a base shape, forward and
 backward on one device; and one long sequence is streamed in chunks, forward, with the state
@@ -13,11 +13,13 @@ from typing import Annotated, Any
 
 from rich.console import Console
 
-from benchmarks import conduct, contenders, growth, machine, stream, timing, work
+from benchmarks import peers
 from benchmarks.__main__ import INTERRUPTED, use_all_cores
-from benchmarks.build import Compiled, Disagreement, build, require_equal
-from benchmarks.settings import Key
-from benchmarks.work import CELLS, Shape
+from benchmarks.harness import conduct, machine, stream, timing, work
+from benchmarks.harness.build import Compiled, Disagreement, build, require_equal
+from benchmarks.harness.settings import Key
+from benchmarks.harness.work import CELLS, Shape
+from benchmarks.studies import scaling_report
 from experiments.harness.run import provenance, run_folder
 from lstm_jax._internal.errors import ArgumentError, WrongValue
 
@@ -61,8 +63,8 @@ class Sweep:
             raise WrongValue(f"cell: got {self.cell!r}; takes {', '.join(CELLS)}")
         Shape.parse(self.base)
         for name in self.peers:
-            if name not in contenders.PEERS:
-                raise WrongValue(f"peers: got {name!r}; takes {', '.join(contenders.PEERS)}")
+            if name not in peers.PEERS:
+                raise WrongValue(f"peers: got {name!r}; takes {', '.join(peers.PEERS)}")
         sizes = (*self.steps, *self.hidden, *self.batch, *self.layers)
         if min((*sizes, self.rounds, self.chunk, self.stream_batch)) < 1 or self.stream_steps < 0:
             raise WrongValue("sizes and rounds: take integers of 1 or more")
@@ -87,9 +89,9 @@ def points(sweep: Sweep) -> list[tuple[str, int, Key]]:
 def measure(key: Key, peers: tuple[str, ...], rounds: int, budget: float) -> dict[str, Any]:
     """Milliseconds of forward and backward, one a round, and temporary bytes, by contender."""
     given = work.make(key.cell, key.shape, key.layers)
-    built = {name: build(name, given) for name in contenders.entrants(peers, key.cell)}
+    built = {name: build(name, given) for name in peers.entrants(peers, key.cell)}
     for name, ready in built.items():
-        reference = contenders.base(name, key.cell)
+        reference = peers.base(name, key.cell)
         if name != reference:
             require_equal(name, ready, built[reference])
     times = timing.alternate({name: ready.both for name, ready in built.items()}, rounds, budget)
@@ -125,7 +127,7 @@ def run(sweep: Sweep, out: Path, *, overwrite: bool) -> int:
     """Runs, or goes on with, the sweep in the folder ``out``: the exit code."""
     console = Console(width=None if sys.stdout.isatty() else 120)
     conduct.announce_memory(console, sweep.keep_memory)
-    here, absent = contenders.available(sweep.peers)
+    here, absent = peers.available(sweep.peers)
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
     config = {"benchmark": "sweep", **sweep.decides(), "versions": conduct.versions(here)}
@@ -133,7 +135,7 @@ def run(sweep: Sweep, out: Path, *, overwrite: bool) -> int:
     try:
         with run_folder.opened(out, config, made_from, overwrite=overwrite) as path:
             conduct.run(plan(sweep, here), path, console)
-            growth.report(points(sweep), machine.describe(), config, absent, path, console)
+            scaling_report.report(points(sweep), machine.describe(), config, absent, path, console)
     except (run_folder.Refused, Disagreement) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -160,12 +162,14 @@ def main(argv: list[str]) -> int:
         return run(sweep, out, overwrite=overwrite)
 
     try:
-        return tyro.cli(command, args=argv, prog="python -m benchmarks.sweep", description=__doc__)
+        return tyro.cli(
+            command, args=argv, prog="python -m benchmarks.studies.scaling", description=__doc__
+        )
     except ArgumentError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        again = " ".join(["python -m benchmarks.sweep", *argv])
+        again = " ".join(["python -m benchmarks.studies.scaling", *argv])
         print(f"\nstopped; the same command goes on from here: {again}", file=sys.stderr)
         return INTERRUPTED
 

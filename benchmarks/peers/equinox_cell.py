@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.contenders import Model
-from benchmarks.work import Layer
+from benchmarks.harness.work import Layer
+from benchmarks.peers import Model
 
 PACKAGE = "equinox"
 CONVENTIONS = {"lstm": "default", "gru": "default"}

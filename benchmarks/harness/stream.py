@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 import lstm_jax as lj
-from benchmarks import memory
+from benchmarks.harness import ram
 
 POINTS = 200  # at most so many are recorded along the way
 
@@ -45,7 +45,7 @@ def measure(
         seconds += time.perf_counter() - start
         total += float(chunk_sum)
         if i == 1 or i % every == 0 or i == count:
-            resident = memory.status("VmRSS")
+            resident = ram.status("VmRSS")
             along.append({"steps": i * chunk, "seconds": round(seconds, 4), "bytes": resident})
     if not np.isfinite(total):
         raise FloatingPointError("the streamed outputs are not finite")

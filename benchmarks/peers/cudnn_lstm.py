@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import rnn
 
-from benchmarks.contenders import Model
-from benchmarks.work import Layer
+from benchmarks.harness.work import Layer
+from benchmarks.peers import Model
 from lstm_jax._internal.errors import WrongValue
 
 PACKAGE = "jax"

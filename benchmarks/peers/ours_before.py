@@ -1,7 +1,7 @@
 """lstm_jax's GRU with the reset gate before the product: the one that equals Haiku's."""
 
-from benchmarks.contenders import Model, ours
-from benchmarks.work import Layer
+from benchmarks.harness.work import Layer
+from benchmarks.peers import Model, ours
 
 PACKAGE = "lstm_jax"
 CONVENTIONS = {"lstm": "default", "gru": "reset before"}

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.contenders import Model
-from benchmarks.work import Layer, columns
+from benchmarks.harness.work import Layer, columns
+from benchmarks.peers import Model
 
 PACKAGE = "dm-haiku"
 CONVENTIONS = {"lstm": "default", "gru": "reset before"}

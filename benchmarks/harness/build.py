@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import contenders, devices
-from benchmarks.work import Layer, Work
+from benchmarks import peers
+from benchmarks.harness import devices
+from benchmarks.harness.work import Layer, Work
 
 TOLERANCE = 1e-4  # of the largest magnitude in an array: float32 over a thousand steps
 
@@ -36,7 +37,7 @@ class Compiled(NamedTuple):
         results; None where it does not say.
     """
 
-    model: contenders.Model
+    model: peers.Model
     forward_program: Callable[..., Any]
     both_program: Callable[..., Any]
     xs: Any
@@ -63,19 +64,19 @@ class Compiled(NamedTuple):
 
 
 def build(name: str, work: Work, on: Sequence[jax.Device] | None = None) -> Ready:
-    """The contender ``name``. Raises contenders.Missing where its package is not here.
+    """The contender ``name``. Raises peers.Missing where its package is not here.
 
     on: the devices over which a JAX contender spreads its batch; the first device if not given.
     """
-    module = contenders.load(name)
-    if name == contenders.TORCH:
+    module = peers.load(name)
+    if name == peers.TORCH:
         return module.Torch(work)
     on = jax.devices()[:1] if on is None else on
     return compiled(module.model(work.cell, work.layers), work, on)
 
 
 def compiled(
-    model: contenders.Model, work: Work, on: Sequence[jax.Device], dtype: str = "float32"
+    model: peers.Model, work: Work, on: Sequence[jax.Device], dtype: str = "float32"
 ) -> Compiled:
     """dtype: of weights and inputs; the loss is a sum in float32."""
 

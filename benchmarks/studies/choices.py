@@ -1,6 +1,6 @@
 """Is what the deferred method takes the fastest of its ways?
 
-    python -m benchmarks.choices
+    python -m benchmarks.studies.choices
 
 Every way (product, what is kept, steps a block) on many shapes, forward and backward to weights
 and inputs, in turns; a row a shape. The way taken is marked, with how much longer it takes than
@@ -22,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 import lstm_jax as lj
-from benchmarks import timing
+from benchmarks.harness import timing
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.unrolling.methods.deferred_options import Choice, choose, reads_the_sum_alone
 

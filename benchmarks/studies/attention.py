@@ -1,6 +1,6 @@
 """Attention cells beside softmax attention by JAX itself, and the latency of their steps.
 
-    python -m benchmarks.attention
+    python -m benchmarks.studies.attention
 
 Forward and backward to all weights and inputs, 32 rows of 512 steps of 128 inputs, 128 units in 4
 heads, in turns. The yardstick is ``jax.nn.dot_product_attention`` between the same products of
@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 
 import lstm_jax as lj
-from benchmarks import machine, report, tables, timing
+from benchmarks.harness import machine, report, tables, timing
 from experiments.harness.run import run_folder, versions
 
 BATCH, STEPS, SIZE, HEADS = 32, 512, 128, 4

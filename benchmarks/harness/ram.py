@@ -14,20 +14,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contenders
-
 SHAPE = "64x784x1x128"
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def measure(cell: str, peers: tuple[str, ...]) -> dict[str, Any]:
     """The rise in bytes by contender; None where this system does not tell."""
-    rises = {name: in_a_process(name, cell) for name in contenders.entrants(peers, cell)}
+    rises = {name: in_a_process(name, cell) for name in peers.entrants(peers, cell)}
     return {"cell": cell, "shape": SHAPE, "peak_bytes": rises}
 
 
 def in_a_process(name: str, cell: str, shape: str = SHAPE) -> int | None:
-    command = [sys.executable, "-m", "benchmarks.memory", name, cell, shape]
+    command = [sys.executable, "-m", "benchmarks.harness.ram", name, cell, shape]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
@@ -36,8 +34,8 @@ def in_a_process(name: str, cell: str, shape: str = SHAPE) -> int | None:
 
 def rise(name: str, cell: str, shape: str) -> int | None:
     """Bytes by which one call of forward and backward raises this process's resident memory."""
-    from benchmarks.build import build
-    from benchmarks.work import Shape, make
+    from benchmarks.harness.build import build
+    from benchmarks.harness.work import Shape, make
 
     build(name, make(cell, Shape(2, 3, 4, 5), 1)).both()  # libraries load, threads start
     ready = build(name, make(cell, Shape.parse(shape), 1))

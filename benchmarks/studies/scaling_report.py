@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from benchmarks import report as peers_report
-from benchmarks.contenders import OURS, TITLES
-from benchmarks.settings import Key
-from benchmarks.tables import NONE, Table, shown, text
-from benchmarks.timing import median
+from benchmarks.harness import report as peers_report
+from benchmarks.harness.settings import Key
+from benchmarks.harness.tables import NONE, Table, shown, text
+from benchmarks.harness.timing import median
+from benchmarks.peers import OURS, TITLES
 from experiments.harness.report.curves import STYLES
 from experiments.harness.run import run_folder
 from lstm_jax._internal import storage

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.work import Layer, Work
+from benchmarks.harness.work import Layer, Work
 
 PACKAGE = "torch"
 CONVENTIONS = {"lstm": "default", "gru": "default"}
@@ -30,7 +30,7 @@ def module(cell: str, layers: list[Layer]) -> torch.nn.Module:
 
 
 class Torch:
-    """Ready to be timed; see ``benchmarks.build``.
+    """Ready to be timed; see ``benchmarks.harness.build``.
 
     device: "cpu" or "cuda", where float32 products are in float32 (and not TF32). dtype: of
         weights, inputs and outputs; the loss is a sum in float32.

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benchmarks import ratios
-from benchmarks.contenders import OURS, OURS_BEFORE, PEERS, TITLES
-from benchmarks.measure import PROGRAMS, column
-from benchmarks.timing import median
+from benchmarks.harness import ratios
+from benchmarks.harness.measure import PROGRAMS, column
+from benchmarks.harness.timing import median
+from benchmarks.peers import OURS, OURS_BEFORE, PEERS, TITLES
 
 Result = dict[str, Any]
 NONE = ""  # a contender that is not here, or that has no such column

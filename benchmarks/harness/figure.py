@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from benchmarks import ratios
-from benchmarks.contenders import PEERS, TITLES
-from benchmarks.measure import PROGRAMS
-from benchmarks.tables import PROGRAM_TITLES, named, on
+from benchmarks.harness import ratios
+from benchmarks.harness.measure import PROGRAMS
+from benchmarks.harness.tables import PROGRAM_TITLES, named, on
+from benchmarks.peers import PEERS, TITLES
 from experiments.harness.report.curves import STYLES
 from lstm_jax._internal import storage
 

@@ -1,6 +1,6 @@
 """Whether an experiment's runs are faster side by side (vmap) or one after another on a device.
 
-    python -m benchmarks.runs
+    python -m benchmarks.studies.seeds
 
 Steps a second of all runs together, by what the experiments themselves run: an LSTM on adding at
 T = 100, ten runs, as many at a time on each device. ``SMALL`` in
@@ -21,7 +21,7 @@ RUNS, STEPS, LENGTH = 10, 10, 100
 
 def main(sizes: tuple[tuple[int, int], ...] = SIZES, rounds: int = 5, budget: float = 10.0) -> int:
     lj.use_cpu_cores()
-    from benchmarks.timing import alternate
+    from benchmarks.harness.timing import alternate
     from experiments.harness.run.compiled import Programs
     from experiments.harness.run.jobs import make_job
     from experiments.harness.run.setting import Budget, Setting, cell_model

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from benchmarks.contenders import TITLES
-from benchmarks.tables import NONE, Table, by_contender, shown
+from benchmarks.harness.tables import NONE, Table, by_contender, shown
+from benchmarks.peers import TITLES
 
 Record = dict[str, Any]
 

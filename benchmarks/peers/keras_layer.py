@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from benchmarks.contenders import Model
-from benchmarks.work import Layer, columns
+from benchmarks.harness.work import Layer, columns
+from benchmarks.peers import Model
 
 if keras.backend.backend() != "jax":
     raise ImportError("Keras was imported before with another backend than JAX")

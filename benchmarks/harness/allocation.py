@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.settings import Key, Settings
-from benchmarks.timing import median
+from benchmarks.harness.settings import Key, Settings
+from benchmarks.harness.timing import median
 from experiments.harness.run import run_folder
 
 SECTIONS_OFF = ("--no-latency", "--no-memory", "--no-allocator")

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import lstm_jax as lj
-from benchmarks.contenders import Model
-from benchmarks.work import Layer
+from benchmarks.harness.work import Layer
+from benchmarks.peers import Model
 
 PACKAGE = "lstm_jax"
 CONVENTIONS = {"lstm": "default", "gru": "default"}
