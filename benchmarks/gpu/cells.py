@@ -12,12 +12,11 @@ import jax
 import jax.numpy as jnp
 
 import lstm_jax as lj
-from benchmarks import peers
 from benchmarks.gpu import measuring
 from benchmarks.gpu.measuring import Clock, Emit
 from benchmarks.harness import build, work
 from benchmarks.harness.work import Layer
-from benchmarks.peers import CUDNN, OURS, TORCH
+from benchmarks.peers import CUDNN, OURS, TITLES, TORCH, available, load, version
 
 PEERS = ("flax", TORCH, CUDNN)
 PROGRAMS = ("both", "forward")
@@ -51,11 +50,11 @@ PRECISIONS = {"float32": "highest", "bfloat16": "default"}
 
 def run(sizes: Sizes, emit: Emit, clock: Clock) -> None:
     """Records of comparisons, the most telling ones first, until the time is up."""
-    here, absent = peers.available(PEERS)
+    here, absent = available(PEERS)
     if CUDNN in here and jax.default_backend() != "gpu":
         here = tuple(name for name in here if name != CUDNN)
-        absent[CUDNN] = f"{peers.TITLES[CUDNN]} takes a GPU"
-    emit({"absent": absent, "versions": {name: peers.version(name) for name in here}})
+        absent[CUDNN] = f"{TITLES[CUDNN]} takes a GPU"
+    emit({"absent": absent, "versions": {name: version(name) for name in here}})
     for text in sizes.shapes:
         shape = work.Shape.parse(text)
         for cell in work.CELLS:
@@ -117,7 +116,7 @@ def makers(
         if name == TORCH:
             made[name] = functools.partial(in_torch, given, dtype)
         elif name == CUDNN:
-            if given.cell in peers.load(name).CONVENTIONS and dtype == "float32":
+            if given.cell in load(name).CONVENTIONS and dtype == "float32":
                 made[name] = functools.partial(in_jax, name, given, dtype)
         else:
             made[name] = functools.partial(in_jax, name, given, dtype, dtype=jnp.dtype(dtype))
@@ -129,13 +128,13 @@ def plain_cell(given: work.Work) -> lj.Cell:
 
 
 def in_jax(name: str, given: work.Work, dtype_of_all: str, **options: Any) -> build.Ready:
-    model = peers.load(name).model(given.cell, given.layers, **options)
+    model = load(name).model(given.cell, given.layers, **options)
     return build.compiled(model, given, jax.devices()[:1], dtype_of_all)
 
 
 def in_torch(given: work.Work, dtype: str) -> build.Ready:
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-    return peers.load(TORCH).Torch(given, device=device, dtype=dtype)
+    return load(TORCH).Torch(given, device=device, dtype=dtype)
 
 
 class Kept(NamedTuple):

@@ -9,12 +9,12 @@ from benchmarks.gpu.processes import Unit
 
 MAIN_CELLS = ("lstm", "gru", "rnn", "mgu", "min_gru", "lru", "attention", "linear_attention",
               "mlstm", "slstm")  # fmt: skip
-FILES = ("tests/test_references.py", "tests/test_unroll.py")
+FILES = ("tests/test_references.py", "tests/unrolling/test_unroll.py")
 FURTHER_FILES = (
-    "tests/test_attention.py",
+    "tests/cells/test_attention.py",
     "tests/train/test_fit.py",
     "tests/train/test_model.py",
-    "tests/train/test_truncated.py",
+    "tests/unrolling/test_truncated.py",
     "tests/train/test_optimizers.py",
     "tests/train/test_checkpoint.py",
     "tests/train/test_saved.py",

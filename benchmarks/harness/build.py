@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import peers
 from benchmarks.harness import devices
 from benchmarks.harness.work import Layer, Work
+from benchmarks.peers import TORCH, Model, load
 
 TOLERANCE = 1e-4  # of the largest magnitude in an array: float32 over a thousand steps
 
@@ -37,7 +37,7 @@ class Compiled(NamedTuple):
         results; None where it does not say.
     """
 
-    model: peers.Model
+    model: Model
     forward_program: Callable[..., Any]
     both_program: Callable[..., Any]
     xs: Any
@@ -64,19 +64,19 @@ class Compiled(NamedTuple):
 
 
 def build(name: str, work: Work, on: Sequence[jax.Device] | None = None) -> Ready:
-    """The contender ``name``. Raises peers.Missing where its package is not here.
+    """The contender ``name``. Raises Missing where its package is not here.
 
     on: the devices over which a JAX contender spreads its batch; the first device if not given.
     """
-    module = peers.load(name)
-    if name == peers.TORCH:
+    module = load(name)
+    if name == TORCH:
         return module.Torch(work)
     on = jax.devices()[:1] if on is None else on
     return compiled(module.model(work.cell, work.layers), work, on)
 
 
 def compiled(
-    model: peers.Model, work: Work, on: Sequence[jax.Device], dtype: str = "float32"
+    model: Model, work: Work, on: Sequence[jax.Device], dtype: str = "float32"
 ) -> Compiled:
     """dtype: of weights and inputs; the loss is a sum in float32."""
 

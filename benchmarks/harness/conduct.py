@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import lstm_jax as lj
-from benchmarks import peers
 from benchmarks.harness import allocation, latency, machine, ram, report, timing
 from benchmarks.harness.build import Disagreement
 from benchmarks.harness.measure import measure
 from benchmarks.harness.settings import Settings, keys
+from benchmarks.peers import OURS, available, version
 from experiments.harness.run import provenance, run_folder
 
 
@@ -22,7 +22,7 @@ def conduct(settings: Settings, out: Path, *, overwrite: bool) -> int:
     """Runs, or goes on with, the benchmark in the folder ``out``: the exit code."""
     console = Console(width=None if sys.stdout.isatty() else 120)  # a file has no width
     announce_memory(console, settings.keep_memory)
-    here, absent = peers.available(settings.peers)
+    here, absent = available(settings.peers)
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
     config = {"benchmark": "peers", **settings.decides(), "versions": versions(here)}
@@ -50,7 +50,7 @@ def announce_memory(console: Console, wanted: bool) -> None:
 
 
 def versions(peers: tuple[str, ...]) -> dict[str, str | None]:
-    return {name: peers.version(name) for name in (peers.OURS, *peers)}
+    return {name: version(name) for name in (OURS, *peers)}
 
 
 Job = tuple[str, str, Callable[[], Any]]  # its name, its file, and what gives its JSON

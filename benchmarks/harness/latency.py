@@ -8,10 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import peers
 from benchmarks.harness import work
 from benchmarks.harness.build import compare
-from benchmarks.peers import TORCH
+from benchmarks.peers import TORCH, base, entrants, load
 
 SIZES = (64, 128, 512)  # input and hidden size alike
 ROUNDS, CALLS = 20, 100
@@ -22,10 +21,10 @@ def measure(cell: str, size: int, peers: tuple[str, ...]) -> dict[str, Any]:
     """The median over 2,000 calls, 100 at a time in turns, each waited for, as one who streams
     waits; microseconds by contender. A call from Python is part of it."""
     given = work.make(cell, work.Shape(1, CHECKED, size, size), 1)
-    steps = {name: stepper(name, given) for name in peers.entrants(peers, cell)}
+    steps = {name: stepper(name, given) for name in entrants(peers, cell)}
     ys = {name: first_outputs(name, given) for name in steps}
     for name, outputs in ys.items():
-        compare(name, "outputs of single steps", outputs, ys[peers.base(name, cell)])
+        compare(name, "outputs of single steps", outputs, ys[base(name, cell)])
 
     calls: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(ROUNDS):
@@ -47,7 +46,7 @@ def first_outputs(name: str, given: work.Work) -> np.ndarray:
 
 def stepper(name: str, given: work.Work) -> Callable[[], Any]:
     """A call does one step on the first input, from where the call before left off."""
-    module = peers.load(name)
+    module = load(name)
     if name == TORCH:
         return module.stepper(given.cell, given.layers, given.xs[0])
     model = module.model(given.cell, given.layers)

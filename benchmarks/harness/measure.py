@@ -9,6 +9,7 @@ import jax
 from benchmarks.harness import timing, work
 from benchmarks.harness.build import Compiled, Ready, build, require_equal
 from benchmarks.harness.settings import Key, Settings
+from benchmarks.peers import TORCH, base, entrants
 
 PROGRAMS = ("forward", "both")
 MATRIX = "matrix product"
@@ -27,7 +28,7 @@ def measure(key: Key, peers: tuple[str, ...], settings: Settings) -> dict[str, A
     built = built_columns(given, peers)
     for name, ready in built.items():
         contender = name.split("@")[0]
-        reference = column(peers.base(contender, key.cell), 1)
+        reference = column(base(contender, key.cell), 1)
         if name != reference:
             require_equal(contender, ready, built[reference])
 
@@ -62,8 +63,8 @@ def built_columns(given: work.Work, peers: tuple[str, ...]) -> dict[str, Ready]:
     counts = [1]
     if jax.device_count() > 1 and given.shape.batch % jax.device_count() == 0:
         counts.append(jax.device_count())
-    for name in peers.entrants(peers, given.cell):
-        if name == peers.TORCH:
+    for name in entrants(peers, given.cell):
+        if name == TORCH:
             built[column(name, os.cpu_count() or 1)] = build(name, given)
             continue
         for count in counts:

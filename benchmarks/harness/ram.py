@@ -14,13 +14,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers import entrants
+
 SHAPE = "64x784x1x128"
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def measure(cell: str, peers: tuple[str, ...]) -> dict[str, Any]:
     """The rise in bytes by contender; None where this system does not tell."""
-    rises = {name: in_a_process(name, cell) for name in peers.entrants(peers, cell)}
+    rises = {name: in_a_process(name, cell) for name in entrants(peers, cell)}
     return {"cell": cell, "shape": SHAPE, "peak_bytes": rises}
 
 

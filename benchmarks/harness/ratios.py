@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from benchmarks import peers
 from benchmarks.harness.measure import column
 from benchmarks.harness.timing import geometric_mean, paired_ratio
-from benchmarks.peers import OURS, TORCH, base
+from benchmarks.peers import OURS, PEERS, TORCH, Missing, base
 
 Result = dict[str, Any]
 
@@ -39,7 +38,7 @@ def convention(result: Result, name: str) -> str:
     """Ours with which the contender is compared, also where the contender is not installed."""
     try:
         return base(name, result["cell"])
-    except peers.Missing:
+    except Missing:
         return OURS
 
 
@@ -48,7 +47,7 @@ def fastest_jax_peer(result: Result, devices: int, program: str) -> tuple[str | 
     cell: a ratio to another cell of ours would not say which is faster."""
     ratios = {
         name: value
-        for name in peers.PEERS
+        for name in PEERS
         if name != TORCH
         and convention(result, name) == OURS
         and (value := ratio(result, name, devices, program)) is not None

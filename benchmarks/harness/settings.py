@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from benchmarks import peers
 from benchmarks.harness.work import CELLS, Shape
+from benchmarks.peers import PEERS
 from lstm_jax._internal.errors import WrongValue
 
 SHAPES = (
@@ -39,7 +39,7 @@ class Settings:
     cells: tuple[str, ...] = CELLS
     shapes: tuple[str, ...] = SHAPES
     layers: tuple[int, ...] = (1, 2)
-    peers: tuple[str, ...] = peers.PEERS
+    peers: tuple[str, ...] = PEERS
     rounds: int = 15
     budget: float = 20.0
     keep_memory: bool = True
@@ -54,8 +54,8 @@ class Settings:
         for shape in self.shapes:
             Shape.parse(shape)
         for name in self.peers:
-            if name not in peers.PEERS:
-                raise WrongValue(f"peers: got {name!r}; takes {', '.join(peers.PEERS)}")
+            if name not in PEERS:
+                raise WrongValue(f"peers: got {name!r}; takes {', '.join(PEERS)}")
         if min((*self.layers, self.rounds)) < 1:
             raise WrongValue("layers and rounds: take integers of 1 or more")
 

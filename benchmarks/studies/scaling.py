@@ -13,12 +13,12 @@ from typing import Annotated, Any
 
 from rich.console import Console
 
-from benchmarks import peers
 from benchmarks.__main__ import INTERRUPTED, use_all_cores
 from benchmarks.harness import conduct, machine, stream, timing, work
 from benchmarks.harness.build import Compiled, Disagreement, build, require_equal
 from benchmarks.harness.settings import Key
 from benchmarks.harness.work import CELLS, Shape
+from benchmarks.peers import PEERS, available, base, entrants
 from benchmarks.studies import scaling_report
 from experiments.harness.run import provenance, run_folder
 from lstm_jax._internal.errors import ArgumentError, WrongValue
@@ -63,8 +63,8 @@ class Sweep:
             raise WrongValue(f"cell: got {self.cell!r}; takes {', '.join(CELLS)}")
         Shape.parse(self.base)
         for name in self.peers:
-            if name not in peers.PEERS:
-                raise WrongValue(f"peers: got {name!r}; takes {', '.join(peers.PEERS)}")
+            if name not in PEERS:
+                raise WrongValue(f"peers: got {name!r}; takes {', '.join(PEERS)}")
         sizes = (*self.steps, *self.hidden, *self.batch, *self.layers)
         if min((*sizes, self.rounds, self.chunk, self.stream_batch)) < 1 or self.stream_steps < 0:
             raise WrongValue("sizes and rounds: take integers of 1 or more")
@@ -89,9 +89,9 @@ def points(sweep: Sweep) -> list[tuple[str, int, Key]]:
 def measure(key: Key, peers: tuple[str, ...], rounds: int, budget: float) -> dict[str, Any]:
     """Milliseconds of forward and backward, one a round, and temporary bytes, by contender."""
     given = work.make(key.cell, key.shape, key.layers)
-    built = {name: build(name, given) for name in peers.entrants(peers, key.cell)}
+    built = {name: build(name, given) for name in entrants(peers, key.cell)}
     for name, ready in built.items():
-        reference = peers.base(name, key.cell)
+        reference = base(name, key.cell)
         if name != reference:
             require_equal(name, ready, built[reference])
     times = timing.alternate({name: ready.both for name, ready in built.items()}, rounds, budget)
@@ -127,7 +127,7 @@ def run(sweep: Sweep, out: Path, *, overwrite: bool) -> int:
     """Runs, or goes on with, the sweep in the folder ``out``: the exit code."""
     console = Console(width=None if sys.stdout.isatty() else 120)
     conduct.announce_memory(console, sweep.keep_memory)
-    here, absent = peers.available(sweep.peers)
+    here, absent = available(sweep.peers)
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
     config = {"benchmark": "sweep", **sweep.decides(), "versions": conduct.versions(here)}

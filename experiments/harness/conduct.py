@@ -94,7 +94,7 @@ def say_rates(jobs: list[Job], console: Console) -> None:
     sources: dict[str, dict[str, str]] = {}
     for job in jobs:
         sources.setdefault(job.setting.task.name, {})[job.contender] = job.rate_source
-    for task, by_contender in provenance.items():
+    for task, by_contender in sources.items():
         if text := learning_rates.describe(task, by_contender):
             console.print(text, highlight=False, markup=False)
 

@@ -1,5 +1,6 @@
 """Training: a cell with a readout, many steps in one scan, and checkpoints that are there."""
 
+from lstm_jax._internal.allocator import keep_freed_memory
 from lstm_jax.train import checkpoint
 from lstm_jax.train.fit import (
     NonFiniteLoss,
@@ -25,6 +26,7 @@ __all__ = [
     "checkpoint",
     "count_parameters",
     "drawn",
+    "keep_freed_memory",
     "load_cell",
     "load_model",
     "optimizer",

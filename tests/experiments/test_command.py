@@ -18,7 +18,7 @@ from experiments.harness.run.setting import Budget, cell_model
 from experiments.language import reversal
 from lstm_jax import tasks, train
 from lstm_jax.tasks import task
-from tests.experiments.test_events import scalars
+from tests.experiments.test_event_files import scalars
 
 TINY = "--lengths 4 --cells rnn irnn --seeds 2 --parameters 40 --steps 20 --every 10"
 

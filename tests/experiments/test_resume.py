@@ -25,7 +25,7 @@ from experiments.memory import adding
 from lstm_jax import train
 from tests.conftest import flags
 from tests.experiments import halved
-from tests.experiments.test_events import scalars
+from tests.experiments.test_event_files import scalars
 
 CONFIG = adding.Config(
     lengths=(4,), cells=("rnn",), seeds=2, parameters=40, steps=40, every=10,

@@ -28,8 +28,7 @@ CELL = '''
 import jax
 
 import lstm_jax as lj
-from lstm_jax.cell import plain_cell
-from lstm_jax.gates import equal_gates
+from lstm_jax.core import equal_gates, plain_cell
 
 
 def mean(size, *, keeps=0.5):

@@ -270,7 +270,7 @@ DESIGNS = {
 }
 
 
-# The gradients of the first two are derivatives in tests/test_attend.py too.
+# The gradients of the first two are derivatives in tests/attend/test_attend.py too.
 LONG = ("heads", "location", "deep", "bahdanau", "noisy")
 
 
