@@ -153,8 +153,8 @@ def require_one_budget(config: Any) -> None:
     for part in (config, *vars(config).values()):
         steps = getattr(part, "steps", None)
         if getattr(part, "seconds", None) is not None and steps != type(part).steps:
-            raise WrongValue(f"steps: got {steps} beside seconds, {part.seconds:g}; takes one of "
-                             "the two")  # fmt: skip
+            raise WrongValue(f"steps: expected one of the two, got {steps} beside seconds, "
+f"{part.seconds:g}")  # fmt: skip
 
 
 def keep_freed_memory() -> None:

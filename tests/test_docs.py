@@ -130,7 +130,10 @@ def test_recordings_of_a_file_keep_the_contract(folder):
     ("options", "message"),
     [
         ("chang --load my_task.py", "names: got 'chang' (did you mean 'change'?)"),
-        ("--load my_task change", "load: got my_task; takes a Python file; names of tasks stand "),
+        (
+            ("--load my_task change"),
+            ("load: expected a Python file; names of tasks stand , got my_task"),
+        ),
         ("change(speed=2) --load my_task.py", "options: "),
         ("change --load my_task.py --lengths 1", "lengths, of change(20): length: expected at"),
         ("change --load my_task.py --parameters 5", "parameters of lstm on change(20): got 5; "),

@@ -50,12 +50,12 @@ class Settings:
     def __post_init__(self) -> None:
         for cell in self.cells:
             if cell not in CELLS:
-                raise WrongValue(f"cells: got {cell!r}; takes {', '.join(CELLS)}")
+                raise WrongValue(f"cells: expected {', '.join(CELLS)}, got {cell!r}")
         for shape in self.shapes:
             Shape.parse(shape)
         for name in self.peers:
             if name not in PEERS:
-                raise WrongValue(f"peers: got {name!r}; takes {', '.join(PEERS)}")
+                raise WrongValue(f"peers: expected {', '.join(PEERS)}, got {name!r}")
         if min((*self.layers, self.rounds)) < 1:
             raise WrongValue("layers and rounds: take integers of 1 or more")
 

@@ -48,7 +48,7 @@ def median(values: Sequence[float]) -> float:
 def paired_ratio(other: Sequence[float], ours: Sequence[float]) -> float:
     """The median over rounds of their time divided by ours: above 1 we are faster."""
     if len(other) != len(ours):
-        raise WrongValue(f"got {len(other)} and {len(ours)} rounds; takes as many of each")
+        raise WrongValue(f"expected as many of each, got {len(other)} and {len(ours)} rounds")
     return float(np.median(np.divide(other, ours)))
 
 

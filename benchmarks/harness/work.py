@@ -24,7 +24,7 @@ class Shape(NamedTuple):
         """From "64x784x1x128": batch, steps in time, input size, hidden size."""
         sizes = text.split("x")
         if len(sizes) != 4 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
-            raise WrongValue(f"shapes: got {text!r}; takes BxTxDxH such as 64x784x1x128")
+            raise WrongValue(f"shapes: expected BxTxDxH such as 64x784x1x128, got {text!r}")
         return cls(*map(int, sizes))
 
     def __str__(self) -> str:

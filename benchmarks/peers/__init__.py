@@ -72,7 +72,7 @@ class Missing(Exception):
 def load(name: str) -> ModuleType:
     """The contender's file. Raises Missing where its package cannot be imported."""
     if name not in MODULES:
-        raise WrongValue(f"peers: got {name!r}; takes {', '.join(PEERS)}")
+        raise WrongValue(f"peers: expected {', '.join(PEERS)}, got {name!r}")
     try:
         return importlib.import_module(f"benchmarks.peers.{MODULES[name]}")
     except (ImportError, AttributeError) as error:  # or made for another JAX

@@ -67,7 +67,7 @@ def programs(cell: lj.Cell, shape: Shape, devices: int) -> tuple[list[lj.Deferre
     weights = jax.random.normal(jax.random.key(2), (steps, batch, size))
     form = cell.form
     if not isinstance(form, lj.core.Gated):
-        raise WrongValue(f"cell: got {cell.name}; takes one of the gated form")
+        raise WrongValue(f"cell: expected one of the gated form, got {cell.name}")
     local = (steps, batch // len(spread), inputs)
     split = form.split(params)[0]
     choice = choose(form, split, local, lj.Deferred())

@@ -60,11 +60,11 @@ class Sweep:
 
     def __post_init__(self) -> None:
         if self.cell not in CELLS:
-            raise WrongValue(f"cell: got {self.cell!r}; takes {', '.join(CELLS)}")
+            raise WrongValue(f"cell: expected {', '.join(CELLS)}, got {self.cell!r}")
         Shape.parse(self.base)
         for name in self.peers:
             if name not in PEERS:
-                raise WrongValue(f"peers: got {name!r}; takes {', '.join(PEERS)}")
+                raise WrongValue(f"peers: expected {', '.join(PEERS)}, got {name!r}")
         sizes = (*self.steps, *self.hidden, *self.batch, *self.layers)
         if min((*sizes, self.rounds, self.chunk, self.stream_batch)) < 1 or self.stream_steps < 0:
             raise WrongValue("sizes and rounds: take integers of 1 or more")

@@ -75,11 +75,12 @@ def settings(config: Config) -> list[Setting]:
     budget: Budget = config
     if config.steps and config.budget is not None:
         raise WrongValue(
-            f"steps: got {config.steps} beside budget, {config.budget}; takes one of the two"
+            f"steps: expected one of the two, got {config.steps} beside budget, {config.budget}"
         )
     if config.budget is not None and config.seconds is not None:
         raise WrongValue(
-            f"budget: got {config.budget} beside seconds, {config.seconds:g}; takes one of the two"
+            f"budget: expected one of the two, got {config.budget} beside seconds, "
+            f"{config.seconds:g}"
         )
     if not config.steps:
         budget = dataclasses.replace(config, steps=Budget.steps)  # which seconds replace
@@ -89,8 +90,8 @@ def settings(config: Config) -> list[Setting]:
         each = (each - COMPILING) / (1 + MEASURING)
         if each <= 0:
             raise WrongValue(
-                f"budget: got {whole}; takes more than {COMPILING:g} s for each of "
-                f"{len(made)} tasks and {len(config.cells)} cells"
+                f"budget: expected more than {COMPILING:g} s for each of {len(made)} tasks "
+                f"and {len(config.cells)} cells, got {whole}"
             )
         budget = dataclasses.replace(budget, seconds=round(each, 1))
     rates = {cell: rate_of(cell) for cell in config.cells}
@@ -119,5 +120,5 @@ def seconds(text: str) -> float:
     """ "30m" as 1800. Raises ValueError for what is no time."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text.strip())
     if found is None or float(found[1]) <= 0:
-        raise WrongValue(f"budget: got {text!r}; takes a time such as 90s, 30m or 2h")
+        raise WrongValue(f"budget: expected a time such as 90s, 30m or 2h, got {text!r}")
     return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]

@@ -25,11 +25,11 @@ def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:
     else:
         jobs = [job for setting in settings for job in comparison_jobs(setting)]
     if not jobs:
-        raise WrongValue("nothing is to be trained; takes one task and one contender at least")
+        raise WrongValue("expected at least one task and one contender to train, got none")
     folders = [job.folder for job in jobs]
     for job in jobs:
         if folders.count(job.folder) > 1:
-            raise WrongValue(f"{job.name}: got it twice; takes each contender on a task once")
+            raise WrongValue(f"{job.name}: expected each contender on a task once, got it twice")
     for task in {id(setting.task): setting.task for setting in settings}.values():
         tasks.check(task)
     return jobs

@@ -97,7 +97,7 @@ def short(rows: Pairs, longest: int) -> Pairs:
     source, target = rows.lengths()
     kept = np.flatnonzero((source <= longest) & (target <= longest)).tolist()
     if not kept:
-        raise WrongValue(f"longest: got {longest}; takes a length that some pairs have")
+        raise WrongValue(f"longest: expected a length that some pairs have, got {longest}")
     return Pairs([rows.sources[i] for i in kept], [rows.targets[i] for i in kept])
 
 

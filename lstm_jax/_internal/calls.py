@@ -26,8 +26,8 @@ def parse(argument: str, text: Any, names: Iterable[str]) -> tuple[str, dict[str
 
     def refused(got: str) -> WrongValue:
         return WrongValue(
-            f"{argument}: got {text!r}, {got}; takes a name with keyword options, "
-            f"such as '{name}(option=1)'"
+            f"{argument}: expected a name with keyword options, such as "
+            f"'{name}(option=1)', got {text!r}, {got}"
         )
 
     try:

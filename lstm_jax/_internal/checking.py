@@ -1,4 +1,4 @@
-"""Errors that name the argument, what it got and what it takes.
+"""Checks that raise errors which name the argument, what was expected and what was given.
 
 All checks read shapes and dtypes only, so they run at trace time and cost nothing in a
 compiled program; the one exception, concrete ``lengths``, is checked where values exist.
@@ -27,15 +27,15 @@ def choice(argument: str, value: Any, options: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in names:
         close = difflib.get_close_matches(str(value), names, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
-        raise WrongValue(f"{argument}: got {value!r}{hint}; takes one of {', '.join(names)}")
+        raise WrongValue(f"{argument}: expected one of {', '.join(names)}, got {value!r}{hint}")
     return value
 
 
 def positive_int(argument: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise WrongType(f"{argument}: got {value!r}; takes a positive integer")
+        raise WrongType(f"{argument}: expected a positive integer, got {value!r}")
     if value < 1:
-        raise WrongValue(f"{argument}: got {value}; takes a positive integer")
+        raise WrongValue(f"{argument}: expected a positive integer, got {value}")
     return int(value)
 
 
@@ -43,7 +43,7 @@ def divisor(argument: str, value: Any, size: int) -> int:
     """``value`` if ``size`` can be cut into so many equal parts."""
     value = positive_int(argument, value)
     if size % value:
-        raise WrongValue(f"{argument}: got {value}; takes a divisor of size, {size}")
+        raise WrongValue(f"{argument}: expected a divisor of size, {size}, got {value}")
     return value
 
 
@@ -52,7 +52,7 @@ def seed(argument: str, value: Any, limit: int | None = None) -> int:
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < 0 or (limit is not None and value >= limit):
         end = "up" if limit is None else f"to {limit - 1}"
-        raise WrongValue(f"{argument}: got {value!r}; takes a whole number from 0 {end}")
+        raise WrongValue(f"{argument}: expected a whole number from 0 {end}, got {value!r}")
     return int(value)
 
 
@@ -63,7 +63,7 @@ def real(argument: str, value: Any) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise WrongValue(f"{argument}: got {value!r}; takes a finite number")
+        raise WrongValue(f"{argument}: expected a finite number, got {value!r}")
     return number
 
 
@@ -71,7 +71,7 @@ def reals(argument: str, value: Any, size: int) -> np.ndarray:
     """``value`` as one finite number, or one a unit."""
     if isinstance(value, list | tuple | np.ndarray | jax.Array) and np.ndim(value) == 1:
         if len(value) != size:
-            raise WrongValue(f"{argument}: got {len(value)} values; takes one, or {size}")
+            raise WrongValue(f"{argument}: expected one, or {size}, got {len(value)} values")
         return np.array([real(argument, item) for item in value])
     return np.array(real(argument, value))
 
@@ -79,13 +79,13 @@ def reals(argument: str, value: Any, size: int) -> np.ndarray:
 def rate(argument: str, value: Any) -> float:
     """``value`` as a probability below one."""
     if real(argument, value) < 0 or value >= 1:
-        raise WrongValue(f"{argument}: got {value!r}; takes a probability in [0, 1)")
+        raise WrongValue(f"{argument}: expected a probability in [0, 1), got {value!r}")
     return float(value)
 
 
 def flag(argument: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
-        raise WrongType(f"{argument}: got {value!r}; takes True or False")
+        raise WrongType(f"{argument}: expected True or False, got {value!r}")
     return bool(value)
 
 
@@ -95,15 +95,15 @@ def float_dtype(argument: str, dtype: Any) -> jnp.dtype:
             raise WrongType
         resolved = jnp.dtype(dtype)
     except TypeError:
-        raise WrongType(f"{argument}: got {dtype!r}; takes a floating dtype") from None
+        raise WrongType(f"{argument}: expected a floating dtype, got {dtype!r}") from None
     if not is_wide_float(resolved) or not resolved.isnative:
-        raise WrongValue(f"{argument}: got {resolved.name}; takes a floating dtype")
+        raise WrongValue(f"{argument}: expected a floating dtype, got {resolved.name}")
     return resolved
 
 
 def batch_shape(argument: str, shape: Any) -> tuple[Any, ...]:
     if not isinstance(shape, tuple | list) or not all(_is_size(n) for n in shape):
-        raise WrongValue(f"{argument}: got {shape!r}; takes a tuple of sizes such as (32,)")
+        raise WrongValue(f"{argument}: expected a tuple of sizes such as (32,), got {shape!r}")
     return tuple(shape)
 
 
@@ -117,19 +117,23 @@ def entries(argument: str, value: Any, names: tuple[str, ...], whose: str) -> No
     """``value`` is a dict with the entries of a cell made of cells."""
     if not isinstance(value, dict) or set(value) != set(names):
         got = sorted(value) if isinstance(value, dict) else type(value).__name__
-        raise WrongValue(f"{argument}: got {got}; {whose} takes the entries {', '.join(names)}")
+        raise WrongValue(
+            f"{argument}: expected the entries {', '.join(names)} of {whose}, got {got}"
+        )
 
 
 def parts(argument: str, value: Any, count: int, whose: str) -> None:
     """``value`` is a tuple with an entry for each part."""
     if not isinstance(value, tuple | list) or len(value) != count:
         got = len(value) if isinstance(value, tuple | list) else type(value).__name__
-        raise WrongValue(f"{argument}: got {got}; {whose} takes a tuple of {count}")
+        raise WrongValue(
+            f"{argument}: expected a tuple of {count}, as {whose} has parts, got {got}"
+        )
 
 
 def array(argument: str, value: Any) -> jax.Array:
     if not isinstance(value, jax.Array | np.ndarray | np.generic):
-        raise WrongType(f"{argument}: got {type(value).__name__}; takes an array")
+        raise WrongType(f"{argument}: expected an array, got {type(value).__name__}")
     known_dtype(argument, value)
     return jnp.asarray(value)
 
@@ -137,11 +141,11 @@ def array(argument: str, value: Any) -> jax.Array:
 def float_array(argument: str, value: Any, axes: str, min_rank: int) -> jax.Array:
     value = array(argument, value)
     if value.ndim < min_rank:
-        raise WrongValue(f"{argument}: got shape {value.shape}; takes {axes}")
+        raise WrongValue(f"{argument}: expected {axes}, got shape {value.shape}")
     if not is_wide_float(value.dtype):
         raise WrongValue(
-            f"{argument}: got dtype {value.dtype.name}; takes a floating dtype of 16 bits or more "
-            "(embed or one-hot encode integers first)"
+            f"{argument}: expected a floating dtype of 16 bits or more (embed or "
+            f"one-hot encode integers first), got dtype {value.dtype.name}"
         )
     return value
 
@@ -157,7 +161,7 @@ def random_key(argument: str, key: Any) -> jax.Array:
     if is_array and key.dtype == jnp.uint32 and key.shape == (4,):
         return generators.threefry_of(jnp.asarray(key))
     what = f"{key.dtype} of shape {key.shape}" if is_array else repr(key)
-    raise WrongValue(f"{argument}: got {what}; takes one key, such as jax.random.key(0)")
+    raise WrongValue(f"{argument}: expected one key, such as jax.random.key(0), got {what}")
 
 
 def the_cell(argument: str, value: Any, *, memory: bool = False) -> None:
@@ -167,11 +171,12 @@ def the_cell(argument: str, value: Any, *, memory: bool = False) -> None:
     """
     if not all(hasattr(value, name) for name in ("init", "initial_state", "step", "form")):
         hint = " (call the factory: lj.lstm(128))" if callable(value) else ""
-        raise WrongType(f"{argument}: got {value!r}{hint}; takes a Cell, such as lj.lstm(128)")
+        raise WrongType(f"{argument}: expected a Cell, such as lj.lstm(128), got {value!r}{hint}")
     if not memory and getattr(value, "memory", None) is not None:
         raise WrongValue(
-            f"{argument}: got {value.name}, which reads a memory; takes a cell without one: wrap "
-            "the cell inside, as in lj.attentive(lj.dropout(cell, 0.1), memory)"
+            f"{argument}: expected a cell without one: wrap the cell inside, as in "
+            f"lj.attentive(lj.dropout(cell, 0.1), memory), got {value.name}, which "
+            "reads a memory"
         )
 
 
@@ -180,15 +185,15 @@ def lengths(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
     known = None if isinstance(value, jax.core.Tracer) else value
     value = array("lengths", value)
     if not jnp.issubdtype(value.dtype, jnp.integer):
-        raise WrongValue(f"lengths: got dtype {value.dtype.name}; takes integers")
+        raise WrongValue(f"lengths: expected integers, got dtype {value.dtype.name}")
     if value.shape != batch:
-        raise WrongValue(f"lengths: got shape {value.shape}; takes xs's batch axes, {batch}")
+        raise WrongValue(f"lengths: expected xs's batch axes, {batch}, got shape {value.shape}")
     if known is not None and value.size:
         low, high = int(np.asarray(known).min()), int(np.asarray(known).max())
         if low < 0 or high > steps:
             raise WrongValue(
-                f"lengths: got values from {low} to {high}; takes 0 to T = {steps}, "
-                "the length of xs's axis 0"
+                f"lengths: expected 0 to T = {steps}, the length of xs's axis 0, got values "
+                f"from {low} to {high}"
             )
     # Clipped before the cast, which would wrap large numbers; T itself may not fit in an int8.
     most = min(steps, int(jnp.iinfo(value.dtype).max))
@@ -198,10 +203,10 @@ def lengths(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
 def resets(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
     value = array("resets", value)
     if value.dtype != jnp.bool_:
-        raise WrongValue(f"resets: got dtype {value.dtype.name}; takes bool")
+        raise WrongValue(f"resets: expected bool, got dtype {value.dtype.name}")
     if value.shape != (steps, *batch):
         raise WrongValue(
-            f"resets: got shape {value.shape}; takes [T, *batch] as in xs, {(steps, *batch)}"
+            f"resets: expected [T, *batch] as in xs, {(steps, *batch)}, got shape {value.shape}"
         )
     return value
 
@@ -226,7 +231,7 @@ def _wrong_leaf(got: dict, takes: dict) -> str | None:
     for path in [*takes, *got]:
         if got.get(path) != takes.get(path):
             has = f"shape {got[path]}" if path in got else "no such entry"
-            return f"{path or 'value'}: got {has}; takes {takes.get(path, 'no such entry')}"
+            return f"{path or 'value'}: expected {takes.get(path, 'no such entry')}, got {has}"
     return None
 
 
@@ -244,7 +249,7 @@ def floating(argument: str, value: Any) -> None:
         dtype = known_dtype(name, leaf)
         if not is_wide_float(dtype):
             takes = "a floating dtype of 16 bits or more"
-            raise WrongValue(f"{name}: got dtype {dtype.name}; takes {takes}")
+            raise WrongValue(f"{name}: expected {takes}, got dtype {dtype.name}")
 
 
 def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
@@ -261,8 +266,8 @@ def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
     made_for = _input_size_of(cell, got, input_size)
     if made_for is not None:
         raise WrongValue(
-            f"{input_argument}: last axis is {input_size}; takes {made_for}, "
-            f"the input size that params were made for ({cell.name})"
+            f"{input_argument}: expected a last axis of {made_for}, the input size that "
+            f"params were made for ({cell.name}), got {input_size}"
         )
     raise WrongValue(f"params{wrong}, as {cell.name}.init gives it for {input_size} inputs")
 
@@ -286,8 +291,8 @@ def state(cell: Any, params: Any, value: Any, batch: tuple[int, ...]) -> None:
     same = str(jax.tree.structure(expected)) == str(jax.tree.structure(value))
     if not same and type(expected) is not type(value):
         raise WrongValue(
-            f"state: got {type(value).__name__}; takes {type(expected).__name__}, "
-            f"as {cell.name}.initial_state gives it"
+            f"state: expected {type(expected).__name__}, as {cell.name}.initial_state "
+            f"gives it, got {type(value).__name__}"
         )
     wrong = _wrong_leaf(_leaves("state", value), _leaves("state", expected))
     if wrong is not None or not same:
@@ -299,4 +304,4 @@ def state(cell: Any, params: Any, value: Any, batch: tuple[int, ...]) -> None:
         if jnp.issubdtype(like.dtype, jnp.floating):
             floating(name, leaf)
         elif jnp.result_type(leaf) != like.dtype:
-            raise WrongValue(f"{name}: got dtype {jnp.result_type(leaf)}; takes {like.dtype}")
+            raise WrongValue(f"{name}: expected {like.dtype}, got dtype {jnp.result_type(leaf)}")

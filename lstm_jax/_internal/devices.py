@@ -36,8 +36,8 @@ def use_cpu_cores(count: int | None = None) -> int:
         here = jax.local_device_count("cpu")
         if here != count:
             raise RuntimeError(
-                f"count: got {count}, but JAX has been used and has {here} CPU devices; takes "
-                "a call before the first array and before jax.devices()"
+                "count: expected a call before the first array and before jax.devices(), "
+                f"got {count}, but JAX has been used and has {here} CPU devices"
             ) from None
     return count
 
@@ -106,7 +106,7 @@ def data_parallel(
         value = loss(*args)
         if not isinstance(value, jax.Array) or value.shape != ():
             got = f"shape {value.shape}" if isinstance(value, jax.Array) else repr(value)
-            raise WrongValue(f"loss: got a result of {got}; takes one number, an array []")
+            raise WrongValue(f"loss: expected one number, an array [], got a result of {got}")
         return value
 
     def on_each(*args: Any) -> Any:
@@ -158,20 +158,22 @@ def _specs(batch_axes: Any) -> tuple[Any, ...]:
     """``batch_axes`` with a PartitionSpec, which is a leaf, for each axis or None."""
     if not isinstance(batch_axes, tuple | list):
         raise WrongType(
-            f"batch_axes: got {batch_axes!r}; takes a tuple with an entry for each argument "
-            "of loss, such as (None, 1)"
+            "batch_axes: expected a tuple with an entry for each argument of loss, "
+            f"such as (None, 1), got {batch_axes!r}"
         )
 
     def spec(axis: Any) -> PartitionSpec:
         if axis is None:
             return WHOLE
         if isinstance(axis, bool) or not isinstance(axis, int) or axis < 0:
-            raise WrongValue(f"batch_axes: got {axis!r}; takes axes from 0 on, or None")
+            raise WrongValue(f"batch_axes: expected axes from 0 on, or None, got {axis!r}")
         return PartitionSpec(*[None] * axis, AXIS)
 
     specs = tuple(jax.tree.map(spec, entry, is_leaf=lambda a: a is None) for entry in batch_axes)
     if all(spec == WHOLE for spec in jax.tree.leaves(specs)):
-        raise WrongValue(f"batch_axes: got {batch_axes!r}; takes an axis for one argument at least")
+        raise WrongValue(
+            f"batch_axes: expected an axis for one argument at least, got {batch_axes!r}"
+        )
     return specs
 
 
@@ -179,20 +181,20 @@ def _wanted(argnums: Any, count: int) -> tuple[int, ...]:
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int):
-            raise WrongType(f"argnums: got {argnums!r}; takes an integer, or a tuple of them")
+            raise WrongType(f"argnums: expected an integer, or a tuple of them, got {argnums!r}")
         if not 0 <= number < count:
-            raise WrongValue(f"argnums: got {number}; takes 0 to {count - 1}, as in batch_axes")
+            raise WrongValue(f"argnums: expected 0 to {count - 1}, as in batch_axes, got {number}")
     if not numbers:
-        raise WrongValue("argnums: got (); takes one argument at least")
+        raise WrongValue("argnums: expected one argument at least, got ()")
     return numbers
 
 
 def _devices(devices: Any) -> tuple[jax.Device, ...]:
     given = isinstance(devices, Sequence) and all(isinstance(d, jax.Device) for d in devices)
     if not given:
-        raise WrongType(f"devices: got {devices!r}; takes devices, such as jax.devices()[:2]")
+        raise WrongType(f"devices: expected devices, such as jax.devices()[:2], got {devices!r}")
     if not devices or len(set(devices)) != len(devices):
-        raise WrongValue(f"devices: got {list(devices)}; takes at least one, each once")
+        raise WrongValue(f"devices: expected at least one, each once, got {list(devices)}")
     return tuple(devices)
 
 
@@ -210,7 +212,7 @@ def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None
     """Every argument has a batch where ``specs`` says, of the same size, that ``count`` divides."""
     if len(args) != len(specs):
         raise WrongValue(
-            f"batch_axes: got {len(specs)} entries for {len(args)} arguments; takes one for each"
+            f"batch_axes: expected one for each, got {len(specs)} entries for {len(args)} arguments"
         )
     first: tuple[str, int] | None = None
     for name, spec, arg in zip(names, specs, args, strict=True):
@@ -219,7 +221,7 @@ def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None
         except ValueError:
             got, takes = jax.tree.structure(spec), jax.tree.structure(arg)
             raise WrongValue(
-                f"batch_axes: got {got} for {name}; takes a tree that begins as {name}, {takes}"
+                f"batch_axes: expected a tree that begins as {name}, {takes}, got {got} for {name}"
             ) from None
         for (path, leaf), where in zip(
             jax.tree_util.tree_leaves_with_path(arg), jax.tree.leaves(by_leaf), strict=True
@@ -229,19 +231,20 @@ def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None
             what, axis = name + jax.tree_util.keystr(path), len(where) - 1
             if axis >= jnp.ndim(leaf):
                 raise WrongValue(
-                    f"batch_axes: got {axis} for {what} of shape {jnp.shape(leaf)}; "
-                    f"takes one of its {jnp.ndim(leaf)} axes, or None"
+                    f"batch_axes: expected one of its {jnp.ndim(leaf)} axes, or None, got "
+                    f"{axis} for {what} of shape {jnp.shape(leaf)}"
                 )
             rows = jnp.shape(leaf)[axis]
             first = first or (what, rows)
             if rows != first[1]:
                 raise WrongValue(
-                    f"{what}: axis {axis} has {rows} rows; takes {first[1]}, as {first[0]} has"
+                    f"{what}: expected {first[1]} rows along axis {axis}, as {first[0]} has, "
+                    f"got {rows}"
                 )
             if rows % count:
                 raise WrongValue(
-                    f"{what}: axis {axis} has {rows} rows; takes a multiple of {count}, "
-                    "the number of devices"
+                    f"{what}: expected a multiple of {count} rows along axis {axis}, the number of "
+                    f"devices, got {rows}"
                 )
     if first is None:
-        raise WrongValue("batch_axes: got no array with a batch; takes an axis for one at least")
+        raise WrongValue("batch_axes: expected an axis for one at least, got no array with a batch")

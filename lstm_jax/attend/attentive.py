@@ -94,15 +94,15 @@ def attentive(
     checking.the_cell("cell", cell)
     memory, mask = checked_memory(memory, mask)
     if memory.shape[0] == 0:
-        raise WrongValue(f"memory: got shape {memory.shape}; takes one place or more")
+        raise WrongValue(f"memory: expected one place or more, got shape {memory.shape}")
     checking.choice("style", style, ("luong", "bahdanau"))
     checking.choice("returns", returns, ("outputs", "weights", "both"))
     if not checking.flag("input_feeding", input_feeding) and style == "bahdanau":
-        raise WrongValue("input_feeding: got False; takes True in style 'bahdanau'")
+        raise WrongValue("input_feeding: expected True in style 'bahdanau', got False")
     if size is not None:
         size = checking.positive_int("size", size)
     if not isinstance(attention, str | attend.Attention):
-        raise WrongType(f"attention: got {attention!r}; takes one of lj.attend, or its name")
+        raise WrongType(f"attention: expected one of lj.attend, or its name, got {attention!r}")
     options = Options(memory.shape[0], memory.shape[-1], style, input_feeding, size, returns)
     return _attentive(cell, attention, options)._replace(memory=Memory((memory, mask)))
 
@@ -162,7 +162,7 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
         for argument, axes in {"memory": memory.shape[1:-1], "mask": rows}.items():
             if axes not in ((), tuple(batch_shape)):
                 raise WrongValue(
-                    f"{argument}: got batch axes {axes}; takes those of the input, {batch_shape}"
+                    f"{argument}: expected those of the input, {batch_shape}, got batch axes {axes}"
                 )
         same_precision("memory", memory, params)
         matrices = [leaf.dtype for leaf in jax.tree.leaves(params) if leaf.ndim >= 2]

@@ -168,7 +168,8 @@ def _unweighted(name: str, scale) -> Attention:
     def init(key, query_size, memory_size, dtype):
         if query_size != memory_size:
             raise WrongValue(
-                f"query_size: got {query_size}; {name} takes {memory_size}, the memory's size"
+                f"query_size: expected {memory_size}, the memory's size, for {name}, got "
+                f"{query_size}"
             )
         return {}
 

@@ -134,7 +134,7 @@ def mechanism(
         batch = prepared.values.shape[: places_axis(heads)]
         if batch not in ((), query.shape[:-1]):
             raise WrongValue(
-                f"query: got shape {query.shape}; takes the memory's batch axes, {batch}"
+                f"query: expected the memory's batch axes, {batch}, got shape {query.shape}"
             )
         mask = prepared.mask
         if heads is not None:
@@ -154,10 +154,12 @@ def checked_memory(memory: Any, mask: Any) -> tuple[jax.Array, jax.Array | None]
         return memory, None
     mask = checking.array("mask", mask)
     if mask.dtype != jnp.bool_:
-        raise WrongValue(f"mask: got dtype {mask.dtype.name}; takes bool")
+        raise WrongValue(f"mask: expected bool, got dtype {mask.dtype.name}")
     axes = memory.shape[:-1]
     if mask.ndim < 1 or mask.shape[0] != axes[0] or (len(axes) > 1 and mask.shape[1:] != axes[1:]):
-        raise WrongValue(f"mask: got shape {mask.shape}; takes [S, *batch] of the memory, {axes}")
+        raise WrongValue(
+            f"mask: expected [S, *batch] of the memory, {axes}, got shape {mask.shape}"
+        )
     return memory, mask
 
 
@@ -180,7 +182,9 @@ def contraction(equation: str, *operands: jax.Array) -> jax.Array:
 def sized(query: jax.Array, size: int, name: str) -> jax.Array:
     """``query`` if its last axis is ``size``, as the mechanism ``name`` takes it."""
     if query.shape[-1] != size:
-        raise WrongValue(f"query: got shape {query.shape}; {name} takes a last axis of {size}")
+        raise WrongValue(
+            f"query: expected a last axis of {size} for {name}, got shape {query.shape}"
+        )
     return query
 
 

@@ -26,7 +26,7 @@ def multi_head(size: int, heads: int) -> Attention:
     size = checking.positive_int("size", size)
     heads = checking.positive_int("heads", heads)
     if size % heads:
-        raise WrongValue(f"size: got {size}; takes a multiple of heads, {heads}")
+        raise WrongValue(f"size: expected a multiple of heads, {heads}, got {size}")
 
     def init(key, query_size, memory_size, dtype):
         rows = {"w_q": query_size, "w_k": memory_size, "w_v": memory_size, "w_o": size}

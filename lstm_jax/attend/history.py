@@ -36,7 +36,7 @@ def location(size: int, filters: int = 10, width: int = 31) -> Attention:
     size = checking.positive_int("size", size)
     filters = checking.positive_int("filters", filters)
     if checking.positive_int("width", width) % 2 == 0:
-        raise WrongValue(f"width: got {width}; takes an odd number of places")
+        raise WrongValue(f"width: expected an odd number of places, got {width}")
 
     def init(key, query_size, memory_size, dtype):
         key_q, key_m, key_f, key_u, key_v = jax.random.split(key, 5)

@@ -36,7 +36,7 @@ def local(attention: Attention, window: int, *, alignment: str = "monotonic") ->
     State: ``MonotonicState(attention, t)``; "predictive" takes the mechanism's.
     """
     if not isinstance(attention, Attention):
-        raise WrongType(f"attention: got {attention!r}; takes one such as lj.attend.dot()")
+        raise WrongType(f"attention: expected one such as lj.attend.dot(), got {attention!r}")
     window = checking.positive_int("window", window)
     checking.choice("alignment", alignment, ("monotonic", "predictive"))
     name = f"local({attention.name}, {window}, {alignment!r})"

@@ -91,9 +91,9 @@ def linear_attention(
     if normalize is None:
         normalize = feature_map in POSITIVE and not delta
     if checking.flag("normalize", normalize) and delta:
-        raise WrongValue("normalize: got True under the delta rule; takes False")
+        raise WrongValue("normalize: expected False, got True under the delta rule")
     if forget_bias is not None and not gated:
-        raise WrongValue(f"forget_bias: got {forget_bias} without a gate; takes None")
+        raise WrongValue(f"forget_bias: expected None, got {forget_bias} without a gate")
     start = 3.0 if forget_bias is None else checking.real("forget_bias", forget_bias)
     per_head = size // heads
     gates = {"input": delta, "forget": gated}

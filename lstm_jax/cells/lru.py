@@ -48,12 +48,14 @@ def lru(
     units = size if state_size is None else checking.positive_int("state_size", state_size)
     r_min, r_max = checking.real("r_min", r_min), checking.real("r_max", r_max)
     if r_min < 0:
-        raise WrongValue(f"r_min: got {r_min}; takes a radius of zero or more")
+        raise WrongValue(f"r_min: expected a radius of zero or more, got {r_min}")
     if not r_min < r_max <= 1:
-        raise WrongValue(f"r_max: got {r_max}; takes a radius above r_min, {r_min}, and at most 1")
+        raise WrongValue(
+            f"r_max: expected a radius above r_min, {r_min}, and at most 1, got {r_max}"
+        )
     max_phase = checking.real("max_phase", max_phase)
     if not 0 < max_phase <= 2 * math.pi:
-        raise WrongValue(f"max_phase: got {max_phase}; takes an angle above 0 and at most 2 pi")
+        raise WrongValue(f"max_phase: expected an angle above 0 and at most 2 pi, got {max_phase}")
     axis = equal_gates(("real", "imag"), units)
     to_output = equal_gates(("output",), size)
 

@@ -94,7 +94,7 @@ def lstm(
                         "full_gate_recurrence": full_gate_recurrence}.items():  # fmt: skip
         checking.flag(flag, value)
     if coupled and not (input_gate and forget_gate):
-        raise WrongValue("coupled: got True without an input or forget gate; takes both")
+        raise WrongValue("coupled: expected both, got True without an input or forget gate")
     if not (input_gate or forget_gate or output_gate):
         for option, given in {
             "peephole": peephole,

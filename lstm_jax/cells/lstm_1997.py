@@ -89,7 +89,7 @@ def lstm_1997(
     spread = init.uniform(weight_scale)
     for argument, limit in (("g_range", g_range), ("h_range", h_range)):
         if checking.real(argument, limit) <= 0:
-            raise WrongValue(f"{argument}: got {limit}; takes a number above 0")
+            raise WrongValue(f"{argument}: expected a number above 0, got {limit}")
 
     def per_cell(gate: jax.Array) -> jax.Array:
         return jnp.repeat(gate, block_size, axis=-1)

@@ -30,7 +30,7 @@ def _lstm_1997_of_size(size: int, *, block_size: int = 1, **options: Any) -> Cel
     size = checking.positive_int("size", size)
     block_size = checking.positive_int("block_size", block_size)
     if size % block_size:
-        raise WrongValue(f"size: got {size}; takes a multiple of block_size, {block_size}")
+        raise WrongValue(f"size: expected a multiple of block_size, {block_size}, got {size}")
     return _lstm_1997.lstm_1997(size // block_size, block_size, **options)
 
 

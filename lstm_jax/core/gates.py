@@ -35,7 +35,9 @@ class GateAxis(NamedTuple):
         """The first gates alone, ``width`` units of them (such as those that have a bias)."""
         count = next((i for i in range(len(self.names) + 1) if sum(self.widths[:i]) == width), None)
         if count is None:
-            raise WrongValue(f"width: got {width}; takes that of the first gates of {self.names}")
+            raise WrongValue(
+                f"width: expected that of the first gates of {self.names}, got {width}"
+            )
         names = self.names[:count]
         keeps = tuple((name, sign) for name, sign in self.keeps if name in names)
         return GateAxis(

@@ -89,7 +89,7 @@ def identity(scale: float = 1.0) -> Initializer:
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
         if len(shape) != 2:
-            raise WrongValue(f"identity: got a bias of shape {shape}; takes a matrix")
+            raise WrongValue(f"identity: expected a matrix, got a bias of shape {shape}")
         return scale * jnp.eye(*shape, dtype=dtype)
 
     return each_gate(draw)
@@ -99,7 +99,7 @@ def identity(scale: float = 1.0) -> Initializer:
 def uniform(scale: float) -> Initializer:
     """Uniform in ``[-scale, scale]``."""
     if checking.real("scale", scale) < 0:
-        raise WrongValue(f"scale: got {scale}; takes a number of zero or more")
+        raise WrongValue(f"scale: expected a number of zero or more, got {scale}")
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
         return jax.random.uniform(key, shape, dtype, -scale, scale)
@@ -176,7 +176,7 @@ def chrono(t_max: float) -> Initializer:
     """
     t_max = checking.real("t_max", t_max)
     if t_max <= 2:
-        raise WrongValue(f"t_max: got {t_max}; takes a number of steps above 2")
+        raise WrongValue(f"t_max: expected a number of steps above 2, got {t_max}")
 
     def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
         def signed(sign: int) -> Initializer:

@@ -47,7 +47,7 @@ def penalties(plan: Plan, length: Any, coverage: Any, weights: Any, memory_mask:
     """Checked: ``weights`` gives ``[B, S]`` of what the step shows, the mask is ``[S, B]``."""
     length = checking.real("length_penalty", length)
     if checking.real("coverage_penalty", coverage) < 0:
-        raise WrongValue(f"coverage_penalty: got {coverage}; takes 0 or more")
+        raise WrongValue(f"coverage_penalty: expected 0 or more, got {coverage}")
     places = _places(plan, weights, memory_mask) if coverage else None
     return Penalties(length, float(coverage), places)
 
@@ -56,13 +56,15 @@ def _places(plan: Plan, weights: Any, memory_mask: Any) -> jax.Array:
     shown = plan.seen if weights is None else jax.eval_shape(weights, plan.seen)
     shape = getattr(shown, "shape", None)
     if shape is None or len(shape) != 2 or shape[0] != plan.batch:
-        raise WrongValue(f"weights: gives {shown}; takes [B, S] with B = {plan.batch}")
+        raise WrongValue(
+            f"weights: expected a function that gives [B, S] with B = {plan.batch}, got {shown}"
+        )
     if memory_mask is None:
         return jnp.ones(shape, bool)
     mask = checking.array("memory_mask", memory_mask)
     if mask.dtype != jnp.bool_ or mask.shape != shape[::-1]:
         raise WrongValue(
-            f"memory_mask: got {mask.dtype.name} of shape {mask.shape}; takes bool of [S, B], "
-            f"{shape[::-1]}"
+            f"memory_mask: expected bool of [S, B], {shape[::-1]}, got "
+            f"{mask.dtype.name} of shape {mask.shape}"
         )
     return mask.T

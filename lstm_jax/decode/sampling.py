@@ -128,7 +128,7 @@ def _temperature(value: Any) -> Any:
             raise WrongValue(f"temperature: expected one floating number, got {got}")
         return jnp.maximum(value, 0.0)
     if checking.real("temperature", value) <= 0:
-        raise WrongValue(f"temperature: got {value}; takes a number above 0")
+        raise WrongValue(f"temperature: expected a number above 0, got {value}")
     return float(value)
 
 
@@ -148,11 +148,11 @@ def _divided(logits: jax.Array, temperature: Any) -> jax.Array:
 
 def _count(argument: str, value: Any, vocabulary: int) -> int:
     if checking.positive_int(argument, value) > vocabulary:
-        raise WrongValue(f"{argument}: got {value}; takes 1 to the vocabulary's {vocabulary}")
+        raise WrongValue(f"{argument}: expected 1 to the vocabulary's {vocabulary}, got {value}")
     return int(value)
 
 
 def _share(argument: str, value: Any) -> float:
     if not 0 < checking.real(argument, value) <= 1:
-        raise WrongValue(f"{argument}: got {value}; takes a share above 0, up to 1")
+        raise WrongValue(f"{argument}: expected a share above 0, up to 1, got {value}")
     return float(value)

@@ -33,9 +33,9 @@ def score(
     plan = planned(step, state, start, end=None)
     tokens = checking.array("tokens", tokens)
     if not jnp.issubdtype(tokens.dtype, jnp.integer):
-        raise WrongValue(f"tokens: got dtype {tokens.dtype.name}; takes integers")
+        raise WrongValue(f"tokens: expected integers, got dtype {tokens.dtype.name}")
     if tokens.ndim != 2 or tokens.shape[1] != plan.batch:
-        raise WrongValue(f"tokens: got shape {tokens.shape}; takes [T, B] with B = {plan.batch}")
+        raise WrongValue(f"tokens: expected [T, B] with B = {plan.batch}, got shape {tokens.shape}")
     counts = jnp.ones(tokens.shape, bool)
     if lengths is not None:
         bound = checking.lengths(lengths, tokens.shape[0], (plan.batch,))

@@ -65,7 +65,7 @@ def planned(
 ) -> Plan:
     """The arguments of a decoder, or an error that says why not; nothing is run."""
     if not callable(step):
-        raise WrongType(f"step: got {step!r}; takes a function of (state, tokens)")
+        raise WrongType(f"step: expected a function of (state, tokens), got {step!r}")
     max_steps = checking.positive_int("max_steps", max_steps)
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
         known_dtype(f"state{jax.tree_util.keystr(path)}", leaf)
@@ -76,7 +76,8 @@ def planned(
         if leaf.shape[:1] != (batch,):
             name = jax.tree_util.keystr(path)
             raise WrongValue(
-                f"state{name}: got shape {leaf.shape}; takes the batch, {batch}, as its first axis"
+                f"state{name}: expected the batch, {batch}, as its first axis, got shape "
+                f"{leaf.shape}"
             )
     logits, seen, axes = _shown(step, state, tokens)
     vocabulary = logits.shape[1]
@@ -97,7 +98,8 @@ def _start(start: Any, state: Any) -> jax.Array:
     tokens = checking.array("start", start)
     if not jnp.issubdtype(tokens.dtype, jnp.integer) or tokens.ndim != 1:
         raise WrongValue(
-            f"start: got {tokens.dtype.name} of shape {tokens.shape}; takes a token, or one a row"
+            f"start: expected a token, or one a row, got {tokens.dtype.name} of shape "
+            f"{tokens.shape}"
         )
     return tokens.astype(jnp.int32)
 
@@ -106,39 +108,44 @@ def _shown(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any, frozens
     """The shapes of the logits and of what the step shows, and over what its results vary."""
     shown = jax.eval_shape(step, state, tokens)
     if not isinstance(shown, tuple) or len(shown) != 3:
-        raise WrongValue(f"step: gives {type(shown).__name__}; takes (state, logits, seen)")
+        raise WrongValue(
+            "step: expected a function that gives (state, logits, seen), got "
+            f"{type(shown).__name__}"
+        )
     new, logits, seen = shown
     batch = tokens.shape
     if not hasattr(logits, "shape") or len(logits.shape) != 2 or logits.shape[:1] != batch:
-        raise WrongValue(f"step: gives logits {logits}; takes [B, V] with B = {batch[0]}")
+        raise WrongValue(f"step: expected logits [B, V] with B = {batch[0]}, got {logits}")
     if not jnp.issubdtype(logits.dtype, jnp.floating) or logits.shape[1] == 0:
-        raise WrongValue(f"step: gives logits {logits}; takes a floating dtype and V above 0")
+        raise WrongValue(f"step: expected logits of a floating dtype and V above 0, got {logits}")
     before = jax.eval_shape(lambda s: s, state)
     gives, got = str(jax.tree.structure(new)), str(jax.tree.structure(before))
     if gives != got:
-        raise WrongValue(f"step: gives a state {gives}; got {got}")
+        raise WrongValue(f"step: expected a state {got}, as it was given, got {gives}")
     for (path, a), b in zip(
         jax.tree_util.tree_leaves_with_path(new), jax.tree.leaves(before), strict=True
     ):
         if (a.shape, a.dtype) != (b.shape, b.dtype):
-            raise WrongValue(f"step: gives state{jax.tree_util.keystr(path)} as {a}; got {b}")
+            raise WrongValue(f"step: expected state{jax.tree_util.keystr(path)} as {b}, got {a}")
     for path, leaf in jax.tree_util.tree_leaves_with_path(seen):
         if leaf.shape[:1] != batch:
             name = jax.tree_util.keystr(path)
-            raise WrongValue(f"step: gives seen{name} as {leaf}; takes [B, ...], B = {batch[0]}")
+            raise WrongValue(
+                f"step: expected seen{name} as [B, ...] with B = {batch[0]}, got {leaf}"
+            )
     return logits, seen, varying.axes_of(shown, state, tokens)
 
 
 def integer(argument: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise WrongType(f"{argument}: got {value!r}; takes an integer")
+        raise WrongType(f"{argument}: expected an integer, got {value!r}")
     return int(value)
 
 
 def token(argument: str, value: Any, vocabulary: int) -> int:
     value = integer(argument, value)
     if not 0 <= value < vocabulary:
-        raise WrongValue(f"{argument}: got {value}; takes a token, 0 to {vocabulary - 1}")
+        raise WrongValue(f"{argument}: expected a token, 0 to {vocabulary - 1}, got {value}")
     return value
 
 

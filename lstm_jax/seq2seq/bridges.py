@@ -62,7 +62,7 @@ def last(state: Any, zero: Any) -> Any:
     """The encoder's state as the decoder's (Sutskever et al. 2014), where their shapes agree."""
     ours, theirs = (jax.tree.map(jnp.shape, tree) for tree in (state, zero))
     if str(ours) != str(theirs):
-        raise WrongValue(f"bridge: got 'last' from {ours} to {theirs}; takes 'dense' for these")
+        raise WrongValue(f"bridge: expected 'dense' for these, got 'last' from {ours} to {theirs}")
     return jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), state, zero)
 
 

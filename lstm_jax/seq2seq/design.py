@@ -84,20 +84,20 @@ def check(design: Design) -> Design:
         probe = design.cell(jnp.zeros((2, design.encoder.size), jnp.float32), None)
         if probe.size != design.out_size + 2 and design.output != "vocabulary":
             raise WrongValue(
-                f"attention: got {design.attention!r}, of several heads; takes one of one for "
-                f"output={design.output!r}"
+                f"attention: expected one of one for output={design.output!r}, got "
+                f"{design.attention!r}, of several heads"
             )
         if design.output == "pointer" and design.style != "luong":
-            raise WrongValue(f"style: got {design.style!r}; takes 'luong' for output='pointer'")
+            raise WrongValue(f"style: expected 'luong' for output='pointer', got {design.style!r}")
     else:
         if design.output != "vocabulary":
-            raise WrongValue(f"attention: got None; takes one for output={design.output!r}")
+            raise WrongValue(f"attention: expected one for output={design.output!r}, got None")
         if design.vector_size is not None:
-            raise WrongValue("vector_size: got a size without attention; takes None")
+            raise WrongValue("vector_size: expected None, got a size without attention")
         if design.bridge == "none" and not design.feed_summary:
             raise WrongValue(
-                "bridge: got 'none' without attention or feed_summary; takes 'dense' or 'last', "
-                "or the decoder would know nothing of the source"
+                "bridge: expected 'dense' or 'last', or the decoder would know nothing of "
+                "the source, got 'none' without attention or feed_summary"
             )
     _check_cells(design)
     return design
@@ -118,13 +118,13 @@ def _check_tokens(design: Design) -> None:
             token("end", design.end, design.size)
     if (copying or design.shared_embedding) and design.size != design.source_size:
         raise WrongValue(
-            f"target_size: got {design.size} beside a source_size of {design.source_size}; takes "
-            "the same, as both sides have one list of tokens"
+            "target_size: expected the same, as both sides have one list of tokens, "
+            f"got {design.size} beside a source_size of {design.source_size}"
         )
     if integer("extra", design.extra) != 0:
         if not copying or design.extra < 0:
             takes = "0 or more" if copying else f"0 for output={design.output!r}"
-            raise WrongValue(f"extra: got {design.extra}; takes {takes}")
+            raise WrongValue(f"extra: expected {takes}, got {design.extra}")
         token("unknown", design.unknown, design.size)
 
 

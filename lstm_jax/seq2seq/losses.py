@@ -39,8 +39,8 @@ def cross_entropy(
     targets = checking.array("targets", targets)
     if not jnp.issubdtype(targets.dtype, jnp.integer) or targets.shape != logs.shape[:-1]:
         raise WrongValue(
-            f"targets: got {targets.dtype.name} of shape {targets.shape}; takes integers of "
-            f"{logs.shape[:-1]}"
+            f"targets: expected integers of {logs.shape[:-1]}, got {targets.dtype.name} "
+            f"of shape {targets.shape}"
         )
     smoothing = checking.rate("label_smoothing", label_smoothing)
     counts = jnp.ones(targets.shape, bool)
@@ -63,21 +63,21 @@ def linear_decay(slope: float, *, floor: float = 0.0, offset: float = 1.0) -> Sc
     """
     slope, offset = checking.real("slope", slope), checking.real("offset", offset)
     if not 0 <= checking.real("floor", floor) <= 1:
-        raise WrongValue(f"floor: got {floor}; takes a probability")
+        raise WrongValue(f"floor: expected a probability, got {floor}")
     return lambda step: 1.0 - jnp.clip(offset - slope * _real(step), floor, 1.0)
 
 
 def exponential_decay(base: float) -> Schedule:
     """A schedule with ``1 - p = base ** step``, base in (0, 1); see ``linear_decay``."""
     if not 0 < checking.real("base", base) < 1:
-        raise WrongValue(f"base: got {base}; takes a number between 0 and 1")
+        raise WrongValue(f"base: expected a number between 0 and 1, got {base}")
     return lambda step: 1.0 - base ** _real(step)
 
 
 def inverse_sigmoid_decay(k: float) -> Schedule:
     """A schedule with ``1 - p = k / (k + exp(step / k))``, k >= 1; see ``linear_decay``."""
     if checking.real("k", k) < 1:
-        raise WrongValue(f"k: got {k}; takes 1 or more")
+        raise WrongValue(f"k: expected 1 or more, got {k}")
     return lambda step: jax.nn.sigmoid(_real(step) / k - jnp.log(k))  # exp(step / k) overflows
 
 

@@ -144,12 +144,12 @@ def encoder_decoder(
         key = None if key is None else checking.random_key("key", key)
         if own is not None:
             if key is None:
-                raise WrongValue("key: got None beside own; takes a key")
+                raise WrongValue("key: expected a key, got None beside own")
             if isinstance(own, jax.Array):
                 if checking.float_array("own", own, "[]", 0).ndim:
-                    raise WrongValue(f"own: got shape {own.shape}; takes one probability")
+                    raise WrongValue(f"own: expected one probability, got shape {own.shape}")
             elif not 0 <= checking.real("own", own) <= 1:
-                raise WrongValue(f"own: got {own}; takes a probability")
+                raise WrongValue(f"own: expected a probability, got {own}")
         key_source, key_target = (None, None) if key is None else jax.random.split(key)
         encoded = running.encode(design, params, source, source_lengths, key_source)
         return running.forced(design, params, encoded, targets, target_lengths, own, key_target)
@@ -203,7 +203,7 @@ def encoder_decoder(
         checking.choice("method", method, ("greedy", "sample", "beam"))
         for given in ("start", "end", "weights", "memory_mask"):
             if given in options:
-                raise WrongType(f"{given}: got one; takes none, since the model gives it")
+                raise WrongType(f"{given}: expected none, since the model gives it, got one")
         source, source_lengths = running.checked(design, params, source, source_lengths)
         key = None if key is None else checking.random_key("key", key)
         fixed = tuple(sorted({"max_steps": max_steps, **options}.items()))

@@ -72,8 +72,8 @@ def forced(
     targets = _tokens("targets", targets, "[T, B]")
     if targets.shape[1] != encoded.source.shape[1]:
         raise WrongValue(
-            f"targets: got shape {targets.shape}; takes the source's batch, "
-            f"{encoded.source.shape[1]}"
+            f"targets: expected the source's batch, {encoded.source.shape[1]}, got "
+            f"shape {targets.shape}"
         )
     if lengths is not None:
         lengths = _named(
@@ -204,9 +204,9 @@ def _dropped(design: Design, values: jax.Array, key: Any) -> jax.Array:
 def _tokens(argument: str, value: Any, axes: str) -> jax.Array:
     value = checking.array(argument, value)
     if not jnp.issubdtype(value.dtype, jnp.integer):
-        raise WrongValue(f"{argument}: got dtype {value.dtype.name}; takes integers")
+        raise WrongValue(f"{argument}: expected integers, got dtype {value.dtype.name}")
     if value.ndim != 2 or value.shape[0] == 0:
-        raise WrongValue(f"{argument}: got shape {value.shape}; takes {axes}, one step or more")
+        raise WrongValue(f"{argument}: expected {axes}, one step or more, got shape {value.shape}")
     return value.astype(jnp.int32)
 
 

@@ -52,13 +52,14 @@ def find(
     path = Path(folder) / name
     if not path.is_file():
         raise FileNotFoundError(
-            f"folder: {path} is missing; takes a folder with {', '.join(published.checksums)}"
+            f"folder: expected a folder with {', '.join(published.checksums)}, got one without "
+            f"{path}"
         )
-    takes = published.checksums[name]
-    if verify and (got := hashlib.sha256(path.read_bytes()).hexdigest()) != takes:
+    expected = published.checksums[name]
+    if verify and (got := hashlib.sha256(path.read_bytes()).hexdigest()) != expected:
         raise WrongValue(
-            f"folder: {path} has the SHA-256 {got}; takes the published file, {takes}, "
-            "or verify=False"
+            f"folder: expected the published file of SHA-256 {expected} (or verify=False), "
+            f"got {got} for {path}"
         )
     return path
 
@@ -87,4 +88,4 @@ def unpacked(path: Path, what: str) -> bytes:
     try:
         return gzip.decompress(path.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise WrongValue(f"{path}: {error}; takes gzip files of {what}") from None
+        raise WrongValue(f"{path}: expected a gzip file of {what}, got {error}") from None

@@ -25,14 +25,14 @@ def length_choices(
     shortest = checking.positive_int("min_length", min_length)
     longest = checking.positive_int("max_length", max_length)
     if longest < shortest:
-        raise WrongValue(f"max_length: got {longest}; takes at least min_length, {shortest}")
+        raise WrongValue(f"max_length: expected at least min_length, {shortest}, got {longest}")
     choices = np.arange(shortest, longest + 1)
     if remainder is not None:
         choices = choices[choices % 2 == remainder]
         if not choices.size:
             raise WrongValue(
-                f"max_length: got {longest}; takes a range with an {PARITY[remainder]} length, "
-                f"from min_length, {shortest}"
+                f"max_length: expected a range with an {PARITY[remainder]} length, from "
+                f"min_length, {shortest}, got {longest}"
             )
     return choices
 
@@ -41,7 +41,7 @@ def single_length(length: int, *, remainder: int | None = None) -> Int[np.ndarra
     """``length`` as the only choice."""
     length = checking.positive_int("length", length)
     if remainder is not None and length % 2 != remainder:
-        raise WrongValue(f"length: got {length}; takes an {PARITY[remainder]} length")
+        raise WrongValue(f"length: expected an {PARITY[remainder]} length, got {length}")
     return np.array([length])
 
 

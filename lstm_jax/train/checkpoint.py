@@ -51,7 +51,7 @@ def write(folder: str | Path, step: int, tree: Any) -> Path:
     step = checking.seed("step", step)
     newest = latest_step(folder)
     if newest is not None and step <= newest:
-        raise WrongValue(f"step: got {step}; takes one above {newest}, the newest in {folder}")
+        raise WrongValue(f"step: expected one above {newest}, the newest in {folder}, got {step}")
     path = folder / str(step)
     if os.path.lexists(path):
         raise WrongValue(f"step: expected a name that is free, got {path}, which is no checkpoint")

@@ -44,7 +44,7 @@ def by_name(tree: Any) -> dict[str, Any]:
             raise WrongValue(f"tree: expected leaves of different names, got {name} twice")
         leaves[name] = leaf
     if not leaves:
-        raise WrongValue("tree: got no arrays; takes at least one to save or restore")
+        raise WrongValue("tree: expected at least one to save or restore, got no arrays")
     return leaves
 
 
@@ -70,7 +70,7 @@ def record(name: str, leaf: Any) -> Record:
             raise WrongValue(f"{name}: expected an array with values, got one that was donated")
         return Record(JAX, str(leaf.dtype), leaf.shape)
     if type(leaf) is not np.ndarray and not isinstance(leaf, np.generic):
-        raise WrongType(f"{name}: got {type(leaf).__name__}; takes an array or a number")
+        raise WrongType(f"{name}: expected an array or a number, got {type(leaf).__name__}")
     if not _is_number(leaf.dtype):
         raise WrongType(f"{name}: expected an array of numbers, got dtype {leaf.dtype}")
     return Record(SCALAR if isinstance(leaf, np.generic) else ARRAY, str(leaf.dtype), leaf.shape)
@@ -120,7 +120,7 @@ def first_difference(got: dict[str, Record], takes: dict[str, Record]) -> tuple[
     for name in dict.fromkeys([*takes, *got]):
         kinds = [side[name].kind if name in side else "no such leaf" for side in (got, takes)]
         if kinds[0] != kinds[1]:
-            return name, f"got {kinds[0]}; takes {kinds[1]}"
+            return name, f"expected {kinds[1]}, got {kinds[0]}"
     return None
 
 

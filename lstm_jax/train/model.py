@@ -76,7 +76,7 @@ def recurrent(
     if truncate is not None:
         truncate = checking.positive_int("truncate", truncate)
     if checking.flag("random_offset", random_offset) and truncate is None:
-        raise WrongValue("random_offset: got True; takes False without truncate")
+        raise WrongValue("random_offset: expected False without truncate, got True")
 
     def init(key: Key[Array, ""]) -> Params:
         key_cell, key_readout = jax.random.split(checking.random_key("key", key))
@@ -92,7 +92,7 @@ def recurrent(
         if reads == "last":
             if ys.shape[0] == 0:
                 raise WrongValue(
-                    f"xs: got shape {values.shape}; takes T of at least 1 to read from"
+                    f"xs: expected T of at least 1 to read from, got shape {values.shape}"
                 )
             ys = ys[-1] if lengths is None else last_of(ys, lengths)
         answers = product(ys, params["readout"]["w"])

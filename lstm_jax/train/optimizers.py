@@ -102,10 +102,12 @@ def _share(schedule: str, warmup: int, steps: int | None) -> Callable[[Any], Any
     after = optax.constant_schedule(1.0)
     if schedule != "constant":
         if steps is None:
-            raise WrongValue(f"steps: got None; schedule {schedule!r} takes the number of updates")
+            raise WrongValue(
+                f"steps: expected the number of updates for schedule {schedule!r}, got None"
+            )
         left = checking.positive_int("steps", steps) - warmup
         if left < 1:
-            raise WrongValue(f"warmup: got {warmup}; takes fewer than steps, {steps}")
+            raise WrongValue(f"warmup: expected fewer than steps, {steps}, got {warmup}")
         if schedule == "cosine":
             after = optax.cosine_decay_schedule(1.0, left)
         else:
@@ -122,7 +124,7 @@ def _rate(value: Any) -> Any:
     if isinstance(value, jax.core.Tracer):  # no value to look at, but a shape and a dtype
         if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
             got = f"{value.dtype} of shape {value.shape}"
-            raise WrongValue(f"learning_rate: got {got}; takes one floating number")
+            raise WrongValue(f"learning_rate: expected one floating number, got {got}")
         return value
     _positive("learning_rate", value)
     return value
@@ -131,5 +133,5 @@ def _rate(value: Any) -> Any:
 def _positive(argument: str, value: Any) -> float:
     number = checking.real(argument, value)
     if number <= 0:
-        raise WrongValue(f"{argument}: got {value!r}; takes a positive number")
+        raise WrongValue(f"{argument}: expected a positive number, got {value!r}")
     return number

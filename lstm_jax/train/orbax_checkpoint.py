@@ -21,7 +21,7 @@ def restore(path: Path, like: Any) -> Any:
         for name in [*takes, *saved]:
             got, wanted = saved.get(name, "no such leaf"), _kind(takes.get(name))
             if got != wanted:
-                raise CheckpointError(f"{path}: {name}: got {got}; takes {wanted}")
+                raise CheckpointError(f"{path}: {name}: expected {wanted}, got {got}")
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         target = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device)
@@ -38,7 +38,7 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         name = jax.tree_util.keystr(path, simple=True, separator=".") or "value"
         if not hasattr(leaf, "dtype"):
-            raise WrongType(f"{name}: got {type(leaf).__name__}; takes an array")
+            raise WrongType(f"{name}: expected an array, got {type(leaf).__name__}")
         leaves[f"{name}:{leaf.dtype}" if _is_key(leaf) else name] = leaf
     return leaves
 

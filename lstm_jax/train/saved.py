@@ -51,7 +51,9 @@ class Description(NamedTuple):
         try:
             options = json.loads(json.dumps(options))
         except (TypeError, ValueError) as error:
-            raise WrongType(f"options: got {options}; takes what JSON can hold: {error}") from None
+            raise WrongType(
+                f"options: expected what JSON can hold: {error}, got {options}"
+            ) from None
         sizes = ("size", "input_size", "output_size")  # of NumPy's integers too
         ints = {size: checking.positive_int(size, getattr(self, size)) for size in sizes}
         return {**self._asdict(), **ints, "cell": name, "options": options}
@@ -117,7 +119,7 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
         description = Description(**{name: line[name] for name in Description._fields})
         step = _step(folder, line)
         if not isinstance(description.cell, str):
-            raise WrongType(f"cell: got {description.cell!r}; takes a name")
+            raise WrongType(f"cell: expected a name, got {description.cell!r}")
         if not isinstance(description.options, dict):
             raise WrongType(f"options: expected a dict, got {description.options!r}")
     except (ValueError, KeyError, TypeError) as error:
@@ -133,7 +135,7 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
     except ArgumentError as error:
         raise CheckpointError(f"{file}: {error}") from None
     if run is not None and run not in range(runs or 1):
-        raise WrongValue(f"run: got {run}; takes 0 to {(runs or 1) - 1}, the runs in {folder}")
+        raise WrongValue(f"run: expected 0 to {(runs or 1) - 1}, the runs in {folder}, got {run}")
     if runs is not None:
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct((runs, *leaf.shape), leaf.dtype), shapes
@@ -170,5 +172,5 @@ def _runs(params: Params, shapes: Params) -> int | None:
     for got, takes in zip(first, jax.tree.leaves(shapes), strict=True):
         dtype = getattr(got, "dtype", type(got).__name__)
         if dtype != takes.dtype:
-            raise WrongValue(f"params: got dtype {dtype}; takes {takes.dtype}, as init gives")
+            raise WrongValue(f"params: expected {takes.dtype}, as init gives, got dtype {dtype}")
     return runs

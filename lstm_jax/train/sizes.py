@@ -82,8 +82,8 @@ def size_near(
         return low
     if budget < at_low:
         which = "" if low == 1 else ", the smallest that is accepted"
-        raise WrongValue(f"budget: got {budget}; takes at least {at_low}, the count at size {low}"
-                         f"{which}")  # fmt: skip
+        raise WrongValue(f"budget: expected at least {at_low}, the count at size {low}{which}, got "
+f"{budget}")  # fmt: skip
     high, at_high = low, at_low
     while at_high < budget:
         low, at_low = high, at_high
@@ -93,13 +93,15 @@ def size_near(
         larger = larger or first(range(beyond - 1, low, -1))
         if larger is None or (ends and larger[1] < budget):
             low, at_low = larger or (low, at_low)
-            raise WrongValue(f"budget: got {budget}; takes at most {at_low}, the count at size "
-                             f"{low}, the largest that is accepted")  # fmt: skip
+            raise WrongValue(
+                f"budget: expected at most {at_low}, the count at size {low}, the largest that is "
+                f"accepted, got {budget}"
+            )
         high, at_high = larger
         if at_high <= at_low:
             raise WrongValue(
-                f"budget: got {budget}; takes at most {at_low}, the count at size {low}, "
-                f"which does not grow: it is {at_high} at size {high}"
+                f"budget: expected at most {at_low}, the count at size {low}, which does "
+                f"not grow: it is {at_high} at size {high}, got {budget}"
             )
     # at_low <= budget <= at_high: counts grow with the size, about as its square, so that the
     # first guess is near; halving in turn ends the search whatever they do.

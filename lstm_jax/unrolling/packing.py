@@ -46,14 +46,14 @@ def pack(
     """
     if not isinstance(sequences, list | tuple) or not sequences:
         got = "none" if isinstance(sequences, list | tuple) else type(sequences).__name__
-        raise WrongValue(f"sequences: got {got}; takes a list of arrays [t, *features]")
+        raise WrongValue(f"sequences: expected a list of arrays [t, *features], got {got}")
     max_padding = checking.rate("max_padding", max_padding)
     for i, sequence in enumerate(sequences):
         known = isinstance(sequence, np.ndarray | jax.Array)
         if not known or sequence.ndim < 1 or isinstance(sequence, jax.core.Tracer):
             raise WrongType(
-                f"sequences[{i}]: got {type(sequence).__name__}; takes an array [t, *features] "
-                "outside of jit"
+                f"sequences[{i}]: expected an array [t, *features] outside of jit, got "
+                f"{type(sequence).__name__}"
             )
         known_dtype(f"sequences[{i}]", sequence)
     arrays = [np.asarray(sequence) for sequence in sequences]
@@ -61,8 +61,8 @@ def pack(
     for i, a in enumerate(arrays):
         if a.shape[1:] != first.shape[1:] or a.dtype != first.dtype:
             raise WrongValue(
-                f"sequences[{i}]: got {a.dtype} features {a.shape[1:]}; takes {first.dtype} "
-                f"{first.shape[1:]}, as sequences[0]"
+                f"sequences[{i}]: expected {first.dtype} {first.shape[1:]}, as "
+                f"sequences[0], got {a.dtype} features {a.shape[1:]}"
             )
     steps = np.array([len(a) for a in arrays])
     if rows is None:
@@ -80,10 +80,10 @@ def pack(
 def unpack(packed: Packed, ys: Shaped[AnyArray, "T rows *out"]) -> list[np.ndarray]:
     """``ys [T, rows, *out]`` back as one array ``[t, *out]`` a sequence, in their first order."""
     if not isinstance(packed, Packed):
-        raise WrongType(f"packed: got {type(packed).__name__}; takes what lj.pack gives")
+        raise WrongType(f"packed: expected what lj.pack gives, got {type(packed).__name__}")
     ys = np.asarray(checking.array("ys", ys))
     if ys.shape[:2] != packed.resets.shape:
-        raise WrongValue(f"ys: got axes {ys.shape[:2]}; takes [T, rows], {packed.resets.shape}")
+        raise WrongValue(f"ys: expected [T, rows], {packed.resets.shape}, got axes {ys.shape[:2]}")
     places = zip(packed.row, packed.start, packed.steps, strict=True)
     return [ys[start : start + steps, row] for row, start, steps in places]
 

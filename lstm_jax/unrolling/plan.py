@@ -65,7 +65,7 @@ def choose_method(cell: Cell, method: str | Deferred) -> Method:
     module = METHODS[name]
     reason = module.ineligible(cell)
     if reason is not None:
-        raise WrongValue(f"method: got {method!r}, but {reason}; takes 'auto' or 'scan'")
+        raise WrongValue(f"method: expected 'auto' or 'scan', got {method!r}, but {reason}")
     partial = functools.partial
     return Method(name, partial(module.traverse, **options), partial(module.why, **options))
 
@@ -135,8 +135,8 @@ def bound_in_bytes(argument: str, value: str) -> int:
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", value)
     if match is None or match[2] not in UNITS:
         raise WrongValue(
-            f"{argument}: got {value!r}; takes a number of steps, 'auto', or a bound on memory "
-            f"such as '64 MiB' (units {', '.join(UNITS)})"
+            f"{argument}: expected a number of steps, 'auto', or a bound on memory such "
+            f"as '64 MiB' (units {', '.join(UNITS)}), got {value!r}"
         )
     return int(float(match[1]) * UNITS[match[2]])
 

@@ -145,12 +145,12 @@ def _offset(offset: Any, every: int) -> Any:
     if isinstance(offset, jax.core.Tracer):
         if offset.shape != () or not jnp.issubdtype(offset.dtype, jnp.integer):
             got = f"{offset.dtype} of shape {offset.shape}"
-            raise WrongValue(f"offset: got {got}; takes one integer")
+            raise WrongValue(f"offset: expected one integer, got {got}")
         return offset % every
     if jnp.shape(offset) != () or not jnp.issubdtype(jnp.result_type(offset), jnp.integer):
-        raise WrongType(f"offset: got {offset!r}; takes an integer")
+        raise WrongType(f"offset: expected an integer, got {offset!r}")
     if not 0 <= int(offset) < every:
-        raise WrongValue(f"offset: got {offset}; takes 0 to {every - 1}, below every")
+        raise WrongValue(f"offset: expected 0 to {every - 1}, below every, got {offset}")
     return int(offset)
 
 

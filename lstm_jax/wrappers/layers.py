@@ -28,7 +28,7 @@ def chain(*cells: Cell) -> Cell:
     that does not take the outputs of the one before it.
     """
     if not cells:
-        raise WrongValue("cells: got none; takes one cell or more")
+        raise WrongValue("cells: expected one cell or more, got none")
     for i, cell in enumerate(cells):
         checking.the_cell(f"cells[{i}]", cell)
     for i, (before, cell) in enumerate(itertools.pairwise(cells), 1):
@@ -99,8 +99,8 @@ def residual(cell: Cell) -> Cell:
     def init(key, input_size, dtype=jnp.float32):
         if input_size != cell.size:
             raise WrongInputSize(
-                f"input_size: got {input_size}; residual({cell.name}) takes {cell.size}, "
-                "the size of the cell's output",
+                f"input_size: expected {cell.size}, the size of the output of {cell.name}, for "
+                f"residual, got {input_size}",
                 cell.size,
             )
         return cell.init(key, input_size, dtype)
@@ -140,7 +140,7 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
     checking.choice("merge", merge, ("concat", "sum"))
     if merge == "sum" and forward.size != backward.size:
         raise WrongValue(
-            f"merge: got 'sum' for sizes {forward.size} and {backward.size}; takes equal ones"
+            f"merge: expected equal ones, got 'sum' for sizes {forward.size} and {backward.size}"
         )
     sizes = only_input_size(forward), only_input_size(backward)
     if None not in sizes and sizes[0] != sizes[1]:

@@ -113,7 +113,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     checking.flag("variational", variational)
     if on == "recurrent":
         if not variational:
-            raise WrongValue("variational: got False for recurrent dropout; takes True")
+            raise WrongValue("variational: expected True, got False for recurrent dropout")
         return _recurrent_dropout(cell, rate, "dropout")
 
     def drop(keys, t, values):
@@ -160,7 +160,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
 def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
     inner = cell.form
     if not isinstance(inner, Gated):
-        raise WrongValue(f"on: got 'recurrent' for {cell.name}; takes a cell of the gated form")
+        raise WrongValue(f"on: expected a cell of the gated form, got 'recurrent' for {cell.name}")
 
     def draw(params, batch_shape, key):
         weights, _ = inner.split(params)

@@ -33,7 +33,7 @@ def initialize(
     given = {name: f for name, f in {"w_x": w_x, "w_h": w_h, "b": b}.items() if f is not None}
     for name, initializer in given.items():
         if not callable(initializer):
-            raise WrongType(f"{name}: got {initializer!r}; takes one of lj.initializers")
+            raise WrongType(f"{name}: expected one of lj.initializers, got {initializer!r}")
     entries = shapes_of_params(cell)
     for name in given:
         if not isinstance(entries, dict) or name not in entries:
@@ -54,11 +54,12 @@ def initialize(
                 leaf = initializer(jax.random.fold_in(own, i), shape[:-1], axis, dtype)
             except Exception as error:
                 raise WrongValue(
-                    f"{name}: {error or type(error).__name__}; takes one of lj.initializers "
-                    f"that gives {shape}, or each_gate(f) of a function f(key, shape, dtype)"
+                    f"{name}: expected one of lj.initializers that gives {shape}, or "
+                    "each_gate(f) of a function f(key, shape, dtype), got "
+                    f"{error or type(error).__name__}"
                 ) from error
             if jnp.shape(leaf) != shape:
-                raise WrongValue(f"{name}: got shape {jnp.shape(leaf)}; takes {shape}")
+                raise WrongValue(f"{name}: expected {shape}, got shape {jnp.shape(leaf)}")
             params = params | {name: leaf.astype(dtype)}
         return params
 

@@ -28,7 +28,7 @@ def test_a_text_is_a_name_and_its_options(text, name, options):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lsmt", r"cell: got 'lsmt' \(did you mean 'lstm'\?\); takes one of lstm, gru"),
+        ("lsmt", r"cell: expected one of lstm, gru, got 'lsmt' \(did you mean 'lstm'\?\)"),
         ("lsmt(a=1)", r"cell: got 'lsmt' \(did you mean 'lstm'\?\)"),
         ("lstm(a=1", "which is no call"),
         ("lstm(a=1, a=2)", "with a twice"),
@@ -43,8 +43,8 @@ def test_a_text_is_a_name_and_its_options(text, name, options):
         ("lstm(a={[]: 1})", "which is no literal"),
         ("lstm(a=" + "(" * 500 + ")" * 500 + ")", "which is no call"),
         ("lstm(a='\0')", "which is no call"),
-        ("", "cell: got ''; takes one of"),
-        (3, "cell: got 3; takes one of"),
+        ("", "cell: expected one of, got ''"),
+        (3, "cell: expected one of, got 3"),
     ],
 )
 def test_what_is_no_such_text_is_an_error(text, message):

@@ -354,22 +354,22 @@ BAD = {
     "an axis too many": (
         lambda: call(batch_axes=(None, 1, 1)),
         ValueError,
-        r"batch_axes: got 1 for targets of shape \(8,\); takes one of its 1 axes, or None",
+        r"batch_axes: expected one of its 1 axes, or None, got 1 for targets of shape \(8,\)",
     ),
     "an entry too few": (
         lambda: call(batch_axes=(None, 1)),
         ValueError,
-        "batch_axes: got 2 entries for 3 arguments; takes one for each",
+        "batch_axes: expected one for each, got 2 entries for 3 arguments",
     ),
     "another tree": (
         lambda: call(batch_axes=(None, {"a": 1}, 0)),
         ValueError,
-        r"batch_axes: got .*'a'.* for xs; takes a tree that begins as xs",
+        r"batch_axes: expected a tree that begins as xs, got .*'a'.* for xs",
     ),
     "no batch": (
         lambda: call(batch_axes=(None, None, None)),
         ValueError,
-        r"batch_axes: got \(None, None, None\); takes an axis for one argument at least",
+        r"batch_axes: expected an axis for one argument at least, got \(None, None, None\)",
     ),
     "an empty batch": (
         lambda: call((PARAMS, None, None)),
@@ -379,44 +379,48 @@ BAD = {
     "a negative axis": (
         lambda: call(batch_axes=(None, -2, 0)),
         ValueError,
-        "batch_axes: got -2; takes axes from 0 on, or None",
+        "batch_axes: expected axes from 0 on, or None, got -2",
     ),
     "an axis by name": (
         lambda: call(batch_axes=(None, "batch", 0)),
         ValueError,
-        "batch_axes: got 'batch'; takes axes from 0 on, or None",
+        "batch_axes: expected axes from 0 on, or None, got 'batch'",
     ),
     "one axis for all": (
         lambda: call(batch_axes=1),
         TypeError,
-        r"batch_axes: got 1; takes a tuple .* such as \(None, 1\)",
+        r"batch_axes: expected a tuple .* such as \(None, 1\), got 1",
     ),
     "an unknown reduction": (
         lambda: call(reduce="avg"),
         ValueError,
-        "reduce: got 'avg'.*; takes one of mean, sum",
+        "reduce: expected one of mean, sum, got 'avg'.*",
     ),
     "a loss a row": (
         lambda: call(loss=lambda params, xs, targets: targets),
         ValueError,
-        r"loss: got a result of shape \(2,\); takes one number, an array \[\]",
+        r"loss: expected one number, an array \[\], got a result of shape \(2,\)",
     ),
     "a loss with more": (
         lambda: call(loss=lambda *args: (mean(*args), 0)),
         ValueError,
-        r"loss: got a result of .*; takes one number, an array \[\]",
+        r"loss: expected one number, an array \[\], got a result of .*",
     ),
     "an argument that is none": (
         lambda: call(argnums=3),
         ValueError,
-        "argnums: got 3; takes 0 to 2, as in batch_axes",
+        "argnums: expected 0 to 2, as in batch_axes, got 3",
     ),
     "no argument": (lambda: call(argnums=()), ValueError, r"argnums: got \(\)"),
-    "no devices": (lambda: call(devices=[]), ValueError, r"devices: got \[\]; takes at least one"),
+    ("no devices"): (
+        lambda: call(devices=[]),
+        ValueError,
+        (r"devices: expected at least one, got \[\]"),
+    ),
     "a device twice": (
         lambda: call(devices=[jax.devices()[0]] * 2),
         ValueError,
-        "devices: got .*; takes at least one, each once",
+        "devices: expected at least one, each once, got .*",
     ),
 }
 
@@ -447,12 +451,12 @@ lj.use_cpu_cores(2)
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "RuntimeError: count: got 2, but JAX has been used and has 3 CPU devices; takes a call "
+        "RuntimeError: count: expected a call , got 2, but JAX has been used and has 3 CPU devices"
         "before the first array and before jax.devices()"
     )
 
 
 def test_cores_are_counted():
-    with pytest.raises(ValueError, match="count: got 0; takes a positive integer"):
+    with pytest.raises(ValueError, match="count: expected a positive integer, got 0"):
         lj.use_cpu_cores(0)
     assert lj.use_cpu_cores(len(jax.devices())) == len(jax.devices())

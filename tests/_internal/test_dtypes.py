@@ -188,7 +188,7 @@ def test_biases_of_1997_are_taken_as_arrays_and_have_the_right_value():
         np.testing.assert_array_equal(b, [-1, -2, -1, -2, 0, 0])
     b = lj.lstm_1997(2, input_gate_bias=np.array(-1.5)).init(KEY, 3)["b"]
     np.testing.assert_array_equal(b, [-1.5, -1.5, 0, 0, 0, 0])
-    with pytest.raises(ValueError, match="input_gate_bias: got 3 values; takes one, or 2"):
+    with pytest.raises(ValueError, match="input_gate_bias: expected one, or 2, got 3 values"):
         lj.lstm_1997(2, input_gate_bias=np.zeros(3))
 
 

@@ -110,9 +110,9 @@ def test_turned_products_depend_on_the_distance_alone_however_late():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match="heads: got 3; takes a divisor of size, 8"):
+    with pytest.raises(ValueError, match="heads: expected a divisor of size, 8, got 3"):
         lj.attention(8, 3)
-    with pytest.raises(ValueError, match="window: got 0; takes a positive integer"):
+    with pytest.raises(ValueError, match="window: expected a positive integer, got 0"):
         lj.attention(8, 2, 0)
     with pytest.raises(ValueError, match=r"positions: got 'rotry'.*did you mean 'rotary'"):
         lj.attention(8, 2, positions="rotry")

@@ -164,7 +164,7 @@ def test_a_true_promise_is_found_true_inside_jit_and_leaves_no_tracer():
 def test_a_cell_that_takes_inputs_of_its_size_alone_is_checked_by_them():
     def only_square(key, input_size, dtype):
         if input_size != SIZE:
-            raise ValueError(f"input_size: got {input_size}; takes {SIZE}")
+            raise ValueError(f"input_size: expected {SIZE}, got {input_size}")
         return init.packed(key, input_size, axis, dtype)
 
     axis = lj.core.equal_gates(("cell",), SIZE)

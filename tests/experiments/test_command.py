@@ -172,7 +172,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--steps", "25"], "steps: got 25; takes a multiple of every, 10"),
+        (["--steps", "25"], "steps: expected a multiple of every, 10, got 25"),
         (["--cells", "lsmt"], "did you mean 'lstm'"),
         (["--cells"], "nothing is to be trained"),
         (["--seeds", "0"], "seeds: got 0"),
@@ -193,7 +193,10 @@ def test_bad_options_are_one_line(tmp_path, capsys, options, message):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("adding --seconds 5 --steps 70", "steps: got 70 beside seconds, 5; takes one of the two"),
+        (
+            ("adding --seconds 5 --steps 70"),
+            ("steps: expected one of the two, got 70 beside seconds, 5"),
+        ),
         ("first_comparison --digits.seconds 5 --digits.steps 70", "steps: got 70 beside seconds"),
         ("adding --lengths 4 --cells lsmt", "cells: got 'lsmt' (did you mean 'lstm'?)"),
         ("suite --tasks delayed_recall --cells lsmt", "cells: got 'lsmt' (did you mean 'lstm'?)"),
@@ -203,15 +206,15 @@ def test_bad_options_are_one_line(tmp_path, capsys, options, message):
         ("reversal --max-length 2 --models additiv", "models: got 'additiv' (did you mean 'addi"),
         (
             "adding --cells attention(heads=2) --size 5 --learning-rate 0.1",
-            "cells: attention(heads=2) of size 5: heads: got 2; takes a divisor of size, 5",
+            "cells: attention(heads=2) of size 5: heads: expected a divisor of size, 5, got 2",
         ),
         (
             "adding --cells mlstm(heads=4) --parameters 30 --learning-rate 0.1",
-            "parameters of mlstm(heads=4) on adding(100): got 30; takes at least 77",
+            "parameters of mlstm(heads=4) on adding(100): expected at least 77, got 30",
         ),
         (
             "adding --cells attention(heads=2) --state 64 --learning-rate 0.1",
-            "state of attention(heads=2) on adding(100): got 64; takes at least 1025",
+            "state of attention(heads=2) on adding(100): expected at least 1025, got 64",
         ),
         ("reversal --max-length 2 --cell lsmt", "cell: got 'lsmt' (did you mean 'lstm'?)"),
         ("reversal --max-length 2 --parameters 5", "parameters of location on reversal(10 symb"),

@@ -332,12 +332,12 @@ def test_the_work_of_a_job_is_all_the_steps_that_are_read_and_written(run):
     [
         ("reversal", ["--models", "aditive"], "models: got 'aditive' (did you mean 'additive'?)"),
         ("reversal", ["--cell", "lsmt"], "cell: got 'lsmt' (did you mean 'lstm'?)"),
-        ("reversal", ["--steps", "41"], "steps: got 41; takes a multiple of every, 20"),
+        ("reversal", ["--steps", "41"], "steps: expected a multiple of every, 20, got 41"),
         ("sorting", ["--label-smoothing", "1"], "label_smoothing: got 1.0"),
         ("sorting", ["--max-length", "0"], "max_length: got 0"),
         ("dates", ["--dropout", "1"], "dropout: got 1.0"),
         ("translation", ["--width", "0"], "width: got 0"),
-        ("translation", ["--longest", "1"], "longest: got 1; takes a length that some"),
+        ("translation", ["--longest", "1"], "longest: expected a length that some, got 1"),
     ],
 )
 @pytest.mark.usefixtures("captions")

@@ -125,7 +125,9 @@ def test_a_budget_that_is_too_small_says_how_much_it_takes(capsys):
     command = ["suite", "--tasks", "adding(length=4)", "--cells", "rnn", "gru", "--budget", "8s"]
     assert main(command) == 2
     error = capsys.readouterr().err
-    assert error == ("error: budget: got 8s; takes more than 6 s for each of 1 tasks and 2 cells\n")
+    assert error == (
+        "error: budget: expected more than 6 s for each of 1 tasks and 2 cells, got 8s\n"
+    )
 
 
 @pytest.mark.slow
@@ -156,7 +158,7 @@ def test_a_cell_and_a_task_from_outside_run_in_the_suite(tmp_path, capsys):
 def test_a_file_that_is_not_there_is_one_line(tmp_path, capsys):
     assert main(["suite", "--load", str(tmp_path / "cell.py")]) == 2
     assert capsys.readouterr().err == (
-        f"error: load: got {tmp_path / 'cell.py'}; takes a Python file\n"
+        f"error: load: expected a Python file, got {tmp_path / 'cell.py'}\n"
     )
 
 
@@ -240,7 +242,7 @@ def test_a_fault_of_a_task_from_outside_shows_its_traceback(tmp_path, fault, err
         ),
         ("faulty(fault='broadcasts')", "task faulty: loss: expected each row's outputs beside its"),
         ("fault", "tasks: got 'fault' (did you mean 'faulty'?)"),
-        ("adding(length=1)", "length: got 1; takes at least 2"),
+        ("adding(length=1)", "length: expected at least 2, got 1"),
     ],
 )
 def test_a_mistake_with_a_task_from_outside_is_one_line(tmp_path, capsys, task, line):
@@ -312,7 +314,7 @@ def test_a_task_of_one_length_has_no_table_by_length(tmp_path):
 
 
 def test_lengths_that_a_task_has_not_are_refused_before_it_is_trained():
-    with pytest.raises(ValueError, match=r"lengths, of modular.*got 20; takes an odd length"):
+    with pytest.raises(ValueError, match=r"lengths, of modular.*expected an odd length, got 20"):
         state_tracking.settings(state_tracking.Config(tasks=("modular_arithmetic",)))
 
 
@@ -337,9 +339,9 @@ def test_the_suite_takes_steps_in_place_of_a_time(capsys):
     assert setting.budget.steps == 1000  # as ever in config.json, beside the seconds
     command = ["suite", "--tasks", "adding(length=4)", "--steps", "50"]
     assert main([*command, "--budget", "60s"]) == 2
-    assert "steps: got 50 beside budget, 60s; takes one of the two" in capsys.readouterr().err
+    assert "steps: expected one of the two, got 50 beside budget, 60s" in capsys.readouterr().err
     assert main([*command, "--seconds", "9"]) == 2
-    assert "steps: got 50 beside seconds, 9; takes one of the two" in capsys.readouterr().err
+    assert "steps: expected one of the two, got 50 beside seconds, 9" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -370,7 +372,7 @@ def test_a_budget_beside_seconds_is_refused(capsys):
     command = ["suite", "--tasks", "adding(length=4)", "--cells", "rnn", "--seconds", "3"]
     assert main([*command, "--budget", "30m"]) == 2  # said, though it is what none would give
     assert capsys.readouterr().err == (
-        "error: budget: got 30m beside seconds, 3; takes one of the two\n"
+        "error: budget: expected one of the two, got 30m beside seconds, 3\n"
     )
 
 

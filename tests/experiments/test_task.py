@@ -53,7 +53,7 @@ def test_each_task_has_a_folder_and_defaults_leave_no_trace_in_the_configuration
         ("", "names: expected the name of a task at least, got none"),
         ("paritty", "names: got 'paritty' (did you mean 'parity'?)"),
         ("digits --lengths 5", "digits has one length alone"),
-        ("--load parity", "load: got parity; takes a Python file; names of tasks stand before"),
+        ("--load parity", "load: expected a Python file; names of tasks stand before, got parity"),
     ],
 )
 def test_what_is_wrong_is_one_line(options, message, capsys):

@@ -109,7 +109,7 @@ def test_the_trees_of_the_report_come_back(tmp_path):
     )):  # fmt: skip
         checkpoint.save(tmp_path / str(i), 0, tree)
         require_same(checkpoint.restore(tmp_path / str(i), tree), tree)
-    message = r"other\.1: got no such leaf; takes float32\[3\]"
+    message = r"other\.1: expected float32\[3\], got no such leaf"
     with pytest.raises(checkpoint.CheckpointError, match=message):
         checkpoint.restore(tmp_path / "4", {"one": {1: x}, "other": {1: x}})
 
@@ -128,14 +128,18 @@ def test_leaves_that_cannot_come_back_are_refused_before_anything_is_written(tmp
     donated = jnp.ones(2)
     donated.delete()
     for leaf, error, message in (
-        ("text", TypeError, "got str; takes an array or a number"),
+        ("text", TypeError, "expected an array or a number, got str"),
         (2**64, TypeError, "expected an integer of at most 64 bits, got 18446744073709551616"),
         (np.array(["text"]), TypeError, "expected an array of numbers, got dtype <U4"),
         (np.array([None]), TypeError, "expected an array of numbers, got dtype object"),
         (np.zeros(2, "i4,f4"), TypeError, "expected an array of numbers, got dtype"),
-        (np.ma.masked_array([1, 2], [True, False]), TypeError, "got MaskedArray; takes an array"),
+        (
+            np.ma.masked_array([1, 2], [True, False]),
+            TypeError,
+            ("expected an array, got MaskedArray"),
+        ),
         (donated, ValueError, "expected an array with values, got one that was donated"),
-        (math.sin, TypeError, "got builtin_function_or_method; takes an array or a number"),
+        (math.sin, TypeError, "expected an array or a number, got builtin_function_or_method"),
     ):
         with pytest.raises(error, match=rf"a\.b: {message}"):
             checkpoint.save(tmp_path / "new", 0, {"a": {"b": leaf}, "c": jnp.ones(2)})

@@ -162,17 +162,17 @@ def test_the_rate_may_be_traced_one_a_run(options):
         (("sgd(learning_rate=1)", 0.1), {}, ValueError, "option of sgd: got 'learning_rate'"),
         (("adam(b1='x')", 0.1), {}, ValueError, "name: got .*b1='x'.*, which makes no update"),
         (("sgd(momentum=[1])", 0.1), {}, ValueError, r"name: got 'sgd\(momentum=\[1\]\)'"),
-        (("adam", -0.1), {}, ValueError, "learning_rate: got -0.1; takes a positive number"),
+        (("adam", -0.1), {}, ValueError, "learning_rate: expected a positive number, got -0.1"),
         (("adam", math.nan), {}, ValueError, "learning_rate: got nan"),
         (("adam", jnp.zeros(3)), {}, ValueError, "learning_rate: got"),
-        (("adam", 0.1), {"clip": 0.0}, ValueError, "clip: got 0.0; takes a positive number"),
+        (("adam", 0.1), {"clip": 0.0}, ValueError, "clip: expected a positive number, got 0.0"),
         (("adam", 0.1), {"clip_value": -1.0}, ValueError, "clip_value: got -1.0"),
         (("adam", 0.1), {"schedule": "cosin"}, ValueError,
          r"schedule: got 'cosin' \(did you mean 'cosine'\?\)"),
         (("adam", 0.1), {"schedule": "cosine"}, ValueError, "steps: got None; schedule 'cosine'"),
         (("adam", 0.1), {"schedule": "linear", "steps": 0}, ValueError, "steps: got 0"),
         (("adam", 0.1), {"schedule": "linear", "steps": 5, "warmup": 5}, ValueError,
-         "warmup: got 5; takes fewer than steps, 5"),
+         "warmup: expected fewer than steps, 5, got 5"),
         (("adam", 0.1), {"warmup": -1}, ValueError, "warmup: got -1"),
     ],
 )  # fmt: skip
@@ -183,7 +183,9 @@ def test_bad_input_names_the_argument(arguments, options, error, message):
 
 def test_a_traced_rate_that_is_no_scalar_is_an_error():
     for bad in (jnp.zeros(2), jnp.zeros((), jnp.int32)):
-        with pytest.raises(ValueError, match=r"learning_rate: got .*; takes one floating number"):
+        with pytest.raises(
+            ValueError, match=(r"learning_rate: expected one floating number, got .*")
+        ):
             jax.eval_shape(lambda rate: train.optimizer("adam", rate).init(PARAMS), bad)
 
 

@@ -59,14 +59,14 @@ def test_runs_side_by_side_are_picked_one_by_one(tmp_path):
     assert model.answer(params, XS).shape == (5, 2, 2)
     require_equal(train.load_model(tmp_path, None)[1], RUNS)
     for run in (-1, 3):
-        with pytest.raises(ValueError, match=f"run: got {run}; takes 0 to 2, the runs in"):
+        with pytest.raises(ValueError, match=f"run: expected 0 to 2, the runs in, got {run}"):
             train.load_cell(tmp_path, run)
 
 
 def test_a_model_without_runs_has_run_0_alone(tmp_path):
     train.save_model(tmp_path, PLAIN, PARAMS)
     require_equal(train.load_model(tmp_path, None)[1], PARAMS)
-    with pytest.raises(ValueError, match="run: got 1; takes 0 to 0"):
+    with pytest.raises(ValueError, match="run: expected 0 to 0, got 1"):
         train.load_model(tmp_path, 1)
 
 
@@ -192,7 +192,9 @@ def test_what_was_not_saved_whole_or_not_so_is_an_error(tmp_path):
     with pytest.raises(CheckpointError, match=r"model\.json: options: .* got 'pepole'"):
         train.load_model(tmp_path)
     change(tmp_path, options={"coupled": True})  # it has three gates
-    with pytest.raises(CheckpointError, match=r"cell\.b: got float32\[16\]; takes float32\[12\]"):
+    with pytest.raises(
+        CheckpointError, match=(r"cell\.b: expected float32\[12\], got float32\[16\]")
+    ):
         train.load_model(tmp_path)
     change(tmp_path, options={}, size=-1)
     with pytest.raises(CheckpointError, match=r"model\.json: size: got -1"):
@@ -230,17 +232,17 @@ def test_what_cannot_be_described_leaves_the_model_that_is_there(tmp_path):
     ("description", "params", "error", "message"),
     [
         (PLAIN._replace(size=5), PARAMS, ValueError,
-         r"params\['cell'\]\['b'\]: got shape \(16,\); takes \(20,\)"),
+         r"params\['cell'\]\['b'\]: expected \(20,\), got shape \(16,\)"),
         (PLAIN, {"cell": PARAMS["cell"]}, ValueError, r"params\['readout'\].*no such entry"),
         (PLAIN, {**RUNS, "readout": PARAMS["readout"]}, ValueError, r"takes \(3, 2\)"),
         (PLAIN, jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), PARAMS), ValueError,
-         "params: got dtype bfloat16; takes float32"),
+         "params: expected float32, got dtype bfloat16"),
         (PLAIN._replace(options={"peephole": True}), PARAMS, TypeError, "got peephole twice"),
         (PLAIN._replace(options={"forget_bias": jnp.ones(4)}), PARAMS, TypeError,
-         "options: got .*; takes what JSON can hold"),
+         "options: expected what JSON can hold, got .*"),
         (PLAIN._replace(reads="first"), PARAMS, ValueError, "reads: got 'first'"),
         (PLAIN, {**PARAMS, "readout": {"w": PARAMS["readout"]["w"], "b": "text"}}, TypeError,
-         r"params\['readout'\]\['b'\]: got str; takes an array"),
+         r"params\['readout'\]\['b'\]: expected an array, got str"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_not_saved(tmp_path, description, params, error, message):

@@ -27,12 +27,12 @@ def test_sizes_of_equal_state():
 
 @pytest.mark.parametrize("counts", [lambda size: 7, lambda size: min(10 * size, 100)])
 def test_a_count_that_does_not_grow_never_comes_near(counts):
-    with pytest.raises(ValueError, match=r"budget: got 1000; takes at most (7|100), .*not grow"):
+    with pytest.raises(ValueError, match=r"budget: expected at most (7|100), .*not grow, got 1000"):
         train.size_near(lambda size: size, 1000, counts)
 
 
 def test_a_budget_below_the_smallest_size_is_refused():
-    with pytest.raises(ValueError, match="budget: got 3; takes at least 14"):
+    with pytest.raises(ValueError, match="budget: expected at least 14, got 3"):
         train.size_for(lj.lstm, 3, 1, 1)
 
 
@@ -61,7 +61,7 @@ def test_the_nearest_of_the_sizes_that_a_cell_accepts(cell):
     assert distance(size) <= min(distance(max(size - step, step)), distance(size + step))
 
 
-def refusing(accepts, text="size: got {}; takes another"):
+def refusing(accepts, text="size: expected another, got {}"):
     def make(size):
         if not accepts(size):
             raise ValueError(text.format(size))
@@ -97,10 +97,13 @@ def test_sizes_that_are_refused_are_passed_over(accepts, budget, nearest):
     [
         (
             lambda size: size % 400 == 0,
-            "budget: got 100; takes at least 400, the count at size 400",
+            "budget: expected at least 400, the count at size 400, got 100",
         ),
-        (lambda size: size <= 60, "budget: got 100; takes at most 60, .*largest that is accepted"),
-        (lambda size: size == 3, "budget: got 100; takes at most 3, .*largest that is accepted"),
+        (
+            lambda size: size <= 60,
+            ("budget: expected at most 60, .*largest that is accepted, got 100"),
+        ),
+        (lambda size: size == 3, "budget: expected at most 3, .*largest that is accepted, got 100"),
         (lambda size: False, "budget: got 100, but no size from 1 to 4096 .*: size: got 4096"),
     ],
 )
@@ -110,7 +113,7 @@ def test_a_budget_that_no_accepted_size_fits_is_an_error(accepts, message):
 
 
 def test_an_error_that_is_not_of_the_size_is_raised_as_it_is():
-    with pytest.raises(ValueError, match=r"^heads: got 0; takes a positive integer$"):
+    with pytest.raises(ValueError, match=r"^heads: expected a positive integer, got 0$"):
         train.size_for(functools.partial(lj.cells.make, "mlstm(heads=0)"), 4500, 2, 1)
     tried = []
 

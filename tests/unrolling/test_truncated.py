@@ -207,11 +207,13 @@ def test_bad_input_names_the_argument():
     call = partial(train.unroll_truncated, CELL, PARAMS, xs)
     with pytest.raises(ValueError, match="every: got 0"):
         call(every=0)
-    with pytest.raises(ValueError, match="offset: got 3; takes 0 to 2, below every"):
+    with pytest.raises(ValueError, match="offset: expected 0 to 2, below every, got 3"):
         call(every=3, offset=3)
-    with pytest.raises(TypeError, match=r"offset: got 0\.5; takes an integer"):
+    with pytest.raises(TypeError, match=r"offset: expected an integer, got 0\.5"):
         call(every=3, offset=0.5)
-    with pytest.raises(ValueError, match=r"offset: got float32 of shape \(\); takes one integer"):
+    with pytest.raises(
+        ValueError, match=(r"offset: expected one integer, got float32 of shape \(\)")
+    ):
         jax.jit(lambda offset: call(every=3, offset=offset))(0.5)
     with pytest.raises(ValueError, match="lengths: got values from 1 to 8"):
         call(every=3, lengths=jnp.array([1, 2, 8]))
@@ -220,5 +222,7 @@ def test_bad_input_names_the_argument():
         train.unroll_truncated(both, both.init(jax.random.key(0), 2), xs, every=3)
     with pytest.raises(ValueError, match="truncate: got 0"):
         train.recurrent(CELL, 2, 1, truncate=0)
-    with pytest.raises(ValueError, match="random_offset: got True; takes False without truncate"):
+    with pytest.raises(
+        ValueError, match=("random_offset: expected False without truncate, got True")
+    ):
         train.recurrent(CELL, 2, 1, random_offset=True)

@@ -56,7 +56,7 @@ def compare(paths: list[Path], console: Console) -> None:
     twice, and runs that have no task in common."""
     for path in paths:
         if [other.resolve() for other in paths].count(path.resolve()) > 1:
-            raise Unreadable(f"{path}: got it twice; takes each run once")
+            raise Unreadable(f"{path}: expected each run once, got it twice")
     last = [path.resolve().name for path in paths]
     names = last if len(set(last)) == len(last) else [str(path) for path in paths]
     runs = [read(path, name) for path, name in zip(paths, names, strict=True)]
@@ -113,7 +113,7 @@ def parsed(file: Path, kind: type = dict) -> Any:
 def progress(path: Path, config: dict[str, Any]) -> str:
     """How far an unfinished run is, and what to do."""
     if (path / "sweep.json").exists():
-        return "it is a sweep, which looks at no test data; takes runs without --sweep"
+        return "expected a run without --sweep, got a sweep, which looks at no test data"
     jobs = [path / slug(task) / slug(name) for task, name in contenders(config)]
     done = [(job / "result.json").exists() for job in jobs]
     text = f"{sum(done)} of {len(jobs)} contenders are done"

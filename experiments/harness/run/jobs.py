@@ -89,7 +89,7 @@ def every_pair(
 ) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """Every seed at every rate: the seeds and the rates of the runs."""
     if len(set(rates)) != len(rates):
-        raise WrongValue(f"learning_rate: got {rates}; takes different ones")
+        raise WrongValue(f"learning_rate: expected different ones, got {rates}")
     return seeds * len(rates), tuple(rate for rate in rates for _ in seeds)
 
 
@@ -100,16 +100,16 @@ def make_job(
     budget, task = setting.budget, setting.task
     every = checking.positive_int("every", budget.every)
     if budget.seconds is None and budget.steps % every:
-        raise WrongValue(f"steps: got {budget.steps}; takes a multiple of every, {budget.every}")
+        raise WrongValue(f"steps: expected a multiple of every, {budget.every}, got {budget.steps}")
     for name in ("steps", "batch_size"):
         checking.positive_int(name, getattr(budget, name))
     positive = {"seconds": budget.seconds, "clip": budget.clip}
     for name, value in (*positive.items(), *(("learning_rate", rate) for rate in rates)):
         if value is not None and checking.real(name, value) <= 0:
-            raise WrongValue(f"{name}: got {value}; takes a number above 0")
+            raise WrongValue(f"{name}: expected a number above 0, got {value}")
     if budget.seconds is not None and budget.schedule != "constant":
-        raise WrongValue(f"schedule: got {budget.schedule}, which needs to know the steps; "
-                         "takes constant beside --seconds")  # fmt: skip
+        raise WrongValue(f"schedule: expected constant beside --seconds, got {budget.schedule}, "
+"which needs to know the steps")  # fmt: skip
     if budget.until_solved and task.success is None:
         raise WrongValue(f"until_solved: {task.name} has no criterion of success")
     model = setting.model(task, budget, contender)

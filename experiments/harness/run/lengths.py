@@ -20,9 +20,11 @@ def require(lengths: tuple[int, ...], task: Task) -> None:
     """Raises ValueError, before anything is trained, where ``task`` has no sequences of one of
     ``lengths``."""
     if task.test_at is None:
-        raise WrongValue(f"tasks: {task.name} has one length alone; takes a task with test_at")
+        raise WrongValue(
+            f"tasks: expected tasks with test_at, got {task.name}, which has one length alone"
+        )
     if not lengths:
-        raise WrongValue("lengths: got none; takes at least one")
+        raise WrongValue("lengths: expected at least one, got none")
     for length in lengths:
         try:
             jax.eval_shape(functools.partial(task.test_at, length, ROWS))

@@ -42,7 +42,7 @@ def load_files(files: Sequence[Path]) -> None:
     for file in files:
         if not file.is_file():
             names = "" if file.suffix else "; names of tasks stand before the options"
-            raise FileNotFoundError(f"load: got {file}; takes a Python file{names}")
+            raise FileNotFoundError(f"load: expected a Python file{names}, got {file}")
         before = _registered()
         _run(file)
         for entry, factory in _registered().items():

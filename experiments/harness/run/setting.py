@@ -98,7 +98,7 @@ def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
     checking.positive_int("parameters", budget.parameters)
     name, options = calls.parse("cells", cell, lj.cells.registry)
     if budget.random_truncation and budget.truncate is None:
-        raise WrongValue("random_truncation: got it without truncate; takes both")
+        raise WrongValue("random_truncation: expected both, got it without truncate")
     make: Callable[[int], Any] = functools.partial(lj.cells.make, name, **options)
     size = size_of(cell, make, budget, task)
     with naming(f"cells: {cell} of size {size}"):
@@ -130,7 +130,7 @@ def size_of(cell: str, make: Callable[[int], Any], budget: Budget, task: Task) -
     """The hidden size, by whatever is to be equal. Raises ValueError, naming the option and the
     cell, for a budget that no size fits."""
     if budget.state is not None and budget.size is not None:
-        raise WrongValue("size: got it beside state; takes one of the two")
+        raise WrongValue("size: expected one of the two, got it beside state")
     if budget.size is not None:
         return checking.positive_int("size", budget.size)
     with told_as("budget:", f"{'parameters' if budget.state is None else 'state'} of {cell} on "

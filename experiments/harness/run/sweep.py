@@ -25,8 +25,8 @@ def sweep_jobs(settings: list[Setting]) -> list[Job]:
         rates = setting.budget.learning_rate
         if rates and rates != type(setting.budget).learning_rate:  # not the experiment's own
             raise WrongValue(
-                f"learning_rate: got {', '.join(map(str, rates))} beside sweep, whose rates are "
-                f"{', '.join(map(str, GRID))}; takes one of the two"
+                f"learning_rate: expected one of the two, got {', '.join(map(str, rates))} "
+                f"beside sweep, whose rates are {', '.join(map(str, GRID))}"
             )
     return [
         make_job(setting, contender, *every_pair(GRID, seeds_of(setting)))

@@ -74,13 +74,15 @@ def listops(
     training = checking.positive_int("training", training)
     for argument, value in (("max_depth", max_depth), ("max_args", max_args)):
         if value < 2:
-            raise WrongValue(f"{argument}: got {value}; takes at least 2")
+            raise WrongValue(f"{argument}: expected at least 2, got {value}")
     if min_length < SHORTEST:
         raise WrongValue(
-            f"min_length: got {min_length}; takes at least {SHORTEST}, a list of two digits"
+            f"min_length: expected at least {SHORTEST}, a list of two digits, got {min_length}"
         )
     if max_length < min_length:
-        raise WrongValue(f"max_length: got {max_length}; takes at least min_length, {min_length}")
+        raise WrongValue(
+            f"max_length: expected at least min_length, {min_length}, got {max_length}"
+        )
 
     seen: set[bytes] = set()
 
@@ -110,7 +112,7 @@ def listops(
     def test_at(length: int, n: int) -> Batch:
         length, n = checking.positive_int("length", length), checking.positive_int("n", n)
         if length < SHORTEST:
-            raise WrongValue(f"length: got {length}; takes at least {SHORTEST}")
+            raise WrongValue(f"length: expected at least {SHORTEST}, got {length}")
         low, high = -(-9 * length // 10), 11 * length // 10
         drawn = draw("length", (len(parts), length), n, low, high)
         return shown(*map(jnp.asarray, drawn))
@@ -160,9 +162,9 @@ def distinct(
         idle = idle + 1 if len(kept) == before else 0
         if idle == 3:
             raise WrongValue(
-                f"{argument}: {count} different expressions of {low} to {high} tokens were not "
-                f"found with max_depth={max_depth} and max_args={max_args}; takes other lengths, "
-                "or fewer expressions"
+                f"{argument}: expected {count} different expressions of {low} to {high} "
+                f"tokens, got {len(kept)} with max_depth={max_depth} and "
+                f"max_args={max_args}: choose other lengths, or fewer expressions"
             )
     tokens = np.stack(kept[:count])
     return Expressions(tokens, (tokens != PAD).sum(axis=1).astype(np.int32), evaluated(tokens))

@@ -43,7 +43,7 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
     """
     modulus = checking.positive_int("modulus", modulus)
     if modulus < 2:
-        raise WrongValue(f"modulus: got {modulus}; takes at least 2")
+        raise WrongValue(f"modulus: expected at least 2, got {modulus}")
     choices = length_choices(min_length, max_length, remainder=1)
 
     def draw(key: jax.Array, batch_size: int, choices: np.ndarray = choices) -> Batch:

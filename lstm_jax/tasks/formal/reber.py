@@ -104,7 +104,7 @@ def embedded_reber(pair: int = 0) -> Task:
     @under_default_settings
     def test_at(length: int, n: int) -> Batch:
         if checking.positive_int("length", length) < SHORTEST:
-            raise WrongValue(f"length: got {length}; takes at least {SHORTEST}")
+            raise WrongValue(f"length: expected at least {SHORTEST}, got {length}")
         rng = host_generator(pair=pair, strings=1, length=length)
         choose = among(length + 1)
         return encode([walk(rng, choose) for _ in range(checking.positive_int("n", n))])

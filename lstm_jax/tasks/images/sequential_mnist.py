@@ -80,14 +80,16 @@ def sequential_mnist(
     permuted, rows = checking.flag("permuted", permuted), checking.flag("rows", rows)
     validation = checking.positive_int("validation", validation)
     if permuted and rows:
-        raise WrongValue("rows: got True with permuted; takes one of the two")
+        raise WrongValue("rows: expected one of the two, got True with permuted")
     permutation_seed = checking.seed("permutation_seed", permutation_seed, 2**32)
     order = np.random.RandomState(permutation_seed).permutation(SIDE**2) if permuted else None
     pixels, classes = load("train", folder, verify, order)
     test_pixels, test_classes = load("t10k", folder, verify, order)
     count = len(classes) - validation
     if count < 1:
-        raise WrongValue(f"validation: got {validation}; takes less than the {len(classes)} digits")
+        raise WrongValue(
+            f"validation: expected less than the {len(classes)} digits, got {validation}"
+        )
     width = SIDE if rows else 1
     train_pixels, train_classes = jnp.asarray(pixels[:count]), jnp.asarray(classes[:count])
 
@@ -140,8 +142,8 @@ def load(
     images, labels = (read(path, rank) for path, rank in zip(paths, (3, 1), strict=True))
     if images.shape[1:] != (SIDE, SIDE) or len(images) != len(labels):
         raise WrongValue(
-            f"{paths[0]}: got shape {images.shape}, and {paths[1].name} has {len(labels)} classes; "
-            f"takes [N, {SIDE}, {SIDE}] and N of them"
+            f"{paths[0]}: expected [N, {SIDE}, {SIDE}] and N of them, got shape "
+            f"{images.shape}, and {paths[1].name} has {len(labels)} classes"
         )
     if labels.size == 0 or labels.max() >= CLASSES:
         raise WrongValue(f"{paths[1]}: takes classes from 0 to {CLASSES - 1}, one at least")
@@ -157,7 +159,7 @@ def read(path: Path, rank: int) -> np.ndarray:
     shape = tuple(map(int, np.frombuffer(data[4:header], ">u4"))) if len(data) >= header else (-1,)
     if data[:4] != bytes((0, 0, 8, rank)) or len(data) - header != np.prod(shape):
         raise WrongValue(
-            f"{path}: got {len(data)} bytes that start with {data[:header].hex()}; takes gzip "
-            f"files of an idx array of bytes with {rank} axes"
+            f"{path}: expected gzip files of an idx array of bytes with {rank} axes, "
+            f"got {len(data)} bytes that start with {data[:header].hex()}"
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

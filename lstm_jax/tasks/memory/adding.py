@@ -38,7 +38,7 @@ def adding(length: int = 100, *, variable: bool = False) -> Task:
     variable = checking.flag("variable", variable)
     shortest = 2 if variable else length
     if length < 2:
-        raise WrongValue(f"length: got {length}; takes at least 2, one step for each mark")
+        raise WrongValue(f"length: expected at least 2, one step for each mark, got {length}")
 
     def draw_lengths(key: jax.Array, batch_size: int, shortest: int, longest: int) -> Batch:
         """Values, then marks: ``[T, B, 2]``, and the sums ``[B]``."""
@@ -59,7 +59,7 @@ def adding(length: int = 100, *, variable: bool = False) -> Task:
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         if length < 2:
-            raise WrongValue(f"length: got {length}; takes at least 2, one step for each mark")
+            raise WrongValue(f"length: expected at least 2, one step for each mark, got {length}")
         return draw_lengths(key, batch_size, length, length)
 
     # Who sees a mark at the last step knows one of the two numbers.

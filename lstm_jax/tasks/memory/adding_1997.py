@@ -99,5 +99,5 @@ def absolute_error(outputs: Float[Array, "B 1"], batch: Batch) -> Float[Array, "
 
 def _at_least_20(length: int) -> int:
     if length < 20:
-        raise WrongValue(f"length: got {length}; takes at least 20, two marks in its first half")
+        raise WrongValue(f"length: expected at least 20, two marks in its first half, got {length}")
     return length

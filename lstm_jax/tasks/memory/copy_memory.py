@@ -47,7 +47,7 @@ def copy_memory(
     width = checking.positive_int("width", width)
     variable = checking.flag("variable", variable)
     if symbols < 2:
-        raise WrongValue(f"symbols: got {symbols}; takes at least 2, for something to be kept")
+        raise WrongValue(f"symbols: expected at least 2, for something to be kept, got {symbols}")
 
     def draw_lags(key: jax.Array, batch_size: int, shortest: int, longest: int) -> Batch:
         uniform = jax.random.uniform(key, (width + 1, batch_size))

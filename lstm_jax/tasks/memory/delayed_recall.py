@@ -29,7 +29,7 @@ def delayed_recall(delay: int = 100, *, symbols: int = 8) -> Task:
     delay = checking.positive_int("delay", delay)
     symbols = checking.positive_int("symbols", symbols)
     if symbols < 2:
-        raise WrongValue(f"symbols: got {symbols}; takes at least 2, for something to be kept")
+        raise WrongValue(f"symbols: expected at least 2, for something to be kept, got {symbols}")
 
     def draw_at(key: jax.Array, batch_size: int, delay: int) -> Batch:
         shown = classes.classes_from_uniform(

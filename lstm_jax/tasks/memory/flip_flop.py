@@ -77,5 +77,5 @@ def _register(stored: jax.Array, turn: Two) -> Two:
 def _length(length: int) -> int:
     length = int(single_length(length, remainder=0)[0])
     if length < 4:
-        raise WrongValue(f"length: got {length}; takes at least 4, a write and a read")
+        raise WrongValue(f"length: expected at least 4, a write and a read, got {length}")
     return length

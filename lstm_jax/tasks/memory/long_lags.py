@@ -130,7 +130,7 @@ def lags_2c(q: int = 50, p: int | None = None) -> Task:
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         if length < 4:
-            raise WrongValue(f"length: got {length}; takes at least 4: b, x or y, one more, e")
+            raise WrongValue(f"length: expected at least 4: b, x or y, one more, e, got {length}")
         return draw(key, batch_size, length, 0)
 
     return drawn_task(
@@ -190,5 +190,5 @@ def _held_out(steps: int, symbols: int) -> int:
 
 def _at_least_3(argument: str, value: int) -> int:
     if checking.positive_int(argument, value) < 3:
-        raise WrongValue(f"{argument}: got {value}; takes at least 3")
+        raise WrongValue(f"{argument}: expected at least 3, got {value}")
     return value

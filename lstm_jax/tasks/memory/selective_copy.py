@@ -36,7 +36,9 @@ def selective_copy(length: int = 256, *, symbols: int = 16, tokens: int = 16) ->
     tokens = checking.positive_int("tokens", tokens)
     kinds = symbols - 2
     if kinds < 2:
-        raise WrongValue(f"symbols: got {symbols}; takes at least 4: blank, marker and two kinds")
+        raise WrongValue(
+            f"symbols: expected at least 4: blank, marker and two kinds, got {symbols}"
+        )
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         reading = length + tokens

@@ -39,12 +39,14 @@ def temporal_order(marks: int = 2, min_length: int = 100, max_length: int = 110)
     what). ``test_at(length, n)``: sequences of that length, with the windows grown alike.
     """
     if checking.positive_int("marks", marks) not in STARTS:
-        raise WrongValue(f"marks: got {marks}; takes 2 or 3")
+        raise WrongValue(f"marks: expected 2 or 3, got {marks}")
     min_length = checking.positive_int("min_length", min_length)
     max_length = checking.positive_int("max_length", max_length)
     _at_least_20("min_length", min_length)
     if max_length < min_length:
-        raise WrongValue(f"max_length: got {max_length}; takes at least min_length, {min_length}")
+        raise WrongValue(
+            f"max_length: expected at least min_length, {min_length}, got {max_length}"
+        )
 
     def draw(key: jax.Array, batch_size: int, shortest: int, longest: int) -> Batch:
         uniform = jax.random.uniform(key, (longest + 2 * marks + 1, batch_size))
@@ -88,5 +90,5 @@ def temporal_order(marks: int = 2, min_length: int = 100, max_length: int = 110)
 
 def _at_least_20(argument: str, length: int) -> int:
     if length < 20:
-        raise WrongValue(f"{argument}: got {length}; takes at least 20, room for the marks")
+        raise WrongValue(f"{argument}: expected at least 20, room for the marks, got {length}")
     return length

@@ -41,7 +41,7 @@ def two_sequence(n: int = 3, length: int = 100) -> Task:
 
     def longer(length: int) -> int:
         if length <= informative:
-            raise WrongValue(f"length: got {length}; takes more than n = {informative}")
+            raise WrongValue(f"length: expected more than n = {informative}, got {length}")
         return length
 
     def draw(key: jax.Array, batch_size: int, shortest: int, longest: int) -> Batch:

@@ -49,8 +49,8 @@ class Pairs(NamedTuple):
         """Of the sources, and of the targets with the END that a batch adds."""
         if len(self.sources) != len(self.targets):
             raise WrongValue(
-                f"pairs: got {len(self.sources)} sources and {len(self.targets)} targets; "
-                "takes as many of one as of the other"
+                f"pairs: expected as many of one as of the other, got {len(self.sources)} "
+                f"sources and {len(self.targets)} targets"
             )
         sources = np.array([len(row) for row in self.sources], int)
         return sources, np.array([len(row) + 1 for row in self.targets], int)
@@ -68,10 +68,10 @@ class Vocabulary:
     def __post_init__(self) -> None:
         if self.tokens[: len(SPECIALS)] != SPECIALS:
             got = self.tokens[: len(SPECIALS)]
-            raise WrongValue(f"tokens: got {got} in front; takes {SPECIALS}")
+            raise WrongValue(f"tokens: expected {SPECIALS}, got {got} in front")
         if len(set(self.tokens)) != len(self.tokens):
             twice = collections.Counter(self.tokens).most_common(1)[0][0]
-            raise WrongValue(f"tokens: got {twice!r} twice; takes distinct tokens")
+            raise WrongValue(f"tokens: expected distinct tokens, got {twice!r} twice")
 
     @classmethod
     def from_counts(
@@ -90,7 +90,7 @@ class Vocabulary:
         kept.sort(key=lambda token: (-counts[token], token))
         if max_size is not None:
             if checking.positive_int("max_size", max_size) < len(SPECIALS):
-                raise WrongValue(f"max_size: got {max_size}; takes at least the 4 specials")
+                raise WrongValue(f"max_size: expected at least the 4 specials, got {max_size}")
             kept = kept[: max_size - len(SPECIALS)]
         return cls((*SPECIALS, *kept))
 
@@ -112,7 +112,7 @@ class Vocabulary:
         except (json.JSONDecodeError, KeyError, TypeError):
             start = text[:40]
             raise WrongValue(
-                f'text: got {start!r}...; takes {{"tokens": [strings]}}, as to_json writes it'
+                f'text: expected {{"tokens": [strings]}}, as to_json writes it, got {start!r}...'
             ) from None
         return cls(tuple(tokens))
 
@@ -138,12 +138,12 @@ class Vocabulary:
         """
         row = np.asarray(ids, np.int64)
         if row.ndim != 1:
-            raise WrongValue(f"ids: got shape {row.shape}; takes one row [N]")
+            raise WrongValue(f"ids: expected one row [N], got shape {row.shape}")
         ends = np.flatnonzero(row == END)
         row = row[: ends[0]] if ends.size else row
         wrong = row[(row < 0) | (row >= len(self))]
         if wrong.size:
-            raise WrongValue(f"ids: got {wrong[0]}; takes 0 to {len(self) - 1}")
+            raise WrongValue(f"ids: expected 0 to {len(self) - 1}, got {wrong[0]}")
         return [self.tokens[number] for number in row if number not in (PAD, START)]
 
 
@@ -156,7 +156,7 @@ def matches(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> Bool[np.ndar
     answer, truth = np.asarray(predicted), np.asarray(target)
     without = np.flatnonzero(~(truth == END).any(axis=0))
     if without.size:
-        raise WrongValue(f"target: got row {without[0]} without END; takes rows that end in it")
+        raise WrongValue(f"target: expected rows that end in it, got row {without[0]} without END")
     steps = max(len(answer), len(truth))
     answer, truth = (
         np.pad(np.where(_after_end(ids), PAD, ids), ((0, steps - len(ids)), (0, 0)))
@@ -173,7 +173,7 @@ def _after_end(ids: np.ndarray) -> np.ndarray:
 def exact_match(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> float:
     """The share of rows that ``matches``: 0 to 1."""
     if np.shape(target)[1] == 0:
-        raise WrongValue("target: got no rows; takes at least one")
+        raise WrongValue("target: expected at least one, got no rows")
     return float(matches(predicted, target).mean())
 
 
@@ -206,8 +206,8 @@ def batches(
     if not fits[:, -1].all():
         row = int(np.flatnonzero(~fits[:, -1])[0])
         raise WrongValue(
-            f"widths: got {tuple(shapes[-1].tolist())} as the last; pair {row} takes "
-            f"{(int(source_lengths[row]), int(target_lengths[row]))}, END included"
+            f"widths: expected {(int(source_lengths[row]), int(target_lengths[row]))} or more as "
+            f"the last, for pair {row} with END, got {tuple(shapes[-1].tolist())}"
         )
     first = fits.argmax(axis=1)
     plan: list[tuple[np.ndarray, Width]] = []
@@ -249,7 +249,7 @@ def choose_widths(pairs: Pairs, count: int = 4) -> list[Width]:
     count = checking.positive_int("count", count)
     source, target = pairs.lengths()
     if not source.size:
-        raise WrongValue("pairs: got none; takes at least one")
+        raise WrongValue("pairs: expected at least one, got none")
     shares = np.arange(1, 101) / 100
     candidates = np.stack(
         [np.maximum(1, np.quantile(of, shares, method="higher")) for of in (source, target)], axis=1
@@ -274,7 +274,9 @@ def _checked_widths(widths: Sequence[Width]) -> np.ndarray:
     shapes = [(checking.positive_int("widths", s), checking.positive_int("widths", t))
               for s, t in widths]  # fmt: skip
     if not shapes or (np.diff(shapes, axis=0) < 0).any():
-        raise WrongValue(f"widths: got {shapes}; takes pairs (S, T), none below the one before it")
+        raise WrongValue(
+            f"widths: expected pairs (S, T), none below the one before it, got {shapes}"
+        )
     return np.array(shapes)
 
 

@@ -100,7 +100,7 @@ def dates_of(split: str, first_year: int = 1900, last_year: int = 2099) -> list[
     first_year = checking.positive_int("first_year", first_year)
     last_year = checking.positive_int("last_year", last_year)
     if not first_year <= last_year <= datetime.MAXYEAR:
-        raise WrongValue(f"last_year: got {last_year}; takes {first_year}, the first, to 9999")
+        raise WrongValue(f"last_year: expected {first_year}, the first, to 9999, got {last_year}")
     first, last = datetime.date(first_year, 1, 1), datetime.date(last_year, 12, 31)
     days = map(datetime.date.fromordinal, range(first.toordinal(), last.toordinal() + 1))
     return [day for day in days if split_of(day) == split]

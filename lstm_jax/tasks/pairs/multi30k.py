@@ -100,7 +100,7 @@ def multi30k(
     checking.choice("source", source, LANGUAGES)
     checking.choice("target", target, LANGUAGES)
     if source == target:
-        raise WrongValue(f"target: got {target!r}, the source too; takes the other language")
+        raise WrongValue(f"target: expected the other language, got {target!r}, the source too")
     verify = checking.flag("verify", verify)
     texts: dict[str, list[list[str]]] = {}
     for split, stem in SPLITS.items():
@@ -109,8 +109,8 @@ def multi30k(
         texts[split] = sources, targets = [read(path) for path in paths]
         if len(sources) != len(targets):
             raise WrongValue(
-                f"{paths[0]}: got {len(sources)} lines, and {paths[1].name} has {len(targets)}; "
-                "takes files whose lines belong together"
+                f"{paths[0]}: expected files whose lines belong together, got "
+                f"{len(sources)} lines, and {paths[1].name} has {len(targets)}"
             )
     tokens = {split: [list(map(tokenise, text)) for text in both] for split, both in texts.items()}
     source_vocabulary, target_vocabulary = (
@@ -137,12 +137,12 @@ def read(path: Path) -> list[str]:
     try:
         text = files.unpacked(path, "UTF-8 text").decode()
     except UnicodeDecodeError as error:
-        raise WrongValue(f"{path}: {error}; takes gzip files of UTF-8 text") from None
+        raise WrongValue(f"{path}: expected a gzip file of UTF-8 text, got {error}") from None
     # Not splitlines: captions may hold signs that Unicode calls line ends.
     lines = text.removesuffix("\n").split("\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
-            raise WrongValue(f"{path}: line {number} is empty; takes a caption a line")
+            raise WrongValue(f"{path}: expected one caption per line, got an empty line {number}")
     return lines
 
 
@@ -183,11 +183,11 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], *, lowercase: boo
     Raises ImportError where sacrebleu is missing.
     """
     if isinstance(hypotheses, str) or isinstance(references, str):
-        raise WrongType("hypotheses: got a str; takes a list of sentences, references likewise")
+        raise WrongType("hypotheses: expected a list of sentences, references likewise, got a str")
     if len(hypotheses) != len(references) or not references:
         raise WrongValue(
-            f"hypotheses: got {len(hypotheses)} for {len(references)} references; "
-            "takes one for each, and at least one"
+            "hypotheses: expected one for each, and at least one, got "
+            f"{len(hypotheses)} for {len(references)} references"
         )
     try:
         from sacrebleu.metrics import BLEU

@@ -57,7 +57,9 @@ def symbol_task(
     min_length = checking.positive_int("min_length", min_length)
     max_length = checking.positive_int("max_length", max_length)
     if max_length < min_length:
-        raise WrongValue(f"max_length: got {max_length}; takes at least min_length, {min_length}")
+        raise WrongValue(
+            f"max_length: expected at least min_length, {min_length}, got {max_length}"
+        )
 
     def draw(key: jax.Array, batch_size: int, shortest: int, longest: int) -> PairBatch:
         # One call of the generator for all: its compile time is most of the program's.
@@ -79,7 +81,7 @@ def symbol_task(
     def at_length(length: int) -> int:
         length = checking.positive_int("length", length)
         if length > 2 * max_length:
-            raise WrongValue(f"length: got {length}; takes up to twice max_length, {max_length}")
+            raise WrongValue(f"length: expected up to twice max_length, {max_length}, got {length}")
         return length
 
     @under_default_settings

@@ -53,15 +53,15 @@ def associative_recall(
     keys, values = first_value - 1, vocabulary - first_value
     if keys < pairs:
         raise WrongValue(
-            f"vocabulary: got {vocabulary}; takes at least {2 * pairs + 2}, a key for each pair"
+            f"vocabulary: expected at least {2 * pairs + 2}, a key for each pair, got {vocabulary}"
         )
     if not 0 < power <= 1:
-        raise WrongValue(f"power: got {power:g}; takes a number over 0, at most 1")
+        raise WrongValue(f"power: expected a number over 0, at most 1, got {power:g}")
 
     def long_enough(length: int) -> int:
         length = checking.positive_int("length", length)
         if length < 4 * pairs:
-            raise WrongValue(f"length: got {length}; takes at least {4 * pairs}, 4 steps a pair")
+            raise WrongValue(f"length: expected at least {4 * pairs}, 4 steps a pair, got {length}")
         return length
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:

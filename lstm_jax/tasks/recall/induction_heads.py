@@ -34,7 +34,7 @@ def induction_heads(length: int = 256, *, symbols: int = 16) -> Task:
     symbols = checking.positive_int("symbols", symbols)
     special = symbols - 1
     if special < 2:
-        raise WrongValue(f"symbols: got {symbols}; takes at least 3: the special and two others")
+        raise WrongValue(f"symbols: expected at least 3: the special and two others, got {symbols}")
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         uniform = jax.random.uniform(key, (_length(length) + 1, batch_size))
@@ -60,5 +60,5 @@ def induction_heads(length: int = 256, *, symbols: int = 16) -> Task:
 def _length(length: int) -> int:
     length = checking.positive_int("length", length)
     if length < 3:
-        raise WrongValue(f"length: got {length}; takes at least 3: special, answer, special")
+        raise WrongValue(f"length: expected at least 3: special, answer, special, got {length}")
     return length

@@ -89,8 +89,8 @@ def choose(
     product = decide("product", options.product, product, reason)
     if product == "joined" and not reads_the_sum_alone(form, weights):
         raise WrongValue(
-            "method: got product='joined', but the cell does not read z + r alone; "
-            "takes 'apart' or 'hoisted'"
+            "method: expected 'apart' or 'hoisted', got product='joined', but the cell "
+            "does not read z + r alone"
         )
     keep = decide("keep", options.keep, "products", "they cost more to compute than to read")
     block, reason = _block(platform, steps, rows, inputs + sources)

@@ -50,7 +50,7 @@ def test_far_beyond_the_trained_strings():
     (symbols, targets), again = rows_of(batch)
     assert (symbols, targets) == again and symbols == [0] * 1000 + [1] * 1000
     assert targets == [0] * 1000 + [1] * 999 + [2]
-    with pytest.raises(ValueError, match="length: got 7; takes an even length"):
+    with pytest.raises(ValueError, match="length: expected an even length, got 7"):
         task.test_at(7, 1)
 
 
@@ -81,7 +81,7 @@ def test_held_out_data():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="max_n: got 2; takes at least min_n, 5"):
+    with pytest.raises(ValueError, match="max_n: expected at least min_n, 5, got 2"):
         counting(5, 2)
     with pytest.raises(ValueError, match="min_n: got 0"):
         counting(0)

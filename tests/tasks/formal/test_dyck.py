@@ -96,7 +96,7 @@ def test_far_beyond_the_trained_lengths():
     for symbols, targets in rows_of(bounded.test_at(2000, 2)):
         answers, deepest = by_a_stack(symbols, 2)
         assert answers == targets and deepest == 3
-    with pytest.raises(ValueError, match="length: got 7; takes an even length"):
+    with pytest.raises(ValueError, match="length: expected an even length, got 7"):
         task.test_at(7, 1)
 
 
@@ -113,5 +113,5 @@ def test_bad_input_names_the_argument():
         dyck(0)
     with pytest.raises(ValueError, match="max_depth: got 0"):
         dyck(1, max_depth=0)
-    with pytest.raises(ValueError, match="max_length: got 3; takes a range with an even length"):
+    with pytest.raises(ValueError, match="max_length: expected a range with an even length, got 3"):
         dyck(1, 3, 3)

@@ -154,10 +154,10 @@ def test_chance_and_memoryless_are_those_of_a_constant_answer(task):
 
 def test_bad_input_names_the_argument(task):
     for options, message in (
-        ({"min_length": 3}, "min_length: got 3; takes at least 4"),
-        ({"min_length": 9, "max_length": 8}, "max_length: got 8; takes at least min_length, 9"),
-        ({"max_depth": 1}, "max_depth: got 1; takes at least 2"),
-        ({"max_args": 1}, "max_args: got 1; takes at least 2"),
+        ({"min_length": 3}, "min_length: expected at least 4, got 3"),
+        ({"min_length": 9, "max_length": 8}, "max_length: expected at least min_length, 9, got 8"),
+        ({"max_depth": 1}, "max_depth: expected at least 2, got 1"),
+        ({"max_args": 1}, "max_args: expected at least 2, got 1"),
         ({"training": 0}, "training: got 0"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -168,7 +168,7 @@ def test_bad_input_names_the_argument(task):
         tasks.make("listops", min_length=5, max_length=5, max_depth=2, training=99_999)
     with pytest.raises(ValueError, match=r"length: 5 different expressions of 1800 to 2200"):
         task.test_at(2000, 5)
-    with pytest.raises(ValueError, match="length: got 3; takes at least 4"):
+    with pytest.raises(ValueError, match="length: expected at least 4, got 3"):
         task.test_at(3, 5)
     with pytest.raises(ValueError, match="batch_size: got 0"):
         task.sample(jax.random.key(0), 0)

@@ -35,7 +35,7 @@ def test_far_beyond_the_trained_lengths():
     batch = task.test_at(201, 10)
     for symbols, target in rows_of(batch):
         assert len(symbols) == 201 and target == eval(written(symbols, 5)) % 5
-    with pytest.raises(ValueError, match="length: got 200; takes an odd length"):
+    with pytest.raises(ValueError, match="length: expected an odd length, got 200"):
         task.test_at(200, 10)
 
 
@@ -72,7 +72,7 @@ def test_held_out_data():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="modulus: got 1; takes at least 2"):
+    with pytest.raises(ValueError, match="modulus: expected at least 2, got 1"):
         modular_arithmetic(1)
-    with pytest.raises(ValueError, match="max_length: got 4; takes a range with an odd length"):
+    with pytest.raises(ValueError, match="max_length: expected a range with an odd length, got 4"):
         modular_arithmetic(5, 4, 4)

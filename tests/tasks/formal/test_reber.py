@@ -124,7 +124,7 @@ def test_strings_of_one_length(task):
     # 8 symbols to read: two inner strings on each of two sides, all equally likely.
     shortest = strings_of(task.test_at(8, 400))
     assert {shortest.count(s) > 70 for s in set(shortest)} == {True} and len(set(shortest)) == 4
-    with pytest.raises(ValueError, match="length: got 7; takes at least 8"):
+    with pytest.raises(ValueError, match="length: expected at least 8, got 7"):
         task.test_at(7, 1)
 
 

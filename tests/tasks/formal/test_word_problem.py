@@ -100,5 +100,5 @@ def test_bad_input_names_the_argument():
         word_problem("S6")
     with pytest.raises(ValueError, match="inputs: got 'some'"):
         word_problem("S3", inputs="some")
-    with pytest.raises(ValueError, match="max_length: got 1; takes at least min_length, 2"):
+    with pytest.raises(ValueError, match="max_length: expected at least min_length, 2, got 1"):
         word_problem("S3", 2, 1)

@@ -63,5 +63,7 @@ def test_loss_score_and_chance_by_hand(task):
 
 @pytest.mark.parametrize("seed", [-1, True])
 def test_a_seed_that_is_none_names_the_argument(seed):
-    with pytest.raises(ValueError, match=f"split_seed: got {seed!r}; takes a whole number from 0"):
+    with pytest.raises(
+        ValueError, match=(f"split_seed: expected a whole number from 0, got {seed!r}")
+    ):
         digits(seed)

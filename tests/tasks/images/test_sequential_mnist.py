@@ -113,10 +113,12 @@ def test_bad_input_and_malformed_files_are_named(made, tmp_path):
 
     with pytest.raises(ValueError, match="rows: got True with permuted"):
         read(permuted=True, rows=True)
-    with pytest.raises(ValueError, match="validation: got 40; takes less than the 40 digits"):
+    with pytest.raises(ValueError, match="validation: expected less than the 40 digits, got 40"):
         read(validation=40)
     for seed in (-1, True, 2**32):
-        with pytest.raises(ValueError, match=f"permutation_seed: got {seed}; takes .* to 42949672"):
+        with pytest.raises(
+            ValueError, match=(f"permutation_seed: expected .* to 42949672, got {seed}")
+        ):
             read(permuted=True, permutation_seed=seed)
     with pytest.raises(ValueError, match="batch_size: got 0"):
         read().sample(jax.random.key(0), 0)

@@ -62,9 +62,9 @@ def test_held_out_data():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="length: got 2; takes at least 4"):
+    with pytest.raises(ValueError, match="length: expected at least 4, got 2"):
         flip_flop(2)
-    with pytest.raises(ValueError, match="length: got 9; takes an even length"):
+    with pytest.raises(ValueError, match="length: expected an even length, got 9"):
         flip_flop(8).test_at(9, 1)
-    with pytest.raises(ValueError, match=r"ignore: got 1.0; takes a probability in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"ignore: expected a probability in \[0, 1\), got 1.0"):
         flip_flop(8, 1.0)

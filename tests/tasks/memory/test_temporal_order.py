@@ -78,7 +78,7 @@ def test_held_out_data_keys_and_bad_input():
     np.testing.assert_array_equal(one.xs.values, same.xs.values)
     assert not np.array_equal(one.xs.values, other.xs.values)
     assert task.name == "temporal_order(marks=3, T=20-21)"
-    with pytest.raises(ValueError, match="marks: got 4; takes 2 or 3"):
+    with pytest.raises(ValueError, match="marks: expected 2 or 3, got 4"):
         temporal_order(4)
     with pytest.raises(ValueError, match="min_length: got 19"):
         temporal_order(2, 19, 30)

@@ -63,7 +63,7 @@ def test_held_out_data_keys_and_lengths(task):
 
 
 def test_bad_input_names_the_argument(task):
-    with pytest.raises(ValueError, match="length: got 3; takes more than n = 3"):
+    with pytest.raises(ValueError, match="length: expected more than n = 3, got 3"):
         two_sequence(n=3, length=3)
     with pytest.raises(ValueError, match="length: got 2"):
         task.test_at(2, 1)

@@ -154,7 +154,7 @@ def test_bad_input_names_the_argument(pairs):
     for text in ("", "[]", "{}", '{"tokens": "abc"}', json.dumps({"tokens": [*SPECIALS, 1]})):
         with pytest.raises(ValueError, match="text: got"):
             Vocabulary.from_json(text)
-    with pytest.raises(ValueError, match="ids: got 9; takes 0 to 3"):
+    with pytest.raises(ValueError, match="ids: expected 0 to 3, got 9"):
         Vocabulary(SPECIALS).decode([1, 9])
     with pytest.raises(ValueError, match=r"ids: got shape \(1, 2\)"):
         Vocabulary(SPECIALS).decode(np.array([[1, 2]]))

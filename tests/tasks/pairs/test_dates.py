@@ -139,7 +139,7 @@ def test_characters_come_back_from_their_ids():
 def test_bad_input_names_the_argument():
     with pytest.raises(ValueError, match="count: got 0"):
         written_dates(0)
-    with pytest.raises(ValueError, match="last_year: got 1899; takes 1900"):
+    with pytest.raises(ValueError, match="last_year: expected 1900, got 1899"):
         written_dates(1, last_year=1899)
     with pytest.raises(ValueError, match="last_year: got 10000"):
         dates_of("test", 1, 10_000)
