@@ -115,7 +115,7 @@ def test_the_sweep_measures_the_base_once_and_streams(tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("everything was measured before")
 
-    monkeypatch.setattr(sweep, "measure", never)
+    monkeypatch.setattr(scaling, "measure", never)
     monkeypatch.setattr("benchmarks.harness.stream.measure", never)
     assert scaling.main([*command.split(), "--out", str(out)]) == 0
 

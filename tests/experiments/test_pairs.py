@@ -18,7 +18,7 @@ from experiments.harness import conduct
 from experiments.harness.run import runner
 from experiments.harness.run.jobs import slug
 from experiments.harness.run.progress import Progress, work
-from experiments.language import _pairs, dates, reversal, translation
+from experiments.language import _pairs, _symbols, dates, reversal, translation
 from lstm_jax import train
 from lstm_jax.tasks import files
 from lstm_jax.tasks.pairs import data as rows_of_ids
@@ -59,7 +59,7 @@ def run(tmp_path_factory, captions):
             out = tmp_path_factory.mktemp("runs") / name
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(runner, "Programs", programs)
-                patch.setattr(symbols, "ROWS", 40)
+                patch.setattr(_symbols, "ROWS", 40)
                 patch.setattr(translation, "ROWS", 2)
                 patch.setattr(dates, "TRAINING", 50)
                 patch.setattr(dates, "HELD_OUT", {"validation": 10, "test": 20})
@@ -184,8 +184,8 @@ def test_the_styles_that_are_read_worst_are_told(monkeypatch, tmp_path):
         errs = jnp.where(run == 0, first, second)
         return jnp.where(errs & (jnp.arange(11) == 6)[:, None], END + 1, batch.target)
 
-    monkeypatch.setattr(pairs, "written", spoilt)
-    monkeypatch.setattr(pairs, "run_of", lambda params, run: run)
+    monkeypatch.setattr(_pairs, "written", spoilt)
+    monkeypatch.setattr(_pairs, "run_of", lambda params, run: run)
     task = types.SimpleNamespace(test=batch)
     job = types.SimpleNamespace(
         setting=types.SimpleNamespace(task=task), seeds=(0, 1), contender=_pairs.FIXED,
@@ -269,7 +269,7 @@ def test_bleu_is_that_of_the_decoded_captions(run, captions):
 def test_a_killed_run_goes_on_to_the_same_numbers(run, tmp_path, monkeypatch):
     out, _, ((job, programs), _) = run("reversal")
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", -1.0)
-    monkeypatch.setattr(symbols, "ROWS", 40)
+    monkeypatch.setattr(_symbols, "ROWS", 40)
 
     def again():
         progress = Progress([job], Console(quiet=True))
@@ -280,7 +280,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(run, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             again()
     with monkeypatch.context() as patch:
-        patch.setattr(pairs, "shown", killing(_pairs.shown, 1, before=True))
+        patch.setattr(_pairs, "shown", killing(_pairs.shown, 1, before=True))
         with pytest.raises(Killed):
             again()
     whole = json.loads((out / job.folder / "result.json").read_text())
@@ -290,7 +290,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(run, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_run_that_diverges_has_no_score_though_it_writes_tokens(run, tmp_path, monkeypatch):
     _, _, (_, (job, programs)) = run("reversal")
-    monkeypatch.setattr(symbols, "ROWS", 40)
+    monkeypatch.setattr(_symbols, "ROWS", 40)
     params = jax.tree.map(lambda leaf: leaf.at[1].set(jnp.nan), programs.state.params)
     spoilt = programs.state._replace(params=params)
     train.checkpoint.save(tmp_path / "checkpoints", 20, {"state": spoilt})

@@ -12,7 +12,7 @@ import pytest
 
 import lstm_jax as lj
 from experiments.__main__ import main
-from experiments.harness.run import provenance, run_folder, runner, versions
+from experiments.harness.run import event_files, provenance, run_folder, runner, versions
 from lstm_jax import tasks
 from tests.conftest import flags
 
@@ -322,8 +322,8 @@ def test_a_benchmark_of_other_code_is_refused(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(benchmarks_conduct, "run", lambda *_: None)
     monkeypatch.setattr(benchmarks_conduct.report, "collect", lambda *_: {})
     monkeypatch.setattr(benchmarks_conduct.report, "report", lambda *_: None)
-    monkeypatch.setattr(sources, "code", lambda program: {f"{program}/a.py": "1"})
+    monkeypatch.setattr(provenance, "code", lambda program: {f"{program}/a.py": "1"})
     assert benchmarks_conduct.conduct(chosen, tmp_path / "b", overwrite=False) == 0
-    monkeypatch.setattr(sources, "code", lambda program: {f"{program}/a.py": "2"})
+    monkeypatch.setattr(provenance, "code", lambda program: {f"{program}/a.py": "2"})
     assert benchmarks_conduct.conduct(chosen, tmp_path / "b", overwrite=False) == 1
     assert "benchmarks/a.py changed" in capsys.readouterr().err

@@ -186,7 +186,7 @@ def test_figures_over_all_settings_are_written_where_there_is_something_to_draw(
 def panels(monkeypatch):
     """The panels of the figures that would be saved."""
     saved = []
-    monkeypatch.setattr(figure, "save", lambda made, path: saved.extend(made.axes))
+    monkeypatch.setattr(curves, "save", lambda made, path: saved.extend(made.axes))
     return saved
 
 

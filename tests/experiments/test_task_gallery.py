@@ -48,7 +48,7 @@ def registry(monkeypatch):
     every = {"made_up": made_up, "missing": missing, "adding": tasks.registry["adding"],
              "others": others}  # fmt: skip
     monkeypatch.setattr(tasks, "registry", every)
-    monkeypatch.setattr(example, "SHORT", {"adding": {"length": 4}})
+    monkeypatch.setattr(task_pictures, "SHORT", {"adding": {"length": 4}})
 
 
 def test_the_command_tells_and_draws_every_task(registry, tmp_path, capsys):

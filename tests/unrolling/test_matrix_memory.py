@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
+from lstm_jax.core.steps import one_step
 from lstm_jax.unrolling.methods import over_matrices
 from tests.cases import Case
 from tests.conformance import LAWS, close, draw
@@ -93,7 +94,7 @@ def test_the_delta_rule_overwrites():
         s = jnp.zeros((1, 3, 2))
         for value in (v, w):
             of_x = lj.core.Projected(k, k, value, strength=strength)
-            s, _ = lj.matrix_memory.one_step(of_x, s, None)
+            s, _ = one_step(of_x, s, None)
         memory[strength is None] = s[0, 0]
     close(memory, {False: w[0], True: (v + w)[0]}, 0.0)
 
