@@ -24,9 +24,9 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import lstm_jax as lj
 from lstm_jax.core import recipes
 from lstm_jax.core.numerics import product
-from lstm_jax.core.steps import finish, input_product
+from lstm_jax.core.steps import apply_gates, input_product
 from lstm_jax.unrolling.methods import METHODS
-from lstm_jax.wrappers.building import only_input_size
+from lstm_jax.wrappers.shapes import only_input_size
 from tests.cases import Case
 
 T, B = 6, 4
@@ -253,7 +253,7 @@ def check_cut_gradient(case: Case, method: str) -> None:
         state, ys = args.state, []
         for x, source in zip(args.xs, held, strict=True):
             z, r = input_product(weights, x), product(source, weights.w_h)
-            state, y, _ = finish(cell.form, weights.w_p, vectors, state, z, r, x.dtype)
+            state, y, _ = apply_gates(cell.form, weights.w_p, vectors, state, z, r, x.dtype)
             ys.append(y)
         return weighed((state, jnp.stack(ys)))
 

@@ -24,7 +24,7 @@ from rich.table import Table
 import lstm_jax as lj
 from benchmarks.harness import timing
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax.unrolling.methods.deferred_options import Choice, choose, reads_the_sum_alone
+from lstm_jax.unrolling.methods.deferred_options import Choice, choose, reads_only_the_sum
 
 Shape = tuple[int, int, int, int]
 
@@ -71,7 +71,7 @@ def programs(cell: lj.Cell, shape: Shape, devices: int) -> tuple[list[lj.Deferre
     local = (steps, batch // len(spread), inputs)
     split = form.split(params)[0]
     choice = choose(form, split, local, lj.Deferred())
-    found = ways(choice, steps, reads_the_sum_alone(form, split))
+    found = ways(choice, steps, reads_only_the_sum(form, split))
 
     def call(way: lj.Deferred) -> Callable:
         def loss(params: Any, xs: jax.Array, weights: jax.Array) -> jax.Array:

@@ -52,7 +52,7 @@ def parse(argument: str, text: Any, names: Iterable[str]) -> tuple[str, dict[str
     return name, options
 
 
-def merged(name: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+def merge_options(name: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """The options of both, those in the text and those beside it; TypeError for one given twice."""
     twice = sorted(first.keys() & second.keys())
     if twice:
@@ -75,12 +75,12 @@ def call(name: str, factory: Callable[..., Any], *arguments: Any, **options: Any
         signature.bind(*arguments, **options)
     except TypeError as error:
         raise WrongType(
-            f"options: {_refusal(name, signature, arguments, options, error)}"
+            f"options: {_describe_mismatch(name, signature, arguments, options, error)}"
         ) from None
     return factory(*arguments, **options)
 
 
-def _refusal(
+def _describe_mismatch(
     name: str,
     signature: inspect.Signature,
     arguments: tuple[Any, ...],
@@ -104,7 +104,7 @@ def _refusal(
     return f"{expected}, got {name}({', '.join(options)}): {error}"
 
 
-def forwards(
+def with_options_of(
     factory: Callable[..., Any], without: Iterable[str] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Gives a function that passes its ``**options`` on to ``factory`` the signature that it has:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax._internal import generators
-from lstm_jax._internal.dtypes import is_wide_float, known_dtype
+from lstm_jax._internal.dtypes import is_wide_float, jax_dtype
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 
 
@@ -134,7 +134,7 @@ def parts(argument: str, value: Any, count: int, whose: str) -> None:
 def array(argument: str, value: Any) -> jax.Array:
     if not isinstance(value, jax.Array | np.ndarray | np.generic):
         raise WrongType(f"{argument}: expected an array, got {type(value).__name__}")
-    known_dtype(argument, value)
+    jax_dtype(argument, value)
     return jnp.asarray(value)
 
 
@@ -164,7 +164,7 @@ def random_key(argument: str, key: Any) -> jax.Array:
     raise WrongValue(f"{argument}: expected one key, such as jax.random.key(0), got {what}")
 
 
-def the_cell(argument: str, value: Any, *, memory: bool = False) -> None:
+def cell(argument: str, value: Any, *, memory: bool = False) -> None:
     """Duck-typed, so that this file imports nothing of the contract it guards.
 
     memory: whether a cell that reads a memory will do; most wrappers would lose it.
@@ -216,17 +216,17 @@ def _expected_params(cell: Any, input_size: int) -> Any:
     return jax.eval_shape(lambda key: cell.init(key, input_size), jax.random.key(0))
 
 
-def _leaves(argument: str, tree: Any) -> dict[str, tuple[int, ...]]:
+def _shapes_by_path(argument: str, tree: Any) -> dict[str, tuple[int, ...]]:
     """The shapes of the leaves by path; an error that names a leaf which is no array for JAX."""
     shapes = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         name = jax.tree_util.keystr(path)
-        known_dtype(argument + name, leaf)
+        jax_dtype(argument + name, leaf)
         shapes[name] = tuple(np.shape(leaf))
     return shapes
 
 
-def _wrong_leaf(got: dict, takes: dict) -> str | None:
+def _find_wrong_leaf(got: dict, takes: dict) -> str | None:
     """The first leaf in which ``got`` differs, in words; None where there is none."""
     for path in [*takes, *got]:
         if got.get(path) != takes.get(path):
@@ -237,7 +237,7 @@ def _wrong_leaf(got: dict, takes: dict) -> str | None:
 
 def like(argument: str, value: Any, expected: Any, whose: str) -> None:
     """``value`` has the entries and shapes of ``expected``, all of floats."""
-    wrong = _wrong_leaf(_leaves(argument, value), _leaves(argument, expected))
+    wrong = _find_wrong_leaf(_shapes_by_path(argument, value), _shapes_by_path(argument, expected))
     if wrong is not None:
         raise WrongValue(f"{argument}{wrong}, as {whose} gives it")
     floating(argument, value)
@@ -246,7 +246,7 @@ def like(argument: str, value: Any, expected: Any, whose: str) -> None:
 def floating(argument: str, value: Any) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(value):
         name = argument + jax.tree_util.keystr(path)
-        dtype = known_dtype(name, leaf)
+        dtype = jax_dtype(name, leaf)
         if not is_wide_float(dtype):
             takes = "a floating dtype of 16 bits or more"
             raise WrongValue(f"{name}: expected {takes}, got dtype {dtype.name}")
@@ -258,8 +258,8 @@ def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
         expected = _expected_params(cell, input_size)
     except ArgumentError as error:  # such as a residual layer whose input is of another size
         raise WrongValue(f"{input_argument}: last axis is {input_size}, but {error}") from None
-    takes, got = _leaves("params", expected), _leaves("params", value)
-    wrong = _wrong_leaf(got, takes)
+    takes, got = _shapes_by_path("params", expected), _shapes_by_path("params", value)
+    wrong = _find_wrong_leaf(got, takes)
     if wrong is None:
         floating("params", value)
         return
@@ -277,7 +277,7 @@ def _input_size_of(cell: Any, got: dict, wrong_size: int) -> int | None:
     for size in sorted({n for shape in got.values() for n in shape}):
         if size != wrong_size and size > 0:
             try:
-                expected = _leaves("params", _expected_params(cell, size))
+                expected = _shapes_by_path("params", _expected_params(cell, size))
             except ArgumentError:
                 continue
             if expected == got:
@@ -294,7 +294,7 @@ def state(cell: Any, params: Any, value: Any, batch: tuple[int, ...]) -> None:
             f"state: expected {type(expected).__name__}, as {cell.name}.initial_state "
             f"gives it, got {type(value).__name__}"
         )
-    wrong = _wrong_leaf(_leaves("state", value), _leaves("state", expected))
+    wrong = _find_wrong_leaf(_shapes_by_path("state", value), _shapes_by_path("state", expected))
     if wrong is not None or not same:
         raise WrongValue(f"state{wrong or ''} ({cell.name}, batch axes {batch} of the input)")
     for (path, leaf), like in zip(

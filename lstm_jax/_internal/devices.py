@@ -96,11 +96,11 @@ def data_parallel(
     Raises ValueError or TypeError, naming the argument: here, or in the first call with a shape.
     """
     checking.choice("reduce", reduce, ("mean", "sum"))
-    specs = _specs(batch_axes)
-    wanted = _wanted(argnums, len(specs))
-    chosen = jax.local_devices() if devices is None else _devices(devices)
+    specs = _partition_specs(batch_axes)
+    wanted = _check_argnums(argnums, len(specs))
+    chosen = jax.local_devices() if devices is None else _check_devices(devices)
     count = len(chosen)
-    names = _names(loss, len(specs))
+    names = _argument_names(loss, len(specs))
 
     def scalar(*args: Any) -> Any:
         value = loss(*args)
@@ -112,13 +112,13 @@ def data_parallel(
     def on_each(*args: Any) -> Any:
         # What is whole varies from here on, so that no sum over devices, which the gradient of
         # its use would be, stands inside a loop.
-        value, gradients = jax.value_and_grad(scalar, wanted)(*_varying(args))
+        value, gradients = jax.value_and_grad(scalar, wanted)(*_to_varying(args))
 
-        def summed(leaf: jax.Array, spec: PartitionSpec = WHOLE) -> jax.Array:
-            return jax.lax.psum(_varying(leaf), AXIS) if spec == WHOLE else leaf
+        def sum_over_devices(leaf: jax.Array, spec: PartitionSpec = WHOLE) -> jax.Array:
+            return jax.lax.psum(_to_varying(leaf), AXIS) if spec == WHOLE else leaf
 
         by_leaf = jax.tree.broadcast(tuple(specs[i] for i in wanted), gradients)
-        sums = (summed(value), jax.tree.map(summed, gradients, by_leaf))
+        sums = (sum_over_devices(value), jax.tree.map(sum_over_devices, gradients, by_leaf))
         share = count if reduce == "mean" else 1
         return jax.tree.map(lambda leaf: leaf / share, sums)
 
@@ -143,7 +143,7 @@ def data_parallel(
     return value_and_grad
 
 
-def _varying(tree: Any) -> Any:
+def _to_varying(tree: Any) -> Any:
     """``tree`` as values that may differ between devices."""
 
     def cast(leaf: jax.Array) -> jax.Array:
@@ -154,7 +154,7 @@ def _varying(tree: Any) -> Any:
     return jax.tree.map(cast, tree)
 
 
-def _specs(batch_axes: Any) -> tuple[Any, ...]:
+def _partition_specs(batch_axes: Any) -> tuple[Any, ...]:
     """``batch_axes`` with a PartitionSpec, which is a leaf, for each axis or None."""
     if not isinstance(batch_axes, tuple | list):
         raise WrongType(
@@ -177,7 +177,7 @@ def _specs(batch_axes: Any) -> tuple[Any, ...]:
     return specs
 
 
-def _wanted(argnums: Any, count: int) -> tuple[int, ...]:
+def _check_argnums(argnums: Any, count: int) -> tuple[int, ...]:
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int):
@@ -189,7 +189,7 @@ def _wanted(argnums: Any, count: int) -> tuple[int, ...]:
     return numbers
 
 
-def _devices(devices: Any) -> tuple[jax.Device, ...]:
+def _check_devices(devices: Any) -> tuple[jax.Device, ...]:
     given = isinstance(devices, Sequence) and all(isinstance(d, jax.Device) for d in devices)
     if not given:
         raise WrongType(f"devices: expected devices, such as jax.devices()[:2], got {devices!r}")
@@ -198,7 +198,7 @@ def _devices(devices: Any) -> tuple[jax.Device, ...]:
     return tuple(devices)
 
 
-def _names(loss: Any, count: int) -> list[str]:
+def _argument_names(loss: Any, count: int) -> list[str]:
     """The arguments as ``loss`` calls them, for errors."""
     try:
         found = inspect.signature(loss).parameters.values()

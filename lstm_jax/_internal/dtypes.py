@@ -10,7 +10,7 @@ import numpy as np
 from lstm_jax._internal.errors import WrongType, WrongValue
 
 
-def known_dtype(argument: str, value: Any) -> Any:
+def jax_dtype(argument: str, value: Any) -> Any:
     """The dtype of an array or a number, if JAX has it: no objects, text, long doubles, or numbers
     of another byte order, of which JAX would speak without naming the argument."""
     dtype = getattr(value, "dtype", None)

@@ -16,7 +16,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def standard(function: Callable[P, R]) -> Callable[P, R]:
+def default_promotion(function: Callable[P, R]) -> Callable[P, R]:
     """``function``, which always runs under JAX's default promotion of ranks and dtypes."""
 
     if getattr(function, "is_standard", False):

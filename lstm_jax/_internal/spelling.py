@@ -41,7 +41,7 @@ class Kind:
         """``value`` in the one spelling of all that mean the same."""
         if isinstance(value, Atom | jax.core.Tracer):
             return value
-        if isinstance(value, np.generic | np.ndarray | jax.Array) and _plain(value):
+        if isinstance(value, np.generic | np.ndarray | jax.Array) and _holds_values(value):
             if self.numbers or (isinstance(value, np.generic) and value.ndim == 0):
                 return self.canonical(_as_python(value))
             if isinstance(value, np.ndarray):
@@ -74,7 +74,7 @@ def _leaf_types(annotation: Any) -> set:
     return set()
 
 
-def annotated(build: Callable, signature: inspect.Signature) -> inspect.Signature:
+def resolve_annotations(build: Callable, signature: inspect.Signature) -> inspect.Signature:
     """The signature with annotations that were written as text read."""
     try:
         return inspect.signature(build, eval_str=True)
@@ -82,7 +82,7 @@ def annotated(build: Callable, signature: inspect.Signature) -> inspect.Signatur
         return signature
 
 
-def _plain(array: Any) -> bool:
+def _holds_values(array: Any) -> bool:
     """Whether it is of numbers, booleans or text, and not of keys or objects."""
     number = any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.number, jnp.bool_))
     return number or array.dtype.kind in "US"
@@ -115,19 +115,19 @@ class _Unhashable:
     """In a key: an option that is equal to nothing, since it may change."""
 
 
-def key_of(value: Any) -> Any:
+def hashable_key(value: Any) -> Any:
     """A hashable stand-in that is equal for what is equal, type included."""
     if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):
-        if not _plain(value):
+        if not _holds_values(value):
             return _Unhashable()
         values = np.asarray(value)
         return _Array(values.dtype.name, values.shape, values.tobytes())
     if isinstance(value, Atom):
         return value
     if isinstance(value, tuple):
-        return type(value), tuple(map(key_of, value))
+        return type(value), tuple(map(hashable_key, value))
     if isinstance(value, dict):
-        return dict, tuple((key_of(k), key_of(v)) for k, v in value.items())
+        return dict, tuple((hashable_key(k), hashable_key(v)) for k, v in value.items())
     try:
         hash(value)
     except TypeError:
@@ -149,7 +149,7 @@ def holds_arrays(key: Any) -> bool:
     return type(key) is tuple and any(map(holds_arrays, key))
 
 
-def call_text(name: str, signature: inspect.Signature, kinds: dict, arguments: dict) -> str:
+def format_call(name: str, signature: inspect.Signature, kinds: dict, arguments: dict) -> str:
     parts: list[str] = []
     for parameter in signature.parameters.values():
         value = arguments[parameter.name]
@@ -159,7 +159,9 @@ def call_text(name: str, signature: inspect.Signature, kinds: dict, arguments: d
             parts += [f"{option}={_text(v)}" for option, v in value.items()]
         elif parameter.default is parameter.empty:
             parts.append(_text(value))
-        elif key_of(value) != key_of(kinds[parameter.name].canonical(parameter.default)):
+        elif hashable_key(value) != hashable_key(
+            kinds[parameter.name].canonical(parameter.default)
+        ):
             parts.append(f"{parameter.name}={_text(value)}")
     return f"{name}({', '.join(parts)})"
 

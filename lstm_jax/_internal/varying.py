@@ -15,7 +15,7 @@ def axes_of(*trees: Any) -> frozenset:
     return frozenset().union(*(_axes(leaf) for leaf in leaves))
 
 
-def over(axes: frozenset, tree: Any) -> Any:
+def cast(axes: frozenset, tree: Any) -> Any:
     """``tree`` with leaves that vary over ``axes``, from here on.
 
     The gradient's sum over devices then stands here, outside of any loop that follows.

@@ -20,7 +20,7 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.dtypes import same_precision
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax._internal.generators import split_key
-from lstm_jax.attend.contract import checked_memory, matrix
+from lstm_jax.attend.contract import check_memory, matrix
 from lstm_jax.core.cell import Bound, Cell, Memory
 from lstm_jax.core.forms import Composite
 from lstm_jax.core.gates import NO_GATES
@@ -91,8 +91,8 @@ def attentive(
     Wrappers go inside, around ``cell``; ``lj.mixed_precision`` may go outside, and then also
     casts the memory. Raises ValueError or TypeError, naming the argument.
     """
-    checking.the_cell("cell", cell)
-    memory, mask = checked_memory(memory, mask)
+    checking.cell("cell", cell)
+    memory, mask = check_memory(memory, mask)
     if memory.shape[0] == 0:
         raise WrongValue(f"memory: expected one place or more, got shape {memory.shape}")
     checking.choice("style", style, ("luong", "bahdanau"))

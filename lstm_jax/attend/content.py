@@ -14,14 +14,14 @@ from jaxtyping import Array, Float
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.attend.contract import (
     Attention,
+    check_query,
     contraction,
     matrix,
     mechanism,
     no_state,
-    sized,
     vector,
 )
 from lstm_jax.core.numerics import product, wide
@@ -60,7 +60,7 @@ def additive(size: int, *, coverage: bool = False) -> Attention:
         return params
 
     def score(params, prepared, state, query):
-        of_query = product(sized(query, params["w_q"].shape[0], "additive"), params["w_q"])
+        of_query = product(check_query(query, params["w_q"].shape[0], "additive"), params["w_q"])
         inner = prepared.keys + of_query[..., None, :]
         if coverage:
             inner = inner + state.total[..., None] * params["w_c"] + params["b"]
@@ -96,7 +96,7 @@ def concat(size: int) -> Attention:
 
     def score(params, prepared, state, query):
         query_size = params["w"].shape[0] - prepared.values.shape[-1]
-        of_query = product(sized(query, query_size, "concat"), params["w"][:query_size])
+        of_query = product(check_query(query, query_size, "concat"), params["w"][:query_size])
         return product(jnp.tanh(prepared.keys + of_query[..., None, :]), params["v"])
 
     return mechanism(
@@ -135,7 +135,7 @@ def scaled_dot(size: int | None = None) -> Attention:
         }
 
     def score(params, prepared, state, query):
-        query = product(sized(query, params["w_q"].shape[0], "scaled_dot"), params["w_q"])
+        query = product(check_query(query, params["w_q"].shape[0], "scaled_dot"), params["w_q"])
         return inner_products(query, prepared.keys) / math.sqrt(width)
 
     def keys(params, memory):
@@ -149,7 +149,7 @@ def general() -> Attention:
     """``q W m`` (Luong et al. 2015, section 3.1). Params ``w [Q, M]``. No state."""
 
     def score(params, prepared, state, query):
-        return inner_products(sized(query, params["w"].shape[0], "general()"), prepared.keys)
+        return inner_products(check_query(query, params["w"].shape[0], "general()"), prepared.keys)
 
     def keys(params, memory):
         return product(memory, params["w"].T).astype(params["w"].dtype)
@@ -175,7 +175,7 @@ def _unweighted(name: str, scale) -> Attention:
 
     def score(params, prepared, state, query):
         size = prepared.keys.shape[-1]
-        return inner_products(sized(query, size, name), prepared.keys) / scale(size)
+        return inner_products(check_query(query, size, name), prepared.keys) / scale(size)
 
     return mechanism(name, init=init, score=score)
 
@@ -185,7 +185,7 @@ def inner_products(query: jax.Array, keys: jax.Array) -> jax.Array:
     return contraction("...a,...sa->...s", query.astype(keys.dtype), keys)
 
 
-@standard
+@default_promotion
 def coverage_loss(weights: Float[AnyArray, "T *rows"]) -> Float[Array, "T *rest"]:
     """The coverage loss of each step: ``sum over s of min(a_t, c_t)`` (See et al. 2017, eq. 12),
     where ``c_t`` is the sum of the weights ``a`` of the steps before (eq. 10).

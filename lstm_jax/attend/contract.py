@@ -14,9 +14,9 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.numerics import masked_softmax
-from lstm_jax.core.recipes import Made
+from lstm_jax.core.recipes import FactoryMade
 from lstm_jax.core.typing import AnyArray, BatchShape, Params
 
 
@@ -48,7 +48,7 @@ class _Fields(NamedTuple):
     attend: Callable[..., tuple[Any, jax.Array, jax.Array]]
 
 
-class Attention(Made, _Fields):
+class Attention(FactoryMade, _Fields):
     """An attention mechanism: pure functions, in the way of ``lj.Cell``; those that a factory
     (``lj.core.factory``) built alike are equal.
 
@@ -108,7 +108,7 @@ def mechanism(
         mask: Bool[AnyArray, "S *rows"] | None = None,
     ) -> Prepared:
         """Keys and values of a sequence's memory; ValueError for a mask of other axes."""
-        memory, mask = checked_memory(memory, mask)
+        memory, mask = check_memory(memory, mask)
         if mask is not None:
             missing = range(memory.ndim - 1, mask.ndim)
             memory = jnp.where(mask[..., None], jnp.expand_dims(memory, tuple(missing)), 0)
@@ -147,7 +147,7 @@ def mechanism(
     return Attention(name, heads, checked_init, context_size, prepare, start, attend)
 
 
-def checked_memory(memory: Any, mask: Any) -> tuple[jax.Array, jax.Array | None]:
+def check_memory(memory: Any, mask: Any) -> tuple[jax.Array, jax.Array | None]:
     """A memory and its mask of fitting shapes, or an error that says which does not fit."""
     memory = checking.float_array("memory", memory, "[S, M] or [S, *batch, M]", 2)
     if mask is None:
@@ -179,7 +179,7 @@ def contraction(equation: str, *operands: jax.Array) -> jax.Array:
     return jnp.einsum(equation, *operands, preferred_element_type=sums)
 
 
-def sized(query: jax.Array, size: int, name: str) -> jax.Array:
+def check_query(query: jax.Array, size: int, name: str) -> jax.Array:
     """``query`` if its last axis is ``size``, as the mechanism ``name`` takes it."""
     if query.shape[-1] != size:
         raise WrongValue(
@@ -197,7 +197,7 @@ def vector(key: jax.Array, size: int, dtype: Any) -> jax.Array:
     return matrix(key, (size, 1), dtype)[:, 0]
 
 
-@standard
+@default_promotion
 def length_mask(lengths: Int[AnyArray, "*batch"], places: int) -> Bool[Array, "S *batch"]:
     """The mask of a memory whose rows are ``lengths`` long, of ``places`` S in all.
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax.attend.contract import Attention, contraction, matrix, mechanism, sized
+from lstm_jax.attend.contract import Attention, check_query, contraction, matrix, mechanism
 from lstm_jax.core.numerics import product
 from lstm_jax.core.recipes import factory
 
@@ -41,7 +41,7 @@ def multi_head(size: int, heads: int) -> Attention:
         return out.reshape(*out.shape[:-1], heads, size // heads)
 
     def score(params, prepared, state, query):
-        query = projected(sized(query, params["w_q"].shape[0], "multi_head"), params["w_q"])
+        query = projected(check_query(query, params["w_q"].shape[0], "multi_head"), params["w_q"])
         scores = contraction("...ka,...ska->...ks", query, prepared.keys)
         return scores / math.sqrt(size // heads)
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax.attend.contract import Attention, matrix, mechanism, sized, vector
+from lstm_jax.attend.contract import Attention, check_query, matrix, mechanism, vector
 from lstm_jax.core.numerics import product
 from lstm_jax.core.recipes import factory
 
@@ -50,8 +50,8 @@ def location(size: int, filters: int = 10, width: int = 31) -> Attention:
         }
 
     def score(params, prepared, state, query):
-        of_query = product(sized(query, params["w_q"].shape[0], "location"), params["w_q"])
-        of_past = product(convolved(state.weights, params["filters"]), params["w_f"])
+        of_query = product(check_query(query, params["w_q"].shape[0], "location"), params["w_q"])
+        of_past = product(convolve(state.weights, params["filters"]), params["w_f"])
         inner = prepared.keys + of_query[..., None, :] + of_past + params["b"]
         return product(jnp.tanh(inner), params["v"])
 
@@ -65,7 +65,7 @@ def location(size: int, filters: int = 10, width: int = 31) -> Attention:
     )
 
 
-def convolved(values: jax.Array, filters: jax.Array) -> jax.Array:
+def convolve(values: jax.Array, filters: jax.Array) -> jax.Array:
     """``values [*batch, S]`` under ``filters [width, K]``: ``[*batch, S, K]``."""
     rows = values.reshape(-1, values.shape[-1], 1).astype(filters.dtype)
     sums = jnp.promote_types(filters.dtype, jnp.float32)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Int
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType
-from lstm_jax.attend.contract import Attention, matrix, places_axis, sized, vector
+from lstm_jax.attend.contract import Attention, check_query, matrix, places_axis, vector
 from lstm_jax.core.numerics import product
 from lstm_jax.core.recipes import factory
 
@@ -74,7 +74,7 @@ def local(attention: Attention, window: int, *, alignment: str = "monotonic") ->
         return attention.prepare(params["attention"], memory, mask)
 
     def attend_near_p(params, prepared, state, query, gain=None):
-        query = sized(query, params["w_p"].shape[0], name)
+        query = check_query(query, params["w_p"].shape[0], name)
         share = jax.nn.sigmoid(product(jnp.tanh(product(query, params["w_p"])), params["v_p"]))
         places = prepared.keys.shape[axis]
         length = places if prepared.mask is None else jnp.sum(prepared.mask, -1)

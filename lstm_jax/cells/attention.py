@@ -11,7 +11,7 @@ from lstm_jax.core import initializers as init
 from lstm_jax.core.builders import windowed_cell
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.gates import GateAxis, equal_gates
-from lstm_jax.core.numerics import in_heads, product
+from lstm_jax.core.numerics import product, split_heads
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.typing import AnyArray
 
@@ -43,7 +43,7 @@ def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = 
 
     def project(params, x):
         qkv = axis.split(product(x, params["w_x"]) + params["b"])
-        q, k, v = (in_heads(qkv[name], heads) for name in axis.names)
+        q, k, v = (split_heads(qkv[name], heads) for name in axis.names)
         return q, k, v
 
     def bias(params, distances):
@@ -64,7 +64,7 @@ def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = 
             params["distance"] = jnp.zeros((heads, window), dtype)
         return params
 
-    place = rotated if positions == "rotary" else lambda vectors, positions: vectors
+    place = rotate if positions == "rotary" else lambda vectors, positions: vectors
     return windowed_cell(
         "attention",
         size,
@@ -79,7 +79,7 @@ def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = 
     )
 
 
-def rotated(vectors: jax.Array, positions: AnyArray) -> jax.Array:
+def rotate(vectors: jax.Array, positions: AnyArray) -> jax.Array:
     """``vectors [..., P, d]`` turned in each of d / 2 planes by an angle that grows with
     ``positions [P]`` (Su et al. 2021, eq. 34), with wavelengths from 2 pi to 20,000 pi steps.
 

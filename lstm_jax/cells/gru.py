@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax._internal import checking
-from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
+from lstm_jax.cells.norm import bias_after_norm, standardize, wants_norm
 from lstm_jax.core import initializers as init
-from lstm_jax.core.activations import activation as activation_named
+from lstm_jax.core.activations import activation as get_activation
 from lstm_jax.core.builders import gated_cell, packed_params, plain_cell
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.gates import equal_gates
@@ -47,9 +47,9 @@ def gru(
     """
     size = checking.positive_int("size", size)
     checking.flag("reset_after", reset_after)
-    normed = norm_named(norm)
-    gate_act = activation_named("gate_activation", gate_activation)
-    act = activation_named("activation", activation)
+    normed = wants_norm(norm)
+    gate_act = get_activation("gate_activation", gate_activation)
+    act = get_activation("activation", activation)
     axis = equal_gates(("reset", "update", "candidate"), size, {"update": 1})
 
     def normalised(packed, scale):

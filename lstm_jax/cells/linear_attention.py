@@ -19,7 +19,7 @@ from lstm_jax.core.builders import matrix_cell
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Projected
 from lstm_jax.core.gates import GateAxis, equal_gates
-from lstm_jax.core.numerics import in_heads, joined_heads, product, wide
+from lstm_jax.core.numerics import merge_heads, product, split_heads, wide
 from lstm_jax.core.recipes import factory
 
 FEATURE_MAPS = {
@@ -102,12 +102,12 @@ def linear_attention(
     axis = GateAxis(names, widths, (("forget", 1),) if gated else (), ("input",) if delta else ())
 
     def features(values):
-        mapped = phi(in_heads(values, heads))
-        return unit(mapped) if delta else mapped
+        mapped = phi(split_heads(values, heads))
+        return to_unit_length(mapped) if delta else mapped
 
     def project(params, x):
         pre = axis.split(product(x, params["w_x"]) + params["b"])
-        v = in_heads(pre["value"], heads)
+        v = split_heads(pre["value"], heads)
         if normalize:  # one more value, always 1, sums the keys
             v = jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1)
         return Projected(
@@ -122,7 +122,7 @@ def linear_attention(
         if normalize:
             o, total = o[..., :-1], o[..., -1:]
             o = o / jnp.maximum(jnp.abs(total), SMALLEST_SUM)
-        return product(joined_heads(o), params["w_y"]).astype(params["w_x"].dtype)
+        return product(merge_heads(o), params["w_y"]).astype(params["w_x"].dtype)
 
     def read(state):
         if normalize:
@@ -160,7 +160,7 @@ def linear_attention(
     )
 
 
-def unit(values: jax.Array) -> jax.Array:
+def to_unit_length(values: jax.Array) -> jax.Array:
     """``values`` brought to length 1 along the last axis, those near zero to less."""
     squares = jnp.sum(jnp.square(values), axis=-1, keepdims=True)
     return values * jax.lax.rsqrt(squares + SMALLEST_NORM)

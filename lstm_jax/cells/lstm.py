@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax.cells.norm import bias_after_norm, norm_named, standardize
+from lstm_jax.cells.norm import bias_after_norm, standardize, wants_norm
 from lstm_jax.core import initializers as init
 from lstm_jax.core.activations import activation
 from lstm_jax.core.builders import gated_cell, packed_params
@@ -106,7 +106,7 @@ def lstm(
                     "got True; it is about these gates"
                 )
     out = size if projection is None else checking.positive_int("projection", projection)
-    normed = norm_named(norm)
+    normed = wants_norm(norm)
     gate_act = activation("gate_activation", gate_activation)
     cell_act = activation("cell_activation", cell_activation)
     output_act = activation("output_activation", output_activation)

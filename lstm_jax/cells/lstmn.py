@@ -13,7 +13,7 @@ from lstm_jax.core.cell import Cell
 from lstm_jax.core.gates import GateAxis, equal_gates
 from lstm_jax.core.numerics import like, masked_softmax, product
 from lstm_jax.core.recipes import factory
-from lstm_jax.core.steps import pushed, taken
+from lstm_jax.core.steps import append_step, filled_places
 
 
 class LSTMNState(NamedTuple):
@@ -62,7 +62,7 @@ def lstmn(
     def advance(params, state, x):
         query = product(x, params["w_ax"]) + product(state.summary, params["w_as"])
         scores = jnp.tanh(state.keys + query[..., None, :]) @ params["w_a"]
-        weights = masked_softmax(scores, taken(state.filled, window))
+        weights = masked_softmax(scores, filled_places(state.filled, window))
         summary, memory = (
             jnp.einsum("...p,...ph->...h", weights, tape) for tape in (state.h, state.c)
         )
@@ -72,9 +72,9 @@ def lstmn(
         c = f * memory + i * jnp.tanh(pre["cell"])
         h = o * jnp.tanh(c)
         new = LSTMNState(
-            pushed(state.h, h),
-            pushed(state.c, c),
-            pushed(state.keys, product(h, params["w_ah"])),
+            append_step(state.h, h),
+            append_step(state.c, c),
+            append_step(state.keys, product(h, params["w_ah"])),
             summary,
             jnp.minimum(state.filled + 1, window),
         )

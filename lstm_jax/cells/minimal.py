@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax._internal import checking
 from lstm_jax.core import initializers as init
-from lstm_jax.core.activations import activation as activation_named
+from lstm_jax.core.activations import activation as get_activation
 from lstm_jax.core.builders import linear_cell
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.gates import GateAxis, equal_gates
@@ -35,7 +35,7 @@ def min_gru(size: int, *, activation: str = "identity") -> Cell:
     overwrites the memory, as in ``lj.mgu``. State ``MinimalState(h)``; output ``h``.
     """
     size = checking.positive_int("size", size)
-    act = activation_named("activation", activation)
+    act = get_activation("activation", activation)
     axis = equal_gates(("update", "candidate"), size, {"update": -1})
 
     def coefficients(params, x):
@@ -59,7 +59,7 @@ def min_lstm(size: int, *, forget_bias: float = 1.0, activation: str = "identity
     """
     size = checking.positive_int("size", size)
     forget_bias = checking.real("forget_bias", forget_bias)
-    act = activation_named("activation", activation)
+    act = get_activation("activation", activation)
     axis = equal_gates(("input", "forget", "candidate"), size, {"forget": 1}, writes="input")
 
     def coefficients(params, x):

@@ -18,7 +18,7 @@ def standardize(values: jax.Array) -> jax.Array:
     return centred * jax.lax.rsqrt(variance + EPSILON)
 
 
-def norm_named(value: str | None) -> bool:
+def wants_norm(value: str | None) -> bool:
     """Whether a cell's ``norm`` argument asks for layer normalisation."""
     return value is not None and checking.choice("norm", value, ("layer",)) == "layer"
 

@@ -24,7 +24,7 @@ from lstm_jax.core.cell import Cell
 __all__ = ["make", "parse", "registry"]
 
 
-@calls.forwards(_lstm_1997.lstm_1997, without=("blocks",))
+@calls.with_options_of(_lstm_1997.lstm_1997, without=("blocks",))
 def _lstm_1997_of_size(size: int, *, block_size: int = 1, **options: Any) -> Cell:
     """``lj.lstm_1997`` by its number of cells: ``size / block_size`` blocks."""
     size = checking.positive_int("size", size)
@@ -34,7 +34,7 @@ def _lstm_1997_of_size(size: int, *, block_size: int = 1, **options: Any) -> Cel
     return _lstm_1997.lstm_1997(size // block_size, block_size, **options)
 
 
-@calls.forwards(_lstm.lstm)
+@calls.with_options_of(_lstm.lstm)
 def _lstm_projected(size: int, *, projection: int | None = None, **options: Any) -> Cell:
     """``lj.lstm`` with a projection, to half its size where none is given."""
     size = checking.positive_int("size", size)
@@ -45,7 +45,7 @@ def _lstm_projected(size: int, *, projection: int | None = None, **options: Any)
 def _preset(factory: Callable[..., Cell], **fixed: Any) -> Callable[..., Cell]:
     """``factory`` with some options set, which a caller cannot set again unnoticed."""
 
-    @calls.forwards(factory)
+    @calls.with_options_of(factory)
     def make_preset(size: int, **options: Any) -> Cell:
         again = sorted(options.keys() & fixed.keys())
         if again:
@@ -98,5 +98,5 @@ def make(name: str, size: int, **options: Any) -> Cell:
     TypeError for an option that the cell has not, or that is given in both ways.
     """
     name, written = parse(name)
-    options = calls.merged(name, written, options)
+    options = calls.merge_options(name, written, options)
     return calls.call(name, registry[name], size, **options)

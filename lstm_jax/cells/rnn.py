@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax._internal import checking
 from lstm_jax.core import initializers as init
-from lstm_jax.core.activations import activation as activation_named
+from lstm_jax.core.activations import activation as get_activation
 from lstm_jax.core.builders import gated_cell
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.gates import GateAxis, equal_gates
@@ -42,7 +42,7 @@ def irnn(size: int, *, scale: float = 1.0) -> Cell:
 
 def _rnn(name: str, size: int, activation: str, recurrent: init.Initializer) -> Cell:
     size = checking.positive_int("size", size)
-    act = activation_named("activation", activation)
+    act = get_activation("activation", activation)
     axis: GateAxis = equal_gates(("cell",), size)
 
     def pointwise(vectors, state, z, r):

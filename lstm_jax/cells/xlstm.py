@@ -18,7 +18,7 @@ from lstm_jax.core.builders import gated_cell, matrix_cell, packed_params
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Projected
 from lstm_jax.core.gates import GateAxis, equal_gates
-from lstm_jax.core.numerics import in_heads, joined_heads, product, wide
+from lstm_jax.core.numerics import merge_heads, product, split_heads, wide
 from lstm_jax.core.recipes import factory
 
 LOG_FORGET = {"sigmoid": jax.nn.log_sigmoid, "exp": lambda x: x}
@@ -156,10 +156,10 @@ def mlstm(
 
     def project(params, x):
         pre = axis.split(product(x, params["w_x"]) + params["b"])
-        v = in_heads(pre["value"], heads)
+        v = split_heads(pre["value"], heads)
         return Projected(
-            in_heads(pre["query"], heads),
-            in_heads(pre["key"], heads) * per_head**-0.5,
+            split_heads(pre["query"], heads),
+            split_heads(pre["key"], heads) * per_head**-0.5,
             jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1),  # the last sums the keys
             log_keep=log_forget(pre["forget"]),
             log_write=pre["input"],
@@ -173,7 +173,7 @@ def mlstm(
         m = m[..., None]
         o = o * jnp.exp(jnp.minimum(m, 0.0))
         h = o[..., :-1] / jnp.maximum(jnp.abs(o[..., -1:]), jnp.exp(-jnp.clip(m, 0.0, 40.0)))
-        return (aside * joined_heads(h)).astype(params["w_x"].dtype)
+        return (aside * merge_heads(h)).astype(params["w_x"].dtype)
 
     def write(s, m):
         return MLSTMState(s[..., :-1], s[..., -1], m)

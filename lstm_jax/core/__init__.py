@@ -29,7 +29,7 @@ from lstm_jax.core.forms import (
     Windowed,
 )
 from lstm_jax.core.gates import GateAxis, equal_gates
-from lstm_jax.core.numerics import in_heads, joined_heads, masked_softmax, product, wide
+from lstm_jax.core.numerics import masked_softmax, merge_heads, product, split_heads, wide
 from lstm_jax.core.recipes import factory
 
 __all__ = [
@@ -57,15 +57,15 @@ __all__ = [
     "equal_gates",
     "factory",
     "gated_cell",
-    "in_heads",
     "initializers",
-    "joined_heads",
     "linear_cell",
     "masked_softmax",
     "matrix_cell",
+    "merge_heads",
     "packed_params",
     "plain_cell",
     "product",
+    "split_heads",
     "wide",
     "windowed_cell",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from lstm_jax._internal import checking
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core import promises
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import (
@@ -53,7 +53,7 @@ def plain_cell(
         input_size = checking.positive_int("input_size", input_size)
         return init(key, input_size, checking.float_dtype("dtype", dtype))
 
-    return Cell(name, size, axis, standard(checked_init), state_of(state), advance)
+    return Cell(name, size, axis, default_promotion(checked_init), state_of(state), advance)
 
 
 def gated_cell(
@@ -72,7 +72,7 @@ def gated_cell(
 
     Raises ValueError, naming ``additive``, where ``pointwise`` does not keep what it promises.
     """
-    form = Gated(pointwise, split, source, promises.promised(additive))
+    form = Gated(pointwise, split, source, promises.check_option(additive))
     promises.check_additive(name, form, size, init, state_of(state))
     cell = plain_cell(name, size, axis, init=init, state=state, advance=gated_advance(form))
     return cell._replace(form=form)
@@ -146,7 +146,7 @@ def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[...,
     """An ``initial_state`` from a function that builds the state out of ``zeros(*widths)``, or
     ``zeros(*widths, dtype=...)`` for a leaf that is not of floats."""
 
-    @standard
+    @default_promotion
     def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> State:
         """Zeros ``[*batch, H]``: float32, or wider where the params are; else ``dtype``."""
         shape = checking.batch_shape("batch_shape", batch_shape)

@@ -15,10 +15,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.dtypes import same_precision
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.forms import Form
 from lstm_jax.core.gates import GateAxis
-from lstm_jax.core.recipes import Made
+from lstm_jax.core.recipes import FactoryMade
 from lstm_jax.core.typing import AnyArray, BatchShape, Params, State
 
 
@@ -83,7 +83,7 @@ class _Fields(NamedTuple):
     memory: Memory | None = None
 
 
-class Cell(Made, _Fields):
+class Cell(FactoryMade, _Fields):
     """A recurrent cell: pure functions, in the way of ``optax.GradientTransformation``.
 
     Cells that a factory built alike are equal, have one hash, and pickle as the call that built
@@ -105,14 +105,14 @@ class Cell(Made, _Fields):
         another sequence's memory runs the same program.
     """
 
-    carried = ("memory",)
+    outside_recipe = ("memory",)
 
     @property
     def gates(self) -> tuple[str, ...]:
         """The names of the gates, in the order in which they stand in the packed axis."""
         return self.axis.names
 
-    @standard
+    @default_promotion
     def step(
         self,
         params: Params,

@@ -26,7 +26,7 @@ class _Unproven(Exception):
     """An operation reads what depends on the split of the sum."""
 
 
-def reads_sums_alone(jaxpr: Any, columns: int) -> bool:
+def reads_only_sums(jaxpr: Any, columns: int) -> bool:
     """Whether the last two arguments of ``jaxpr``, of one shape, are read by their sum alone in
     their first ``columns``; False where that is not plain."""
     others, shape = jaxpr.invars[:-2], jaxpr.invars[-1].aval.shape
@@ -62,11 +62,11 @@ def _follow(jaxpr: Any, arguments: list) -> list:
         else:
             raise _Unproven(eqn.primitive.name)
         for var, out in zip(eqn.outvars, outs, strict=True):
-            known[var] = None if out is None else _without_free(out)
+            known[var] = None if out is None else _drop_free(out)
     return [read(var) for var in jaxpr.outvars]
 
 
-def _without_free(value: _Split) -> _Split | None:
+def _drop_free(value: _Split) -> _Split | None:
     free = value.a == value.b
     if free.all():
         return None
@@ -74,7 +74,7 @@ def _without_free(value: _Split) -> _Split | None:
     return _Split(np.where(free, -1, index), np.where(free, 0, a), np.where(free, 0, b))
 
 
-def _filled(value: _Split | None, var: Any) -> _Split:
+def _or_zeros(value: _Split | None, var: Any) -> _Split:
     if value is not None:
         return value
     shape = var.aval.shape
@@ -83,7 +83,7 @@ def _filled(value: _Split | None, var: Any) -> _Split:
 
 def _sum(sign: float) -> Callable:
     def rule(eqn: Any, inputs: list) -> list:
-        one, other = (_filled(v, var) for v, var in zip(inputs, eqn.invars, strict=True))
+        one, other = (_or_zeros(v, var) for v, var in zip(inputs, eqn.invars, strict=True))
         if np.any((one.place >= 0) & (other.place >= 0) & (one.place != other.place)):
             raise _Unproven("places that differ")
         index = np.maximum(one.place, other.place)
@@ -92,7 +92,7 @@ def _sum(sign: float) -> Callable:
     return rule
 
 
-def _moves(move: Callable) -> Callable:
+def _moving_rule(move: Callable) -> Callable:
     """The rule of an operation that only moves the numbers of its one argument."""
 
     def rule(eqn: Any, inputs: list) -> list:
@@ -106,7 +106,7 @@ def _moves(move: Callable) -> Callable:
 
 
 def _concatenate(eqn: Any, inputs: list) -> list:
-    values = [_filled(v, var) for v, var in zip(inputs, eqn.invars, strict=True)]
+    values = [_or_zeros(v, var) for v, var in zip(inputs, eqn.invars, strict=True)]
     axis = eqn.params["dimension"]
     return [_Split(*(np.concatenate(parts, axis) for parts in zip(*values, strict=True)))]
 
@@ -141,12 +141,12 @@ RULES: dict[str, Callable] = {
     "sub": _sum(-1.0),
     "neg": lambda eqn, inputs: [_Split(inputs[0].place, -inputs[0].a, -inputs[0].b)],
     "concatenate": _concatenate,
-    "slice": _moves(_slice),
-    "split": _moves(_split),
-    "reshape": _moves(lambda params, part: part.reshape(params["new_sizes"])),
-    "squeeze": _moves(lambda params, part: np.squeeze(part, params["dimensions"])),
-    "transpose": _moves(lambda params, part: part.transpose(params["permutation"])),
-    "broadcast_in_dim": _moves(_broadcast),
+    "slice": _moving_rule(_slice),
+    "split": _moving_rule(_split),
+    "reshape": _moving_rule(lambda params, part: part.reshape(params["new_sizes"])),
+    "squeeze": _moving_rule(lambda params, part: np.squeeze(part, params["dimensions"])),
+    "transpose": _moving_rule(lambda params, part: part.transpose(params["permutation"])),
+    "broadcast_in_dim": _moving_rule(_broadcast),
     "convert_element_type": _convert,
-    "copy": _moves(lambda params, part: part),
+    "copy": _moving_rule(lambda params, part: part),
 }

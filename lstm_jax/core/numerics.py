@@ -46,11 +46,11 @@ def masked_softmax(
     return powers / jnp.where(total == 0, 1, total)
 
 
-def in_heads(packed: jax.Array, heads: int) -> jax.Array:
+def split_heads(packed: jax.Array, heads: int) -> jax.Array:
     """``[..., H]`` as ``[..., heads, H / heads]``."""
     return packed.reshape(*packed.shape[:-1], heads, packed.shape[-1] // heads)
 
 
-def joined_heads(values: jax.Array) -> jax.Array:
-    """The inverse of ``in_heads``."""
+def merge_heads(values: jax.Array) -> jax.Array:
+    """The inverse of ``split_heads``."""
     return values.reshape(*values.shape[:-2], values.shape[-2] * values.shape[-1])

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.forms import Gated
 from lstm_jax.core.initializers import shapes_only
-from lstm_jax.core.linearity import reads_sums_alone
+from lstm_jax.core.linearity import reads_only_sums
 
 SCALES = (0.3, 3.0, 30.0, 300.0)  # of the probes
 TOLERANCE = 1e-6
@@ -25,7 +25,7 @@ _kept: dict[Gated, None] = {}  # forms whose promise was found to be kept
 KEPT = 4096
 
 
-@standard
+@default_promotion
 def check_additive(name: str, form: Gated, size: int, init: Callable, state: Callable) -> None:
     """Refuses a gated cell whose promise is not kept, by its shapes for one input.
 
@@ -42,12 +42,12 @@ def check_additive(name: str, form: Gated, size: int, init: Callable, state: Cal
                 start = jax.eval_shape(state, params)
         except (ArgumentError, ValueError, TypeError):
             continue
-        check_kept(name, form, params, start)
+        check_promise(name, form, params, start)
         return
 
 
-@standard
-def check_kept(name: str, form: Gated, params: Any, state: Any) -> None:
+@default_promotion
+def check_promise(name: str, form: Gated, params: Any, state: Any) -> None:
     """Refuses a promise that is not kept, once for a form; of prepared params and a state, of which
     shapes alone are read."""
     if not form.additive or form in _kept:
@@ -75,8 +75,8 @@ def check_kept(name: str, form: Gated, params: Any, state: Any) -> None:
         new, y, _ = form.pointwise(form.split(params)[1], state, z, r)
         return new, y
 
-    if not reads_sums_alone(jax.make_jaxpr(step)(*shapes, z, z).jaxpr, columns):
-        differs = _differs(step, shapes, z.shape, columns)
+    if not reads_only_sums(jax.make_jaxpr(step)(*shapes, z, z).jaxpr, columns):
+        differs = _find_difference(step, shapes, z.shape, columns)
         if differs is not None:
             which = "z + r" if columns == width else f"z + r in its first {columns} columns"
             raise WrongValue(
@@ -89,7 +89,7 @@ def check_kept(name: str, form: Gated, params: Any, state: Any) -> None:
     _kept[form] = None
 
 
-def promised(additive: Any) -> bool | int:
+def check_option(additive: Any) -> bool | int:
     """A flag, or a number of columns; an error for anything else."""
     if isinstance(additive, bool | np.bool_):
         return bool(additive)
@@ -102,7 +102,9 @@ def _shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
 
 
-def _differs(step: Callable, shapes: Any, shape: tuple[int, ...], columns: int) -> str | None:
+def _find_difference(
+    step: Callable, shapes: Any, shape: tuple[int, ...], columns: int
+) -> str | None:
     """What differs between two splits of the same sums: "values", "gradients", or None."""
     rng = np.random.default_rng(0)
     # In float64 rounding is far below any difference that counts; and probes may overflow.
@@ -116,12 +118,12 @@ def _differs(step: Callable, shapes: Any, shape: tuple[int, ...], columns: int) 
 
         @jax.jit
         def probe(z: Any, r: Any) -> tuple[Any, Any, Any]:
-            def weighed(z: jax.Array, r: jax.Array) -> tuple[jax.Array, Any]:
+            def weighted_sum(z: jax.Array, r: jax.Array) -> tuple[jax.Array, Any]:
                 outs = [a for a in jax.tree.leaves(step(params, state, z, r)) if _is_float(a)]
                 total = sum(jnp.vdot(jnp.cos(jnp.arange(a.size)), a.ravel()) for a in outs)
                 return jnp.asarray(total), outs
 
-            (d_z, d_r), outs = jax.grad(weighed, (0, 1), has_aux=True)(z, r)
+            (d_z, d_r), outs = jax.grad(weighted_sum, (0, 1), has_aux=True)(z, r)
             return outs, d_z[..., :columns], d_r[..., :columns]
 
         for scale in SCALES:
@@ -133,9 +135,11 @@ def _differs(step: Callable, shapes: Any, shape: tuple[int, ...], columns: int) 
             moved[..., :columns] += shift[..., :columns]
             back[..., :columns] -= shift[..., :columns]
             outs, d_z, d_r = probe(z, r)
-            if not all(_same(outs, probe(*other)[0]) for other in ((total, none), (moved, back))):
+            if not all(
+                _all_close(outs, probe(*other)[0]) for other in ((total, none), (moved, back))
+            ):
                 return "values"
-            if not _same(d_z, d_r):
+            if not _all_close(d_z, d_r):
                 return "gradients"
     return None
 
@@ -152,6 +156,6 @@ def _draw(rng: np.random.Generator, leaf: jax.ShapeDtypeStruct) -> Any:
     return jnp.zeros(leaf.shape, leaf.dtype)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _all_close(one: Any, other: Any) -> bool:
     pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
     return all(np.allclose(a, b, TOLERANCE, TOLERANCE, equal_nan=True) for a, b in pairs)

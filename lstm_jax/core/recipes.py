@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from lstm_jax._internal import spelling
 from lstm_jax._internal.errors import WrongType
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Recipe:
 
     def __init__(self, factory: Callable, args: tuple, kwargs: dict, name: str, key: tuple):
         self.factory, self.args, self.kwargs, self.name = factory, args, kwargs, name
-        self.lasting = not spelling.holds_arrays(key)
+        self.can_be_kept = not spelling.holds_arrays(key)
         self._key = key
         self._hash = hash((factory, key))
 
@@ -52,7 +52,7 @@ class Recipe:
         return self._hash
 
 
-class Made(spelling.Atom):
+class FactoryMade(spelling.Atom):
     """Mixed into what a factory gives: equality, hash and pickling by the recipe.
 
     Without a recipe (put together by hand, or changed by ``_replace``) it is equal to what has the
@@ -60,17 +60,17 @@ class Made(spelling.Atom):
     """
 
     recipe: Recipe | None = None
-    carried: tuple[str, ...] = ()  # fields that stand beside the recipe and may be replaced
+    outside_recipe: tuple[str, ...] = ()  # fields that stand beside the recipe and may be replaced
 
     def __eq__(self, other: object) -> Any:
         if self is other:
             return True
         if type(self) is not type(other):
             return NotImplemented
-        assert isinstance(other, Made)
+        assert isinstance(other, FactoryMade)
         if self.recipe is None and other.recipe is None:
             return super().__eq__(other)
-        beside = all(getattr(self, name) == getattr(other, name) for name in self.carried)
+        beside = all(getattr(self, name) == getattr(other, name) for name in self.outside_recipe)
         return self.recipe == other.recipe and beside
 
     def __ne__(self, other: object) -> Any:
@@ -83,7 +83,7 @@ class Made(spelling.Atom):
     def _replace(self, **changes: Any) -> Any:
         """As of any NamedTuple; the recipe stays where it still describes what comes of it."""
         new = super()._replace(**changes)  # type: ignore[misc]
-        if self.recipe is not None and changes.keys() <= set(self.carried):
+        if self.recipe is not None and changes.keys() <= set(self.outside_recipe):
             object.__setattr__(new, "recipe", self.recipe)
         return new
 
@@ -113,10 +113,10 @@ class Made(spelling.Atom):
             ) from error
         if recipe is None:
             return type(self), what
-        return _made_again, (*what, {name: getattr(self, name) for name in self.carried})
+        return _rebuild, (*what, {name: getattr(self, name) for name in self.outside_recipe})
 
 
-class Function(Made):
+class Function(FactoryMade):
     """A function that a factory gives, such as an initialiser."""
 
     def __init__(self, name: str, call: Callable):
@@ -144,33 +144,33 @@ def factory(build: Callable[P, T]) -> Callable[P, T]:
     identity, and what is built of it is not kept.
     """
     signature = inspect.signature(build)
-    annotated = spelling.annotated(build, signature).parameters
-    kinds = {name: spelling.Kind.of(parameter) for name, parameter in annotated.items()}
-    called = build.__name__.lstrip("_")
+    parameters = spelling.resolve_annotations(build, signature).parameters
+    kinds = {name: spelling.Kind.of(parameter) for name, parameter in parameters.items()}
+    factory_name = build.__name__.lstrip("_")
 
     @functools.wraps(build)
     def make(*args: P.args, **kwargs: P.kwargs) -> T:
         if all(isinstance(value, SIMPLE) for value in (*args, *kwargs.values())):
-            return of_simple(_x64(), *args, **kwargs)  # type: ignore[arg-type]
-        return of_any(args, kwargs)
+            return make_from_simple(_x64(), *args, **kwargs)  # type: ignore[arg-type]
+        return make_from_any(args, kwargs)
 
     @functools.lru_cache(maxsize=KEPT, typed=True)
-    def of_simple(x64: bool, *args: Any, **kwargs: Any) -> Any:
+    def make_from_simple(x64: bool, *args: Any, **kwargs: Any) -> Any:
         """The same, in a hundredth of the time."""
-        return of_any(args, kwargs)
+        return make_from_any(args, kwargs)
 
-    def of_any(args: tuple, kwargs: dict) -> Any:
+    def make_from_any(args: tuple, kwargs: dict) -> Any:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise WrongType(f"{called}() {error}") from None
+            raise WrongType(f"{factory_name}() {error}") from None
         bound.apply_defaults()
         for name, value in bound.arguments.items():
             bound.arguments[name] = kinds[name].canonical(value)
-        key = spelling.key_of(tuple(bound.arguments.items()))
-        name = spelling.call_text(called, signature, kinds, bound.arguments)
+        key = spelling.hashable_key(tuple(bound.arguments.items()))
+        name = spelling.format_call(factory_name, signature, kinds, bound.arguments)
         recipe = Recipe(make, bound.args, bound.kwargs, name, key)
-        run = built if recipe.lasting else built.__wrapped__
+        run = build_once if recipe.can_be_kept else build_once.__wrapped__
         return run(recipe, build, _x64())
 
     return make
@@ -181,16 +181,16 @@ def _x64() -> bool:
 
 
 @functools.lru_cache(maxsize=KEPT)
-def built(recipe: Recipe, build: Callable, x64: bool) -> Any:
+def build_once(recipe: Recipe, build: Callable, x64: bool) -> Any:
     """What the recipe gives. x64: what arrays that are made here depend on."""
     traced = isinstance(jnp.zeros(()), jax.core.Tracer)
     # Inside a caller's jit: tracers would stay in what is kept.
     with jax.ensure_compile_time_eval() if traced else contextlib.nullcontext():
-        made = standard(build)(*recipe.args, **recipe.kwargs)
-    if isinstance(made, Function) or not isinstance(made, Made):
-        new: Any = Function(recipe.name, standard(made))
+        made = default_promotion(build)(*recipe.args, **recipe.kwargs)
+    if isinstance(made, Function) or not isinstance(made, FactoryMade):
+        new: Any = Function(recipe.name, default_promotion(made))
     else:  # a copy: it may be what another factory gave
-        fields = (standard(field) if _is_function(field) else field for field in made)  # type: ignore
+        fields = (default_promotion(field) if _is_function(field) else field for field in made)  # type: ignore
         new = type(made)(*fields)
         if "(" not in getattr(new, "name", "("):
             new = new._replace(name=recipe.name)
@@ -202,6 +202,6 @@ def _is_function(field: Any) -> bool:
     return isinstance(field, types.FunctionType)
 
 
-def _made_again(factory: Callable, args: tuple, kwargs: dict, beside: dict) -> Any:
+def _rebuild(factory: Callable, args: tuple, kwargs: dict, beside: dict) -> Any:
     made = factory(*args, **kwargs)
     return made._replace(**beside) if beside else made

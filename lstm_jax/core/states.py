@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from lstm_jax.core.typing import State
 
 
-def learnable(state: State) -> State:
+def learnable_fields(state: State) -> State:
     """``state`` with None in the place of what an initial state cannot be learned in: counts, and
     fields that only a step can fill."""
 
@@ -35,7 +35,7 @@ def scales(state: State) -> dict[str, tuple[str, ...]]:
     return dict(getattr(state, "scaled", ()))
 
 
-def rescaled(old: State, new: State, scale: str) -> tuple[State, State]:
+def match_scales(old: State, new: State, scale: str) -> tuple[State, State]:
     """``old`` and ``new`` with their memory under ``scale`` brought to one scale, so that both can
     be added; they mean what they meant."""
     fields = scales(new)[scale]

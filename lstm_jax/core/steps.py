@@ -29,7 +29,7 @@ def gated_advance(form: Gated) -> Callable[[Params, State, jax.Array], tuple[Sta
         weights, vectors = form.split(params)
         z = input_product(weights, x)
         r = product(form.source(vectors, state), weights.w_h)
-        state, y, _ = finish(form, weights.w_p, vectors, state, z, r, weights.w_x.dtype)
+        state, y, _ = apply_gates(form, weights.w_p, vectors, state, z, r, weights.w_x.dtype)
         return state, y
 
     return advance
@@ -41,7 +41,7 @@ def input_product(weights: Weights, x: jax.Array) -> jax.Array:
     return z if weights.b is None else z + weights.b
 
 
-def finish(
+def apply_gates(
     form: Gated,
     w_p: jax.Array | None,
     vectors: Any,
@@ -81,14 +81,14 @@ def matrix_advance(
     def advance(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
         of_x = form.project(params, x)
         s, m = form.read(state)
-        s, m = one_step(of_x, s, m)
+        s, m = memory_step(of_x, s, m)
         o = jnp.einsum("...k,...kv->...v", of_x.q, s)
         return like(state, form.write(s, m)), form.output(params, o, m, of_x.aside)
 
     return advance
 
 
-def one_step(
+def memory_step(
     of_x: Projected, s: jax.Array, m: jax.Array | None
 ) -> tuple[jax.Array, jax.Array | None]:
     """The memory and its stabiliser after one step."""
@@ -119,13 +119,13 @@ def windowed_advance(
     ) -> tuple[AttentionState, jax.Array]:
         q, k, v = form.project(params, x)
         count = jnp.minimum(state.filled + 1, form.window)
-        visible = taken(count, form.window)
+        visible = filled_places(count, form.window)
 
         def moved(old: jax.Array, new: jax.Array) -> jax.Array:
-            return jnp.where(visible[..., None, :, None], pushed(old, new), 0)
+            return jnp.where(visible[..., None, :, None], append_step(old, new), 0)
 
         new = AttentionState(moved(state.keys, k), moved(state.values, v), count)
-        o = attended(
+        o = windowed_attention(
             form.place(q[..., None, :], positions[-1:]),
             form.place(new.keys.astype(k.dtype), positions),
             new.values.astype(v.dtype),
@@ -137,7 +137,7 @@ def windowed_advance(
     return advance
 
 
-def attended(
+def windowed_attention(
     q: jax.Array, keys: jax.Array, values: jax.Array, bias: jax.Array | None, visible: Any
 ) -> jax.Array:
     """``softmax(q keys^T / sqrt(d) + bias) values`` over the visible places (Vaswani et al. 2017,
@@ -152,11 +152,11 @@ def attended(
     return jnp.einsum("...qp,...pd->...qd", masked_softmax(scores, jnp.asarray(visible)), values)
 
 
-def taken(count: jax.Array, window: int) -> jax.Array:
+def filled_places(count: jax.Array, window: int) -> jax.Array:
     """Which places of a window are taken: ``[*batch, W]``."""
     return jnp.arange(window) >= window - count[..., None]
 
 
-def pushed(old: jax.Array, new: jax.Array) -> jax.Array:
+def append_step(old: jax.Array, new: jax.Array) -> jax.Array:
     """``old [..., W, n]`` moved on by one place, with ``new [..., n]`` in the last."""
     return jnp.concatenate([old[..., 1:, :], new[..., None, :].astype(old.dtype)], axis=-2)

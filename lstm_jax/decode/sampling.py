@@ -8,12 +8,12 @@ from jaxtyping import Array, Float, Integer, PRNGKeyArray
 
 from lstm_jax._internal import checking, varying
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import AnyArray
 from lstm_jax.decode.stepping import Decoded, Step, decode_by, log_probabilities, planned
 
 
-@standard
+@default_promotion
 def greedy(
     step: Step,
     state: Any,
@@ -38,7 +38,7 @@ def greedy(
     return decode_by(lambda t, logits: jnp.argmax(logits, axis=-1), step, plan)
 
 
-@standard
+@default_promotion
 def sample(
     step: Step,
     state: Any,
@@ -87,7 +87,7 @@ def sample(
     return decode_by(choose, step, plan)
 
 
-@standard
+@default_promotion
 def keep_top_k(logits: Float[AnyArray, "*rows V"], k: int) -> Float[Array, "*rows V"]:
     """``logits`` with -inf for all but the ``k`` greatest; of equal ones the first are kept.
 
@@ -100,7 +100,7 @@ def keep_top_k(logits: Float[AnyArray, "*rows V"], k: int) -> Float[Array, "*row
     return jnp.put_along_axis(nothing, index, best, axis=-1, inplace=False)
 
 
-@standard
+@default_promotion
 def keep_nucleus(logits: Float[AnyArray, "*rows V"], p: float) -> Float[Array, "*rows V"]:
     """``logits`` with -inf outside the nucleus: the fewest tokens, most probable first, whose
     probabilities sum to ``p`` or more (Holtzman et al. 2020, section 3.1, "top-p").

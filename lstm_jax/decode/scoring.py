@@ -8,12 +8,12 @@ from jaxtyping import Array, Float, Integer
 
 from lstm_jax._internal import checking, varying
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import AnyArray
 from lstm_jax.decode.stepping import Step, log_probabilities, pick, planned
 
 
-@standard
+@default_promotion
 def score(
     step: Step,
     state: Any,
@@ -52,6 +52,6 @@ def score(
 
     gains: jax.Array
     axes = plan.axes | varying.axes_of(tokens)
-    first = varying.over(axes, (plan.state, plan.start))
+    first = varying.cast(axes, (plan.state, plan.start))
     _, gains = jax.lax.scan(forced, first, (tokens, counts))
     return gains

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Integer
 
 from lstm_jax._internal import checking, varying
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import AnyArray
 from lstm_jax.decode.penalties import penalties
 from lstm_jax.decode.stepping import Decoded, Plan, Step, buffers, planned, write
@@ -90,7 +90,7 @@ class _Search(NamedTuple):
     seen: Any
 
 
-@standard
+@default_promotion
 def beam(
     step: Step,
     state: Any,
@@ -181,7 +181,7 @@ def beam(
 
     axes = plan.axes | varying.axes_of(ranks.places)
     first = _started(plan, width, ranks.places)
-    first = varying.over(axes, first)._replace(t=first.t)
+    first = varying.cast(axes, first)._replace(t=first.t)
     search = jax.lax.while_loop(going, body, first)
     cut = jnp.isfinite(search.sums) & ~search.done[:, None]
     scores = ranks.score(search.sums, plan.max_steps, search.covered)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax._internal import checking, varying
-from lstm_jax._internal.dtypes import known_dtype
+from lstm_jax._internal.dtypes import jax_dtype
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.unrolling.masks import zero_where_not
 
@@ -68,7 +68,7 @@ def planned(
         raise WrongType(f"step: expected a function of (state, tokens), got {step!r}")
     max_steps = checking.positive_int("max_steps", max_steps)
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-        known_dtype(f"state{jax.tree_util.keystr(path)}", leaf)
+        jax_dtype(f"state{jax.tree_util.keystr(path)}", leaf)
     state = jax.tree.map(jnp.asarray, state)
     tokens = _start(start, state)
     batch = tokens.shape[0]
@@ -214,6 +214,6 @@ def decode_by(
         jnp.zeros(batch, bool),
         buffers(plan.seen, plan.max_steps),
     )
-    first = varying.over(plan.axes, (plan.state, plan.start, empty))
+    first = varying.cast(plan.axes, (plan.state, plan.start, empty))
     start = _Carry(jnp.zeros((), jnp.int32), *first)
     return jax.lax.while_loop(going, body, start).decoded

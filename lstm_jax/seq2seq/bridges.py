@@ -10,7 +10,7 @@ from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core import initializers
 from lstm_jax.core.gates import equal_gates
 from lstm_jax.core.numerics import product
-from lstm_jax.core.states import learnable
+from lstm_jax.core.states import learnable_fields
 
 BRIDGES = ("dense", "last", "none")
 
@@ -30,7 +30,7 @@ def width_of(state: Any) -> int:
 def start_width(state: Any) -> int:
     """How many numbers of the decoder's first ``state``, without batch axes, "dense" gives; 0 for
     one that only steps can fill, such as a window that is empty at the start."""
-    return width_of(learnable(state))
+    return width_of(learnable_fields(state))
 
 
 def init_dense(key: jax.Array, encoder_width: int, decoder_width: int, dtype: Any) -> dict:
@@ -48,7 +48,7 @@ def dense(params: dict, summary: jax.Array, zero: Any) -> Any:
     values = jnp.tanh(product(summary, params["w"]) + params["b"])
     leaves, structure = jax.tree.flatten(zero)
     filled, begin = [], 0
-    kept = jax.tree.leaves(learnable(zero), is_leaf=lambda leaf: leaf is None)
+    kept = jax.tree.leaves(learnable_fields(zero), is_leaf=lambda leaf: leaf is None)
     for leaf, free in zip(leaves, kept, strict=True):
         if free is not None:
             size = math.prod(leaf.shape[1:])

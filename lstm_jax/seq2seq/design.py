@@ -70,8 +70,8 @@ class Design(NamedTuple):
 
 def check(design: Design) -> Design:
     """``design``, or an error that says what does not fit in it."""
-    checking.the_cell("encoder", design.encoder)
-    checking.the_cell("decoder", design.decoder)
+    checking.cell("encoder", design.encoder)
+    checking.cell("decoder", design.decoder)
     checking.positive_int("source_size", design.source_size)
     checking.positive_int("embedding_size", design.embedding_size)
     checking.rate("dropout", design.dropout)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Integer
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.numerics import wide
 from lstm_jax.core.typing import AnyArray
 from lstm_jax.decode.stepping import pick
@@ -16,7 +16,7 @@ from lstm_jax.decode.stepping import pick
 Schedule = Callable[[AnyArray | int], jax.Array]
 
 
-@standard
+@default_promotion
 def cross_entropy(
     log_probabilities: Float[AnyArray, "T B V"],
     targets: Integer[AnyArray, "T B"],
@@ -81,6 +81,6 @@ def inverse_sigmoid_decay(k: float) -> Schedule:
     return lambda step: jax.nn.sigmoid(_real(step) / k - jnp.log(k))  # exp(step / k) overflows
 
 
-@standard
+@default_promotion
 def _real(step: AnyArray | int) -> jax.Array:
     return jnp.asarray(step, jnp.float32)

@@ -19,7 +19,7 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.numerics import wide
-from lstm_jax.core.recipes import Made, factory
+from lstm_jax.core.recipes import FactoryMade, factory
 from lstm_jax.core.typing import AnyArray, Params
 from lstm_jax.seq2seq import running
 from lstm_jax.seq2seq.design import Design, check, init_params
@@ -36,7 +36,7 @@ class _Fields(NamedTuple):
     decode: Callable[..., Any]
 
 
-class Seq2Seq(Made, _Fields):
+class Seq2Seq(FactoryMade, _Fields):
     """Pure functions from a source ``[S, B]`` and a target ``[T, B]`` of integer tokens.
 
     A target holds the end token and not the start token. Values past a row's length may be

@@ -103,7 +103,7 @@ def forced(
         return (state, jnp.where(chosen, mine, target)), logs
 
     axes = varying.axes_of(params, encoded, targets, key, own)
-    begin = varying.over(axes, (state, first))
+    begin = varying.cast(axes, (state, first))
     logs: jax.Array
     _, logs = jax.lax.scan(step, begin, (jnp.arange(targets.shape[0]), targets))
     return logs

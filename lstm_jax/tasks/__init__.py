@@ -131,5 +131,5 @@ def make(name: str, **options: Any) -> Task:
     unknown name, TypeError for an option that the task has not, or that is given in both ways.
     """
     name, written = parse(name)
-    options = calls.merged(name, written, options)
+    options = calls.merge_options(name, written, options)
     return calls.call(name, registry[name], **options)

@@ -13,12 +13,12 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.numerics import wide
 from lstm_jax.tasks.task import Batch, Score, Success
 
 
-@standard
+@default_promotion
 def one_hot(symbols: Int[Array, "*batch"], count: int) -> Float[Array, "*batch {count}"]:
     """1 in the place of the symbol; zeros alone where it is not 0 to ``count - 1``."""
     return jax.nn.one_hot(symbols, count, dtype=jnp.float32)
@@ -36,7 +36,7 @@ def answer_mask(batch: Batch) -> jax.Array:
     return batch.targets >= 0
 
 
-@standard
+@default_promotion
 def cross_entropy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
     """In nats, the mean over all answers that are asked for."""
     counted = answer_mask(batch)
@@ -51,21 +51,21 @@ def at_least_one(count: Int[Array, "*batch"], dtype: Any = jnp.float32) -> Float
     return jnp.maximum(count, 1).astype(dtype)
 
 
-@standard
+@default_promotion
 def is_correct(outputs: Float[Array, "*batch K"], batch: Batch) -> jax.Array:
     """Where the most active output is the class asked for: the shape of the targets."""
     best = jnp.argmax(outputs, axis=-1).astype(batch.targets.dtype)
     return (best == batch.targets) & answer_mask(batch)
 
 
-@standard
+@default_promotion
 def accuracy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
     """The share of the answers asked for that are right."""
     count = is_correct(outputs, batch).sum().astype(jnp.float32)
     return count / at_least_one(answer_mask(batch).sum())
 
 
-@standard
+@default_promotion
 def error_rate(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
     """A row's share of wrong answers, of those asked for."""
     steps = tuple(range(batch.targets.ndim - 1))

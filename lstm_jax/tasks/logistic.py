@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.numerics import wide
 from lstm_jax.tasks.classes import answer_mask, one_hot
 from lstm_jax.tasks.task import Batch
 
 
-@standard
+@default_promotion
 def logistic_errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "*batch K"]:
     """Target minus logistic output, zero where nothing is asked."""
     values = jax.nn.sigmoid(wide(outputs))
@@ -25,7 +25,7 @@ def logistic_errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Ar
     return jnp.where(answer_mask(batch)[..., None], goals - values, 0.0)
 
 
-@standard
+@default_promotion
 def squared_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
     """Half the squared error, summed over outputs and steps, the mean over rows.
 
@@ -36,7 +36,7 @@ def squared_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Arra
     return 0.5 * squares.sum() / squares.shape[-1]
 
 
-@standard
+@default_promotion
 def largest_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
     """A row's largest absolute error, of all outputs at all steps that ask."""
     largest = jnp.abs(logistic_errors(outputs, batch)).max(axis=-1)

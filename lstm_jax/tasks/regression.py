@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.numerics import wide
 from lstm_jax.tasks.classes import at_least_one
 from lstm_jax.tasks.task import Batch, Score
 
 
-@standard
+@default_promotion
 def differences(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "*batch O"]:
     """Outputs minus targets, zero where nothing is asked.
 
@@ -33,32 +33,32 @@ def differences(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array,
     return jnp.where(asked, outputs - jnp.where(asked, targets, 0.0), 0.0)
 
 
-@standard
+@default_promotion
 def squared_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:
     """A row's mean squared error, over all numbers that are asked of it."""
     return _mean_of_row(jnp.square(differences(outputs, batch)), batch)
 
 
-@standard
+@default_promotion
 def absolute_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:
     """A row's mean absolute error, over all numbers that are asked of it."""
     return _mean_of_row(jnp.abs(differences(outputs, batch)), batch)
 
 
-@standard
+@default_promotion
 def largest_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:
     """A row's largest absolute error."""
     errors = jnp.abs(differences(outputs, batch))
     return errors.max(axis=_axes_of_row(errors))
 
 
-@standard
+@default_promotion
 def mean_squared_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, ""]:
     """The mean over all numbers that are asked for."""
     return _mean(jnp.square(differences(outputs, batch)), batch)
 
 
-@standard
+@default_promotion
 def mean_absolute_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, ""]:
     """The mean over all numbers that are asked for."""
     return _mean(jnp.abs(differences(outputs, batch)), batch)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from lstm_jax._internal import checking
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.tasks.settings import default_settings, under_default_settings
 
 Reads = Literal["last", "every"]
@@ -89,7 +89,7 @@ class Success(NamedTuple):
     on: Literal["held-out", "training"] = "held-out"
     window_counts: bool = True
 
-    @standard
+    @default_promotion
     def met(self, answers: jax.Array, batch: Batch) -> Bool[Array, ""]:
         """Whether the criterion holds on ``batch``, whatever its number of rows. NaN does not."""
         errors = self.error(answers, batch)

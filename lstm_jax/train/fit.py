@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key
 
 from lstm_jax._internal import checking
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import Params
 from lstm_jax.tasks.contract import check_draws
 from lstm_jax.tasks.task import Batch, Task
@@ -39,14 +39,14 @@ class NonFiniteLoss(FloatingPointError):
     """A loss or a score became infinite or not a number."""
 
 
-@standard
+@default_promotion
 def start(model: Model, optimizer: optax.GradientTransformation, key: Key[Array, ""]) -> TrainState:
     """Step 0: fresh params drawn from ``key``."""
     params = model.init(key)
     return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32))
 
 
-@standard
+@default_promotion
 def take_steps(
     model: Model,
     task: Task,

@@ -10,10 +10,10 @@ from jaxtyping import Array, Float, Int, Key
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.numerics import product
-from lstm_jax.core.recipes import Made, factory
+from lstm_jax.core.recipes import FactoryMade, factory
 from lstm_jax.core.typing import Params
 from lstm_jax.tasks.task import Sequences
 from lstm_jax.unrolling import unroll
@@ -28,7 +28,7 @@ class _Fields(NamedTuple):
     source: Any = None
 
 
-class Model(Made, _Fields):
+class Model(FactoryMade, _Fields):
     """Pure functions from what a task shows to what it asks for.
 
     size: the hidden size H, for tables.
@@ -41,7 +41,7 @@ class Model(Made, _Fields):
         otherwise than by ``recurrent`` of a registered cell.
     """
 
-    carried = ("source",)
+    outside_recipe = ("source",)
 
 
 @factory
@@ -69,7 +69,7 @@ def recurrent(
     random_offset: draw the steps of the first chunk from the key, anew at each call, so that no
         boundary stands at the same place always; without a key all chunks are whole.
     """
-    checking.the_cell("cell", cell)
+    checking.cell("cell", cell)
     input_size = checking.positive_int("input_size", input_size)
     output_size = checking.positive_int("output_size", output_size)
     checking.choice("reads", reads, ("last", "every"))
@@ -131,7 +131,7 @@ def _dtype_of(params: Params) -> jnp.dtype:
     return functools.reduce(jnp.promote_types, floats) if floats else jnp.dtype(jnp.float32)
 
 
-@standard
+@default_promotion
 def last_of(ys: Float[Array, "T *batch H"], lengths: Int[Array, "*batch"]) -> jax.Array:
     """Each row's output at its last step ``[*batch, H]``; at its first for a length of 0.
 

@@ -47,7 +47,7 @@ class Description(NamedTuple):
         for an option given twice and for options that JSON cannot hold.
         """
         name, written = parse(self.cell)
-        options = calls.merged(name, written, self.options)
+        options = calls.merge_options(name, written, self.options)
         try:
             options = json.loads(json.dumps(options))
         except (TypeError, ValueError) as error:

@@ -40,7 +40,7 @@ class Call:
     checkpoint_every: int | str | None = dataclasses.field(metadata=STATIC)
 
 
-def checked_call(
+def check_call(
     cell: Any,
     params: Any,
     xs: Any,
@@ -53,7 +53,7 @@ def checked_call(
     checkpoint_every: Any = None,
 ) -> Call:
     """The arguments of ``lj.unroll`` as one ``Call``, or an error that names one of them."""
-    checking.the_cell("cell", cell, memory=True)
+    checking.cell("cell", cell, memory=True)
     with_arrays, cell = cell, without_memory(cell)
     inputs = checking.float_array("xs", xs, "[T, *batch, D]", 2)
     steps, batch = inputs.shape[0], inputs.shape[1:-1]
@@ -79,7 +79,7 @@ def checked_call(
         checking.choice("method", method, ("auto", *METHODS))
     if isinstance(checkpoint_every, str):
         if checkpoint_every != "auto":
-            plan.bound_in_bytes("checkpoint_every", checkpoint_every)
+            plan.parse_bytes("checkpoint_every", checkpoint_every)
     elif checkpoint_every is not None:
         checking.positive_int("checkpoint_every", checkpoint_every)
     return Call(

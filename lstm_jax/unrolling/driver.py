@@ -6,19 +6,19 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.typing import AnyArray, Params, State
 from lstm_jax.unrolling import plan
 from lstm_jax.unrolling.blocks import over_blocks
-from lstm_jax.unrolling.call import Call, checked_call
-from lstm_jax.unrolling.masks import narrowed, widened
+from lstm_jax.unrolling.call import Call, check_call
+from lstm_jax.unrolling.masks import narrow_floats, widen_floats
 from lstm_jax.unrolling.methods.deferred_options import Deferred
 from lstm_jax.unrolling.methods.traversal import Traversal
-from lstm_jax.unrolling.parts import over_parts, start
+from lstm_jax.unrolling.parts import over_parts, start_traversal
 
 
-@standard
+@default_promotion
 def unroll(
     cell: Cell,
     params: Params,
@@ -64,10 +64,10 @@ def unroll(
     Raises ValueError or TypeError, naming the argument, at trace time.
     """
     options = (reverse, method, checkpoint_every)
-    return _unrolled(checked_call(cell, params, xs, state, lengths, resets, key, *options))
+    return _unrolled(check_call(cell, params, xs, state, lengths, resets, key, *options))
 
 
-@standard
+@default_promotion
 def explain(
     cell: Cell,
     params: Params,
@@ -87,14 +87,14 @@ def explain(
     about how much memory its backward pass takes. Raises what ``lj.unroll`` raises.
     """
     options = (reverse, method, checkpoint_every)
-    call = checked_call(cell, params, xs, state, lengths, resets, key, *options)
+    call = check_call(cell, params, xs, state, lengths, resets, key, *options)
     parts, every = plan.plan(call)
     lines = []
     for p in parts:
         lines += [f"{p.cell}: {p.method}", *(f"  {reason}" for reason in p.why)]
     if parts:
         blocks = "all steps kept" if every is None else f"recomputed in blocks of {every} steps"
-        size = plan.readable(plan.needed(parts, every))
+        size = plan.format_bytes(plan.bytes_needed(parts, every))
         lines.append(f"backward pass: {blocks}, about {size}")
     return "\n".join(lines)
 
@@ -109,7 +109,7 @@ def _unrolled(call: Call) -> tuple[State, jax.Array]:
         traverse = plan.choose_method(traversal.cell, method).traverse
         return traverse(traversal) if every is None else _in_blocks(traverse, traversal, every)
 
-    return over_parts(start(call), call.method, over_time)
+    return over_parts(start_traversal(call), call.method, over_time)
 
 
 def _in_blocks(
@@ -122,10 +122,10 @@ def _in_blocks(
     @jax.checkpoint
     def block(wide, initial, state, inputs):
         xs, masks = inputs
-        given = {"params": narrowed(wide, params), "xs": xs, "masks": masks}
+        given = {"params": narrow_floats(wide, params), "xs": xs, "masks": masks}
         return traverse(traversal._replace(state=state, initial=initial, **given))
 
-    wide = widened(params)  # gradients of all blocks are summed in this
+    wide = widen_floats(params)  # gradients of all blocks are summed in this
     return over_blocks(
         lambda state, inputs: block(wide, initial, state, inputs),
         state,

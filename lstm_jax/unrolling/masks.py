@@ -56,7 +56,7 @@ def nan_where(rows: jax.Array, values: jax.Array, source: jax.Array) -> jax.Arra
     return jnp.where(jnp.expand_dims(rows, further), jnp.expand_dims(nan, further), values)
 
 
-def widened(tree: Any) -> Any:
+def widen_floats(tree: Any) -> Any:
     """``tree`` with its floating leaves in float32 or wider: what sums over time are kept in."""
 
     def widen(leaf: Any) -> Any:
@@ -67,7 +67,7 @@ def widened(tree: Any) -> Any:
     return jax.tree.map(widen, tree)
 
 
-def narrowed(tree: Any, like: Any) -> Any:
+def narrow_floats(tree: Any, like: Any) -> Any:
     """``tree`` in the dtypes of ``like``."""
 
     def narrow(leaf: Any, like: Any) -> Any:

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 
 from lstm_jax._internal import checking
-from lstm_jax._internal.dtypes import known_dtype
+from lstm_jax._internal.dtypes import jax_dtype
 from lstm_jax._internal.errors import WrongType, WrongValue
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import AnyArray
 
 
@@ -29,7 +29,7 @@ class Packed(NamedTuple):
     steps: Int[np.ndarray, " N"]
 
 
-@standard
+@default_promotion
 def pack(
     sequences: Sequence[Shaped[AnyArray, "_ *features"]],
     *,
@@ -55,7 +55,7 @@ def pack(
                 f"sequences[{i}]: expected an array [t, *features] outside of jit, got "
                 f"{type(sequence).__name__}"
             )
-        known_dtype(f"sequences[{i}]", sequence)
+        jax_dtype(f"sequences[{i}]", sequence)
     arrays = [np.asarray(sequence) for sequence in sequences]
     first = arrays[0]
     for i, a in enumerate(arrays):
@@ -76,7 +76,7 @@ def pack(
     return Packed(xs, resets, lengths, row, start, steps)
 
 
-@standard
+@default_promotion
 def unpack(packed: Packed, ys: Shaped[AnyArray, "T rows *out"]) -> list[np.ndarray]:
     """``ys [T, rows, *out]`` back as one array ``[t, *out]`` a sequence, in their first order."""
     if not isinstance(packed, Packed):

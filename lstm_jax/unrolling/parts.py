@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 OverTime = Callable[[Traversal, str | Deferred], tuple[State, jax.Array]]
 
 
-def start(call: "Call") -> Traversal:
+def start_traversal(call: "Call") -> Traversal:
     """The call's cell over time: params prepared, and states on the devices of the inputs."""
     cell, xs, valid, resets, state = call.cell, call.xs, call.valid, call.resets, call.state
     batch = xs.shape[1:-1]
     axes = varying.axes_of(call.params, xs, state, valid, resets, call.key)
-    params, state = varying.over(axes, (call.params, state))
+    params, state = varying.cast(axes, (call.params, state))
     initial = cell.initial_state(params, batch)
     if state is not None:
         initial = jax.tree.map(lambda leaf, s: leaf.astype(s.dtype), initial, state)
     if xs.shape[0] > 0:
         zeros = jax.lax.stop_gradient(jnp.where(False, xs[..., 0], 0))  # spread as the batch is
-        initial = spread(initial, zeros[0])
+        initial = spread_like(initial, zeros[0])
         valid, resets = (None if m is None else m & (zeros == 0) for m in (valid, resets))
-    initial = varying.over(axes, initial)
+    initial = varying.cast(axes, initial)
     state = initial if state is None else state
     params = cell.prepare(params, batch, call.key)
     return Traversal(cell, params, xs, state, initial, Masks(valid, resets), call.reverse)
@@ -62,7 +62,7 @@ def over_parts(
     return state, zero_where_not(valid, ys)
 
 
-def spread(state: State, zeros: jax.Array) -> State:
+def spread_like(state: State, zeros: jax.Array) -> State:
     """``state`` spread over devices as ``zeros [*batch]`` are, which it adds."""
 
     def spread(leaf: jax.Array) -> jax.Array:

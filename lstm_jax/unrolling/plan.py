@@ -20,7 +20,7 @@ from lstm_jax.unrolling.masks import Masks
 from lstm_jax.unrolling.methods import METHODS
 from lstm_jax.unrolling.methods.deferred_options import Deferred
 from lstm_jax.unrolling.methods.traversal import Traversal
-from lstm_jax.unrolling.parts import over_parts, start
+from lstm_jax.unrolling.parts import over_parts, start_traversal
 
 if TYPE_CHECKING:
     from lstm_jax.unrolling.call import Call
@@ -81,7 +81,7 @@ def block_of(call: "Call", parts: Sequence[Part] | None = None) -> int | None:
     if not isinstance(call.checkpoint_every, str):
         return call.checkpoint_every
     parts = parts_of(call) if parts is None else parts
-    return block_for("checkpoint_every", call.checkpoint_every, parts)
+    return choose_block("checkpoint_every", call.checkpoint_every, parts)
 
 
 def parts_of(call: "Call") -> list[Part]:
@@ -93,7 +93,7 @@ def parts_of(call: "Call") -> list[Part]:
         parts.append(measure(traversal, chosen))
         return chosen.traverse(traversal)
 
-    jax.eval_shape(lambda call: over_parts(start(call), call.method, measured), call)
+    jax.eval_shape(lambda call: over_parts(start_traversal(call), call.method, measured), call)
     return parts
 
 
@@ -114,7 +114,7 @@ def measure(traversal: Traversal, method: Method) -> Part:
         def residuals(params: Any, state: Any, xs: Any, masks: Any) -> Any:
             return jax.vjp(lambda params, xs: run(params, xs, state, masks), params, xs)[1]
 
-        return _bytes(jax.eval_shape(residuals, traversal.params, state, *few))
+        return _nbytes(jax.eval_shape(residuals, traversal.params, state, *few))
 
     ys = jax.eval_shape(
         lambda *args: run(*args)[1], traversal.params, traversal.xs, state, traversal.masks
@@ -124,13 +124,13 @@ def measure(traversal: Traversal, method: Method) -> Part:
         method=method.name,
         why=method.why(traversal),
         steps=steps,
-        whole=2 * _bytes(ys) + _bytes(traversal.xs),
-        state=_bytes(state),
+        whole=2 * _nbytes(ys) + _nbytes(traversal.xs),
+        state=_nbytes(state),
         step=max(kept(2) - kept(1), 1),
     )
 
 
-def bound_in_bytes(argument: str, value: str) -> int:
+def parse_bytes(argument: str, value: str) -> int:
     """``"64 MiB"`` as a number of bytes."""
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", value)
     if match is None or match[2] not in UNITS:
@@ -141,7 +141,7 @@ def bound_in_bytes(argument: str, value: str) -> int:
     return int(float(match[1]) * UNITS[match[2]])
 
 
-def block_for(argument: str, value: str, parts: Sequence[Part]) -> int | None:
+def choose_block(argument: str, value: str, parts: Sequence[Part]) -> int | None:
     """The steps of a block: the most for which all fits into the bound ``value``, or with "auto"
     as many as keep least. None: no blocks are needed."""
     steps = max((p.steps for p in parts), default=0)
@@ -151,19 +151,19 @@ def block_for(argument: str, value: str, parts: Sequence[Part]) -> int | None:
     least = even_block(math.sqrt(states / (2 * step)), steps)
     if value == "auto":
         return least
-    bound = bound_in_bytes(argument, value)
-    if needed(parts, None) <= bound:
+    bound = parse_bytes(argument, value)
+    if bytes_needed(parts, None) <= bound:
         return None
-    if needed(parts, least) > bound:
+    if bytes_needed(parts, least) > bound:
         raise WrongValue(
             f"{argument}: got {value!r}, but the backward pass of this call takes "
-            f"{readable(needed(parts, least))} or more"
+            f"{format_bytes(bytes_needed(parts, least))} or more"
         )
     equal = (n for n in range(steps // 2, least, -1) if steps % n == 0)
-    return next((n for n in equal if needed(parts, n) <= bound), least)
+    return next((n for n in equal if bytes_needed(parts, n) <= bound), least)
 
 
-def needed(parts: Sequence[Part], block: int | None) -> int:
+def bytes_needed(parts: Sequence[Part], block: int | None) -> int:
     """About the bytes that the backward pass takes with blocks of ``block`` steps, or with none.
 
     What is kept of a step counts twice where it is read again: its cotangents stand beside it.
@@ -175,12 +175,12 @@ def needed(parts: Sequence[Part], block: int | None) -> int:
     return whole + states + max(2 * block * p.step for p in parts)
 
 
-def readable(size: int) -> str:
+def format_bytes(size: int) -> str:
     unit = next((u for u in ("GiB", "MiB", "KiB") if size >= UNITS[u]), "B")
     return f"{size / UNITS[unit]:.3g} {unit}"
 
 
-def _bytes(tree: Any) -> int:
+def _nbytes(tree: Any) -> int:
     return sum(
         math.prod(leaf.shape) * getattr(leaf.dtype, "itemsize", 4) for leaf in jax.tree.leaves(tree)
     )

@@ -11,17 +11,17 @@ from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax._internal import checking, varying
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell, without_memory
 from lstm_jax.core.typing import AnyArray, Params, State
-from lstm_jax.unrolling.call import checked_call
+from lstm_jax.unrolling.call import check_call
 from lstm_jax.unrolling.driver import unroll
-from lstm_jax.unrolling.masks import narrowed, where, widened
+from lstm_jax.unrolling.masks import narrow_floats, where, widen_floats
 from lstm_jax.unrolling.methods.deferred_options import Deferred
-from lstm_jax.unrolling.parts import spread
+from lstm_jax.unrolling.parts import spread_like
 
 
-@standard
+@default_promotion
 def unroll_truncated(
     cell: Cell,
     params: Params,
@@ -54,7 +54,7 @@ def unroll_truncated(
     """
     every = checking.positive_int("every", every)
     offset = _offset(offset, every)
-    key = checked_call(cell, params, xs, state, lengths, resets, key).key
+    key = check_call(cell, params, xs, state, lengths, resets, key).key
     xs = jnp.asarray(xs)
     steps, batch = xs.shape[0], xs.shape[1:-1]
     if lengths is not None:
@@ -114,7 +114,7 @@ def _unrolled(
         return jax.lax.dynamic_update_slice_in_dim(flat, flat[size:], first, 0)[:steps]
 
     cell = cell._replace(memory=memory)
-    wide = widened(params)  # gradients of all chunks are summed in this
+    wide = widen_floats(params)  # gradients of all chunks are summed in this
 
     def chunk(state: State, inputs: tuple) -> tuple[State, jax.Array]:
         number, xs, resets = inputs
@@ -126,15 +126,15 @@ def _unrolled(
             whole = jnp.where(number == 0, first, size)
             local = jnp.broadcast_to(jnp.clip(ends - start, 0, whole), batch)
         return unroll(
-            cell, narrowed(wide, params), xs, state,
+            cell, narrow_floats(wide, params), xs, state,
             lengths=local, resets=resets, method=method, checkpoint_every=checkpoint_every, key=key,
         )  # fmt: skip
 
     axes = varying.axes_of(params, xs, state, lengths, resets, key)
     if state is None:
-        initial = cell.initial_state(varying.over(axes, params), batch)
-        state = spread(initial, jax.lax.stop_gradient(jnp.where(False, xs[0, ..., 0], 0)))
-    state = varying.over(axes, state)
+        initial = cell.initial_state(varying.cast(axes, params), batch)
+        state = spread_like(initial, jax.lax.stop_gradient(jnp.where(False, xs[0, ..., 0], 0)))
+    state = varying.cast(axes, state)
     inputs = (jnp.arange(count), cut(xs), None if resets is None else cut(resets))
     state, chunks = jax.lax.scan(chunk, state, inputs)
     return state, put_together(chunks)

@@ -17,7 +17,7 @@ from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Composite
 from lstm_jax.core.gates import NO_GATES
 from lstm_jax.core.recipes import factory
-from lstm_jax.wrappers.building import only_input_size
+from lstm_jax.wrappers.shapes import only_input_size
 
 
 @factory
@@ -30,7 +30,7 @@ def chain(*cells: Cell) -> Cell:
     if not cells:
         raise WrongValue("cells: expected one cell or more, got none")
     for i, cell in enumerate(cells):
-        checking.the_cell(f"cells[{i}]", cell)
+        checking.cell(f"cells[{i}]", cell)
     for i, (before, cell) in enumerate(itertools.pairwise(cells), 1):
         only = only_input_size(cell)
         if only not in (None, before.size):
@@ -88,7 +88,7 @@ def residual(cell: Cell) -> Cell:
 
     Params and state are the cell's. ``init`` raises ValueError for another input size.
     """
-    checking.the_cell("cell", cell)
+    checking.cell("cell", cell)
     only = only_input_size(cell)
     if only not in (None, cell.size):
         raise WrongValue(
@@ -135,8 +135,8 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
     Params ``{"forward", "backward"}``; the state of each is its last in its own direction.
     A layer and not a cell: it can be unrolled, and stepping it is an error.
     """
-    checking.the_cell("forward", forward)
-    checking.the_cell("backward", backward)
+    checking.cell("forward", forward)
+    checking.cell("backward", backward)
     checking.choice("merge", merge, ("concat", "sum"))
     if merge == "sum" and forward.size != backward.size:
         raise WrongValue(

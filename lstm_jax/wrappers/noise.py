@@ -24,7 +24,7 @@ from lstm_jax.core.gates import NO_GATES
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.steps import gated_advance
 from lstm_jax.core.typing import BatchShape
-from lstm_jax.wrappers.building import shapes_of_params
+from lstm_jax.wrappers.shapes import shapes_of_params
 
 
 class Noisy(NamedTuple):
@@ -65,7 +65,7 @@ def bernoulli(keys: jax.Array, probability: float, width: int) -> jax.Array:
     return draw(keys)
 
 
-def at_step(keys: jax.Array, t: jax.Array) -> jax.Array:
+def keys_of_step(keys: jax.Array, t: jax.Array) -> jax.Array:
     """The key of step ``t [*rows]`` of each row; ``keys`` may lack leading (time) axes."""
     keys = _spread_like(keys, t)
     fold = jax.random.fold_in
@@ -84,7 +84,7 @@ def _spread_like(keys: jax.Array, rows: jax.Array) -> jax.Array:
     return jax.sharding.reshard(keys, jax.sharding.PartitionSpec(*spec))
 
 
-def counted(cell: Cell) -> Callable[..., CountedState]:
+def initial_state_with_count(cell: Cell) -> Callable[..., CountedState]:
     def initial_state(params, batch_shape=(), dtype=None):
         state = cell.initial_state(params, batch_shape, dtype)
         return CountedState(state, jnp.zeros(batch_shape, jnp.uint32))
@@ -107,7 +107,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     Between layers as in Zaremba et al. 2014: ``chain(a, dropout(b, 0.5), ...)``. The params are
     the cell's; the state too, or ``CountedState`` where masks are drawn at each step.
     """
-    checking.the_cell("cell", cell)
+    checking.cell("cell", cell)
     rate = checking.rate("rate", rate)
     checking.choice("on", on, ("input", "output", "recurrent"))
     checking.flag("variational", variational)
@@ -119,7 +119,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     def drop(keys, t, values):
         if keys is None:
             return values
-        keys = keys if t is None else at_step(keys, t)
+        keys = keys if t is None else keys_of_step(keys, t)
         mask = bernoulli(keys, 1.0 - rate, values.shape[-1])
         return jnp.where(mask, values / (1.0 - rate), 0).astype(values.dtype)
 
@@ -150,7 +150,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
 
     return cell._replace(
         name="dropout",
-        initial_state=cell.initial_state if variational else counted(cell),
+        initial_state=cell.initial_state if variational else initial_state_with_count(cell),
         advance=advance,
         form=Composite(over_time),
         prepare=prepare_with(cell, row_keys),
@@ -193,7 +193,7 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
     In a cell made of cells, those parts that have recurrent weights lose some. Raises ValueError
     for a cell without any.
     """
-    checking.the_cell("cell", cell)
+    checking.cell("cell", cell)
     rate = checking.rate("rate", rate)
     if not _recurrent_weights(shapes_of_params(cell)):
         raise WrongValue(f"cell: expected a cell with recurrent weights (w_h), got {cell.name}")

@@ -11,8 +11,8 @@ from lstm_jax.core.cell import Cell, without_memory
 from lstm_jax.core.forms import Composite
 from lstm_jax.core.initializers import Initializer
 from lstm_jax.core.recipes import factory
-from lstm_jax.core.states import learnable
-from lstm_jax.wrappers.building import shapes_of_params, shapes_of_state
+from lstm_jax.core.states import learnable_fields
+from lstm_jax.wrappers.shapes import shapes_of_params, shapes_of_state
 
 
 @factory
@@ -29,7 +29,7 @@ def initialize(
     For one cell; in a chain, initialise the layers. Raises ValueError for a cell without such an
     entry, and ``init`` for an initialiser that does not fit it.
     """
-    checking.the_cell("cell", cell)
+    checking.cell("cell", cell)
     given = {name: f for name, f in {"w_x": w_x, "w_h": w_h, "b": b}.items() if f is not None}
     for name, initializer in given.items():
         if not callable(initializer):
@@ -76,8 +76,8 @@ def learned_state(cell: Cell) -> Cell:
     empty at the start; in their place ``"state"`` has None. Raises ValueError for a cell with
     nothing else in its state.
     """
-    checking.the_cell("cell", cell)
-    if not jax.tree.leaves(learnable(shapes_of_state(cell))):
+    checking.cell("cell", cell)
+    if not jax.tree.leaves(learnable_fields(shapes_of_state(cell))):
         raise WrongValue(
             "cell: expected a cell with an initial state that can be learned, "
             f"got {cell.name}, whose state is filled by its steps alone"
@@ -88,7 +88,7 @@ def learned_state(cell: Cell) -> Cell:
         state = cell.initial_state(inner, ())
         return {
             "cell": inner,
-            "state": jax.tree.map(lambda s: jnp.zeros_like(s, dtype), learnable(state)),
+            "state": jax.tree.map(lambda s: jnp.zeros_like(s, dtype), learnable_fields(state)),
         }
 
     def initial_state(params, batch_shape=(), dtype=None):
@@ -135,7 +135,7 @@ def mixed_precision(cell: Cell, compute_dtype: Any = "bfloat16") -> Cell:
     ``optax.chain(optax.scale(2.0**-15), optimizer)`` does, with ``optax.apply_if_finite`` around it
     to leave out a step whose gradient has overflowed (then take a smaller factor).
     """
-    checking.the_cell("cell", cell, memory=True)
+    checking.cell("cell", cell, memory=True)
     # Without its memory, which is no part of what is compiled and kept.
     return _mixed_precision(without_memory(cell), compute_dtype)._replace(memory=cell.memory)
 

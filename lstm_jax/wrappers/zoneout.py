@@ -11,17 +11,17 @@ from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Composite, Gated
 from lstm_jax.core.recipes import factory
-from lstm_jax.core.states import rescaled, scales
+from lstm_jax.core.states import match_scales, scales
 from lstm_jax.core.steps import gated_advance
-from lstm_jax.wrappers.building import shapes_of_params, shapes_of_state
 from lstm_jax.wrappers.noise import (
     CountedState,
-    at_step,
     bernoulli,
-    counted,
+    initial_state_with_count,
+    keys_of_step,
     prepare_with,
     row_keys,
 )
+from lstm_jax.wrappers.shapes import shapes_of_params, shapes_of_state
 
 
 @factory
@@ -37,7 +37,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
 
     Raises ValueError or TypeError, naming the argument, for other cells and other fields.
     """
-    checking.the_cell("cell", cell)
+    checking.cell("cell", cell)
     fields, together = _state_fields(cell)
     if isinstance(rate, Mapping):
         for field in rate:
@@ -61,12 +61,12 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
             names = [field] if scale is None else [*scales(new)[scale], scale]
             if noise is None:
                 if scale is not None:
-                    before, after = rescaled(before, after, scale)
+                    before, after = match_scales(before, after, scale)
                 mixed = {n: p * getattr(before, n) + (1.0 - p) * getattr(after, n) for n in names}
                 if scale is not None:
                     mixed[scale] = getattr(after, scale)
             else:
-                keys = at_step(at_step(noise, jnp.full_like(old.t, i)), old.t)
+                keys = keys_of_step(keys_of_step(noise, jnp.full_like(old.t, i)), old.t)
                 kept = bernoulli(keys, p, getattr(old.cell, field).shape[-1])
                 mixed = {n: jnp.where(kept, getattr(before, n), getattr(after, n)) for n in names}
             state = state._replace(**mixed)
@@ -78,7 +78,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
         return state, h.astype(y.dtype)
 
     inner, form = cell.form, None
-    if isinstance(inner, Gated) and not _projected(cell):
+    if isinstance(inner, Gated) and not _has_projection(cell):
 
         def pointwise(vectors, state, z, r):
             new, _, gates = inner.pointwise(vectors[0], state.cell, z, r)
@@ -95,7 +95,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
 
     return cell._replace(
         name="zoneout",
-        initial_state=counted(cell),
+        initial_state=initial_state_with_count(cell),
         advance=advance if form is None else gated_advance(form),
         form=form,
         prepare=prepare_with(cell, row_keys),
@@ -107,7 +107,7 @@ def _state_fields(cell: Cell) -> tuple[tuple[str, ...], dict[str, str]]:
     ``exp(m)`` the name of m."""
     state = None if isinstance(cell.form, Composite) else shapes_of_state(cell)
     h = getattr(state, "h", None)
-    if state is None or h is None or h.shape != (cell.size,) or not _shows(cell, "h"):
+    if state is None or h is None or h.shape != (cell.size,) or not _outputs_field(cell, "h"):
         raise WrongValue(
             "cell: expected one cell whose output is its state's field h [*batch, H], "
             f"got {cell.name}; zone out the cells that it is made of"
@@ -124,7 +124,7 @@ def _state_fields(cell: Cell) -> tuple[tuple[str, ...], dict[str, str]]:
     return tuple(fields), together
 
 
-def _shows(cell: Cell, field: str) -> bool:
+def _outputs_field(cell: Cell, field: str) -> bool:
     """Whether the output of ``cell`` is its new state's ``field``, and not another value."""
     same: list[bool] = []
 
@@ -145,7 +145,7 @@ def _shows(cell: Cell, field: str) -> bool:
         return bool(jnp.allclose(shown, y, rtol=1e-2, atol=1e-6))  # y may be narrower
 
 
-def _projected(cell: Cell) -> bool:
+def _has_projection(cell: Cell) -> bool:
     """A projection mixes units behind the gates, so that their state is not yet the cell's."""
     assert isinstance(cell.form, Gated)
     params = jax.eval_shape(lambda p: cell.prepare(p, (), None), shapes_of_params(cell))

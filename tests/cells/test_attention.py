@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax.cells.attention import rotated
+from lstm_jax.cells.attention import rotate
 from tests.platforms import WORKSPACE_BYTES
 from tests.reference import numpy_attention
 
@@ -102,7 +102,7 @@ def test_turned_products_depend_on_the_distance_alone_however_late():
 
     def score(late):
         at = np.array([late], np.int64) % 2**32
-        return jnp.vdot(rotated(q, at + 7), rotated(k, at))
+        return jnp.vdot(rotate(q, at + 7), rotate(k, at))
 
     np.testing.assert_allclose(score(10**9), score(0), rtol=1e-9)
     by_hand = numpy_attention.turned(np.asarray(q[0]), 7) @ np.asarray(k[0])

@@ -207,12 +207,12 @@ def test_the_cells_here_are_found_true_by_reading_alone(monkeypatch):
     def no_probes(*args):
         raise AssertionError("probed")
 
-    monkeypatch.setattr(promises, "_differs", no_probes)
+    monkeypatch.setattr(promises, "_find_difference", no_probes)
     monkeypatch.setattr(promises, "_kept", {})
     for name in lj.cells.registry:
         cell = lj.cells.make(name, 4)
         recipe = cell.recipe
-        recipes.built.__wrapped__(recipe, recipe.factory.__wrapped__, False)
+        recipes.build_once.__wrapped__(recipe, recipe.factory.__wrapped__, False)
     assert len(promises._kept) >= 15
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax.core.steps import one_step
+from lstm_jax.core.steps import memory_step
 from lstm_jax.unrolling.methods import over_matrices
 from tests.cases import Case
 from tests.conformance import LAWS, close, draw
@@ -94,7 +94,7 @@ def test_the_delta_rule_overwrites():
         s = jnp.zeros((1, 3, 2))
         for value in (v, w):
             of_x = lj.core.Projected(k, k, value, strength=strength)
-            s, _ = one_step(of_x, s, None)
+            s, _ = memory_step(of_x, s, None)
         memory[strength is None] = s[0, 0]
     close(memory, {False: w[0], True: (v + w)[0]}, 0.0)
 
@@ -185,7 +185,7 @@ def test_20000_steps_have_a_gradient():
 def test_sums_of_closed_gates_do_not_cancel():
     """Between two steps, as exact beside gates of e^-100 as without them."""
     keep = jnp.where(jnp.arange(32) % 2 == 0, -100.3, -0.1).at[20:].set(-0.01)[None]
-    span, since = over_matrices._logs_kept(keep, np.tril(np.ones((32, 32), bool)))
+    span, since = over_matrices._log_decays(keep, np.tril(np.ones((32, 32), bool)))
     exact = np.cumsum(np.asarray(keep[0], np.float64))
     np.testing.assert_allclose(span[0, 31, 19], exact[31] - exact[19], rtol=1e-5)
     np.testing.assert_allclose(span[0, 31, 5], exact[31] - exact[5], rtol=1e-6)

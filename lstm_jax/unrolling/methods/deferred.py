@@ -16,33 +16,33 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core import promises
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Gated, Weights
 from lstm_jax.core.numerics import like, product
-from lstm_jax.core.steps import finish, input_product
+from lstm_jax.core.steps import apply_gates, input_product
 from lstm_jax.core.typing import State
 from lstm_jax.unrolling.blocks import over_blocks
 from lstm_jax.unrolling.masks import (
     Masks,
     combine,
-    narrowed,
+    narrow_floats,
     partition,
     where,
-    widened,
+    widen_floats,
     zero_where_not,
 )
 from lstm_jax.unrolling.methods.deferred_options import Choice, Deferred, choose
 from lstm_jax.unrolling.methods.preactivations import (
     Pre,
     bias_as_row,
+    concatenate_columns,
     cotangent_product,
     matrix_gradient,
-    pre_of_step,
-    side_by_side,
-    summed,
-    transposed,
+    preactivations_of,
+    sum_columns,
+    transpose,
     z_and_r,
 )
 from lstm_jax.unrolling.methods.traversal import Traversal
@@ -88,7 +88,7 @@ def traverse(traversal: Traversal, options: Deferred = AS_MEASURED) -> tuple[Sta
     cell, params, xs, state, initial, masks, reverse = traversal
     form = cell.form
     assert isinstance(form, Gated)
-    promises.check_kept(cell.name, form, params, state)  # of a form that no builder has seen
+    promises.check_promise(cell.name, form, params, state)  # of a form that no builder has seen
     weights, vectors = form.split(params)
     choice = choose(form, weights, xs.shape, options)
     floats, others = partition(Leaves(weights, vectors, state, initial))
@@ -107,13 +107,15 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
         weights, vectors, state, initial = combine(floats, others)
         weights, xs = bias_as_row(weights, xs)
         hoisted = choice.product == "hoisted"
-        pre_of = pre_of_step(form, weights, choice.product)
+        pre_of = preactivations_of(form, weights, choice.product)
 
         def body(state: State, inputs: tuple) -> tuple[State, tuple]:
             x, valid, reset = inputs
             read = state if reset is None else where(reset, initial, state)
             pre = pre_of(x, form.source(vectors, read))
-            new, y, m = finish(form, weights.w_p, vectors, read, *z_and_r(pre), weights.w_x.dtype)
+            new, y, m = apply_gates(
+                form, weights.w_p, vectors, read, *z_and_r(pre), weights.w_x.dtype
+            )
             saved = None
             if keep:
                 kept = pre if choice.keep == "products" else None
@@ -132,18 +134,18 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
         final, (ys, _) = forward(floats, xs, others, masks, keep=False)
         return partition(final), ys
 
-    @standard
+    @default_promotion
     def fwd(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple:
         final, (ys, saved) = forward(floats, xs, others, masks, keep=True)
         return (partition(final), ys), (floats, xs, others, masks, saved)
 
-    @standard
+    @default_promotion
     def bwd(residuals: tuple, cotangents: tuple) -> tuple:
         floats, xs, others, masks, saved = residuals
         (d_final, _), d_ys = cotangents
         weights: Weights = floats.weights
-        w_x_transposed, w_h_transposed = transposed(weights.w_x), transposed(weights.w_h)
-        sums = widened(jax.tree.map(jnp.zeros_like, floats._replace(state=None)))
+        w_x_transposed, w_h_transposed = transpose(weights.w_x), transpose(weights.w_h)
+        sums = widen_floats(jax.tree.map(jnp.zeros_like, floats._replace(state=None)))
 
         def source_of(vectors: Any, read: Any, counts: Any) -> jax.Array:
             return form.source(combine(vectors, others.vectors), combine(read, counts))
@@ -158,7 +160,9 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
             def after_products(vectors: Any, read: Any, pre: Pre, tap: Any) -> tuple:
                 whole = combine(vectors, others.vectors)
                 z, r = z_and_r(pre)
-                return _tapped(form, weights, whole, combine(read, counts), z, r, tap, d_y.dtype)
+                return _apply_gates_with_tap(
+                    form, weights, whole, combine(read, counts), z, r, tap, d_y.dtype
+                )
 
             tap = None
             if weights.w_p is not None:
@@ -170,7 +174,7 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
             source, pull_source = jax.vjp(
                 lambda vectors, read: source_of(vectors, read, counts), floats.vectors, read
             )
-            d_source = cotangent_product(side_by_side(d_pre.both, d_pre.r), w_h_transposed)
+            d_source = cotangent_product(concatenate_columns(d_pre.both, d_pre.r), w_h_transposed)
             dv_source, d_read_source = pull_source(d_source.astype(source.dtype))
             d_read = _add(d_read, d_read_source)
             if reset is not None:
@@ -185,12 +189,15 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
             xs, d_ys, saved, masks = inputs
             sources = source_of(floats.vectors, *partition(saved.state))
             if saved.pre is None:
-                pre = summed(form, input_product(weights, xs), product(sources, weights.w_h))
+                pre = sum_columns(form, input_product(weights, xs), product(sources, weights.w_h))
                 saved = saved._replace(pre=pre)
             carry, (d_pre, d_taps) = jax.lax.scan(
                 body, (d_state, d_vectors, d_initial), (d_ys, saved, masks), reverse=not reverse
             )
-            d_z, d_r = side_by_side(d_pre.both, d_pre.z), side_by_side(d_pre.both, d_pre.r)
+            d_z, d_r = (
+                concatenate_columns(d_pre.both, d_pre.z),
+                concatenate_columns(d_pre.both, d_pre.r),
+            )
             w_x, w_h, b, w_p = weights
             new = Weights(
                 w_x=matrix_gradient(xs, w_x, d_z),
@@ -206,18 +213,18 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
         carry, d_xs = over_blocks(block, carry, inputs, choice.block, reverse=not reverse)
         (d_state, d_vectors, d_initial), d_weights = carry
         d_floats = Leaves(d_weights, d_vectors, d_state, d_initial)
-        return narrowed(d_floats, floats), d_xs, None, None
+        return narrow_floats(d_floats, floats), d_xs, None, None
 
     recurrence = jax.custom_vjp(primal)
     recurrence.defvjp(fwd, bwd)
     return recurrence
 
 
-def _tapped(form, weights, vectors, state, z, r, tap, dtype) -> tuple:
+def _apply_gates_with_tap(form, weights, vectors, state, z, r, tap, dtype) -> tuple:
     """The differentiable part of a step's result, with ``tap`` added to the projected output:
     its cotangent is what the projection's weight gradient is made of."""
     if tap is None:
-        new, y, _ = finish(form, None, vectors, state, z, r, dtype)
+        new, y, _ = apply_gates(form, None, vectors, state, z, r, dtype)
         return partition(new)[0], y
     new, m, _ = form.pointwise(vectors, state, z, r)
     h = product(m, weights.w_p) + tap

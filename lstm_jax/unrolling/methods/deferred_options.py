@@ -87,7 +87,7 @@ def choose(
 
     product, reason = _product(platform, weights, rows)
     product = decide("product", options.product, product, reason)
-    if product == "joined" and not reads_the_sum_alone(form, weights):
+    if product == "joined" and not reads_only_the_sum(form, weights):
         raise WrongValue(
             "method: expected 'apart' or 'hoisted', got product='joined', but the cell "
             "does not read z + r alone"
@@ -98,7 +98,7 @@ def choose(
     return Choice(product, keep, block, tuple(why))
 
 
-def reads_the_sum_alone(form: Gated, weights: Weights) -> bool:
+def reads_only_the_sum(form: Gated, weights: Weights) -> bool:
     return form.additive is True or form.additive == weights.w_x.shape[-1]
 
 

@@ -66,7 +66,7 @@ def over_sequence(
         times = jnp.expand_dims(jnp.arange(xs.shape[0]), range(1, xs.ndim - 1))
         valid = times < lengths
         starts = None if starts is None else starts & valid
-    of_x, bad = _finite_writes(_inert(form.project(params, xs), valid))
+    of_x, bad = _finite_writes(_silence(form.project(params, xs), valid))
     inputs, again = (of_x._replace(aside=None), bad, starts), _finite_memory(*form.read(initial))
     carry = _finite_memory(*form.read(state))
 
@@ -85,7 +85,7 @@ def over_sequence(
     return like(state, form.write(s, m)), form.output(params, o, ms, of_x.aside)
 
 
-def _inert(of_x: Projected, valid: jax.Array | None) -> Projected:
+def _silence(of_x: Projected, valid: jax.Array | None) -> Projected:
     """``of_x`` such that a step in the padding keeps everything and writes nothing."""
     if valid is None:
         return of_x
@@ -109,7 +109,7 @@ def _finite_writes(of_x: Projected) -> tuple[Projected, jax.Array]:
     bad = not_finite(of_x.k) | not_finite(of_x.v)
     for value in (*logs.values(), of_x.strength):
         bad = bad if value is None else bad | ~jnp.isfinite(value)
-    return _inert(of_x, ~bad)._replace(
+    return _silence(of_x, ~bad)._replace(
         v=zero_where_not(~bad, of_x.v),
         strength=None if of_x.strength is None else zero_where_not(~bad, of_x.strength),
     ), bad
@@ -186,7 +186,7 @@ def _chunk(
         s = s + weights.of_initial[..., -1, None, None] * initial.s
     last = jnp.where(weights.seen[..., -1, :], weights.of_writes[..., -1, :], 0.0)
     s = s + (last[..., None] * k).mT @ u
-    reached = _reached(bad, begins, carried.bad, initial.bad)
+    reached = _reached_by_bad(bad, begins, carried.bad, initial.bad)
     m, ms = None, None
     if weights.m is not None:
         m, ms = weights.m[..., -1], jnp.moveaxis(nan_where(reached, weights.m, asked), -1, 0)
@@ -194,7 +194,7 @@ def _chunk(
     return Memory(s, m, reached[..., -1]), (jnp.moveaxis(o, -2, 0), ms)
 
 
-def _reached(
+def _reached_by_bad(
     bad: jax.Array, begins: jax.Array | None, carried_bad: jax.Array, initial_bad: jax.Array
 ) -> jax.Array:
     """The steps ``[*batch, heads, C]`` at or after a bad one in their sequence."""
@@ -223,7 +223,7 @@ def _weights(
     if segment is not None:
         seen = seen & (segment[..., :, None] == segment[..., None, :])
         anew = segment > 0
-    span, since = _logs_kept(keep, seen)
+    span, since = _log_decays(keep, seen)
     if write is None:
         of_writes = jnp.exp(jnp.where(seen, span, 0.0)).astype(dtype)
         of_earlier, stabilisers = jnp.exp(since).astype(dtype), None
@@ -247,7 +247,7 @@ def _weights(
     )
 
 
-def _logs_kept(keep: jax.Array | None, seen: Any) -> tuple[Any, Any]:
+def _log_decays(keep: jax.Array | None, seen: Any) -> tuple[Any, Any]:
     """The sums of ``keep`` between step s and t, ``[..., C, C]``, and up to t within the segment.
 
     Each is a sum of its own. A difference of sums from the first step would cost less, and lose
@@ -280,22 +280,22 @@ def solve_unit_lower(system: jax.Array, right: jax.Array) -> jax.Array:
         return u + jnp.where(below, system, 0.0) @ u
 
     def solve(_: Any, right: jax.Array) -> jax.Array:
-        return _by_halves(system, right)
+        return _solve_by_halves(system, right)
 
     def solve_transposed(_: Any, right: jax.Array) -> jax.Array:
         turned = jnp.flip(system.mT, (-2, -1))
-        return jnp.flip(_by_halves(turned, jnp.flip(right, -2)), -2)
+        return jnp.flip(_solve_by_halves(turned, jnp.flip(right, -2)), -2)
 
     return jax.lax.custom_linear_solve(times, right, solve, solve_transposed)
 
 
-def _by_halves(system: jax.Array, right: jax.Array) -> jax.Array:
+def _solve_by_halves(system: jax.Array, right: jax.Array) -> jax.Array:
     """The first half of u, then the second with what the first adds taken off: products alone,
     which every mesh knows."""
     steps = right.shape[-2]
     if steps == 1:
         return right
     half = steps // 2
-    first = _by_halves(system[..., :half, :half], right[..., :half, :])
+    first = _solve_by_halves(system[..., :half, :half], right[..., :half, :])
     rest = right[..., half:, :] - system[..., half:, :half] @ first
-    return jnp.concatenate([first, _by_halves(system[..., half:, half:], rest)], axis=-2)
+    return jnp.concatenate([first, _solve_by_halves(system[..., half:, half:], rest)], axis=-2)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lstm_jax.core.forms import AttentionState, Windowed
 from lstm_jax.core.numerics import like
-from lstm_jax.core.steps import attended, taken
+from lstm_jax.core.steps import filled_places, windowed_attention
 from lstm_jax.core.typing import BatchShape, Params
 from lstm_jax.unrolling.blocks import over_blocks
 from lstm_jax.unrolling.masks import nan_where, not_finite, zero_where_not
@@ -54,7 +54,7 @@ def over_sequence(
     those of one block are kept at a time, and computed again for the backward pass."""
     steps, window, every = xs.shape[0], form.window, block_of(form.window)
     q, k, v = (jnp.moveaxis(a, 0, -2) for a in form.project(params, xs))
-    after = last_places(state, k, v, lengths, starts, window)
+    after = next_window(state, k, v, lengths, starts, window)
     short, fresh = steps <= SHORT, state is initial  # fresh: nothing to see in the window
     positions = np.arange(steps)
     q, segment = form.place(q, positions), None
@@ -65,7 +65,7 @@ def over_sequence(
 
     def block(before: Places, q: jax.Array, here: Places) -> jax.Array:
         """What the queries q, which stand where ``here`` does, see of it and of what was before."""
-        places = joined(before, here)
+        places = concatenate_places(before, here)
         total, queries = places.keys.shape[-2], q.shape[-2]
         distances = np.arange(total - queries, total)[:, None] - np.arange(total)
         visible = (distances >= 0) & (distances < window)
@@ -73,22 +73,26 @@ def over_sequence(
             visible = visible & (here.segment == jnp.swapaxes(places.segment, -1, -2))
         bad = not_finite(q)
         finite = zero_where_not(~bad, q)
-        o = attended(finite, places.keys, places.values, form.bias(params, distances), visible)
-        return nan_where(reached(places, queries, window) | bad, o, q)
+        o = windowed_attention(
+            finite, places.keys, places.values, form.bias(params, distances), visible
+        )
+        return nan_where(sees_bad(places, queries, window) | bad, o, q)
 
     if short and fresh:
-        before = part(here, 0, 0)
+        before = slice_places(here, 0, 0)
     else:
-        held = jnp.where(taken(state.filled, window), 0, -1)[..., None, :, None]
+        held = jnp.where(filled_places(state.filled, window), 0, -1)[..., None, :, None]
         keys, values = state.keys.astype(k.dtype), state.values.astype(v.dtype)
         before = finite_places(form, keys, values, np.arange(-window, 0), held)
     if short:
-        places, ahead = joined(before, here), before.keys.shape[-2]
+        places, ahead = concatenate_places(before, here), before.keys.shape[-2]
         outs = []
         for start in range(0, steps, every):
             first, end = ahead + start, min(ahead + start + every, ahead + steps)
-            seen = part(places, max(0, first - window + 1), first)
-            outs.append(block(seen, part(q, start, end - ahead), part(places, first, end)))
+            seen = slice_places(places, max(0, first - window + 1), first)
+            outs.append(
+                block(seen, slice_places(q, start, end - ahead), slice_places(places, first, end))
+            )
         o = jnp.moveaxis(jnp.concatenate(outs, axis=-2), -2, 0)
     else:
 
@@ -96,7 +100,9 @@ def over_sequence(
             q, here = jax.tree.map(lambda a: jnp.moveaxis(a, 0, -2), inputs)
             o = jax.checkpoint(block)(before, q, here)
             total = window + q.shape[-2]
-            return part(joined(before, here), total - window, total), jnp.moveaxis(o, -2, 0)
+            return slice_places(
+                concatenate_places(before, here), total - window, total
+            ), jnp.moveaxis(o, -2, 0)
 
         by_time = jax.tree.map(lambda a: jnp.moveaxis(a, -2, 0), (q, here))
         _, o = over_blocks(body, before, by_time, every, reverse=False)
@@ -112,7 +118,7 @@ def finite_places(
     return Places(form.place(k, positions), v, segment, bad[..., None])
 
 
-def reached(places: Places, queries: int, window: int) -> jax.Array:
+def sees_bad(places: Places, queries: int, window: int) -> jax.Array:
     """Which of the last ``queries`` places see a bad one: ``[*batch, heads, queries]``."""
     bad = places.bad[..., 0]
     place = jnp.arange(bad.shape[-1])
@@ -125,17 +131,17 @@ def reached(places: Places, queries: int, window: int) -> jax.Array:
     return sees[..., -queries:]
 
 
-def joined(before: Places, here: Places) -> Places:
+def concatenate_places(before: Places, here: Places) -> Places:
     """One after the other."""
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=-2), before, here)
 
 
-def part(places, first: int, end: int):
+def slice_places(places, first: int, end: int):
     """The places from ``first`` up to ``end``."""
     return jax.tree.map(lambda a: a[..., first:end, :], places)
 
 
-def last_places(
+def next_window(
     state: AttentionState,
     k: jax.Array,
     v: jax.Array,
@@ -160,6 +166,6 @@ def last_places(
         else:
             place = lengths[..., None, None, None] + jnp.arange(window)[:, None]
             kept = jnp.take_along_axis(every, place, axis=-2)
-        return jnp.where(taken(count, window)[..., None, :, None], kept, 0)
+        return jnp.where(filled_places(count, window)[..., None, :, None], kept, 0)
 
     return AttentionState(last_of(state.keys, k), last_of(state.values, v), count)

@@ -48,13 +48,16 @@ def traverse(traversal: Traversal) -> tuple[State, jax.Array]:
     lengths = None if valid is None else jnp.sum(valid, axis=0, dtype=jnp.int32)
     xs = zero_where_not(valid, xs)
     if reverse:
-        xs, starts = turned(xs, lengths), None if starts is None else turned(starts, lengths)
+        xs, starts = (
+            reverse_rows(xs, lengths),
+            None if starts is None else reverse_rows(starts, lengths),
+        )
     form: Any = cell.form
     solver = SOLVERS[type(form)]
     new, ys = solver.over_sequence(form, params, xs, state, initial, lengths, starts)
     if lengths is not None:
         new = where(lengths > 0, new, state)
-    return new, zero_where_not(valid, turned(ys, lengths) if reverse else ys)
+    return new, zero_where_not(valid, reverse_rows(ys, lengths) if reverse else ys)
 
 
 def _any_steps(steps: Any) -> bool:
@@ -62,7 +65,7 @@ def _any_steps(steps: Any) -> bool:
     return jax.export.is_symbolic_dim(steps)
 
 
-def turned(values: jax.Array, lengths: jax.Array | None) -> jax.Array:
+def reverse_rows(values: jax.Array, lengths: jax.Array | None) -> jax.Array:
     """The first ``lengths`` steps of each row of ``values [T, *batch, ...]`` in reverse order."""
     if lengths is None:
         return jnp.flip(values, axis=0)

@@ -22,7 +22,7 @@ class Pre(NamedTuple):
     r: jax.Array | None
 
 
-def pre_of_step(form: Gated, weights: Weights, order: str) -> Any:
+def preactivations_of(form: Gated, weights: Weights, order: str) -> Any:
     """``(x, source) -> Pre`` of a step; hoisted, x is z already."""
     if order == "joined":
         dtype = weights.w_x.dtype
@@ -36,7 +36,7 @@ def pre_of_step(form: Gated, weights: Weights, order: str) -> Any:
 
         def pre_of(x: jax.Array, source: jax.Array) -> Pre:
             z = x if order == "hoisted" else input_product(weights, x)
-            return summed(form, z, product(source, weights.w_h))
+            return sum_columns(form, z, product(source, weights.w_h))
 
     return pre_of
 
@@ -51,7 +51,7 @@ def bias_as_row(weights: Weights, xs: jax.Array) -> tuple[Weights, jax.Array]:
     return with_row, jnp.concatenate([xs, jnp.ones_like(xs[..., :1])], axis=-1)
 
 
-def summed(form: Gated, z: jax.Array, r: jax.Array) -> Pre:
+def sum_columns(form: Gated, z: jax.Array, r: jax.Array) -> Pre:
     n = z.shape[-1] if form.additive is True else int(form.additive)
     if n == 0:
         return Pre(None, z, r)
@@ -63,25 +63,25 @@ def summed(form: Gated, z: jax.Array, r: jax.Array) -> Pre:
 def z_and_r(pre: Pre) -> tuple[jax.Array, jax.Array]:
     """A z and an r whose sum is right in the columns where only the sum is read."""
     zeros = None if pre.both is None else jnp.zeros_like(pre.both)
-    return side_by_side(pre.both, pre.z), side_by_side(zeros, pre.r)
+    return concatenate_columns(pre.both, pre.z), concatenate_columns(zeros, pre.r)
 
 
-def side_by_side(first: jax.Array | None, then: jax.Array | None) -> jax.Array:
+def concatenate_columns(first: jax.Array | None, then: jax.Array | None) -> jax.Array:
     parts = [part for part in (first, then) if part is not None]
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
 
 
-def transposed(w: jax.Array) -> jax.Array:
+def transpose(w: jax.Array) -> jax.Array:
     """``w^T`` in memory. Left to itself, XLA would transpose within each product, which on a CPU
     costs up to half of the rate."""
     return jax.lax.optimization_barrier(jnp.moveaxis(w, -1, 0))
 
 
-def cotangent_product(d: jax.Array, transposed: jax.Array) -> jax.Array:
+def cotangent_product(d: jax.Array, w_transposed: jax.Array) -> jax.Array:
     """``d @ w^T``, in float32 or wider."""
     wide = jnp.promote_types(d.dtype, jnp.float32)
     dims = (((d.ndim - 1,), (0,)), ((), ()))
-    return jax.lax.dot_general(d, transposed, dims, preferred_element_type=wide)
+    return jax.lax.dot_general(d, w_transposed, dims, preferred_element_type=wide)
 
 
 def matrix_gradient(inputs: jax.Array, w: jax.Array, d_out: jax.Array) -> jax.Array:
@@ -90,7 +90,7 @@ def matrix_gradient(inputs: jax.Array, w: jax.Array, d_out: jax.Array) -> jax.Ar
     dims = ((tuple(range(1, rows + 1)), tuple(range(rows))), ((), ()))
     sharding = jax.typeof(w).sharding
     return jax.lax.dot_general(
-        transposed(inputs.astype(w.dtype)),
+        transpose(inputs.astype(w.dtype)),
         d_out,
         dims,
         preferred_element_type=jnp.promote_types(w.dtype, jnp.float32),

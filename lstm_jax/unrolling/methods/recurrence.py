@@ -33,7 +33,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from lstm_jax._internal.promotion import standard
+from lstm_jax._internal.promotion import default_promotion
 
 Times = Callable[[jax.Array, jax.Array], jax.Array]
 Solver = Callable[[jax.Array, jax.Array, jax.Array, bool, Times], jax.Array]
@@ -80,7 +80,7 @@ def by_platform(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
-@standard
+@default_promotion
 def linear_recurrence(
     a: jax.Array,
     b: jax.Array,
@@ -105,7 +105,7 @@ def _times(restarts: bool) -> Times:
     return times
 
 
-@standard
+@default_promotion
 def _forward(
     a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, restarts: bool, solver: Solver
 ) -> tuple:
@@ -113,7 +113,7 @@ def _forward(
     return h, (a, h, h0)
 
 
-@standard
+@default_promotion
 def _backward(
     reverse: bool, restarts: bool, solver: Solver, residuals: tuple, d_h: jax.Array
 ) -> tuple:

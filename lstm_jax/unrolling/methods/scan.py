@@ -4,7 +4,7 @@ import jax
 
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.typing import State
-from lstm_jax.unrolling.masks import narrowed, where, widened, zero_where_not
+from lstm_jax.unrolling.masks import narrow_floats, where, widen_floats, zero_where_not
 from lstm_jax.unrolling.methods.traversal import Traversal
 
 
@@ -25,12 +25,12 @@ def traverse(traversal: Traversal) -> tuple[State, jax.Array]:
     weights are summed over time in float32.
     """
     cell, params, xs, state, initial, masks, reverse = traversal
-    wide = widened(params)
+    wide = widen_floats(params)
 
     def body(state: State, inputs: tuple) -> tuple[State, jax.Array]:
         x, valid, reset = inputs
         read = state if reset is None else where(reset, initial, state)
-        new, y = cell.advance(narrowed(wide, params), read, x)
+        new, y = cell.advance(narrow_floats(wide, params), read, x)
         return where(valid, new, state), zero_where_not(valid, y)
 
     return jax.lax.scan(body, state, (xs, masks.valid, masks.resets), reverse=reverse)
