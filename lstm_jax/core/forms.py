@@ -5,16 +5,13 @@ R the size of the recurrent source (H in most cells).
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 from jaxtyping import Float, Integer
 
 from lstm_jax.core.typing import AnyArray, Params, State
-
-if TYPE_CHECKING:
-    from lstm_jax.core.cell import Cell
 
 
 class Weights(NamedTuple):
@@ -144,7 +141,7 @@ class Run(Protocol):
 
     def __call__(
         self,
-        cell: "Cell",
+        cell: Any,
         params: Params,
         xs: jax.Array,
         state: State,

@@ -1,19 +1,13 @@
-"""One call of ``lj.unroll``: its arguments, checked at trace time."""
+"""One call of ``lj.unroll``, as the driver and its planning read it."""
 
 import dataclasses
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from lstm_jax._internal import checking
-from lstm_jax._internal.dtypes import same_precision
-from lstm_jax.core.cell import Cell, with_memory, without_memory
+from lstm_jax.core.cell import Cell
 from lstm_jax.core.typing import Params, State
-from lstm_jax.unrolling import plan
-from lstm_jax.unrolling.masks import zero_where_not
-from lstm_jax.unrolling.methods import METHODS
-from lstm_jax.unrolling.methods.deferred_options import Deferred, check_options
+from lstm_jax.unrolling.methods.deferred_options import Deferred
 
 STATIC = {"static": True}
 
@@ -38,50 +32,3 @@ class Call:
     reverse: bool = dataclasses.field(metadata=STATIC)
     method: str | Deferred = dataclasses.field(metadata=STATIC)
     checkpoint_every: int | str | None = dataclasses.field(metadata=STATIC)
-
-
-def check_call(
-    cell: Any,
-    params: Any,
-    xs: Any,
-    state: Any,
-    lengths: Any,
-    resets: Any,
-    key: Any,
-    reverse: Any = False,
-    method: Any = "auto",
-    checkpoint_every: Any = None,
-) -> Call:
-    """The arguments of ``lj.unroll`` as one ``Call``, or an error that names one of them."""
-    checking.cell("cell", cell, memory=True)
-    with_arrays, cell = cell, without_memory(cell)
-    inputs = checking.float_array("xs", xs, "[T, *batch, D]", 2)
-    steps, batch = inputs.shape[0], inputs.shape[1:-1]
-    checking.params(cell, params, "xs", inputs.shape[-1])
-    same_precision("xs", inputs, params)
-    params = jax.tree.map(jnp.asarray, params)
-    bound = with_memory(with_arrays, params)
-    if state is not None:
-        checking.state(cell, params, state, batch)
-        state = jax.tree.map(jnp.asarray, state)
-    key = None if key is None else checking.random_key("key", key)
-    valid, starts = None, None
-    if lengths is not None:
-        ends = checking.lengths(lengths, steps, batch)
-        valid = jnp.expand_dims(jnp.arange(steps), range(1, 1 + ends.ndim)) < ends
-        inputs = zero_where_not(valid, inputs)  # before any product: 0 * NaN would be NaN
-    if resets is not None:
-        starts = checking.resets(resets, steps, batch)
-    checking.flag("reverse", reverse)
-    if isinstance(method, Deferred):
-        check_options("method", method)
-    else:
-        checking.choice("method", method, ("auto", *METHODS))
-    if isinstance(checkpoint_every, str):
-        if checkpoint_every != "auto":
-            plan.parse_bytes("checkpoint_every", checkpoint_every)
-    elif checkpoint_every is not None:
-        checking.positive_int("checkpoint_every", checkpoint_every)
-    return Call(
-        cell, bound, inputs, state, valid, starts, key, bool(reverse), method, checkpoint_every
-    )

@@ -10,8 +10,9 @@ from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.typing import AnyArray, Params, State
 from lstm_jax.unrolling import plan
+from lstm_jax.unrolling.arguments import check_call
 from lstm_jax.unrolling.blocks import over_blocks
-from lstm_jax.unrolling.call import Call, check_call
+from lstm_jax.unrolling.call import Call
 from lstm_jax.unrolling.masks import narrow_floats, widen_floats
 from lstm_jax.unrolling.methods.deferred_options import Deferred
 from lstm_jax.unrolling.methods.traversal import Traversal

@@ -1,7 +1,6 @@
 """A call as the cells that it is made of: where each starts, and composites by their parts."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -9,18 +8,16 @@ import jax.numpy as jnp
 from lstm_jax._internal import varying
 from lstm_jax.core.forms import Composite
 from lstm_jax.core.typing import State
+from lstm_jax.unrolling.call import Call
 from lstm_jax.unrolling.masks import Masks, zero_where_not
 from lstm_jax.unrolling.methods.deferred_options import Deferred
 from lstm_jax.unrolling.methods.traversal import Traversal
-
-if TYPE_CHECKING:
-    from lstm_jax.unrolling.call import Call
 
 # Takes one cell that is not a composite, and the method that was asked for.
 OverTime = Callable[[Traversal, str | Deferred], tuple[State, jax.Array]]
 
 
-def start_traversal(call: "Call") -> Traversal:
+def start_traversal(call: Call) -> Traversal:
     """The call's cell over time: params prepared, and states on the devices of the inputs."""
     cell, xs, valid, resets, state = call.cell, call.xs, call.valid, call.resets, call.state
     batch = xs.shape[1:-1]

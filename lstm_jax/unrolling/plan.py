@@ -8,7 +8,7 @@ import functools
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 
@@ -16,14 +16,12 @@ from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.typing import State
 from lstm_jax.unrolling.blocks import even_block
+from lstm_jax.unrolling.call import Call
 from lstm_jax.unrolling.masks import Masks
 from lstm_jax.unrolling.methods import METHODS
 from lstm_jax.unrolling.methods.deferred_options import Deferred
 from lstm_jax.unrolling.methods.traversal import Traversal
 from lstm_jax.unrolling.parts import over_parts, start_traversal
-
-if TYPE_CHECKING:
-    from lstm_jax.unrolling.call import Call
 
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
@@ -70,13 +68,13 @@ def choose_method(cell: Cell, method: str | Deferred) -> Method:
     return Method(name, partial(module.traverse, **options), partial(module.why, **options))
 
 
-def plan(call: "Call") -> tuple[list[Part], int | None]:
+def plan(call: Call) -> tuple[list[Part], int | None]:
     """The parts of a call, and the steps of a recomputed block (None: nothing is recomputed)."""
     parts = parts_of(call)
     return parts, block_of(call, parts)
 
 
-def block_of(call: "Call", parts: Sequence[Part] | None = None) -> int | None:
+def block_of(call: Call, parts: Sequence[Part] | None = None) -> int | None:
     """The steps of a recomputed block; None: nothing is recomputed."""
     if not isinstance(call.checkpoint_every, str):
         return call.checkpoint_every
@@ -84,7 +82,7 @@ def block_of(call: "Call", parts: Sequence[Part] | None = None) -> int | None:
     return choose_block("checkpoint_every", call.checkpoint_every, parts)
 
 
-def parts_of(call: "Call") -> list[Part]:
+def parts_of(call: Call) -> list[Part]:
     """The cells of a call, each with its method and what its backward pass keeps."""
     parts: list[Part] = []
 

@@ -14,7 +14,7 @@ from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell, without_memory
 from lstm_jax.core.typing import AnyArray, Params, State
-from lstm_jax.unrolling.call import check_call
+from lstm_jax.unrolling.arguments import check_call
 from lstm_jax.unrolling.driver import unroll
 from lstm_jax.unrolling.masks import narrow_floats, where, widen_floats
 from lstm_jax.unrolling.methods.deferred_options import Deferred
