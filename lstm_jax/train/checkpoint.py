@@ -22,12 +22,9 @@ import numpy as np
 from lstm_jax._internal import checking, storage
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.train import leaves
+from lstm_jax.train.leaves import CheckpointError as CheckpointError
 
 TREE, ARRAYS, FORMAT = "tree.json", "arrays.npz", "lstm_jax checkpoint 1"
-
-
-class CheckpointError(RuntimeError):
-    """Nothing was saved, or what was saved is not what is asked for."""
 
 
 def save(folder: str | Path, step: int, tree: Any) -> Path:

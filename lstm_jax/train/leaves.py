@@ -18,6 +18,10 @@ ABSTRACT = {
 JAX, ARRAY, SCALAR = "jax", "numpy", "numpy scalar"  # beside the names of Python's own
 
 
+class CheckpointError(RuntimeError):
+    """Nothing was saved, or what was saved is not what is asked for."""
+
+
 class Record(NamedTuple):
     """What a leaf was. type: JAX, ARRAY, SCALAR or a name in PYTHON. dtype: of a typed key, its
     generator's, such as "key<fry>"."""

@@ -12,7 +12,7 @@ from lstm_jax._internal.errors import WrongType
 
 def restore(path: Path, like: Any) -> Any:
     """The tree of the step ``path``, as ``checkpoint.restore`` gives it; all leaves are arrays."""
-    from lstm_jax.train.checkpoint import CheckpointError
+    from lstm_jax.train.leaves import CheckpointError
 
     leaves = _named_leaves(like)
     takes = {name: jax.eval_shape(_data, leaf) for name, leaf in leaves.items()}
