@@ -6,7 +6,7 @@ VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
 
-.PHONY: help compare suite benchmarks gpu test test-slow laws lint types clean
+.PHONY: help compare suite benchmarks gpu test test-slow laws lint types docs clean
 
 help:
 	@echo "make compare    which cell remembers: LSTM, GRU, tanh RNN, attention; in two minutes"
@@ -15,6 +15,7 @@ help:
 	@echo "make gpu        tests and measurements on a GPU, in ten minutes, with the JAX that is here"
 	@echo "make test       the tests (make laws: every cell through every law, which takes longer)"
 	@echo "make lint types formatting and style; static types"
+	@echo "make docs       the documentation, into docs/_build/html"
 
 compare: $(READY)
 	$(RUN) -m experiments first_comparison
@@ -52,6 +53,11 @@ lint: $(READY)
 types: $(READY)
 	$(VENV)/bin/mypy
 
+# Warnings are errors: a link that leads nowhere, a name that is not there.
+docs: $(VENV)/ready-docs
+	$(RUN) -m sphinx --builder html --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 $(READY): pyproject.toml
 	@set -e; for python in "$(PYTHON)" \
 	    "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$(patsubst python%,%,$(notdir $(PYTHON)))*/bin/python; do \
@@ -68,5 +74,9 @@ $(VENV)/ready-benchmarks: $(READY)
 	$(RUN) -m pip install --quiet --editable '.[benchmarks]'
 	touch $@
 
+$(VENV)/ready-docs: $(READY)
+	$(RUN) -m pip install --quiet --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* docs/_build docs/notebooks .mypy_cache .pytest_cache .ruff_cache .hypothesis

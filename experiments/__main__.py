@@ -76,7 +76,7 @@ def listing() -> str:
         "tasks",
         "  tasks                  1 min    A table of all tasks, and a picture of each.",
     ]
-    lines += ["", "A task of your own: docs/bring_your_own_task.md"]
+    lines += ["", "A task of your own: docs/how_to/add_a_task.md"]
     return "\n".join([*lines, "", "Times are for two CPU cores."])
 
 

@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
@@ -10,17 +11,24 @@ ROOT = Path(__file__).parent.parent
 class Page:
     """A Markdown file of this checkout, by its path in it."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str | Path):
         self.file = ROOT / path
         self.text = self.file.read_text(encoding="utf-8")
 
     def blocks(self, language: str) -> list[str]:
-        return re.findall(rf"```{language}\n(.*?)```", self.text, re.DOTALL)
+        return re.findall(rf"^```{language}\n(.*?)^```", self.text, re.DOTALL | re.MULTILINE)
 
     def block(self, word: str, language: str = "python") -> str:
         """The one block that has ``word`` in it."""
         (found,) = [text for text in self.blocks(language) if word in text]
         return found
+
+    def run(self) -> dict[str, Any]:
+        """The names that the page's programs, run one after the other, leave behind."""
+        names: dict[str, Any] = {}
+        for number, text in enumerate(self.blocks("python"), 1):
+            exec(compile(text, f"{self.file.name}, block {number}", "exec"), names)
+        return names
 
     def commands(self, program: str) -> list[list[str]]:
         """The arguments of each line of the console blocks that starts with ``program``."""
@@ -31,7 +39,27 @@ class Page:
             if line.startswith(f"{program} ")
         ]
 
-    def links(self) -> list[Path]:
-        """The files that the page links to."""
-        targets = re.findall(r"\]\(([^)#:]+)\)", self.text)
-        return [self.file.parent / target for target in targets]
+    def links(self) -> list[tuple[Path, str]]:
+        """The files that the page links to, each with the heading in it, or ""."""
+        text = re.sub(r"^```\w.*?^```", "", self.text, flags=re.DOTALL | re.MULTILINE)
+        targets = re.findall(r"\]\(([^):\s]+)\)", text)
+        parts = [target.partition("#") for target in targets]
+        return [
+            (self.file.parent / path if path else self.file, heading) for path, _, heading in parts
+        ]
+
+    def headings(self) -> set[str]:
+        """The headings, as links name them."""
+        titles = re.findall(r"^#+ (.*)$", self.text, re.MULTILINE)
+        return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+    def included(self) -> list[Path]:
+        """The files that the page takes over from elsewhere."""
+        names = re.findall(r"^```\{(?:include|image)\} (\S+)$", self.text, re.MULTILINE)
+        return [self.file.parent / name for name in names]
+
+
+def pages(folder: str) -> list[Page]:
+    """All pages below ``folder``, but for what a build leaves there."""
+    files = sorted((ROOT / folder).rglob("*.md"))
+    return [Page(file) for file in files if "_build" not in file.relative_to(ROOT).parts]

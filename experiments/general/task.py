@@ -3,7 +3,7 @@
     python -m experiments task "delayed_recall(delay=20)" --cells lstm gru attention
     python -m experiments task my_task --load my_task.py --cells lstm gru --steps 2000
 
-docs/bring_your_own_task.md goes from the file of a task to a trained cell. All cells have the same
+docs/how_to/add_a_task.md goes from the file of a task to a trained cell. All cells have the same
 number of parameters. The rate of each is the one that a sweep chose, and where there is none, the
 best of three on validation data, so that a cell is trained three times.
 

@@ -27,7 +27,7 @@ class SymbolTask(NamedTuple):
         training key; of the shortest sequences there are so few that training meets them all.
     test_at: ``(length, n) -> PairBatch``, n pairs of exactly this length, at most twice
         max_length: held out too, other ones for each length, the same in every run.
-    chance: ``(length) -> `` the exact match of the best answer that knows the length alone.
+    chance: ``(length) -> float``, the exact match of the best answer that knows the length alone.
     """
 
     name: str

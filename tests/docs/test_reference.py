@@ -1,0 +1,60 @@
+"""The API reference has every public name, and no others."""
+
+import importlib
+import re
+
+import pytest
+
+import lstm_jax as lj
+from lstm_jax import tasks
+from tests.pages import ROOT
+
+PUBLIC = [
+    "lstm_jax",
+    *(
+        f"lstm_jax.{room}"
+        for room in (
+            "attend",
+            "cells",
+            "core",
+            "decode",
+            "seq2seq",
+            "tasks",
+            "tasks.pairs",
+            "train",
+            "unrolling",
+            "wrappers",
+        )
+    ),
+]
+TEXT = "\n".join(page.read_text("utf-8") for page in sorted((ROOT / "docs/api").glob("*.rst")))
+DIRECTIVE = re.compile(r"^\.\. (?:auto)?(?:class|function|data|module|exception):: (\S+)$", re.M)
+DESCRIBED = DIRECTIVE.findall(TEXT)
+NAMED = {*DESCRIBED, *re.findall(r"``(lstm_jax\.[\w.]+)``", TEXT)}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_name_is_on_a_page(module):
+    names = importlib.import_module(module).__all__
+    assert [name for name in names if f"{module}.{name}" not in NAMED] == []
+
+
+def test_every_name_on_a_page_is_there():
+    for path in sorted(NAMED):
+        thing = importlib.import_module("lstm_jax")
+        for name in path.split(".")[1:]:
+            if not hasattr(thing, name):
+                importlib.import_module(f"{thing.__name__}.{name}")
+            thing = getattr(thing, name)
+
+
+def test_nothing_is_described_twice():
+    assert len(DESCRIBED) == len(set(DESCRIBED))
+
+
+def test_every_registered_cell_and_task_is_described():
+    modules = {factory.__module__ for factory in tasks.registry.values()}
+    assert modules <= set(DESCRIBED)
+    for name, factory in lj.cells.registry.items():
+        if factory.__module__ != "lstm_jax.cells.registry":  # not a preset of another
+            assert f"lstm_jax.{factory.__name__}" in DESCRIBED, name
