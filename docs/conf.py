@@ -46,6 +46,7 @@ toc_object_entries_show_parents = "hide"
 
 def copy_notebooks() -> None:
     """Sphinx reads what lies in this folder, and the notebooks lie beside it."""
+    (DOCS / "notebooks").mkdir(exist_ok=True)
     for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
         text = notebook.read_text(encoding="utf-8")
         text = re.sub(r"\.\./experiments/results/(\w+)/report\.md", r"../results/\1.md", text)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 
 import jax
@@ -121,21 +122,19 @@ def test_recordings_of_a_file_keep_the_contract(folder):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "options",
     [
-        ("chang --load my_task.py", "names: got 'chang' (did you mean 'change'?)"),
-        (
-            ("--load my_task change"),
-            ("load: expected a Python file; names of tasks stand , got my_task"),
-        ),
-        ("change(speed=2) --load my_task.py", "options: "),
-        ("change --load my_task.py --lengths 1", "lengths, of change(20): length: expected at"),
-        ("change --load my_task.py --parameters 5", "parameters of lstm on change(20): got 5; "),
+        "chang --load my_task.py",
+        "--load my_task change",
+        "change(speed=2) --load my_task.py",
+        "change --load my_task.py --lengths 1",
+        "change --load my_task.py --parameters 5",
     ],
 )
-def test_the_errors_are_those_of_the_page(folder, options, message, capsys):
+def test_the_errors_are_those_of_the_page(folder, options, capsys):
     importlib.invalidate_caches()
     assert main(["task", *options.split()]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"error: {message}") and len(error.splitlines()) == 1
-    assert message.partition(":")[0] in TASK.text
+    (line,) = capsys.readouterr().err.splitlines()
+    messages = re.findall(r"^\| `(.*?)` \|", TASK.text, re.MULTILINE)
+    patterns = [re.escape(message).replace(r"\.\.\.", ".*") for message in messages]
+    assert any(re.fullmatch(f"error: {pattern}", line) for pattern in patterns), line

@@ -8,7 +8,7 @@ import pytest
 import lstm_jax as lj
 from lstm_jax import train
 from tests.conformance import close
-from tests.pages import Page, pages
+from tests.pages import pages
 
 GUIDES = [page for page in pages("docs/guide") if page.blocks("python")]
 
