@@ -27,6 +27,8 @@ html_theme = "sphinx_book_theme"
 html_title = "lstm_jax"
 html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2}
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -34,6 +36,7 @@ nb_execution_mode = "off"  # a notebook is shown with the outputs that it is kep
 
 add_module_names = True
 autodoc_member_order = "bysource"
+autodoc_docstring_signature = False
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 80
@@ -68,4 +71,5 @@ def setup(app: Any) -> None:
     app.connect("source-read", to_built_pages)
     # Before napoleon, which reads the sections that this writes.
     app.connect("autodoc-process-docstring", docstrings.sections, priority=400)
+    app.connect("autodoc-process-signature", docstrings.short_types)
     app.connect("autodoc-skip-member", docstrings.skip_bare_fields)

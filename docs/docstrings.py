@@ -10,6 +10,11 @@ from typing import Any
 
 ENTRY = re.compile(r"(\*{0,2}\w+(?:, \*{0,2}\w+)*): \S")
 
+# Arrays of JAX or NumPy, and keys of either kind, as the types spell them out.
+ARRAY = re.compile(r"(\w+)\[(?:jaxlib\._jax\.)?Array, ('[^']*')\] \| \1\[ndarray, \2\]")
+KEY = re.compile(r"Key\[Array, ''\] \| UInt32\[Array, '2'\] \| UInt32\[Array, '4'\]")
+SINGLE_KEY = re.compile(r"Key\[Array, ''\] \| UInt32\[Array, '2'\]")
+
 
 def names_of(what: str, thing: Any) -> tuple[str, set[str]]:
     """The section that the entries of ``thing`` belong to, and the names that they can have."""
@@ -48,27 +53,71 @@ def mark_code(lines: list[str]) -> list[str]:
     return marked
 
 
+def paragraphs(lines: list[str]) -> list[list[str]]:
+    """The lines between blank lines."""
+    found: list[list[str]] = [[]]
+    for line in lines:
+        if not line:
+            found.append([])
+        else:
+            found[-1].append(line)
+    return found
+
+
+def in_section(paragraph: list[str], section: str, names: set[str]) -> list[str]:
+    """The paragraph with its entries, if it has any, below the section's title."""
+    for number in range(1, len(paragraph)):
+        if is_entry(paragraph[number], names) and not is_entry(paragraph[0], names):
+            if not paragraph[number - 1].endswith("."):
+                return paragraph
+            return [*paragraph[:number], "", *in_section(paragraph[number:], section, names)]
+    entries = 0
+    for number, line in enumerate(paragraph):
+        if is_entry(line, names):
+            entries = number + 1
+        elif line.startswith(" ") and entries:
+            entries = number + 1
+        else:
+            break
+    last = paragraph[entries - 1] if entries else ""
+    runs_on = entries < len(paragraph) and not last.endswith(".")
+    if not entries or runs_on:  # a paragraph that happens to begin with a name and a colon
+        return paragraph
+    listed = [f"{section}:", *(f"    {line}" for line in paragraph[:entries])]
+    rest = paragraph[entries:]
+    return [*listed, "", *in_section(rest, section, names)] if rest else listed
+
+
 def sections(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Indents each run of entries below the title of a section, in place."""
+    """Rewrites a docstring in place."""
+    if what == "class" and lines and lines[0].startswith(f"{thing.__name__}("):
+        lines[:] = []  # generated, and no more than the signature
     lines[:] = mark_code(lines)
     section, names = names_of(what, thing)
-    if not names:
-        return
-    written: list[str] = []
-    within = False
-    for line in lines:
-        if is_entry(line, names):
-            if not within:
-                if written and written[-1]:
-                    written.append("")
-                written.append(f"{section}:")
-            within = True
-        elif within and line and not line.startswith(" "):
-            within = False
-            if written[-1]:
-                written.append("")
-        written.append(f"    {line}" if within and line else line)
-    lines[:] = written
+    if names:
+        parts = [in_section(part, section, names) for part in paragraphs(lines)]
+        lines[:] = [line for part in parts for line in [*part, ""]]
+
+
+def short_types(
+    app: Any,
+    what: str,
+    name: str,
+    thing: Any,
+    options: Any,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
+    """Types as the source has them: ``Float[Array, "*batch D"]``, ``PRNGKeyArray``."""
+
+    def short(text: str | None) -> str | None:
+        if text is None:
+            return None
+        text = text.replace("jaxlib._jax.", "").replace("jax.Array", "Array")
+        text = ARRAY.sub(r"\1[Array, \2]", text)
+        return SINGLE_KEY.sub("PRNGKeyArray", KEY.sub("PRNGKeyArray", text))
+
+    return short(signature), short(returns)
 
 
 def skip_bare_fields(
