@@ -25,7 +25,7 @@ exclude_patterns = ["_build"]
 
 html_theme = "sphinx_book_theme"
 html_title = "lstm_jax"
-html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2}
+html_theme_options = {"navbar_persistent": [], "show_navbar_depth": 1, "show_toc_level": 2}
 html_copy_source = False
 html_static_path = ["_static"]
 html_css_files = ["tables.css"]

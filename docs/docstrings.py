@@ -11,23 +11,22 @@ from typing import Any
 ENTRY = re.compile(r"(\*{0,2}\w+(?:, \*{0,2}\w+)*): \S")
 
 # Arrays of JAX or NumPy, and keys of either kind, as the types spell them out.
-ARRAY = re.compile(r"(\w+)\[(?:jaxlib\._jax\.)?Array, ('[^']*')\] \| \1\[ndarray, \2\]")
+ARRAY = re.compile(r"(\w+)\[Array, ('[^']*')\] \| \1\[ndarray, \2\]")
 KEY = re.compile(r"Key\[Array, ''\] \| UInt32\[Array, '2'\] \| UInt32\[Array, '4'\]")
 SINGLE_KEY = re.compile(r"Key\[Array, ''\] \| UInt32\[Array, '2'\]")
 
 
-def names_of(what: str, thing: Any) -> tuple[str, set[str]]:
-    """The section that the entries of ``thing`` belong to, and the names that they can have."""
-    if what == "class":
-        fields = getattr(thing, "_fields", None) or getattr(thing, "__annotations__", {})
-        if fields:
-            return "Attributes", set(fields)
+def names_of(what: str, thing: Any) -> set[str]:
+    """The arguments or fields of ``thing``."""
     if what not in ("class", "function", "method"):
-        return "", set()
+        return set()
+    fields = getattr(thing, "_fields", None) or getattr(thing, "__annotations__", {})
+    if what == "class" and fields:
+        return set(fields)
     try:
-        return "Args", set(inspect.signature(thing).parameters)
+        return set(inspect.signature(thing).parameters)
     except (TypeError, ValueError):
-        return "", set()
+        return set()
 
 
 def is_entry(line: str, names: set[str]) -> bool:
@@ -64,13 +63,13 @@ def paragraphs(lines: list[str]) -> list[list[str]]:
     return found
 
 
-def in_section(paragraph: list[str], section: str, names: set[str]) -> list[str]:
-    """The paragraph with its entries, if it has any, below the section's title."""
+def in_section(paragraph: list[str], names: set[str]) -> list[str]:
+    """The paragraph with its entries, if it has any, below the title of a section."""
     for number in range(1, len(paragraph)):
         if is_entry(paragraph[number], names) and not is_entry(paragraph[0], names):
             if not paragraph[number - 1].endswith("."):
                 return paragraph
-            return [*paragraph[:number], "", *in_section(paragraph[number:], section, names)]
+            return [*paragraph[:number], "", *in_section(paragraph[number:], names)]
     entries = 0
     for number, line in enumerate(paragraph):
         if is_entry(line, names):
@@ -83,9 +82,9 @@ def in_section(paragraph: list[str], section: str, names: set[str]) -> list[str]
     runs_on = entries < len(paragraph) and not last.endswith(".")
     if not entries or runs_on:  # a paragraph that happens to begin with a name and a colon
         return paragraph
-    listed = [f"{section}:", *(f"    {line}" for line in paragraph[:entries])]
+    listed = ["Args:", *(f"    {line}" for line in paragraph[:entries])]
     rest = paragraph[entries:]
-    return [*listed, "", *in_section(rest, section, names)] if rest else listed
+    return [*listed, "", *in_section(rest, names)] if rest else listed
 
 
 def sections(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
@@ -93,9 +92,9 @@ def sections(app: Any, what: str, name: str, thing: Any, options: Any, lines: li
     if what == "class" and lines and lines[0].startswith(f"{thing.__name__}("):
         lines[:] = []  # generated, and no more than the signature
     lines[:] = mark_code(lines)
-    section, names = names_of(what, thing)
+    names = names_of(what, thing)
     if names:
-        parts = [in_section(part, section, names) for part in paragraphs(lines)]
+        parts = [in_section(part, names) for part in paragraphs(lines)]
         lines[:] = [line for part in parts for line in [*part, ""]]
 
 
@@ -113,7 +112,7 @@ def short_types(
     def short(text: str | None) -> str | None:
         if text is None:
             return None
-        text = text.replace("jaxlib._jax.", "").replace("jax.Array", "Array")
+        text = text.replace("~jaxtyping.", "").replace("jaxlib._jax.", "")
         text = ARRAY.sub(r"\1[Array, \2]", text)
         return SINGLE_KEY.sub("PRNGKeyArray", KEY.sub("PRNGKeyArray", text))
 
