@@ -17,7 +17,7 @@ from experiments.harness.report import curves
 from experiments.harness.run.setting import Training, told_as
 from lstm_jax import seq2seq, train
 from lstm_jax._internal import calls, checking
-from lstm_jax.tasks import Batch, PairBatch, Pairs, Score, Task, Vocabulary
+from lstm_jax.tasks import PairBatch, Pairs, PairTask, Score, Vocabulary
 from lstm_jax.tasks.pairs import data
 from lstm_jax.tasks.pairs.data import END, PAD, START
 
@@ -57,7 +57,11 @@ def encoder_decoder(
     budget: PairTraining, name: str, sizes: tuple[int, int], size: int
 ) -> seq2seq.Seq2Seq:
     """The contender ``name`` with ``size`` units in the decoder, and half in each direction of the
-    encoder. sizes: the numbers of tokens of source and target."""
+    encoder.
+
+    Args:
+        sizes: the numbers of tokens of source and target.
+    """
     make = functools.partial(lj.cells.make, budget.cell)
     half = (size + 1) // 2
     fixed = name == FIXED
@@ -75,7 +79,7 @@ def encoder_decoder(
 
 
 def pair_model(
-    sizes: tuple[int, int], answer: Callable[..., Any], task: Task, budget: PairTraining, name: str
+    answer: Callable[..., Any], task: PairTask, budget: PairTraining, name: str
 ) -> train.Model:
     """A model of the runner. Its outputs are the log-probabilities ``[T, B, V]`` of the target's
     tokens; ``answer(model, params, pairs)`` is what its score is computed of."""
@@ -83,6 +87,7 @@ def pair_model(
     calls.parse("cell", budget.cell, lj.cells.registry)
 
     def of_size(size: int) -> train.Model:
+        sizes = (task.source_size, task.target_size)
         model = encoder_decoder(budget, name, sizes, size)
 
         def apply(params: Any, batch: PairBatch, *, key: Any = None) -> jax.Array:
@@ -105,13 +110,13 @@ def written(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.Array:
     ).tokens
 
 
-def cross_entropy(smoothing: float) -> Callable[[jax.Array, Batch], jax.Array]:
+def cross_entropy(smoothing: float) -> Callable[[jax.Array, PairBatch], jax.Array]:
     """The loss: nats a token. Raises ValueError for a share of 1 or more."""
     smoothing = checking.rate("label_smoothing", smoothing)
 
-    def loss(outputs: Float[Array, "T B V"], batch: Batch) -> jax.Array:
+    def loss(outputs: Float[Array, "T B V"], batch: PairBatch) -> jax.Array:
         return seq2seq.cross_entropy(
-            outputs, batch.targets, lengths=batch.xs.target_lengths, label_smoothing=smoothing
+            outputs, batch.target, lengths=batch.target_lengths, label_smoothing=smoothing
         )
 
     return loss
@@ -127,26 +132,24 @@ def exact_match(chance: float) -> Score:
     """The share of rows that are right in every token."""
     return Score(
         "exact match",
-        lambda tokens, batch: jnp.mean(right(tokens, batch.xs)),
+        lambda tokens, batch: jnp.mean(right(tokens, batch)),
         higher_is_better=True,
         chance=chance,
     )
 
 
-def as_batch(batch: PairBatch) -> Batch:
-    """A batch of the runner; the model is shown the target too, to be taught by it."""
-    batch = PairBatch(*map(jnp.asarray, batch))
-    return Batch(batch, batch.target)
+def on_device(batch: PairBatch) -> PairBatch:
+    return PairBatch(*map(jnp.asarray, batch))
 
 
-def drawn_from(rows: Pairs, width: data.Width) -> Callable[[Any, int], Batch]:
+def drawn_from(rows: Pairs, width: data.Width) -> Callable[[Any, int], PairBatch]:
     """A ``sample`` that draws rows with replacement, on the device, padded to one width."""
-    everything = PairBatch(*map(jnp.asarray, whole(rows, width)))
+    everything = on_device(whole(rows, width))
     count = everything.source.shape[1]
 
-    def sample(key: jax.Array, batch_size: int) -> Batch:
+    def sample(key: jax.Array, batch_size: int) -> PairBatch:
         chosen = jax.random.randint(key, (batch_size,), 0, count)
-        return as_batch(PairBatch(*(a[..., chosen] for a in everything)))
+        return PairBatch(*(a[..., chosen] for a in everything))
 
     return sample
 
@@ -160,21 +163,6 @@ def widest(rows: Pairs) -> data.Width:
     """The width that holds all of ``rows``."""
     source, target = rows.lengths()
     return int(source.max()), int(target.max())
-
-
-def in_parts(function: Callable[[PairBatch], jax.Array], batch: PairBatch, rows: int) -> jax.Array:
-    """``function`` of a few rows at a time, whose outputs ``[rows, ...]`` are put end to end: for
-    what would not fit into memory at once. The last part is filled up with the last row."""
-    count = batch.source.shape[1]
-    parts = -(-count // rows)
-
-    def cut(leaf: Any) -> jax.Array:
-        beyond = [(0, 0)] * (leaf.ndim - 1) + [(0, parts * rows - count)]
-        filled = jnp.pad(leaf, beyond, mode="edge")
-        return jnp.moveaxis(filled.reshape(*leaf.shape[:-1], parts, rows), -2, 0)
-
-    outs = jax.lax.map(function, PairBatch(*map(cut, batch)))
-    return outs.reshape(-1, *outs.shape[2:])[:count]
 
 
 def run_of(params: Any, run: int) -> Any:

@@ -12,7 +12,7 @@ from experiments.harness.run.jobs import Job
 from experiments.harness.run.learning_rates import elsewhere
 from experiments.harness.run.setting import Further, Scores, Setting
 from experiments.language import _pairs
-from lstm_jax.tasks import SymbolTask, Task
+from lstm_jax.tasks import PairTask, SymbolTask
 
 ROWS = 250  # of each length
 
@@ -30,17 +30,17 @@ def setting(symbols: SymbolTask, config: SymbolTraining, chosen: dict[str, float
     the mean over the trained lengths."""
     size = len(symbols.vocabulary)
     chances = [symbols.chance(n + 1) for n in range(symbols.max_length)]
-    task = Task(
+    task = PairTask(
         name=symbols.name,
-        input_size=0,
-        output_size=0,
-        sample=lambda key, batch_size: _pairs.as_batch(symbols.sample(key, batch_size)),
-        validation=_pairs.as_batch(symbols.validation),
-        test=_pairs.as_batch(symbols.test),
+        source_size=size,
+        target_size=size,
+        sample=symbols.sample,
+        validation=symbols.validation,
+        test=symbols.test,
         loss=_pairs.cross_entropy(config.label_smoothing),
         score=_pairs.exact_match(float(np.mean(chances))),
     )
-    model = functools.partial(_pairs.pair_model, (size, size), _pairs.written)
+    model = functools.partial(_pairs.pair_model, _pairs.written)
     further = functools.partial(by_length, symbols, config)
     near = elsewhere(chosen, config, "max_length", "symbols", "cell")
     return Setting(task, config, near, model=model, further=further)

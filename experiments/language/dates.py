@@ -23,7 +23,7 @@ from experiments.harness.run.jobs import Job
 from experiments.harness.run.learning_rates import elsewhere
 from experiments.harness.run.setting import Further, Setting
 from experiments.language import _pairs
-from lstm_jax.tasks import Task
+from lstm_jax.tasks import PairTask
 from lstm_jax.tasks.pairs import dates
 
 TIME = "3 min"
@@ -50,21 +50,19 @@ def settings(config: Config) -> list[Setting]:
     widths = [_pairs.widest(rows) for rows in (training, *encoded.values())]
     width = (max(source for source, _ in widths), max(target for _, target in widths))
     held_out = {
-        split: _pairs.as_batch(_pairs.whole(rows, width)) for split, rows in encoded.items()
+        split: _pairs.on_device(_pairs.whole(rows, width)) for split, rows in encoded.items()
     }
-    vocabularies = (dates.SOURCE_VOCABULARY, dates.TARGET_VOCABULARY)
-    sizes = (len(vocabularies[0]), len(vocabularies[1]))
-    task = Task(
+    task = PairTask(
         name="dates",
-        input_size=0,
-        output_size=0,
+        source_size=len(dates.SOURCE_VOCABULARY),
+        target_size=len(dates.TARGET_VOCABULARY),
         sample=_pairs.drawn_from(training, width),
         validation=held_out["validation"],
         test=held_out["test"],
         loss=_pairs.cross_entropy(config.label_smoothing),
         score=_pairs.exact_match(1 / len(dates.dates_of("test"))),
     )
-    model = functools.partial(_pairs.pair_model, sizes, _pairs.written)
+    model = functools.partial(_pairs.pair_model, _pairs.written)
     further = functools.partial(by_style, written["test"], config)
     return [Setting(task, config, elsewhere(RATES, config, "cell"), model=model, further=further)]
 
@@ -76,7 +74,7 @@ def by_style(
     vocabularies = (dates.SOURCE_VOCABULARY, dates.TARGET_VOCABULARY)
     sizes = (len(vocabularies[0]), len(vocabularies[1]))
     model = _pairs.encoder_decoder(config, job.contender, sizes, job.model.size)
-    batch = job.setting.task.test.xs
+    batch = job.setting.task.test
     decode = jax.jit(lambda params: _pairs.right(_pairs.written(model, params, batch), batch))
     right = np.mean(
         [np.asarray(decode(_pairs.run_of(params, run))) for run in range(len(job.seeds))], axis=0

@@ -28,12 +28,13 @@ import numpy as np
 
 from experiments.harness.run.jobs import Job
 from experiments.harness.run.learning_rates import elsewhere
+from experiments.harness.run.parts import in_parts
 from experiments.harness.run.setting import Further, Scores, Setting
 from experiments.language import _pairs
 from lstm_jax import seq2seq
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax.tasks import PairBatch, Pairs, Score, Task, Vocabulary
+from lstm_jax.tasks import PairBatch, Pairs, PairTask, Score, Vocabulary
 from lstm_jax.tasks.pairs import multi30k
 from lstm_jax.tasks.pairs.data import END, SPECIALS, UNKNOWN
 
@@ -72,22 +73,22 @@ def settings(config: Config) -> list[Setting]:
     data = multi30k.multi30k(min_count=config.min_count)
     training = short(data.train.pairs, config.longest)
     validation, test = (
-        _pairs.as_batch(_pairs.whole(split.pairs, _pairs.widest(split.pairs)))
+        _pairs.on_device(_pairs.whole(split.pairs, _pairs.widest(split.pairs)))
         for split in (data.validation, data.test_2016_flickr)
     )
     vocabularies = (data.source_vocabulary, data.target_vocabulary)
     sizes = (len(vocabularies[0]), len(vocabularies[1]))
-    task = Task(
+    task = PairTask(
         name=f"multi30k({len(training.sources)} pairs, {sizes[0]} and {sizes[1]} tokens)",
-        input_size=0,
-        output_size=0,
+        source_size=sizes[0],
+        target_size=sizes[1],
         sample=_pairs.drawn_from(training, (config.longest, config.longest)),
         validation=validation,
         test=test,
         loss=_pairs.cross_entropy(config.label_smoothing),
         score=Score("nats a token", mean_loss, higher_is_better=False, chance=unigram(data)),
     )
-    model = functools.partial(_pairs.pair_model, sizes, token_losses)
+    model = functools.partial(_pairs.pair_model, token_losses)
     further = functools.partial(bleu, data, config)
     return [Setting(task, config, elsewhere(RATES, config, "cell"), model=model, further=further)]
 
@@ -121,11 +122,11 @@ def token_losses(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.A
         picked = jnp.take_along_axis(logs, rows.target[..., None], axis=-1)[..., 0]
         return -jnp.where(counts, picked, 0).sum(axis=0)
 
-    return _pairs.in_parts(of_rows, batch, ROWS)
+    return in_parts(of_rows, batch, ROWS)
 
 
-def mean_loss(losses: jax.Array, batch: Any) -> jax.Array:
-    return losses.sum() / batch.xs.target_lengths.sum()
+def mean_loss(losses: jax.Array, batch: PairBatch) -> jax.Array:
+    return losses.sum() / batch.target_lengths.sum()
 
 
 def text_of(vocabulary: Vocabulary, ids: np.ndarray) -> str:
@@ -140,11 +141,11 @@ def bleu(data: multi30k.Multi30k, config: Config, job: Job, params: Any, folder:
     vocabularies = (data.source_vocabulary, data.target_vocabulary)
     sizes = (len(vocabularies[0]), len(vocabularies[1]))
     model = _pairs.encoder_decoder(config, job.contender, sizes, job.model.size)
-    test, batch = data.test_2016_flickr, job.setting.task.test.xs
+    test, batch = data.test_2016_flickr, job.setting.task.test
     steps = batch.target.shape[0]
 
     def greedy(params: Any) -> jax.Array:
-        return _pairs.in_parts(lambda rows: _pairs.written(model, params, rows).T, batch, ROWS)
+        return in_parts(lambda rows: _pairs.written(model, params, rows).T, batch, ROWS)
 
     def beam(params: Any) -> jax.Array:
         def best(rows: PairBatch) -> jax.Array:
@@ -154,7 +155,7 @@ def bleu(data: multi30k.Multi30k, config: Config, job: Job, params: Any, folder:
             )  # fmt: skip
             return found.tokens[:, :, 0].T
 
-        return _pairs.in_parts(best, batch, ROWS)
+        return in_parts(best, batch, ROWS)
 
     scores: Scores = {}
     for name, search in {"greedy": greedy, f"beam of {config.width}": beam}.items():

@@ -1,17 +1,18 @@
-"""Benchmark tasks by name, one a file: what the experiments train on.
+"""Benchmark tasks by name, one per file: what the experiments train on.
 
 ``tasks.make("adding", length=100)`` gives a ``Task``. The factories themselves stay in their
 modules, such as ``lstm_jax.tasks.memory.adding.adding``.
 
-A task from outside joins with one line, ``tasks.registry["mine"] = my_task``, its factory. What it
-is made of is here: ``drawn_task`` for sequences that are drawn, or ``Task`` itself, with
+A task from outside joins with one line, ``tasks.registry["mine"] = my_task``, its factory. The
+parts to make one of are here: ``drawn_task`` for sequences that are drawn, or ``Task`` itself, with
 ``held_out_key``; ``classes`` for answers that are classes, ``regression`` for numbers, ``logistic``
 for logistic outputs; ``ranges`` for lengths that differ; ``files`` for published data. ``check``
-says whether it keeps the contract.
+finds out whether a task keeps the contract.
 
-Sequence-to-sequence data are of another kind, batches of pairs, and not in the registry:
-``reversal.reversal``, ``sorting.sorting``, ``dates.written_dates`` and ``multi30k.multi30k``, on
-the common ground of ``pairs`` and ``symbols``.
+There are two kinds of task, and ``AnyTask`` says what they share. A ``Task`` is for a cell with a
+readout. A ``PairTask`` is for an encoder-decoder; its data are batches of pairs, and not in the
+registry: ``reversal.reversal``, ``sorting.sorting``, ``dates.written_dates`` and
+``multi30k.multi30k``, built on ``pairs`` and ``symbols``.
 """
 
 from collections.abc import Callable
@@ -41,11 +42,14 @@ from lstm_jax.tasks.memory import two_sequence as _two_sequence
 from lstm_jax.tasks.pairs import dates, multi30k, reversal, sorting, symbols
 from lstm_jax.tasks.pairs.data import PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.pairs.symbols import SymbolTask, symbol_task
+from lstm_jax.tasks.pairs.task import PairTask
 from lstm_jax.tasks.recall import associative_recall as _associative_recall
 from lstm_jax.tasks.recall import induction_heads as _induction_heads
 from lstm_jax.tasks.settings import default_settings, under_default_settings
 from lstm_jax.tasks.task import (
     HELD_OUT,
+    AnyBatch,
+    AnyTask,
     Batch,
     Score,
     Sequences,
@@ -57,8 +61,11 @@ from lstm_jax.tasks.task import (
 
 __all__ = [
     "HELD_OUT",
+    "AnyBatch",
+    "AnyTask",
     "Batch",
     "PairBatch",
+    "PairTask",
     "Pairs",
     "Score",
     "Sequences",

@@ -52,8 +52,7 @@ def find(
     path = Path(folder) / name
     if not path.is_file():
         raise FileNotFoundError(
-            f"folder: expected a folder with {', '.join(published.checksums)}, got one without "
-            f"{path}"
+            f"folder: expected the files {', '.join(published.checksums)} in it, got no file {path}"
         )
     expected = published.checksums[name]
     if verify and (got := hashlib.sha256(path.read_bytes()).hexdigest()) != expected:

@@ -1,23 +1,45 @@
-"""Whether the members of a task are of the types that ``Task`` says; part of ``tasks.check``."""
+"""Whether the members of a task are of the types that its kind states; part of ``tasks.check``."""
 
+import contextlib
 import math
 import numbers
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import jax
 import numpy as np
 
 from lstm_jax._internal.errors import WrongType, WrongValue
-from lstm_jax.tasks.task import Batch, Reads, Score, Success, Task
+from lstm_jax.tasks.pairs.data import PairBatch
+from lstm_jax.tasks.pairs.task import PairTask
+from lstm_jax.tasks.task import AnyTask, Batch, Reads, Score, Success, Task
+
+# By the kind of task: its members that are sizes, and the type of its batches.
+SIZES: dict[type, tuple[str, str]] = {
+    Task: ("input_size", "output_size"),
+    PairTask: ("source_size", "target_size"),
+}
+BATCH: dict[type, type] = {Task: Batch, PairTask: PairBatch}
 
 
-def refuse(task: Task, member: str, expected: str, got: Any) -> WrongValue:
+def refuse(task: AnyTask, member: str, expected: str, got: Any) -> WrongValue:
     """The error that names the task and its member."""
     return WrongValue(f"task {task.name}: {member}: expected {expected}, got {got}")
 
 
-def check_members(task: Task) -> None:
-    """Raises ValueError or TypeError for a member of another type, or a value that it has not."""
+@contextlib.contextmanager
+def calling(task: AnyTask, member: str) -> Iterator[None]:
+    """Notes on an error which member of the task raised it."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"(raised by {member} of task {task.name}, as tasks.check called it)")
+        raise
+
+
+def check_members(task: Task | PairTask) -> None:
+    """Raises ValueError or TypeError for a member of another type, or with a value that makes no
+    sense."""
     if not isinstance(task.name, str) or not task.name:
         raise WrongType(f"task: name: expected a text, got {task.name!r}")
 
@@ -25,22 +47,24 @@ def check_members(task: Task) -> None:
         if not good:
             raise refuse(task, member, expected, got)
 
-    for member in ("input_size", "output_size"):
+    for member in SIZES[type(task)]:
         size = getattr(task, member)
         whole = isinstance(size, numbers.Integral) and not isinstance(size, bool)
-        require(member, whole and size >= 0, "a whole number from 0 up", repr(size))
-    require("reads", task.reads in get_args(Reads), " or ".join(map(repr, get_args(Reads))),
-            repr(task.reads))  # fmt: skip
+        require(member, whole and size > 0, "a positive integer", repr(size))
     for member in ("sample", "loss"):
         require(member, callable(getattr(task, member)), "a function", repr(getattr(task, member)))
+    kind = BATCH[type(task)]
     for member in ("validation", "test"):
         batch = getattr(task, member)
-        require(member, isinstance(batch, Batch), "a Batch", type(batch).__name__)
-    require("test_at", task.test_at is None or callable(task.test_at), "a function, or None",
-            repr(task.test_at))  # fmt: skip
+        require(member, isinstance(batch, kind), f"a {kind.__name__}", type(batch).__name__)
+    if isinstance(task, Task):
+        require("reads", task.reads in get_args(Reads), " or ".join(map(repr, get_args(Reads))),
+                repr(task.reads))  # fmt: skip
+        require("test_at", task.test_at is None or callable(task.test_at), "a function, or None",
+                repr(task.test_at))  # fmt: skip
     require("scores", isinstance(task.scores, tuple | list), "a tuple of Score",
             type(task.scores).__name__)  # fmt: skip
-    for member, score in scores(task):
+    for member, score in list_scores(task):
         require(member, isinstance(score, Score), "a Score", type(score).__name__)
         require(f"{member}.name", isinstance(score.name, str) and bool(score.name), "a text",
                 repr(score.name))  # fmt: skip
@@ -50,7 +74,7 @@ def check_members(task: Task) -> None:
         require(f"{member}.chance", _is_number(score.chance), "a number", repr(score.chance))
         require(f"{member}.memoryless", score.memoryless is None or _is_number(score.memoryless),
                 "a number, or None", repr(score.memoryless))  # fmt: skip
-    names = [score.name for _, score in scores(task)]
+    names = [score.name for _, score in list_scores(task)]
     require("scores", len(set(names)) == len(names), "names that are all different",
             ", ".join(names))  # fmt: skip
     if (success := task.success) is None:
@@ -73,6 +97,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
-def scores(task: Task) -> list[tuple[str, Score]]:
-    """The scores, and how an error names them."""
+def list_scores(task: AnyTask) -> list[tuple[str, Score]]:
+    """The scores, each with its name in errors."""
     return [("score", task.score), *((f"scores[{n}]", s) for n, s in enumerate(task.scores))]

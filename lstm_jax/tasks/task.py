@@ -1,7 +1,7 @@
 """What a task is: where its data come from, what is minimised, and what is reported."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -39,18 +39,30 @@ class Batch(NamedTuple):
     targets: Any
 
 
+@runtime_checkable
+class AnyBatch(Protocol):
+    """What batches of every kind have: ``xs``, what a model is shown."""
+
+    @property
+    def xs(self) -> Any: ...
+
+
+B = TypeVar("B", bound=AnyBatch)
+
+
 class Score(NamedTuple):
     """The number that is reported, apart from the loss that is minimised.
 
     name: with its unit, such as "MSE" or "accuracy".
-    measure: ``(answers, batch) -> []``, a mean over the batch.
+    measure: ``(answers, batch) -> []``, a mean over the batch, which is a ``Batch`` of a ``Task``
+        or a ``PairBatch`` of a ``PairTask``.
     chance: the score of the best constant answer, which looks at nothing.
     memoryless: the score of the best answer that looks at the current step alone; where answers
         come with the last step, at that. None where a task has no such answer.
     """
 
     name: str
-    measure: Callable[[jax.Array, Batch], jax.Array]
+    measure: Callable[[jax.Array, Any], jax.Array]
     higher_is_better: bool
     chance: float
     memoryless: float | None = None
@@ -81,7 +93,7 @@ class Success(NamedTuple):
         False where the source counts the training before them alone.
     """
 
-    error: Callable[[jax.Array, Batch], jax.Array]
+    error: Callable[[jax.Array, Any], jax.Array]
     limit: float
     mean_limit: float
     rows: int
@@ -90,30 +102,69 @@ class Success(NamedTuple):
     window_counts: bool = True
 
     @default_promotion
-    def met(self, answers: jax.Array, batch: Batch) -> Bool[Array, ""]:
+    def met(self, answers: jax.Array, batch: AnyBatch) -> Bool[Array, ""]:
         """Whether the criterion holds on ``batch``, whatever its number of rows. NaN does not."""
         errors = self.error(answers, batch)
         return jnp.all(errors < self.limit) & (jnp.mean(errors) < self.mean_limit)
 
 
-class Task(NamedTuple):
-    """A benchmark task: pure functions and held-out data.
+@runtime_checkable
+class AnyTask(Protocol[B]):
+    """What tasks of every kind share, whatever their batches are: all that training looks at.
+
+    A ``Task`` has a ``Batch`` of sequences beside targets, for a cell with a readout; a
+    ``PairTask`` has a ``PairBatch``, for an encoder-decoder.
 
     name: what tables and folders call it, its options included, such as "adding(100)".
-    sample: ``(key, batch_size) -> Batch``, training data drawn on the device; pure, and
+    sample: ``(key, batch_size) -> batch``, training data drawn on the device; pure, and
         jittable with a static batch size. The same key gives the same batch.
     validation, test: held-out data, the same in every run. Training never sees them, and
         choices (learning rates, when to stop) are made on validation alone.
     loss: ``(outputs, batch) -> []``, differentiable.
+    score: the score that decides, such as on a learning rate.
+    success: when the task counts as solved; None if nobody says.
+    scores: further scores, which are reported beside ``score``. Their names are all different.
+    answers_axis: the axis of the rows in a model's answers, along which answers to a few rows at
+        a time are put together; None if each model has its own.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def sample(self) -> Callable[[Key[Array, ""], int], B]: ...
+
+    @property
+    def validation(self) -> B: ...
+
+    @property
+    def test(self) -> B: ...
+
+    @property
+    def loss(self) -> Callable[[jax.Array, B], jax.Array]: ...
+
+    @property
+    def score(self) -> Score: ...
+
+    @property
+    def success(self) -> Success | None: ...
+
+    @property
+    def scores(self) -> tuple[Score, ...]: ...
+
+    @property
+    def answers_axis(self) -> int | None: ...
+
+
+class Task(NamedTuple):
+    """A benchmark task for a cell with a readout: pure functions and held-out data.
+
     input_size, output_size, reads: what a cell with a linear readout is made for, with outputs
-        ``[B, O]`` at the "last" step (of each row) or ``[T, B, O]`` at "every" step; sizes are 0
-        where the task is for models of another kind.
-    success: when it counts as solved; None where nobody says.
+        ``[B, O]`` at the "last" step (of each row) or ``[T, B, O]`` at "every" step.
     test_at: ``(length, n) -> Batch``, n held-out sequences of exactly this length (of about it
-        where a task says so), longer than the trained ones perhaps, the same in every run; what
-        is long, such as a lag, the task says. None where there is one length alone.
-    scores: further scores, which are reported beside ``score``; that one alone decides, such as
-        on a learning rate. Their names are all different.
+        if a task says so), perhaps longer than the trained ones, the same in every run; the task
+        says what is long, such as a lag. None if there is only one length.
+    name, sample, validation, test, loss, score, success, scores: as in ``AnyTask``.
 
     ``tasks.check(task)`` finds out whether a task keeps to this.
     """
@@ -130,6 +181,11 @@ class Task(NamedTuple):
     success: Success | None = None
     test_at: Callable[[int, int], Batch] | None = None
     scores: tuple[Score, ...] = ()
+
+    @property
+    def answers_axis(self) -> int:
+        """Answers are ``[B, ...]`` at the last step, ``[T, B, ...]`` at every step."""
+        return 0 if self.reads == "last" else 1
 
 
 class DrawnSample:

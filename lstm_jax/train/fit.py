@@ -12,7 +12,7 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import Params
 from lstm_jax.tasks.contract import check_draws
-from lstm_jax.tasks.task import Batch, Task
+from lstm_jax.tasks.task import AnyTask, B
 from lstm_jax.train.model import Model
 
 
@@ -49,7 +49,7 @@ def start(model: Model, optimizer: optax.GradientTransformation, key: Key[Array,
 @default_promotion
 def take_steps(
     model: Model,
-    task: Task,
+    task: AnyTask[B],
     optimizer: optax.GradientTransformation,
     state: TrainState,
     key: Key[Array, ""],
@@ -89,7 +89,7 @@ def take_steps(
     return jax.lax.scan(step, state, None, length=steps)
 
 
-def drawn(task: Task, step_key: Key[Array, ""], batch_size: int) -> tuple[Batch, Key[Array, ""]]:
+def drawn(task: AnyTask[B], step_key: Key[Array, ""], batch_size: int) -> tuple[B, Key[Array, ""]]:
     """The batch of a training step, and the key of the model's noise in it."""
     key_batch, key_noise = jax.random.split(checking.random_key("step_key", step_key))
     return task.sample(key_batch, batch_size), key_noise

@@ -5,6 +5,7 @@ Those that train are for make test-slow.
 
 import dataclasses
 import json
+import re
 import types
 
 import jax
@@ -17,6 +18,7 @@ from experiments.__main__ import main
 from experiments.harness import conduct
 from experiments.harness.run import runner
 from experiments.harness.run.jobs import slug
+from experiments.harness.run.parts import in_parts
 from experiments.harness.run.progress import Progress, work
 from experiments.language import _pairs, _symbols, dates, reversal, translation
 from lstm_jax import train
@@ -118,7 +120,7 @@ def test_exact_match_is_that_of_the_decoded_tokens(run):
         model = model_of(job, (6, 6))
         task = job.setting.task
         expected = [
-            rows_of_ids.exact_match(decoded(model, params, task.test.xs).tokens, task.test.targets)
+            rows_of_ids.exact_match(decoded(model, params, task.test).tokens, task.test.target)
             for params in trained(out, job, programs)
         ]
         np.testing.assert_allclose(contender["test"], expected, atol=1e-6)
@@ -168,13 +170,13 @@ def test_sorting_and_dates_come_to_their_end(run):
         assert "(1 seed, 2 steps" in (out / "report.md").read_text()
     assert is_png(out / f"{slug(job.name)}_alignment.png")
     assert setting["chance"] == pytest.approx(1 / len(dates_of("test")))
-    assert job.setting.task.test.targets.shape == (11, 20)
+    assert job.setting.task.test.target.shape == (11, 20)
     assert "read worst" in (out / "report.md").read_text()
 
 
 def test_the_styles_that_are_read_worst_are_told(monkeypatch, tmp_path):
     written = written_dates(60, "test")
-    batch = _pairs.as_batch(_pairs.whole(written.encode(), _pairs.widest(written.encode())))
+    batch = _pairs.on_device(_pairs.whole(written.encode(), _pairs.widest(written.encode())))
     names = sorted(set(written.styles))
     bad, worse = names[3], names[8]
 
@@ -195,7 +197,7 @@ def test_the_styles_that_are_read_worst_are_told(monkeypatch, tmp_path):
     (text,) = dates.by_style(written, config, job, None, tmp_path).texts
     assert f"all runs: `{worse}` 0.000; `{bad}` 0.500; " in text and text.count("1.000") == 3
     assert len(STYLES) == 34
-    assert TARGET_VOCABULARY.decode(batch.targets[:, 0]) == list(written.targets[0])
+    assert TARGET_VOCABULARY.decode(batch.target[:, 0]) == list(written.targets[0])
 
 
 @pytest.mark.slow
@@ -235,7 +237,7 @@ def test_bleu_is_that_of_the_decoded_captions(run, captions):
     data = multi30k.multi30k(min_count=1)
     vocabulary = data.target_vocabulary
     model = model_of(job, (len(data.source_vocabulary), len(vocabulary)))
-    batch = job.setting.task.test.xs
+    batch = job.setting.task.test
     rows = setting["further"]["BLEU of test_2016_flickr"]["additive"]
     assert list(rows) == ["greedy", "beam of 2"]
     params = trained(out, job, programs)
@@ -330,14 +332,26 @@ def test_the_work_of_a_job_is_all_the_steps_that_are_read_and_written(run):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("reversal", ["--models", "aditive"], "models: got 'aditive' (did you mean 'additive'?)"),
-        ("reversal", ["--cell", "lsmt"], "cell: got 'lsmt' (did you mean 'lstm'?)"),
+        (
+            "reversal",
+            ["--models", "aditive"],
+            "models: .*got 'aditive' .did you mean 'additive'",
+        ),
+        ("reversal", ["--cell", "lsmt"], "cell: .*got 'lsmt' .did you mean 'lstm'"),
         ("reversal", ["--steps", "41"], "steps: expected a multiple of every, 20, got 41"),
-        ("sorting", ["--label-smoothing", "1"], "label_smoothing: got 1.0"),
-        ("sorting", ["--max-length", "0"], "max_length: got 0"),
-        ("dates", ["--dropout", "1"], "dropout: got 1.0"),
-        ("translation", ["--width", "0"], "width: got 0"),
-        ("translation", ["--longest", "1"], "longest: expected a length that some, got 1"),
+        (
+            "sorting",
+            ["--label-smoothing", "1"],
+            "label_smoothing: expected a .*, got 1.0",
+        ),
+        ("sorting", ["--max-length", "0"], "max_length: expected a positive integer, got 0"),
+        ("dates", ["--dropout", "1"], "dropout: expected a .*, got 1.0"),
+        ("translation", ["--width", "0"], "width: expected a positive integer, got 0"),
+        (
+            "translation",
+            ["--longest", "1"],
+            "longest: expected a length .*have, got 1",
+        ),
     ],
 )
 @pytest.mark.usefixtures("captions")
@@ -345,14 +359,14 @@ def test_bad_options_are_one_line(tmp_path, capsys, monkeypatch, name, options, 
     monkeypatch.setattr(dates, "TRAINING", 5)
     assert command(name, tmp_path / "run", *options) == 2
     error = capsys.readouterr().err
-    assert message in error and error.count("\n") == 1
+    assert re.match(f"error: {message}", error) and error.count("\n") == 1
 
 
 def test_captions_that_are_missing_are_one_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv(files.FOLDER_VARIABLE, str(tmp_path))
     assert command("translation", tmp_path / "run") == 2
     error = capsys.readouterr().err
-    assert "is missing; takes a folder with" in error and error.count("\n") == 1
+    assert "folder: expected the files train.en.gz" in error and error.count("\n") == 1
 
 
 @pytest.mark.slow
@@ -363,7 +377,7 @@ def test_the_picture_is_of_the_first_row_within_its_length(tmp_path, monkeypatch
     params = model.init(jax.random.key(0))
     batch = _pairs.joined([task.test_at(2, 1), task.test_at(4, 2)])
     drawn = []
-    monkeypatch.setattr(_pairs.figure, "alignment", lambda *given: drawn.append(given))
+    monkeypatch.setattr(_pairs.curves, "alignment", lambda *given: drawn.append(given))
     _pairs.shown(model, params, batch, (task.vocabulary,) * 2, "a title", tmp_path / "x.png")
     ((weights, read, written, title, path),) = drawn
     alone = task.test_at(2, 1)
@@ -391,8 +405,8 @@ def test_a_function_of_a_few_rows_at_a_time_is_that_of_all():
         sums = rows.source.sum(0) * rows.source_lengths + rows.target_lengths
         return jnp.stack([sums, rows.target[0]], axis=1)
 
-    np.testing.assert_array_equal(_pairs.in_parts(function, batch, 3), function(batch))
-    np.testing.assert_array_equal(_pairs.in_parts(lambda rows: rows.target.T, batch, 9),
+    np.testing.assert_array_equal(in_parts(function, batch, 3), function(batch))
+    np.testing.assert_array_equal(in_parts(lambda rows: rows.target.T, batch, 9),
                                   batch.target.T)  # fmt: skip
 
 
@@ -400,7 +414,7 @@ def test_the_last_part_has_no_rows_without_a_source():
     batch = PairBatch(*map(jnp.asarray, _pairs.whole(some_rows(4), (5, 6))))
     read = []
     with jax.disable_jit():
-        _pairs.in_parts(lambda rows: read.append(rows) or rows.source_lengths, batch, 3)
+        in_parts(lambda rows: read.append(rows) or rows.source_lengths, batch, 3)
     assert [rows.source.shape[1] for rows in read] == [3, 3]
     assert all((np.asarray(rows.source_lengths) > 0).all() for rows in read)
 
@@ -434,9 +448,8 @@ def test_training_rows_are_drawn_from_all_and_stay_together():
     batch = _pairs.drawn_from(rows, (5, 6))(jax.random.key(0), 64)
     everything = _pairs.whole(rows, (5, 6))
     known = {tuple(np.concatenate([a.reshape(-1, 5) for a in everything])[:, i]) for i in range(5)}
-    drawn = np.concatenate([np.asarray(a).reshape(-1, 64) for a in batch.xs])
+    drawn = np.concatenate([np.asarray(a).reshape(-1, 64) for a in batch])
     assert {tuple(column) for column in drawn.T} == known
-    np.testing.assert_array_equal(batch.targets, batch.xs.target)
 
 
 def test_an_unknown_word_is_one_wrong_word():
@@ -458,12 +471,12 @@ def test_captions_that_are_too_long_are_left_out():
 
 def test_the_loss_is_that_of_the_tokens_within_the_lengths():
     rng = np.random.default_rng(0)
-    batch = _pairs.as_batch(_pairs.whole(some_rows(3), (5, 6)))
+    batch = _pairs.on_device(_pairs.whole(some_rows(3), (5, 6)))
     outputs = jax.nn.log_softmax(rng.normal(size=(6, 3, 9)).astype(np.float32))
     losses, even = [], []
-    for row, length in enumerate(batch.xs.target_lengths.tolist()):
+    for row, length in enumerate(batch.target_lengths.tolist()):
         for t in range(length):
-            losses.append(-float(outputs[t, row, batch.targets[t, row]]))
+            losses.append(-float(outputs[t, row, batch.target[t, row]]))
             even.append(-float(outputs[t, row].mean()))
     by_hand = 0.9 * np.mean(losses) + 0.1 * np.mean(even)
     np.testing.assert_allclose(_pairs.cross_entropy(0.1)(outputs, batch), by_hand, rtol=1e-5)

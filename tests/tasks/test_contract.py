@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from lstm_jax import tasks, train
-from lstm_jax.tasks import Batch, Score, Sequences, Success, regression
+from lstm_jax import seq2seq, tasks, train
+from lstm_jax.tasks import Batch, PairBatch, PairTask, Score, Sequences, Success, regression
+from lstm_jax.tasks.pairs import reversal
 
 T = 5
 
@@ -190,7 +191,7 @@ WRONG = {
                                      "nobody")), "success.error: expected each row"),
     "a success of one number": (
         lambda: good(success=Success(regression.mean_squared_error, 1.0, 1.0, 9, "nobody")),
-        r"success.error: expected one number a row, shape \(7,\), of outputs .*got shape \(\)"),
+        r"success.error: expected one number per row, shape \(7,\), of outputs .*got shape \(\)"),
     "a loss of whole numbers": (
         lambda: good(loss=lambda o, b: (o[:, 0] > b.targets).sum()),
         "loss: expected a floating number, which has a gradient, got int32"),
@@ -252,5 +253,65 @@ def test_what_a_tasks_own_function_raises_passes_with_a_note():
 
 
 def test_what_is_no_task_is_refused():
-    with pytest.raises(TypeError, match=r"task: expected a Task, got str|parameter 'task'"):
+    with pytest.raises(
+        TypeError, match=r"task: expected .*, got str|parameter 'task'"
+    ):
         tasks.check("adding")
+
+
+SYMBOLS = reversal.reversal(3, max_length=4)
+
+
+def token_loss(outputs, batch):
+    return seq2seq.cross_entropy(outputs, batch.target, lengths=batch.target_lengths)
+
+
+def pairs(**changes):
+    """A task of pairs; its answers are the tokens that a model writes."""
+    size = len(SYMBOLS.vocabulary)
+    score = Score("exact match", lambda tokens, batch: jnp.mean(tokens == batch.target), True, 0.1)
+    task = PairTask("pairs", size, size, SYMBOLS.sample, SYMBOLS.validation, SYMBOLS.test,
+                    loss=token_loss, score=score)  # fmt: skip
+    return task._replace(**changes)
+
+
+def pairs_of_floats(key, batch_size):
+    batch = SYMBOLS.sample(key, batch_size)
+    return batch._replace(source=batch.source.astype(jnp.float32))
+
+
+def pairs_by_numpy(key, batch_size):
+    ids = RNG.integers(4, 7, (5, batch_size))
+    lengths = jnp.full(batch_size, 5, jnp.int32)
+    return PairBatch(jnp.asarray(ids, jnp.int32), lengths, jnp.asarray(ids, jnp.int32), lengths)
+
+
+WRONG_PAIRS = {
+    "no size": (dict(source_size=0), "source_size: expected a positive integer, got 0"),
+    "another kind of batch": (dict(sample=draw), "sample: expected a PairBatch, got Batch"),
+    "ids that are floats": (
+        dict(sample=pairs_of_floats), r"sample: source: expected integers \[S, B\] .*got float32"),
+    "NumPy": (dict(sample=pairs_by_numpy), "sample: expected a pure function of the key"),
+    "a smaller vocabulary": (
+        dict(target_size=6), "validation: target: expected ids from 0 to 5, as target_size says"),
+    "test of unequal rows": (
+        dict(test=SYMBOLS.test._replace(source_lengths=jnp.ones(3, jnp.int32))),
+        "test: expected the same number of rows in all arrays"),
+    "a loss of each token": (
+        dict(loss=lambda outputs, batch: outputs[..., 0]), "loss: expected one number, shape"),
+}  # fmt: skip
+
+
+def test_a_task_of_pairs_keeps_the_contract():
+    task = pairs()
+    tasks.check(task)
+    longer = SYMBOLS.test_at(8, 20)  # padded to other lengths than the training batches
+    tasks.check(task._replace(test=longer))
+    assert task.test.xs is task.test and task.answers_axis is None
+
+
+@pytest.mark.parametrize("name", WRONG_PAIRS)
+def test_what_breaks_the_contract_of_pairs_is_named(name):
+    changes, message = WRONG_PAIRS[name]
+    with pytest.raises(lj.ArgumentError, match=f"^task pairs: {message}"):
+        tasks.check(pairs(**changes))

@@ -10,8 +10,9 @@ import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
 from experiments.harness.run.jobs import Job
+from experiments.harness.run.parts import in_parts
 from lstm_jax import train
-from lstm_jax.tasks import Batch, Sequences
+from lstm_jax.tasks import AnyBatch, AnyTask
 
 ROWS = 1000  # of held-out data that are answered at once
 # Products of so few numbers cost less than the calls around them: there runs go side by side.
@@ -63,20 +64,20 @@ class Programs:
 
         return jax.lax.cond(goes_on, steps, none, state)
 
-    def _score_of_run(self, params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
+    def _score_of_run(self, params: Any, batch: AnyBatch) -> tuple[jax.Array, jax.Array]:
         """The score, and whether a criterion of success on held-out data is met."""
         task, model = self._job.setting.task, self._job.model
-        answers = answered(lambda xs: model.answer(params, xs), batch.xs, task.reads)
+        answers = answer_in_parts(lambda xs: model.answer(params, xs), task, batch)
         score = task.score.measure(answers, batch)
         success = task.success
         if success is None or success.on != "held-out":
             return score, jnp.zeros((), bool)
         return score, success.met(answers, batch)
 
-    def _scores_of_run(self, params: Any, batch: Batch) -> dict[str, jax.Array]:
+    def _scores_of_run(self, params: Any, batch: AnyBatch) -> dict[str, jax.Array]:
         """The task's further scores, by name."""
         task, model = self._job.setting.task, self._job.model
-        answers = answered(lambda xs: model.answer(params, xs), batch.xs, task.reads)
+        answers = answer_in_parts(lambda xs: model.answer(params, xs), task, batch)
         return {score.name: score.measure(answers, batch) for score in task.scores}
 
     def over_runs(self, function: Callable[[Any, Any], Any]) -> Any:
@@ -117,7 +118,7 @@ class Programs:
         told = jax.tree.map(np.asarray, told)  # waits
         return state, told, time.perf_counter() - began
 
-    def score(self, params: Any, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    def score(self, params: Any, batch: AnyBatch) -> tuple[np.ndarray, np.ndarray]:
         """The task's score on held-out data ``[runs]``, and whether success is met there.
 
         NaN, and not met, of runs whose params are not finite: the last update of a chunk may spoil
@@ -126,7 +127,7 @@ class Programs:
         finite = finite_runs(params)
         return np.where(finite, np.asarray(score), np.nan), np.asarray(met) & finite
 
-    def scores(self, params: Any, batch: Batch) -> dict[str, np.ndarray]:
+    def scores(self, params: Any, batch: AnyBatch) -> dict[str, np.ndarray]:
         """The task's further scores on held-out data, each ``[runs]``, by name; NaN as in
         ``score``."""
         if not self._job.setting.task.scores:
@@ -161,26 +162,10 @@ def vectorized(job: Job) -> bool:
     return jax.default_backend() != "cpu" or job.parameters * job.setting.budget.batch_size < SMALL
 
 
-def answered(answer: Callable[[Any], jax.Array], xs: Any, reads: str) -> jax.Array:
-    """``answer(xs)``, so many rows at a time that they fit into memory."""
-    if not isinstance(xs, jax.Array | Sequences):
-        return answer(xs)
-    leaves = {leaf.ndim > 1: leaf for leaf in jax.tree.leaves(xs)}
-    count = leaves[True].shape[1]
-    parts = -(-count // ROWS)
-    if parts == 1:
-        return answer(xs)
-
-    def cut(leaf: jax.Array) -> jax.Array:
-        """Rows in parts, as the leading axis; the last part is filled up with the last row."""
-        axis = min(leaf.ndim - 1, 1)
-        beyond = [(0, parts * ROWS - count) if n == axis else (0, 0) for n in range(leaf.ndim)]
-        filled = jnp.pad(leaf, beyond, mode="edge")
-        shape = (*leaf.shape[:axis], parts, ROWS, *leaf.shape[axis + 1 :])
-        return jnp.moveaxis(filled.reshape(shape), axis, 0)
-
-    answers = jax.lax.map(answer, jax.tree.map(cut, xs))
-    axis = 0 if reads == "last" else 1
-    joined = jnp.moveaxis(answers, 0, axis)
-    shape = (*joined.shape[:axis], parts * ROWS, *joined.shape[axis + 2 :])
-    return jax.lax.slice_in_dim(joined.reshape(shape), 0, count, axis=axis)
+def answer_in_parts(
+    answer: Callable[[Any], jax.Array], task: AnyTask[Any], batch: Any
+) -> jax.Array:
+    """``answer(batch.xs)``, ``ROWS`` rows at a time if the task's answers can be put together."""
+    if task.answers_axis is None:
+        return answer(batch.xs)
+    return in_parts(answer, batch.xs, ROWS, task.answers_axis)

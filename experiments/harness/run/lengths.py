@@ -1,25 +1,30 @@
 """Length generalisation: the score at lengths that were not trained."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from experiments.harness.run.compiled import answered
+from experiments.harness.run.compiled import answer_in_parts
 from experiments.harness.run.jobs import Job
 from experiments.harness.run.setting import Further, Scores
 from lstm_jax._internal.errors import ArgumentError, WrongValue
-from lstm_jax.tasks import Batch, Sequences, Task
+from lstm_jax.tasks import AnyTask, Batch, Sequences
 
 ROWS = 256  # of each length
 
 
-def require(lengths: tuple[int, ...], task: Task) -> None:
-    """Raises ValueError, before anything is trained, where ``task`` has no sequences of one of
-    ``lengths``."""
-    if task.test_at is None:
+TestAt = Callable[[int, int], Batch]  # as ``Task`` has it
+
+
+def require(lengths: tuple[int, ...], task: AnyTask[Any]) -> TestAt:
+    """The task's ``test_at``. Raises ValueError, before anything is trained, if ``task`` has no
+    sequences of one of ``lengths``."""
+    test_at: TestAt | None = getattr(task, "test_at", None)  # only a Task has it
+    if test_at is None:
         raise WrongValue(
             f"tasks: expected tasks with test_at, got {task.name}, which has one length alone"
         )
@@ -27,9 +32,10 @@ def require(lengths: tuple[int, ...], task: Task) -> None:
         raise WrongValue("lengths: expected at least one, got none")
     for length in lengths:
         try:
-            jax.eval_shape(functools.partial(task.test_at, length, ROWS))
+            jax.eval_shape(functools.partial(test_at, length, ROWS))
         except ArgumentError as error:
             raise WrongValue(f"lengths, of {task.name}: {error}") from None
+    return test_at
 
 
 def told(xs: Any) -> str:
@@ -44,18 +50,17 @@ def by_length(lengths: tuple[int, ...], job: Job, params: Any, folder: Path) -> 
     """``Setting.further``, once ``lengths`` are given: the task's score on held-out sequences of
     each of them. Raises what ``require`` does."""
     task, model = job.setting.task, job.model
-    require(lengths, task)
-    assert task.test_at is not None
+    test_at = require(lengths, task)
 
     def score(params: Any, batch: Batch) -> jax.Array:
-        answers = answered(lambda xs: model.answer(params, xs), batch.xs, task.reads)
+        answers = answer_in_parts(lambda xs: model.answer(params, xs), task, batch)
         return task.score.measure(answers, batch)
 
     of_runs = jax.jit(lambda params, batch: jax.lax.map(lambda run: score(run, batch), params))
     on_one_device = jax.device_get(params)
     scores: Scores = {}
     for length in lengths:
-        batch = task.test_at(length, ROWS)
+        batch = test_at(length, ROWS)
         values = np.asarray(of_runs(on_one_device, batch))
         scores[column(length, batch.xs)] = [float(value) for value in values]
     trained = f"trained on {told(task.validation.xs)} steps"

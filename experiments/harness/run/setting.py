@@ -13,7 +13,7 @@ from experiments.harness.run.learning_rates import Chosen, Rates, rates_for
 from lstm_jax import tasks, train
 from lstm_jax._internal import calls, checking
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
-from lstm_jax.tasks import Task
+from lstm_jax.tasks import AnyTask, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Setting:
     optimizer: what is made of the optimizer that the budget names; told by the budget's options.
     """
 
-    task: Task
+    task: AnyTask[Any]
     budget: Training
     chosen: Mapping[str, float | Chosen] = dataclasses.field(default_factory=dict)
     model: Callable[..., train.Model] = cell_model

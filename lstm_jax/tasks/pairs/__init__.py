@@ -17,6 +17,7 @@ from lstm_jax.tasks.pairs.data import (
     matches,
     pad,
 )
+from lstm_jax.tasks.pairs.task import PairTask
 
 __all__ = [
     "END",
@@ -25,6 +26,7 @@ __all__ = [
     "START",
     "UNKNOWN",
     "PairBatch",
+    "PairTask",
     "Pairs",
     "Vocabulary",
     "Width",

@@ -38,6 +38,11 @@ class PairBatch(NamedTuple):
     target: Int32[Ids, "T B"]
     target_lengths: Int32[Ids, "B"]
 
+    @property
+    def xs(self) -> "PairBatch":
+        """What a model is shown: all of it, since the decoder is taught by the target."""
+        return self
+
 
 class Pairs(NamedTuple):
     """Rows of ids of any length, ``sources[i]`` beside ``targets[i]``, without START and END."""
