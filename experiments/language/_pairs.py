@@ -20,6 +20,7 @@ from lstm_jax._internal import calls, checking
 from lstm_jax.tasks import PairBatch, Pairs, PairTask, Score, Vocabulary
 from lstm_jax.tasks.pairs import data
 from lstm_jax.tasks.pairs.data import END, PAD, START
+from lstm_jax.tasks.rows import sample_rows
 
 FIXED = "fixed"
 
@@ -142,16 +143,14 @@ def on_device(batch: PairBatch) -> PairBatch:
     return PairBatch(*map(jnp.asarray, batch))
 
 
-def drawn_from(rows: Pairs, width: data.Width) -> Callable[[Any, int], PairBatch]:
-    """A ``sample`` that draws rows with replacement, on the device, padded to one width."""
-    everything = on_device(whole(rows, width))
-    count = everything.source.shape[1]
+def sample_pairs(pairs: Pairs, width: data.Width) -> Callable[[Any, int], PairBatch]:
+    """A ``sample`` that draws pairs with replacement, on the device, padded to one width."""
+    everything = on_device(whole(pairs, width))
 
-    def sample(key: jax.Array, batch_size: int) -> PairBatch:
-        chosen = jax.random.randint(key, (batch_size,), 0, count)
-        return PairBatch(*(a[..., chosen] for a in everything))
+    def take(rows: jax.Array) -> PairBatch:
+        return PairBatch(*(leaf[..., rows] for leaf in everything))
 
-    return sample
+    return sample_rows(len(pairs.sources), take)
 
 
 def whole(rows: Pairs, width: data.Width) -> PairBatch:

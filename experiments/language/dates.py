@@ -56,7 +56,7 @@ def settings(config: Config) -> list[Setting]:
         name="dates",
         source_size=len(dates.SOURCE_VOCABULARY),
         target_size=len(dates.TARGET_VOCABULARY),
-        sample=_pairs.drawn_from(training, width),
+        sample=_pairs.sample_pairs(training, width),
         validation=held_out["validation"],
         test=held_out["test"],
         loss=_pairs.cross_entropy(config.label_smoothing),

@@ -82,7 +82,7 @@ def settings(config: Config) -> list[Setting]:
         name=f"multi30k({len(training.sources)} pairs, {sizes[0]} and {sizes[1]} tokens)",
         source_size=sizes[0],
         target_size=sizes[1],
-        sample=_pairs.drawn_from(training, (config.longest, config.longest)),
+        sample=_pairs.sample_pairs(training, (config.longest, config.longest)),
         validation=validation,
         test=test,
         loss=_pairs.cross_entropy(config.label_smoothing),

@@ -180,20 +180,27 @@ def cell(argument: str, value: Any, *, memory: bool = False) -> None:
         )
 
 
-def lengths(value: Any, steps: int, batch: tuple[int, ...]) -> jax.Array:
-    """``lengths`` within ``[0, T]``: an error where values are known, clipped where traced."""
+def lengths(
+    value: Any, steps: int, batch: tuple[int, ...], argument: str = "lengths", whose: str = "xs"
+) -> jax.Array:
+    """``lengths`` within ``[0, T]``: an error where values are known, clipped where traced.
+
+    argument, whose: what errors call the lengths, and the sequences that they belong to.
+    """
     known = None if isinstance(value, jax.core.Tracer) else value
-    value = array("lengths", value)
+    value = array(argument, value)
     if not jnp.issubdtype(value.dtype, jnp.integer):
-        raise WrongValue(f"lengths: expected integers, got dtype {value.dtype.name}")
+        raise WrongValue(f"{argument}: expected integers, got dtype {value.dtype.name}")
     if value.shape != batch:
-        raise WrongValue(f"lengths: expected xs's batch axes, {batch}, got shape {value.shape}")
+        raise WrongValue(
+            f"{argument}: expected {whose}'s batch axes, {batch}, got shape {value.shape}"
+        )
     if known is not None and value.size:
         low, high = int(np.asarray(known).min()), int(np.asarray(known).max())
         if low < 0 or high > steps:
             raise WrongValue(
-                f"lengths: expected 0 to T = {steps}, the length of xs's axis 0, got values "
-                f"from {low} to {high}"
+                f"{argument}: expected 0 to T = {steps}, the length of {whose}'s axis 0, got "
+                f"values from {low} to {high}"
             )
     # Clipped before the cast, which would wrap large numbers; T itself may not fit in an int8.
     most = min(steps, int(jnp.iinfo(value.dtype).max))

@@ -84,8 +84,8 @@ def check(design: Design) -> Design:
         probe = design.cell(jnp.zeros((2, design.encoder.size), jnp.float32), None)
         if probe.size != design.out_size + 2 and design.output != "vocabulary":
             raise WrongValue(
-                f"attention: expected one of one for output={design.output!r}, got "
-                f"{design.attention!r}, of several heads"
+                f"attention: expected one head for output={design.output!r}, got "
+                f"{design.attention!r}, which has several"
             )
         if design.output == "pointer" and design.style != "luong":
             raise WrongValue(f"style: expected 'luong' for output='pointer', got {design.style!r}")
@@ -93,11 +93,13 @@ def check(design: Design) -> Design:
         if design.output != "vocabulary":
             raise WrongValue(f"attention: expected one for output={design.output!r}, got None")
         if design.vector_size is not None:
-            raise WrongValue("vector_size: expected None, got a size without attention")
+            raise WrongValue(
+                f"vector_size: expected None without attention, got {design.vector_size}"
+            )
         if design.bridge == "none" and not design.feed_summary:
             raise WrongValue(
-                "bridge: expected 'dense' or 'last', or the decoder would know nothing of "
-                "the source, got 'none' without attention or feed_summary"
+                "bridge: expected 'dense' or 'last' without attention or feed_summary (the decoder "
+                "would know nothing of the source), got 'none'"
             )
     _check_cells(design)
     return design
@@ -108,7 +110,8 @@ def _check_tokens(design: Design) -> None:
     if pointing:
         if design.target_size is not None or design.start is not None:
             name = "start" if design.target_size is None else "target_size"
-            raise WrongValue(f"{name}: got {getattr(design, name)}; pointers take None")
+            got = getattr(design, name)
+            raise WrongValue(f"{name}: expected None for output='pointer', got {got}")
         if design.end is not None:
             integer("end", design.end)
     else:
@@ -118,13 +121,13 @@ def _check_tokens(design: Design) -> None:
             token("end", design.end, design.size)
     if (copying or design.shared_embedding) and design.size != design.source_size:
         raise WrongValue(
-            "target_size: expected the same, as both sides have one list of tokens, "
-            f"got {design.size} beside a source_size of {design.source_size}"
+            f"target_size: expected source_size, {design.source_size}, since both sides share one "
+            f"list of tokens, got {design.size}"
         )
     if integer("extra", design.extra) != 0:
         if not copying or design.extra < 0:
-            takes = "0 or more" if copying else f"0 for output={design.output!r}"
-            raise WrongValue(f"extra: expected {takes}, got {design.extra}")
+            expected = "0 or more" if copying else f"0 for output={design.output!r}"
+            raise WrongValue(f"extra: expected {expected}, got {design.extra}")
         token("unknown", design.unknown, design.size)
 
 
@@ -210,8 +213,8 @@ def init_params(design: Design, key: jax.Array, dtype: Any) -> Params:
             params["bridge"] = bridges.init_dense(keys["bridge"], *widths, dtype)
         elif not design.attends and not design.feed_summary:
             raise WrongValue(
-                "bridge: expected 'last' for a decoder whose state is filled by its steps alone, "
-                f"{design.decoder.name}, got 'dense', by which it would know nothing of the source"
+                f"bridge: expected 'last' for {design.decoder.name}, whose state only its steps "
+                "can fill (it would know nothing of the source), got 'dense'"
             )
     return params
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax._internal import checking, varying
-from lstm_jax._internal.errors import ArgumentError, WrongValue
+from lstm_jax._internal.errors import WrongValue
 from lstm_jax._internal.generators import split_key
 from lstm_jax.attend import length_mask
 from lstm_jax.attend.contract import contraction
@@ -54,8 +54,9 @@ def checked(design: Design, params: Params, source: Any, lengths: Any) -> tuple[
     check_params(design, params)
     source = _tokens("source", source, "[S, B]")
     if lengths is not None:
-        rows = source.shape[1:]
-        lengths = _named("source_lengths", checking.lengths, lengths, source.shape[0], rows)
+        lengths = checking.lengths(
+            lengths, source.shape[0], source.shape[1:], "source_lengths", "source"
+        )
     return source, lengths
 
 
@@ -76,8 +77,8 @@ def forced(
             f"shape {targets.shape}"
         )
     if lengths is not None:
-        lengths = _named(
-            "target_lengths", checking.lengths, lengths, targets.shape[0], targets.shape[1:]
+        lengths = checking.lengths(
+            lengths, targets.shape[0], targets.shape[1:], "target_lengths", "targets"
         )
     key_in, key_cell, key_out, key_own = split_key(key, 4)
     first = first_tokens(design, encoded)
@@ -208,12 +209,3 @@ def _tokens(argument: str, value: Any, axes: str) -> jax.Array:
     if value.ndim != 2 or value.shape[0] == 0:
         raise WrongValue(f"{argument}: expected {axes}, one step or more, got shape {value.shape}")
     return value.astype(jnp.int32)
-
-
-def _named(argument: str, check: Any, *values: Any) -> jax.Array:
-    """``check`` of lengths under another name than theirs."""
-    try:
-        return check(*values)
-    except ArgumentError as error:
-        what = str(error).replace("lengths", argument, 1)
-        raise type(error)(what.replace("xs's", f"the {argument.split('_')[0]}'s")) from None

@@ -5,7 +5,6 @@ Targets are classes ``[B]``, or ``[T, B]`` with -1 at the steps that ask nothing
 
 import math
 from collections import Counter, defaultdict
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.numerics import wide
+from lstm_jax.tasks.means import mean_where
 from lstm_jax.tasks.task import Batch, Score, Success
 
 
@@ -39,16 +39,10 @@ def answer_mask(batch: Batch) -> jax.Array:
 @default_promotion
 def cross_entropy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
     """In nats, the mean over all answers that are asked for."""
-    counted = answer_mask(batch)
-    classes = jnp.where(counted, batch.targets, 0)
+    mask = answer_mask(batch)
+    classes = jnp.where(mask, batch.targets, 0)
     losses = optax.softmax_cross_entropy_with_integer_labels(wide(outputs), classes)
-    return jnp.where(counted, losses, 0.0).sum() / at_least_one(counted.sum(), losses.dtype)
-
-
-def at_least_one(count: Int[Array, "*batch"], dtype: Any = jnp.float32) -> Float[Array, "*batch"]:
-    """A number of answers to divide by, in ``dtype``: integers would be divided in float64 where
-    JAX has 64 bits on, and not at all where it promotes nothing."""
-    return jnp.maximum(count, 1).astype(dtype)
+    return mean_where(mask, losses)
 
 
 @default_promotion
@@ -61,16 +55,14 @@ def is_correct(outputs: Float[Array, "*batch K"], batch: Batch) -> jax.Array:
 @default_promotion
 def accuracy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
     """The share of the answers asked for that are right."""
-    count = is_correct(outputs, batch).sum().astype(jnp.float32)
-    return count / at_least_one(answer_mask(batch).sum())
+    return mean_where(answer_mask(batch), is_correct(outputs, batch))
 
 
 @default_promotion
 def error_rate(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
     """A row's share of wrong answers, of those asked for."""
     steps = tuple(range(batch.targets.ndim - 1))
-    count = is_correct(outputs, batch).sum(axis=steps).astype(jnp.float32)
-    return 1.0 - count / at_least_one(answer_mask(batch).sum(axis=steps))
+    return 1.0 - mean_where(answer_mask(batch), is_correct(outputs, batch), steps)
 
 
 def accuracy_score(chance: float, memoryless: float | None) -> Score:

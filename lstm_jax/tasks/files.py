@@ -57,8 +57,8 @@ def find(
     expected = published.checksums[name]
     if verify and (got := hashlib.sha256(path.read_bytes()).hexdigest()) != expected:
         raise WrongValue(
-            f"folder: expected the published file of SHA-256 {expected} (or verify=False), "
-            f"got {got} for {path}"
+            f"folder: expected the published {name} of SHA-256 {expected} (or verify=False), "
+            f"got {path} of {got}"
         )
     return path
 

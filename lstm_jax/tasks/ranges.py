@@ -3,8 +3,10 @@
 A row's symbols are -1 past its length, where their one-hot vector is zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -12,27 +14,38 @@ from jaxtyping import Array, Bool, Float, Int
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks.classes import classes_from_uniform, one_hot
-from lstm_jax.tasks.task import Sequences
+from lstm_jax.tasks.task import Batch, Sequences, Task, drawn_task
+
+Choices = Int[np.ndarray, "N"]  # the lengths of a range, each as likely
 
 PARITY = {0: "even", 1: "odd"}
 
 
 def length_choices(
-    min_length: int, max_length: int, *, remainder: int | None = None
-) -> Int[np.ndarray, "N"]:
-    """All lengths of the range, both ends included; the even (remainder 0) or the odd ones (1)
-    alone where only those make sense. A task draws each as often."""
-    shortest = checking.positive_int("min_length", min_length)
-    longest = checking.positive_int("max_length", max_length)
+    min_length: int,
+    max_length: int,
+    *,
+    remainder: int | None = None,
+    names: tuple[str, str] = ("min_length", "max_length"),
+) -> Choices:
+    """All lengths of the range, both ends included. A task draws each as often.
+
+    Args:
+        remainder: 0 for only the even lengths, 1 for only the odd ones; None for all.
+        names: what errors call the two ends.
+    """
+    low, high = names
+    shortest = checking.positive_int(low, min_length)
+    longest = checking.positive_int(high, max_length)
     if longest < shortest:
-        raise WrongValue(f"max_length: expected at least min_length, {shortest}, got {longest}")
+        raise WrongValue(f"{high}: expected at least {low}, {shortest}, got {longest}")
     choices = np.arange(shortest, longest + 1)
     if remainder is not None:
         choices = choices[choices % 2 == remainder]
         if not choices.size:
             raise WrongValue(
-                f"max_length: expected a range with an {PARITY[remainder]} length, from "
-                f"min_length, {shortest}, got {longest}"
+                f"{high}: expected a range with an {PARITY[remainder]} length, from "
+                f"{low}, {shortest}, got {longest}"
             )
     return choices
 
@@ -43,6 +56,30 @@ def single_length(length: int, *, remainder: int | None = None) -> Int[np.ndarra
     if remainder is not None and length % 2 != remainder:
         raise WrongValue(f"length: expected an {PARITY[remainder]} length, got {length}")
     return np.array([length])
+
+
+def range_task(
+    name: str,
+    draw: Callable[[jax.Array, int, Choices], Batch],
+    choices: Choices,
+    choices_at: Callable[[int], Choices] = single_length,
+    **members: Any,
+) -> Task:
+    """A ``drawn_task`` on a range of lengths, with a ``test_at`` for lengths beyond it.
+
+    Args:
+        name: with the range in it (``format_range``).
+        draw: ``(key, batch_size, choices) -> Batch``, at lengths that are drawn from ``choices``.
+        choices: the trained lengths.
+        choices_at: ``(length) -> choices``, those of ``test_at(length, n)``.
+        members: of the task, as ``drawn_task`` takes them.
+    """
+    return drawn_task(
+        name,
+        lambda key, batch_size: draw(key, batch_size, choices),
+        draw_at=lambda key, n, length: draw(key, n, choices_at(length)),
+        **members,
+    )
 
 
 def lengths_from_uniform(

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.numerics import wide
-from lstm_jax.tasks.classes import at_least_one
+from lstm_jax.tasks.means import mean_where
 from lstm_jax.tasks.task import Batch, Score
 
 
@@ -75,13 +75,16 @@ def mae_score(chance: float, memoryless: float | None = None) -> Score:
 
 
 def _mean(errors: jax.Array, batch: Batch) -> jax.Array:
-    return errors.sum() / at_least_one((~jnp.isnan(batch.targets)).sum(), errors.dtype)
+    return mean_where(_asked(errors, batch), errors)
 
 
 def _mean_of_row(errors: jax.Array, batch: Batch) -> jax.Array:
-    axes = _axes_of_row(errors)
-    asked = ~jnp.isnan(batch.targets.reshape(errors.shape))
-    return errors.sum(axis=axes) / at_least_one(asked.sum(axis=axes), errors.dtype)
+    return mean_where(_asked(errors, batch), errors, _axes_of_row(errors))
+
+
+def _asked(errors: jax.Array, batch: Batch) -> jax.Array:
+    """Where a number is asked for, in the outputs' shape."""
+    return ~jnp.isnan(batch.targets.reshape(errors.shape))
 
 
 def _axes_of_row(errors: jax.Array) -> tuple[int, ...]:

@@ -91,7 +91,9 @@ def _require_update(name: str, factory: Callable[..., optax.GradientTransformati
     try:
         jax.eval_shape(update, {"w": jnp.zeros(1)})
     except Exception as error:
-        raise WrongValue(f"name: got {name!r}, which makes no update: {error}") from error
+        raise WrongValue(
+            f"name: expected options that make an update, got {name!r}: {error}"
+        ) from error
 
 
 def _share(schedule: str, warmup: int, steps: int | None) -> Callable[[Any], Any] | None:

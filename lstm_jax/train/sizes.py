@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from lstm_jax._internal import checking
-from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.errors import ArgumentError, WrongValue
 from lstm_jax.core.cell import Cell
 from lstm_jax.train.model import count_parameters, recurrent
 
@@ -55,7 +55,7 @@ def size_near(
         try:
             return count(make(size))
         except ValueError as error:
-            if not is_about_an_argument(error):
+            if not is_refusal(error):
                 raise
             refusals[size] = error
             return None
@@ -122,9 +122,11 @@ f"{budget}")  # fmt: skip
     return low if budget - at_low <= abs(at_high - budget) else high
 
 
-def is_about_an_argument(error: ValueError) -> bool:
-    """Whether the error is a refusal of an argument, which it names first, and no fault of the
-    cell's own."""
+def is_refusal(error: ValueError) -> bool:
+    """Whether the error refuses an argument, and is no fault of the cell's own."""
+    if isinstance(error, ArgumentError):
+        return True
+    # Cells from outside need not know our error types, but may name the argument as we do.
     return re.match(r"[a-z_]\w*: |size\b", str(error), re.IGNORECASE) is not None
 
 

@@ -445,7 +445,7 @@ def test_right_rows_are_those_that_match():
 
 def test_training_rows_are_drawn_from_all_and_stay_together():
     rows = some_rows(5)
-    batch = _pairs.drawn_from(rows, (5, 6))(jax.random.key(0), 64)
+    batch = _pairs.sample_pairs(rows, (5, 6))(jax.random.key(0), 64)
     everything = _pairs.whole(rows, (5, 6))
     known = {tuple(np.concatenate([a.reshape(-1, 5) for a in everything])[:, i]) for i in range(5)}
     drawn = np.concatenate([np.asarray(a).reshape(-1, 64) for a in batch])

@@ -253,9 +253,7 @@ def test_what_a_tasks_own_function_raises_passes_with_a_note():
 
 
 def test_what_is_no_task_is_refused():
-    with pytest.raises(
-        TypeError, match=r"task: expected .*, got str|parameter 'task'"
-    ):
+    with pytest.raises(TypeError, match=r"task: expected .*, got str|parameter 'task'"):
         tasks.check("adding")
 
 

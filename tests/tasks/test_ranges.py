@@ -36,11 +36,11 @@ def test_past_its_length_a_row_shows_nothing():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="max_length: expected at least min_length, 4, got 3"):
+    with pytest.raises(ValueError, match=r"max_length: expected at least min_length, 4.*got 3"):
         ranges.length_choices(4, 3)
-    with pytest.raises(ValueError, match="min_length: got 0"):
+    with pytest.raises(ValueError, match=r"min_length: .*got 0"):
         ranges.length_choices(0, 3)
-    with pytest.raises(ValueError, match="max_length: expected a range with an odd length, got 2"):
+    with pytest.raises(ValueError, match=r"max_length: expected a range with an odd length.*got 2"):
         ranges.length_choices(2, 2, remainder=1)
     with pytest.raises(ValueError, match="length: expected an even length, got 5"):
         ranges.single_length(5, remainder=0)

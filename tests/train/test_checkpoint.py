@@ -149,7 +149,7 @@ def test_steps_that_orbax_wrote_are_restored_and_stay(tmp_path):
         checkpoint.CheckpointError, match=(r"w: expected float32, got float32\[2, 3\]")
     ):
         checkpoint.restore(tmp_path, wrong)
-    with pytest.raises(ValueError, match="takes one above 5"):
+    with pytest.raises(ValueError, match="expected one above 5"):
         checkpoint.save(tmp_path, 5, TREE)
     checkpoint.save(tmp_path, 6, TREE)
     require_equal(checkpoint.restore(tmp_path, TREE), TREE)
@@ -255,10 +255,10 @@ def test_a_leaf_that_differs_is_named(tmp_path, change, message):
 
 
 def test_bad_input_names_the_argument(tmp_path):
-    with pytest.raises(ValueError, match="step: got -1"):
+    with pytest.raises(ValueError, match=r"step: .*got -1"):
         checkpoint.save(tmp_path, -1, TREE)
     for step in (True, False):
-        with pytest.raises(ValueError, match=r"step: got .* takes a whole number from 0 up"):
+        with pytest.raises(ValueError, match=r"step: expected a whole number from 0 up"):
             checkpoint.save(tmp_path, step, TREE)
-    with pytest.raises(ValueError, match="tree: got no arrays"):
+    with pytest.raises(ValueError, match=r"tree: .*got no arrays"):
         checkpoint.save(tmp_path, 1, {})

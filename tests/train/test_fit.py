@@ -97,7 +97,7 @@ def test_a_loss_that_is_not_finite_is_named():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="steps: got 0"):
+    with pytest.raises(ValueError, match=r"steps: .*got 0"):
         train.take_steps(MODEL, TASK, OPTIMIZER, fresh(), KEY, steps=0, batch_size=8)
-    with pytest.raises(ValueError, match="batch_size: got -1"):
+    with pytest.raises(ValueError, match=r"batch_size: .*got -1"):
         train.take_steps(MODEL, TASK, OPTIMIZER, fresh(), KEY, steps=1, batch_size=-1)

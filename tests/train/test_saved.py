@@ -167,7 +167,7 @@ def test_a_cell_from_outside_asks_to_be_registered(tmp_path, monkeypatch):
         return lj.rnn(size, activation=activation)
 
     described = train.Description("mine", 3, 2, 1, options={"activation": "relu"})
-    with pytest.raises(ValueError, match="name: got 'mine'"):
+    with pytest.raises(ValueError, match=r"name: .*got 'mine'"):
         train.save_model(tmp_path, described, {})
     with monkeypatch.context() as patch:
         patch.setitem(lj.cells.registry, "mine", mine)
@@ -197,7 +197,7 @@ def test_what_was_not_saved_whole_or_not_so_is_an_error(tmp_path):
     ):
         train.load_model(tmp_path)
     change(tmp_path, options={}, size=-1)
-    with pytest.raises(CheckpointError, match=r"model\.json: size: got -1"):
+    with pytest.raises(CheckpointError, match=r"model\.json: size: .*got -1"):
         train.load_model(tmp_path)
     for entry, wrong in (("runs", "two"), ("runs", 0), ("cell", ["lstm"]), ("options", "none")):
         change(tmp_path, **{"size": PLAIN.size, entry: wrong})
@@ -240,7 +240,7 @@ def test_what_cannot_be_described_leaves_the_model_that_is_there(tmp_path):
         (PLAIN._replace(options={"peephole": True}), PARAMS, TypeError, "got peephole twice"),
         (PLAIN._replace(options={"forget_bias": jnp.ones(4)}), PARAMS, TypeError,
          "options: expected what JSON can hold, got .*"),
-        (PLAIN._replace(reads="first"), PARAMS, ValueError, "reads: got 'first'"),
+        (PLAIN._replace(reads="first"), PARAMS, ValueError, "reads: .*got 'first'"),
         (PLAIN, {**PARAMS, "readout": {"w": PARAMS["readout"]["w"], "b": "text"}}, TypeError,
          r"params\['readout'\]\['b'\]: expected an array, got str"),
     ],

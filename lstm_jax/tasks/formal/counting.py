@@ -2,20 +2,21 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
-from lstm_jax._internal.errors import ArgumentError
 from lstm_jax.tasks.classes import cross_entropy, error_rate
 from lstm_jax.tasks.ranges import (
+    Choices,
+    format_range,
     length_choices,
     lengths_from_uniform,
     one_hot_sequences,
+    range_task,
     share_of_length,
     single_length,
     step_mask,
 )
-from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Success, Task, drawn_task
+from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Success, Task
 
 A_OR_B, B, END = range(3)  # the classes
 
@@ -43,12 +44,9 @@ def counting(min_n: int = 1, max_n: int = 10) -> Task:
     A constant answer gets no string right. Who sees the current symbol alone gets those of n = 1
     right, and no other: after their b's, "b" and "end" are both asked for.
     """
-    try:
-        choices = length_choices(min_n, max_n)
-    except ArgumentError as error:
-        raise type(error)(str(error).replace("_length", "_n")) from None
+    choices = length_choices(min_n, max_n, names=("min_n", "max_n"))
 
-    def draw(key: jax.Array, batch_size: int, choices: np.ndarray = choices) -> Batch:
+    def draw(key: jax.Array, batch_size: int, choices: Choices) -> Batch:
         n = lengths_from_uniform(jax.random.uniform(key, (batch_size,)), choices)
         steps = 2 * int(choices[-1])
         step, lengths = jnp.arange(steps)[:, None], 2 * n
@@ -56,9 +54,11 @@ def counting(min_n: int = 1, max_n: int = 10) -> Task:
         targets = jnp.where(step_mask(lengths, steps), targets, -1)
         return Batch(one_hot_sequences((step >= n).astype(jnp.int32), lengths, 2), targets)
 
-    return drawn_task(
-        f"counting({choices[0]} to {choices[-1]})",
+    return range_task(
+        f"counting({format_range(choices)})",
         draw,
+        choices,
+        choices_at=lambda length: single_length(length, remainder=0) // 2,
         input_size=2,
         output_size=3,
         loss=cross_entropy,
@@ -73,7 +73,6 @@ def counting(min_n: int = 1, max_n: int = 10) -> Task:
         success=Success(
             _not_right, limit=0.5, mean_limit=0.5, rows=HELD_OUT, source="Gers & Schmidhuber 2001"
         ),
-        draw_at=lambda key, n, length: draw(key, n, single_length(length, remainder=0) // 2),
     )
 
 

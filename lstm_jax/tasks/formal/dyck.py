@@ -15,14 +15,16 @@ from lstm_jax.tasks.classes import (
     cross_entropy,
 )
 from lstm_jax.tasks.ranges import (
+    Choices,
     format_range,
     length_choices,
     lengths_from_uniform,
     one_hot_sequences,
+    range_task,
     single_length,
     step_mask,
 )
-from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
+from lstm_jax.tasks.task import HELD_OUT, Batch, Task
 
 Two = tuple[jax.Array, jax.Array]
 
@@ -61,7 +63,7 @@ def dyck(
     if max_depth is not None:
         max_depth = checking.positive_int("max_depth", max_depth)
 
-    def draw(key: jax.Array, batch_size: int, choices: np.ndarray = choices) -> Batch:
+    def draw(key: jax.Array, batch_size: int, choices: Choices) -> Batch:
         # One call of the generator for all: each takes a third of a second to compile.
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (2 * longest + 1, batch_size))
@@ -76,16 +78,17 @@ def dyck(
 
     chance, memoryless = _baselines(choices, kinds, max_depth)
     depth = "" if max_depth is None else f", depth {max_depth}"
-    return drawn_task(
+    return range_task(
         f"dyck({kinds}, {format_range(choices)}{depth})",
         draw,
+        choices,
+        choices_at=lambda length: single_length(length, remainder=0),
         input_size=2 * kinds,
         output_size=kinds + 1,
         loss=cross_entropy,
         score=accuracy_score(chance, memoryless),
         reads="every",
         success=accuracy_success(0.99, HELD_OUT, "lstm_jax"),
-        draw_at=lambda key, n, length: draw(key, n, single_length(length, remainder=0)),
     )
 
 

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key, UInt8
+from jaxtyping import Array, Int, UInt8
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks import classes
+from lstm_jax.tasks.rows import sample_rows
 from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import HELD_OUT, Batch, Sequences, Task
 
@@ -100,13 +101,8 @@ def listops(
     validation, test = parts[:2]
     tokens, lengths, values = (jnp.asarray(of) for of in parts[2])
 
-    @under_default_settings
-    def sample(key: Key[Array, ""], batch_size: int) -> Batch:
-        """Training expressions, drawn with replacement."""
-        key = checking.random_key("key", key)
-        batch_size = checking.positive_int("batch_size", batch_size)
-        rows = jax.random.randint(key, (batch_size,), 0, training)
-        return shown(tokens[rows], lengths[rows], values[rows])
+    def take(rows: jax.Array) -> Batch:
+        return as_batch(tokens[rows], lengths[rows], values[rows])
 
     @under_default_settings
     def test_at(length: int, n: int) -> Batch:
@@ -115,7 +111,7 @@ def listops(
             raise WrongValue(f"length: expected at least {SHORTEST}, got {length}")
         low, high = -(-9 * length // 10), 11 * length // 10
         drawn = draw("length", (len(parts), length), n, low, high)
-        return shown(*map(jnp.asarray, drawn))
+        return as_batch(*map(jnp.asarray, drawn))
 
     share = classes.majority_accuracy(test.values)
     return Task(
@@ -123,9 +119,9 @@ def listops(
         f"training={training})",
         input_size=len(TOKENS),
         output_size=10,
-        sample=sample,
-        validation=shown(*map(jnp.asarray, validation)),
-        test=shown(*map(jnp.asarray, test)),
+        sample=sample_rows(training, take),
+        validation=as_batch(*map(jnp.asarray, validation)),
+        test=as_batch(*map(jnp.asarray, test)),
         loss=classes.cross_entropy,
         score=classes.accuracy_score(share, share),
         success=classes.accuracy_success(0.95, HELD_OUT, "lstm_jax"),
@@ -133,7 +129,9 @@ def listops(
     )
 
 
-def shown(tokens: UInt8[Array, "B T"], lengths: Int[Array, "B"], values: Int[Array, "B"]) -> Batch:
+def as_batch(
+    tokens: UInt8[Array, "B T"], lengths: Int[Array, "B"], values: Int[Array, "B"]
+) -> Batch:
     inputs = classes.one_hot(tokens.T.astype(jnp.int32), len(TOKENS))
     return Batch(Sequences(inputs, lengths), values)
 
@@ -154,7 +152,7 @@ def distinct(
     idle = 0
     while len(kept) < count:
         before = len(kept)
-        tokens, lengths = grown(rng, ROUND, high, max_depth, max_args)
+        tokens, lengths = grow(rng, ROUND, high, max_depth, max_args)
         for row in tokens[lengths >= low]:
             if name(row) not in known:
                 known.add(name(row))
@@ -167,7 +165,7 @@ def distinct(
                 f"max_args={max_args}: choose other lengths, or fewer expressions"
             )
     tokens = np.stack(kept[:count])
-    return Expressions(tokens, (tokens != PAD).sum(axis=1).astype(np.int32), evaluated(tokens))
+    return Expressions(tokens, (tokens != PAD).sum(axis=1).astype(np.int32), evaluate(tokens))
 
 
 def name(row: UInt8[np.ndarray, "T"]) -> bytes:
@@ -175,7 +173,7 @@ def name(row: UInt8[np.ndarray, "T"]) -> bytes:
     return row.tobytes().rstrip(bytes([PAD]))
 
 
-def grown(
+def grow(
     rng: np.random.RandomState, count: int, max_length: int, max_depth: int, max_args: int
 ) -> tuple[UInt8[np.ndarray, "N T"], Int[np.ndarray, "N"]]:
     """``count`` random lists, token by token in all rows at once: tokens, and lengths, which are 0
@@ -206,7 +204,7 @@ def grown(
     return tokens, lengths
 
 
-def evaluated(tokens: UInt8[np.ndarray, "N T"]) -> Int[np.ndarray, "N"]:
+def evaluate(tokens: UInt8[np.ndarray, "N T"]) -> Int[np.ndarray, "N"]:
     """The values, of all rows at once."""
     opens, closes = (tokens >= OPEN) & (tokens < CLOSE), tokens == CLOSE
     deepest = int((opens.cumsum(axis=1) - closes.cumsum(axis=1)).max())
@@ -220,13 +218,13 @@ def evaluated(tokens: UInt8[np.ndarray, "N T"]) -> Int[np.ndarray, "N"]:
         depth[opened] += 1
         operators[opened, depth[opened]] = tokens[opened, t] - OPEN
         counts[opened, depth[opened]] = 0
-        value = applied(operators[closed, depth[closed]], counts[closed, depth[closed]])
+        value = apply_operators(operators[closed, depth[closed]], counts[closed, depth[closed]])
         depth[closed] -= 1
         counts[closed, depth[closed], value] += 1
     return counts[:, 0].argmax(axis=1).astype(np.int32)
 
 
-def applied(
+def apply_operators(
     operators: Int[np.ndarray, "N"], counts: Int[np.ndarray, "N 10"]
 ) -> Int[np.ndarray, "N"]:
     """Each operator's result for arguments of which the values 0 to 9 occur ``counts`` times."""

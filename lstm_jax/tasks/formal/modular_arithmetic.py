@@ -14,12 +14,15 @@ from lstm_jax.tasks.classes import (
     cross_entropy,
 )
 from lstm_jax.tasks.ranges import (
+    Choices,
+    format_range,
     length_choices,
     lengths_from_uniform,
     one_hot_sequences,
+    range_task,
     single_length,
 )
-from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
+from lstm_jax.tasks.task import HELD_OUT, Batch, Task
 
 OPERATORS = "+-*"
 
@@ -46,7 +49,7 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
         raise WrongValue(f"modulus: expected at least 2, got {modulus}")
     choices = length_choices(min_length, max_length, remainder=1)
 
-    def draw(key: jax.Array, batch_size: int, choices: np.ndarray = choices) -> Batch:
+    def draw(key: jax.Array, batch_size: int, choices: Choices) -> Batch:
         # One call of the generator for all: each takes a third of a second to compile.
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (longest + 1, batch_size))
@@ -59,15 +62,16 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
         return Batch(one_hot_sequences(symbols, lengths, modulus + len(OPERATORS)), targets)
 
     chance, memoryless = _baselines(choices, modulus)
-    return drawn_task(
-        f"modular_arithmetic({modulus}, {choices[0]} to {choices[-1]})",
+    return range_task(
+        f"modular_arithmetic({modulus}, {format_range(choices)})",
         draw,
+        choices,
+        choices_at=lambda length: single_length(length, remainder=1),
         input_size=modulus + len(OPERATORS),
         output_size=modulus,
         loss=cross_entropy,
         score=accuracy_score(chance, memoryless),
         success=accuracy_success(0.99, HELD_OUT, "lstm_jax"),
-        draw_at=lambda key, n, length: draw(key, n, single_length(length, remainder=1)),
     )
 
 

@@ -19,15 +19,16 @@ from lstm_jax.tasks.classes import (
     cross_entropy,
 )
 from lstm_jax.tasks.ranges import (
+    Choices,
     format_range,
     length_choices,
     lengths_from_uniform,
     one_hot_sequences,
+    range_task,
     share_of_length,
-    single_length,
     step_mask,
 )
-from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
+from lstm_jax.tasks.task import HELD_OUT, Batch, Task
 
 # symbols [T, B] and lengths [B] to classes [B]
 Language = Callable[[jax.Array, jax.Array], jax.Array]
@@ -82,7 +83,7 @@ def _ends_differ(symbols: jax.Array, lengths: jax.Array) -> jax.Array:
 def _task(
     name: str, language: Language, choices: np.ndarray, chance: float, memoryless: float
 ) -> Task:
-    def draw(key: jax.Array, batch_size: int, choices: np.ndarray = choices) -> Batch:
+    def draw(key: jax.Array, batch_size: int, choices: Choices) -> Batch:
         # One call of the generator for all: each takes a third of a second to compile.
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (longest + 1, batch_size))
@@ -90,13 +91,13 @@ def _task(
         symbols = classes_from_uniform(uniform[:longest], 2)
         return Batch(one_hot_sequences(symbols, lengths, 2), language(symbols, lengths))
 
-    return drawn_task(
+    return range_task(
         f"{name}({format_range(choices)})",
         draw,
+        choices,
         input_size=2,
         output_size=2,
         loss=cross_entropy,
         score=accuracy_score(chance, memoryless),
         success=accuracy_success(0.99, HELD_OUT, "lstm_jax"),
-        draw_at=lambda key, n, length: draw(key, n, single_length(length)),
     )

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks import logistic
 from lstm_jax.tasks.pairs.data import host_generator
+from lstm_jax.tasks.rows import sample_rows
 from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Sequences, Success, Task
 
@@ -92,12 +93,7 @@ def embedded_reber(pair: int = 0) -> Task:
     train = encode(training)
     test = encode(_others(rng, HELD_OUT, training + testing))
 
-    @under_default_settings
-    def sample(key: Key[Array, ""], batch_size: int) -> Batch:
-        """Training strings, drawn with replacement."""
-        key = checking.random_key("key", key)
-        batch_size = checking.positive_int("batch_size", batch_size)
-        rows = jax.random.randint(key, (batch_size,), 0, STRINGS)
+    def take(rows: jax.Array) -> Batch:
         xs = Sequences(train.xs.values[:, rows], train.xs.lengths[rows])
         return Batch(xs, jax.tree.map(lambda leaf: leaf[:, rows], train.targets))
 
@@ -113,7 +109,7 @@ def embedded_reber(pair: int = 0) -> Task:
         name=f"embedded_reber(pair={pair})",
         input_size=len(SYMBOLS),
         output_size=len(SYMBOLS),
-        sample=sample,
+        sample=sample_rows(STRINGS, take),
         validation=encode(training + testing),
         test=test,
         loss=squared_error,

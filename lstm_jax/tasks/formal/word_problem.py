@@ -15,14 +15,15 @@ from lstm_jax.tasks.classes import (
     cross_entropy,
 )
 from lstm_jax.tasks.ranges import (
+    Choices,
     format_range,
     length_choices,
     lengths_from_uniform,
     mask_symbols,
     one_hot_sequences,
-    single_length,
+    range_task,
 )
-from lstm_jax.tasks.task import HELD_OUT, Batch, Task, drawn_task
+from lstm_jax.tasks.task import HELD_OUT, Batch, Task
 
 # The cycles of permutations that generate each group.
 GENERATORS: dict[str, list[list[list[int]]]] = {
@@ -70,7 +71,7 @@ def word_problem(
     factors = np.arange(len(elements)) if inputs == "all" else generators
     table = products(elements)[:, factors]  # by product so far and input
 
-    def draw(key: jax.Array, batch_size: int, choices: np.ndarray = choices) -> Batch:
+    def draw(key: jax.Array, batch_size: int, choices: Choices) -> Batch:
         # One call of the generator for all: each takes a third of a second to compile.
         longest = int(choices[-1])
         uniform = jax.random.uniform(key, (longest + 1, batch_size))
@@ -88,16 +89,16 @@ def word_problem(
         )
 
     chance, memoryless = _baselines(choices, table)
-    return drawn_task(
+    return range_task(
         f"word_problem({group}, {inputs}, {format_range(choices)})",
         draw,
+        choices,
         input_size=len(factors),
         output_size=len(elements),
         loss=cross_entropy,
         score=accuracy_score(chance, memoryless),
         reads="every",
         success=accuracy_success(0.99, HELD_OUT, "lstm_jax"),
-        draw_at=lambda key, n, length: draw(key, n, single_length(length)),
     )
 
 

@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
 
 from lstm_jax._internal import checking
 from lstm_jax.tasks.classes import accuracy_score, cross_entropy, lookup_accuracy, majority_accuracy
+from lstm_jax.tasks.rows import sample_rows
 from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import Batch, Task
 
@@ -44,19 +43,13 @@ def digits(split_seed: int = 0) -> Task:
     train = part(pixels, labels, split.train)
     test = part(pixels, labels, split.test)
 
-    @under_default_settings
-    def sample(key: Key[Array, ""], batch_size: int) -> Batch:
-        """Training digits, drawn with replacement."""
-        key = checking.random_key("key", key)
-        batch_size = checking.positive_int("batch_size", batch_size)
-        rows = jax.random.randint(key, (batch_size,), 0, train.targets.shape[0])
-        return Batch(train.xs[:, rows], train.targets[rows])
-
     return Task(
         name=f"digits(split_seed={split_seed})" if split_seed else "digits",
         input_size=1,
         output_size=CLASSES,
-        sample=sample,
+        sample=sample_rows(
+            len(split.train), lambda rows: Batch(train.xs[:, rows], train.targets[rows])
+        ),
         validation=part(pixels, labels, split.validation),
         test=test,
         loss=cross_entropy,

@@ -6,12 +6,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks import files
 from lstm_jax.tasks.classes import accuracy_score, cross_entropy, lookup_accuracy, majority_accuracy
+from lstm_jax.tasks.rows import sample_rows
 from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import Batch, Task
 
@@ -80,7 +81,7 @@ def sequential_mnist(
     permuted, rows = checking.flag("permuted", permuted), checking.flag("rows", rows)
     validation = checking.positive_int("validation", validation)
     if permuted and rows:
-        raise WrongValue("rows: expected one of the two, got True with permuted")
+        raise WrongValue("rows: expected False with permuted, got True")
     permutation_seed = checking.seed("permutation_seed", permutation_seed, 2**32)
     order = np.random.RandomState(permutation_seed).permutation(SIDE**2) if permuted else None
     pixels, classes = load("train", folder, verify, order)
@@ -88,18 +89,13 @@ def sequential_mnist(
     count = len(classes) - validation
     if count < 1:
         raise WrongValue(
-            f"validation: expected less than the {len(classes)} digits, got {validation}"
+            f"validation: expected fewer than the {len(classes)} training digits, got {validation}"
         )
     width = SIDE if rows else 1
     train_pixels, train_classes = jnp.asarray(pixels[:count]), jnp.asarray(classes[:count])
 
-    @under_default_settings
-    def sample(key: Key[Array, ""], batch_size: int) -> Batch:
-        """Training digits, drawn with replacement."""
-        key = checking.random_key("key", key)
-        batch_size = checking.positive_int("batch_size", batch_size)
-        chosen = jax.random.randint(key, (batch_size,), 0, count)
-        return Batch(as_steps(train_pixels[chosen], width), train_classes[chosen])
+    def take(rows: jax.Array) -> Batch:
+        return Batch(as_steps(train_pixels[rows], width), train_classes[rows])
 
     options = [
         *(["permuted"] if permuted else []),
@@ -115,7 +111,7 @@ def sequential_mnist(
         name="sequential_mnist" + (f"({', '.join(options)})" if options else ""),
         input_size=width,
         output_size=CLASSES,
-        sample=sample,
+        sample=sample_rows(count, take),
         validation=Batch(
             as_steps(jnp.asarray(pixels[count:]), width), jnp.asarray(classes[count:])
         ),
@@ -142,11 +138,12 @@ def load(
     images, labels = (read(path, rank) for path, rank in zip(paths, (3, 1), strict=True))
     if images.shape[1:] != (SIDE, SIDE) or len(images) != len(labels):
         raise WrongValue(
-            f"{paths[0]}: expected [N, {SIDE}, {SIDE}] and N of them, got shape "
-            f"{images.shape}, and {paths[1].name} has {len(labels)} classes"
+            f"{paths[0]}: expected shape [N, {SIDE}, {SIDE}], and N classes in {paths[1].name}, "
+            f"got shape {images.shape}, and {len(labels)} classes"
         )
     if labels.size == 0 or labels.max() >= CLASSES:
-        raise WrongValue(f"{paths[1]}: takes classes from 0 to {CLASSES - 1}, one at least")
+        got = f"{labels.max()}" if labels.size else "none"
+        raise WrongValue(f"{paths[1]}: expected classes from 0 to {CLASSES - 1}, got {got}")
     pixels = images.reshape(len(images), SIDE**2)
     return pixels if order is None else pixels[:, order], labels.astype(np.int32)
 
@@ -159,7 +156,7 @@ def read(path: Path, rank: int) -> np.ndarray:
     shape = tuple(map(int, np.frombuffer(data[4:header], ">u4"))) if len(data) >= header else (-1,)
     if data[:4] != bytes((0, 0, 8, rank)) or len(data) - header != np.prod(shape):
         raise WrongValue(
-            f"{path}: expected gzip files of an idx array of bytes with {rank} axes, "
+            f"{path}: expected a gzip file of an idx array of bytes with {rank} axes, "
             f"got {len(data)} bytes that start with {data[:header].hex()}"
         )
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)

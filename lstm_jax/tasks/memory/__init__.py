@@ -1,1 +1,1 @@
-"""Tasks that ask how long a cell remembers."""
+"""Tasks that measure how long a cell remembers."""

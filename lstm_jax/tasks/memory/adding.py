@@ -26,13 +26,15 @@ def adding(length: int = 100, *, variable: bool = False) -> Task:
                   0  1  0  0  1  0
         target                   1.6
 
-    length: T, at least 2. Inputs ``[T, B, 2]``: a value in U[0, 1), and a mark that is 1 at one
-    step of the first half (of ``T // 2`` steps), at one of the second, and 0 elsewhere. Target
-    ``[B]``: the sum of the two marked values, asked for at the last step. Loss and score are the
-    mean squared error; it counts as solved below 0.01.
+    Inputs ``[T, B, 2]``: a value in U[0, 1), and a mark that is 1 at one step of the first half (of
+    ``T // 2`` steps), at one step of the second half, and 0 elsewhere. Target ``[B]``: the sum of
+    the two marked values, asked for at the last step. Loss and score are the mean squared error;
+    the task counts as solved below 0.01. ``test_at`` takes a length.
 
-    variable: the length of each row is drawn anew from 2 to T, each as likely; the inputs are
-    ``Sequences``, and the halves are those of the row. ``test_at`` takes a length.
+    Args:
+        length: T, at least 2.
+        variable: draw the length of each row anew from 2 to T, each length being as likely; the
+            inputs are ``Sequences``, and the halves are those of the row.
     """
     length = checking.positive_int("length", length)
     variable = checking.flag("variable", variable)
@@ -62,7 +64,7 @@ def adding(length: int = 100, *, variable: bool = False) -> Task:
             raise WrongValue(f"length: expected at least 2, one step for each mark, got {length}")
         return draw_lengths(key, batch_size, length, length)
 
-    # Who sees a mark at the last step knows one of the two numbers.
+    # A mark at the last step shows one of the two numbers.
     marked = [1 / (n - n // 2) for n in range(shortest, length + 1)]
     return drawn_task(
         f"adding(2 to {length})" if variable else f"adding({length})",

@@ -23,37 +23,40 @@ def copy_memory(
         input    c a b . . . : . . .
         target   . . . . . . . c a b
 
-    length: the lag T: ``T - 1`` blanks stand between the symbols and the marker.
-    symbols, width: ``width`` symbols, of so many kinds, are to be kept.
-    variable: the lag of each sequence is drawn anew from 1 to T, each as likely, so that rows
-        differ in length; else it is T in all of them. (In Tallec & Ollivier 2018, "Can recurrent
-        neural networks warp time?", as remembered, not checked against the paper.)
-
     Inputs ``[T + 2 width, B, symbols + 2]``, one-hot: the symbols, the blank, the marker. With
     variable lags they are ``Sequences`` of so many steps, and a row has its own lag + 2 width.
     Targets ``[T + 2 width, B]``: the symbol, or blank, which is class ``symbols``; -1 past a
     row's end. Loss and score are the cross-entropy in nats, the mean over all steps.
 
-    Memoryless, as published: blanks until the marker, and each symbol as likely from there on,
-    ``width ln(symbols) / (T + 2 width)``. This answer keeps the marker in mind, and no symbol.
-    Chance is the entropy of a target. With variable lags both have the mean lag for T.
+    The memoryless score, as published: blanks until the marker, and from there on every symbol with
+    the same probability, ``width ln(symbols) / (T + 2 width)``. This answer remembers the marker,
+    and no symbol. Chance is the entropy of a target. With variable lags both have the mean lag for
+    T.
 
-    It counts as solved where fewer than one step is wrong, in the mean, for each hundred symbols
+    The task counts as solved if on average fewer than one step is wrong for each hundred symbols
     to be kept; blanks in the wrong place count (``wrong_steps``). ``recall`` is the share of the
     symbols that are right. ``test_at`` takes a lag.
+
+    Args:
+        length: the lag T: ``T - 1`` blanks stand between the symbols and the marker.
+        symbols: the kinds of symbols, at least 2.
+        width: the number of symbols to be kept.
+        variable: draw the lag of each sequence anew from 1 to T, each as likely, so that rows
+            differ in length; otherwise it is T in all of them. (From Tallec & Ollivier 2018, "Can
+            recurrent neural networks warp time?", as remembered, not checked against the paper.)
     """
     length = checking.positive_int("length", length)
     symbols = checking.positive_int("symbols", symbols)
     width = checking.positive_int("width", width)
     variable = checking.flag("variable", variable)
     if symbols < 2:
-        raise WrongValue(f"symbols: expected at least 2, for something to be kept, got {symbols}")
+        raise WrongValue(f"symbols: expected at least 2, got {symbols}")
 
     def draw_lags(key: jax.Array, batch_size: int, shortest: int, longest: int) -> Batch:
         uniform = jax.random.uniform(key, (width + 1, batch_size))
         kept = classes.classes_from_uniform(uniform[:width], symbols)
         lags = shortest + classes.classes_from_uniform(uniform[width], longest - shortest + 1)
-        inputs, targets = written(kept, lags, longest, symbols)
+        inputs, targets = write_out(kept, lags, longest, symbols)
         xs = classes.one_hot(inputs, symbols + 2)
         return Batch(Sequences(xs, lags + 2 * width) if variable else xs, targets)
 
@@ -88,10 +91,10 @@ def copy_memory(
     )
 
 
-def written(
+def write_out(
     kept: Int[Array, "K B"], lags: Int[Array, "B"], longest: int, symbols: int
 ) -> tuple[Int[Array, "T B"], Int[Array, "T B"]]:
-    """Inputs and targets of the longest lag's steps; past a row's end -1, which is no symbol."""
+    """Inputs and targets, for as many steps as the longest lag has; -1 past a row's end."""
     width, blank, marker = kept.shape[0], symbols, symbols + 1
     step = jnp.arange(longest + 2 * width)[:, None]
     first = lags + width  # the step of the first answer
@@ -102,19 +105,19 @@ def written(
     return jnp.where(within, here, -1), jnp.where(within, targets, -1)
 
 
-def symbols_alone(outputs: Float[Array, "T B K"], batch: Batch) -> Batch:
-    """``batch`` where blanks are not asked for: the last class is the blank."""
+def without_blanks(outputs: Float[Array, "T B K"], batch: Batch) -> Batch:
+    """``batch`` with nothing asked for where the answer is blank, which is the last class."""
     blank = outputs.shape[-1] - 1
     return batch._replace(targets=jnp.where(batch.targets == blank, -1, batch.targets))
 
 
 def recall(outputs: Float[Array, "T B K"], batch: Batch) -> Float[Array, ""]:
-    """The share of the symbols that are right, blanks apart."""
-    return classes.accuracy(outputs, symbols_alone(outputs, batch))
+    """The share of the symbols that are right, blanks left out."""
+    return classes.accuracy(outputs, without_blanks(outputs, batch))
 
 
 def wrong_steps(outputs: Float[Array, "T B K"], batch: Batch) -> Float[Array, "B"]:
-    """A row's wrong steps, blanks among them, in units of its symbols."""
+    """A row's wrong steps, blanks included, divided by the number of its symbols."""
     wrong = classes.answer_mask(batch) & ~classes.is_correct(outputs, batch)
-    kept = classes.answer_mask(symbols_alone(outputs, batch))
+    kept = classes.answer_mask(without_blanks(outputs, batch))
     return wrong.sum(axis=0).astype(jnp.float32) / kept.sum(axis=0).astype(jnp.float32)

@@ -18,25 +18,27 @@ def delayed_recall(delay: int = 100, *, symbols: int = 8) -> Task:
         input    c a d a c b b ?
         target                 c
 
-    delay: D symbols that do not matter stand between the first and the cue.
-    symbols: of so many kinds are all of them, drawn independently, each kind as likely.
-
     Inputs ``[D + 2, B, symbols + 1]``, one-hot, the cue last. Target ``[B]``: the first symbol,
     asked for at the last step. Loss is the cross-entropy; score is the accuracy. The cue tells
-    nothing, so chance and memoryless are both ``1 / symbols``. It counts as solved above 99 %
-    (our criterion). ``test_at`` takes a delay.
+    nothing, so chance and memoryless are both ``1 / symbols``. The task counts as solved above
+    99 % (our criterion). ``test_at`` takes a delay.
+
+    Args:
+        delay: D, the number of distractors between the first symbol and the cue.
+        symbols: the kinds of symbols, at least 2; each symbol is drawn independently, all kinds
+            being as likely.
     """
     delay = checking.positive_int("delay", delay)
     symbols = checking.positive_int("symbols", symbols)
     if symbols < 2:
-        raise WrongValue(f"symbols: expected at least 2, for something to be kept, got {symbols}")
+        raise WrongValue(f"symbols: expected at least 2, got {symbols}")
 
     def draw_at(key: jax.Array, batch_size: int, delay: int) -> Batch:
-        shown = classes.classes_from_uniform(
+        drawn = classes.classes_from_uniform(
             jax.random.uniform(key, (delay + 1, batch_size)), symbols
         )
-        inputs = jnp.pad(shown, ((0, 1), (0, 0)), constant_values=symbols)
-        return Batch(classes.one_hot(inputs, symbols + 1), shown[0])
+        inputs = jnp.pad(drawn, ((0, 1), (0, 0)), constant_values=symbols)
+        return Batch(classes.one_hot(inputs, symbols + 1), drawn[0])
 
     return drawn_task(
         f"delayed_recall({delay}, symbols={symbols})",

@@ -1,4 +1,4 @@
-"""Long time lags: a symbol at the start returns at the end, after very many that say nothing."""
+"""Long time lags: a symbol at the start returns at the end, after very many that tell nothing."""
 
 import math
 
@@ -12,8 +12,8 @@ from lstm_jax.tasks.classes import accuracy_score, one_hot
 from lstm_jax.tasks.logistic import largest_error, squared_error
 from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Sequences, Success, Task, drawn_task
 
-END = 0.1  # the chance that a sequence of 2c ends, at each step from the shortest length on
-LONGEST_TAIL = 87  # k above it is cut to it: one sequence in 10,000 (0.9 ** 88)
+END = 0.1  # the probability that a sequence of 2c ends, at each step from the shortest length on
+LONGEST_TAIL = 87  # larger k are cut to it: one sequence in 10,000 (0.9 ** 88)
 
 
 def lags_2a(p: int = 100) -> Task:
@@ -25,22 +25,25 @@ def lags_2a(p: int = 100) -> Task:
         x          y   a1   a2  ...   a99      or  x  a1  a2 ... a99
         target    a1   a2   a3  ...    y       or a1  a2  a3 ...  x
 
-    p: at least 3. There are two sequences, each drawn half of the time. Inputs
-    ``[p, B, p + 1]``: one-hot symbols, a1 to a(p-1), then x, then y. Targets ``[p, B]``: the next
-    symbol, at every step. Loss: half the squared error of the logistic outputs, summed over
-    outputs and steps.
+    There are two sequences, each drawn half of the time. Inputs ``[p, B, p + 1]``: one-hot
+    symbols, a1 to a(p-1), then x, then y. Targets ``[p, B]``: the next symbol, at every step.
+    Loss: half the squared error of the logistic outputs, summed over outputs and steps.
 
     Score: the accuracy of the last answer, which is the one to remember for; all others follow
-    from the current symbol. Chance is x or y, always; a memoryless answer is no better.
+    from the current symbol. Chance is to answer always x, or always y; a memoryless answer is no
+    better.
     Success: in 10,000 successive sequences no output was off by 0.25 or more at any step. The
     paper counts the sequences before them.
+
+    Args:
+        p: the lag, at least 3.
     """
     p = _at_least_3("p", p)
 
     def draw(key: jax.Array, batch_size: int) -> Batch:
         first = p - 1 + jnp.floor(2 * jax.random.uniform(key, (1, batch_size))).astype(jnp.int32)
         middle = jnp.broadcast_to(jnp.arange(p - 1)[:, None], (p - 1, batch_size))
-        return _predicted(first, middle, p)
+        return _predict_next(first, middle, p)
 
     return drawn_task(
         f"lags_2a(p={p})",
@@ -64,18 +67,21 @@ def lags_2b(p: int = 100) -> Task:
         x          y   a7  a42  ...   a3
         target    a7  a42   a9  ...    y
 
-    As 2a, but for the p - 1 symbols between: each is drawn from a1 to a(p-1), so that x and y at
-    the end are the only ones that can be foretold.
+    As 2a, except for the p - 1 symbols between: each is drawn from a1 to a(p-1), so that x and y
+    at the end are the only ones that can be predicted.
     Success: in 10,000 successive sequences no output was off by 0.25 or more at the last step.
     The paper counts the sequences before them. ``test_at(length, n)``: the same symbols, with
     ``length`` steps to read instead of p.
+
+    Args:
+        p: the lag, at least 3.
     """
     p = _at_least_3("p", p)
 
     def draw(key: jax.Array, batch_size: int, length: int) -> Batch:
         uniform = jax.random.uniform(key, (length, batch_size))
         first = p - 1 + jnp.floor(2 * uniform[:1]).astype(jnp.int32)
-        return _predicted(first, jnp.floor((p - 1) * uniform[1:]).astype(jnp.int32), p)
+        return _predict_next(first, jnp.floor((p - 1) * uniform[1:]).astype(jnp.int32), p)
 
     return drawn_task(
         f"lags_2b(p={p})",
@@ -100,17 +106,20 @@ def lags_2c(q: int = 50, p: int | None = None) -> Task:
         x        b    y   a7  a42  ...  a3    e
         target                                y
 
-    q: the shortest lag is q + 1. p: distractor symbols, as many as q where not given. A sequence
-    is b, x or y, then q + k distractors, then e, and the net tells x or y; k is geometric, each
-    further distractor having a chance of 0.9. It is cut at 87, which shortens one sequence in
-    10,000 and saves most of the padding. (The mean of k is 9, so the mean length with the last
-    symbol is q + 13; the paper prints q + 14.)
+    A sequence is b, x or y, then q + k distractors, then e, and the net is to say x or y. k is
+    geometric, each further distractor having a probability of 0.9. It is cut at 87, which shortens
+    one sequence in 10,000 and saves most of the padding. (The mean of k is 9, so the mean length
+    with the last symbol is q + 13; the paper prints q + 14.)
     Inputs ``Sequences`` of one-hot symbols ``[q + 90, B, p + 4]``, a1 to ap, e, b, x, y; classes
     ``[B]``, 0 for x and 1 for y, at the last step. Loss: half the squared error of the two logistic
     outputs. Score: accuracy; the last symbol is always e, so chance is the best memoryless answer.
     Success: in 1,000 successive training sequences no output was off by 0.2 or more, and the
     sequences before them count. (The paper asks it of 10,000 sequences.)
     ``test_at(length, n)``: exactly ``length`` symbols to read, at least 4.
+
+    Args:
+        q: the shortest lag is q + 1.
+        p: the number of distractor symbols; q if it is not given.
     """
     q = checking.positive_int("q", q)
     p = q if p is None else checking.positive_int("p", p)
@@ -146,8 +155,8 @@ def lags_2c(q: int = 50, p: int | None = None) -> Task:
     )
 
 
-def _predicted(first: jax.Array, middle: jax.Array, p: int) -> Batch:
-    """To foretell each next symbol of ``first [1, B]``, ``middle``, and ``first`` once more."""
+def _predict_next(first: jax.Array, middle: jax.Array, p: int) -> Batch:
+    """Each next symbol of ``first [1, B]``, ``middle``, and ``first`` once more, is asked for."""
     symbols = jnp.concatenate([first, middle, first])
     return Batch(one_hot(symbols[:-1], p + 1), symbols[1:])
 
@@ -184,7 +193,7 @@ def _success(error, limit: float, experiment: str, rows: int = 10_000) -> Succes
 
 
 def _held_out(steps: int, symbols: int) -> int:
-    """As many sequences as take 16 MB, but at least 16: one of 2c's longest takes 4 MB."""
+    """As many sequences as fit into 16 MB, but at least 16: the longest of 2c take 4 MB each."""
     return min(HELD_OUT, max(16, 4_000_000 // (steps * symbols)))
 
 

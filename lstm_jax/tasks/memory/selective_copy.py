@@ -19,17 +19,19 @@ def selective_copy(length: int = 256, *, symbols: int = 16, tokens: int = 16) ->
         input    . c . . a b . . : : :
         target                   c a b
 
-    length: L blanks, of ``T = L + 2 tokens`` steps: blanks and tokens in ``L + tokens`` steps,
-        where each choice of places is as likely, and a marker for each token to be written. (The
-        paper says "sequences of length 4096", which may count otherwise by a few steps.)
-    symbols: kinds of inputs, blank and marker among them: tokens are of ``symbols - 2`` kinds,
-        each as likely, and may repeat.
-
     Inputs ``[T, B, symbols]``, one-hot: kinds of tokens, the blank, the marker. Targets
     ``[T, B]``: the tokens in their order at the markers, -1 before. Loss is the cross-entropy and
     score the accuracy, both over the markers' steps. A marker tells nothing, so chance and
-    memoryless are both ``1 / (symbols - 2)``. It counts as solved above 99 % (our criterion).
-    ``test_at`` takes L.
+    memoryless are both ``1 / (symbols - 2)``. The task counts as solved above 99 % (our
+    criterion). ``test_at`` takes L.
+
+    Args:
+        length: L blanks, of ``T = L + 2 tokens`` steps: blanks and tokens in ``L + tokens`` steps,
+            each choice of places being as likely, and a marker for each token to be written. (The
+            paper says "sequences of length 4096", which may count otherwise by a few steps.)
+        symbols: the kinds of inputs, blank and marker included: tokens are of ``symbols - 2``
+            kinds, each as likely, and may repeat.
+        tokens: the number of tokens to be copied.
     """
     length = checking.positive_int("length", length)
     symbols = checking.positive_int("symbols", symbols)
@@ -43,13 +45,13 @@ def selective_copy(length: int = 256, *, symbols: int = 16, tokens: int = 16) ->
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
         reading = length + tokens
         uniform = jax.random.uniform(key, (reading + tokens, batch_size))
-        shown = classes.classes_from_uniform(uniform[reading:], kinds)
+        drawn = classes.classes_from_uniform(uniform[reading:], kinds)
         places = jnp.sort(jnp.argsort(uniform[:reading], axis=0)[:tokens], axis=0)
         blanks, rows = jnp.full((reading, batch_size), kinds), jnp.arange(batch_size)
-        inputs = blanks.at[places, rows].set(shown)
+        inputs = blanks.at[places, rows].set(drawn)
         markers = jnp.full((tokens, batch_size), kinds + 1)
         xs = classes.one_hot(jnp.concatenate([inputs, markers]), symbols)
-        return Batch(xs, jnp.concatenate([jnp.full((reading, batch_size), -1), shown]))
+        return Batch(xs, jnp.concatenate([jnp.full((reading, batch_size), -1), drawn]))
 
     return drawn_task(
         f"selective_copy({length}, symbols={symbols}, tokens={tokens})",

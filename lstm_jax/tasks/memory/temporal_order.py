@@ -1,4 +1,4 @@
-"""Temporal order: which came first, long ago, and which then."""
+"""Temporal order: which mark came first, long ago, and which came then."""
 
 import jax
 import jax.numpy as jnp
@@ -24,19 +24,20 @@ def temporal_order(marks: int = 2, min_length: int = 100, max_length: int = 110)
         x        E    c ...  X  ...  Y  ...  B        of the 8 symbols E B a b c d X Y
         target                               R        X,X: Q   X,Y: R   Y,X: S   Y,Y: U
 
-    marks: 2, for 4 classes, or 3, for 8: the marks read as binary digits, X = 0 and Y = 1, the
-        first mark first.
-    min_length, max_length: of the sequences, uniform between them, both included; at least 20.
-        Marks stand at random in windows that grow with ``min_length``: at 100, t1 in 10 to 20 and
-        t2 in 50 to 60 with two marks; 10 to 20, 33 to 43 and 66 to 76 with three.
-
     Inputs ``Sequences`` of one-hot symbols ``[T, B, 8]``, T = max_length; classes ``[B]``, asked
     for at the last step, whose symbol is always B. Loss: half the squared error of the logistic
     outputs, summed over classes. Score: accuracy; the last symbol tells nothing, so chance is the
     best memoryless answer too.
     Success: in the last 2000 training sequences no output was off by 0.3 or more, and the largest
     error of a row was below 0.1 on average ("average training error": the paper does not say of
-    what). ``test_at(length, n)``: sequences of that length, with the windows grown alike.
+    what). ``test_at(length, n)``: sequences of that length, with windows in proportion.
+
+    Args:
+        marks: 2, for 4 classes, or 3, for 8: the marks read as binary digits, X = 0 and Y = 1, the
+            first mark first.
+        min_length, max_length: of the sequences, uniform between them, both included; at least 20.
+            Marks stand at random in windows in proportion to ``min_length``: at 100, t1 in 10 to
+            20 and t2 in 50 to 60 with two marks; 10 to 20, 33 to 43 and 66 to 76 with three.
     """
     if checking.positive_int("marks", marks) not in STARTS:
         raise WrongValue(f"marks: expected 2 or 3, got {marks}")

@@ -25,21 +25,23 @@ def two_sequence(n: int = 3, length: int = 100) -> Task:
         x         -1   -1   -1  -0.1   0.9  ...   0.5       class 2
         target                                     0
 
-    n: N, elements that tell the class. length: T, longer than n; sequences are T to
-    ``T + T // 10`` long, uniformly. Inputs ``Sequences`` of ``[T + T // 10, B, 1]``: the class's
-    1 or -1, then Gaussian noise of mean 0 and variance 0.2. Targets ``[B]``: 1.0 or 0.0, each half
-    of the time, at the last step.
+    Inputs ``Sequences`` of ``[T + T // 10, B, 1]``: the class's 1 or -1, then Gaussian noise of
+    mean 0 and variance 0.2. Targets ``[B]``: 1.0 or 0.0, each half of the time, at the last step.
 
     Loss: half the squared error of the logistic output. Score: accuracy, an output above 0.5
-    saying class 1; the last element tells nothing, so chance is the best memoryless answer too.
+    meaning class 1; the last element tells nothing, so chance is the best memoryless answer too.
     Success (the paper's ST2): of 256 held-out sequences none is off by 0.2 or more, and their mean
     absolute error is below 0.01. Validation has these 256. ``test_at(length, n)``: n sequences of
     exactly this length.
+
+    Args:
+        n: N, the number of elements that tell the class.
+        length: T, longer than n; sequences are T to ``T + T // 10`` long, uniformly.
     """
     informative = checking.positive_int("n", n)
     length = checking.positive_int("length", length)
 
-    def longer(length: int) -> int:
+    def require_longer(length: int) -> int:
         if length <= informative:
             raise WrongValue(f"length: expected more than n = {informative}, got {length}")
         return length
@@ -55,7 +57,7 @@ def two_sequence(n: int = 3, length: int = 100) -> Task:
         return Batch(Sequences(values[..., None], lengths), targets)
 
     return drawn_task(
-        f"two_sequence(n={informative}, T={longer(length)})",
+        f"two_sequence(n={informative}, T={require_longer(length)})",
         lambda key, batch_size: draw(key, batch_size, length, length + length // 10),
         input_size=1,
         output_size=1,
@@ -68,7 +70,7 @@ def two_sequence(n: int = 3, length: int = 100) -> Task:
             rows=ROWS,
             source="Hochreiter & Schmidhuber 1997, experiment 3a",
         ),
-        draw_at=lambda key, rows, length: draw(key, rows, longer(length), length),
+        draw_at=lambda key, rows, length: draw(key, rows, require_longer(length), length),
         held_out=ROWS,
     )
 

@@ -54,8 +54,8 @@ class Pairs(NamedTuple):
         """Of the sources, and of the targets with the END that a batch adds."""
         if len(self.sources) != len(self.targets):
             raise WrongValue(
-                f"pairs: expected as many of one as of the other, got {len(self.sources)} "
-                f"sources and {len(self.targets)} targets"
+                f"pairs: expected as many sources as targets, got {len(self.sources)} "
+                f"and {len(self.targets)}"
             )
         sources = np.array([len(row) for row in self.sources], int)
         return sources, np.array([len(row) + 1 for row in self.targets], int)
@@ -73,7 +73,7 @@ class Vocabulary:
     def __post_init__(self) -> None:
         if self.tokens[: len(SPECIALS)] != SPECIALS:
             got = self.tokens[: len(SPECIALS)]
-            raise WrongValue(f"tokens: expected {SPECIALS}, got {got} in front")
+            raise WrongValue(f"tokens: expected {SPECIALS} in front, got {got}")
         if len(set(self.tokens)) != len(self.tokens):
             twice = collections.Counter(self.tokens).most_common(1)[0][0]
             raise WrongValue(f"tokens: expected distinct tokens, got {twice!r} twice")
@@ -90,7 +90,7 @@ class Vocabulary:
         min_count = checking.positive_int("min_count", min_count)
         for special in SPECIALS:
             if special in counts:
-                raise WrongValue(f"counts: got the token {special!r}, which is kept for itself")
+                raise WrongValue(f"counts: expected no special token, got {special!r}")
         kept = [token for token, count in counts.items() if count >= min_count]
         kept.sort(key=lambda token: (-counts[token], token))
         if max_size is not None:
@@ -161,7 +161,7 @@ def matches(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> Bool[np.ndar
     answer, truth = np.asarray(predicted), np.asarray(target)
     without = np.flatnonzero(~(truth == END).any(axis=0))
     if without.size:
-        raise WrongValue(f"target: expected rows that end in it, got row {without[0]} without END")
+        raise WrongValue(f"target: expected END in every row, got row {without[0]} without it")
     steps = max(len(answer), len(truth))
     answer, truth = (
         np.pad(np.where(_after_end(ids), PAD, ids), ((0, steps - len(ids)), (0, 0)))
@@ -178,7 +178,7 @@ def _after_end(ids: np.ndarray) -> np.ndarray:
 def exact_match(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> float:
     """The share of rows that ``matches``: 0 to 1."""
     if np.shape(target)[1] == 0:
-        raise WrongValue("target: expected at least one, got no rows")
+        raise WrongValue("target: expected at least one row, got none")
     return float(matches(predicted, target).mean())
 
 
@@ -211,8 +211,9 @@ def batches(
     if not fits[:, -1].all():
         row = int(np.flatnonzero(~fits[:, -1])[0])
         raise WrongValue(
-            f"widths: expected {(int(source_lengths[row]), int(target_lengths[row]))} or more as "
-            f"the last, for pair {row} with END, got {tuple(shapes[-1].tolist())}"
+            f"widths: expected a last width of at least "
+            f"{(int(source_lengths[row]), int(target_lengths[row]))}, for pair {row} with END, got "
+            f"{tuple(shapes[-1].tolist())}"
         )
     first = fits.argmax(axis=1)
     plan: list[tuple[np.ndarray, Width]] = []
@@ -254,7 +255,7 @@ def choose_widths(pairs: Pairs, count: int = 4) -> list[Width]:
     count = checking.positive_int("count", count)
     source, target = pairs.lengths()
     if not source.size:
-        raise WrongValue("pairs: expected at least one, got none")
+        raise WrongValue("pairs: expected at least one pair, got none")
     shares = np.arange(1, 101) / 100
     candidates = np.stack(
         [np.maximum(1, np.quantile(of, shares, method="higher")) for of in (source, target)], axis=1

@@ -81,7 +81,10 @@ def written_dates(
     checking.choice("split", split, SPLITS)
     days = dates_of(split, first_year, last_year)
     if not days:
-        raise WrongValue(f"first_year: got {first_year} to {last_year}; no date is in {split}")
+        raise WrongValue(
+            f"first_year: expected years that have dates in {split}, got {first_year} to "
+            f"{last_year}"
+        )
     rng = host_generator(seed=seed, split=SPLITS.index(split))
     chosen = [days[place] for place in rng.integers(len(days), size=count)]
     # Styles with two digits for the year come last in STYLES.
@@ -100,7 +103,9 @@ def dates_of(split: str, first_year: int = 1900, last_year: int = 2099) -> list[
     first_year = checking.positive_int("first_year", first_year)
     last_year = checking.positive_int("last_year", last_year)
     if not first_year <= last_year <= datetime.MAXYEAR:
-        raise WrongValue(f"last_year: expected {first_year}, the first, to 9999, got {last_year}")
+        raise WrongValue(
+            f"last_year: expected first_year, {first_year}, to {datetime.MAXYEAR}, got {last_year}"
+        )
     first, last = datetime.date(first_year, 1, 1), datetime.date(last_year, 12, 31)
     days = map(datetime.date.fromordinal, range(first.toordinal(), last.toordinal() + 1))
     return [day for day in days if split_of(day) == split]

@@ -100,7 +100,7 @@ def multi30k(
     checking.choice("source", source, LANGUAGES)
     checking.choice("target", target, LANGUAGES)
     if source == target:
-        raise WrongValue(f"target: expected the other language, got {target!r}, the source too")
+        raise WrongValue(f"target: expected another language than source, got {target!r} for both")
     verify = checking.flag("verify", verify)
     texts: dict[str, list[list[str]]] = {}
     for split, stem in SPLITS.items():
@@ -109,8 +109,8 @@ def multi30k(
         texts[split] = sources, targets = [read(path) for path in paths]
         if len(sources) != len(targets):
             raise WrongValue(
-                f"{paths[0]}: expected files whose lines belong together, got "
-                f"{len(sources)} lines, and {paths[1].name} has {len(targets)}"
+                f"{paths[0]}: expected as many lines as {paths[1].name} has, {len(targets)}, got "
+                f"{len(sources)}"
             )
     tokens = {split: [list(map(tokenise, text)) for text in both] for split, both in texts.items()}
     source_vocabulary, target_vocabulary = (
@@ -142,7 +142,7 @@ def read(path: Path) -> list[str]:
     lines = text.removesuffix("\n").split("\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
-            raise WrongValue(f"{path}: expected one caption per line, got an empty line {number}")
+            raise WrongValue(f"{path}: expected a caption in every line, got line {number} empty")
     return lines
 
 
@@ -183,10 +183,10 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], *, lowercase: boo
     Raises ImportError where sacrebleu is missing.
     """
     if isinstance(hypotheses, str) or isinstance(references, str):
-        raise WrongType("hypotheses: expected a list of sentences, references likewise, got a str")
+        raise WrongType("hypotheses: expected lists of sentences, as references too, got a str")
     if len(hypotheses) != len(references) or not references:
         raise WrongValue(
-            "hypotheses: expected one for each, and at least one, got "
+            "hypotheses: expected one for each reference, and at least one, got "
             f"{len(hypotheses)} for {len(references)} references"
         )
     try:

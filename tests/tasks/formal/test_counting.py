@@ -81,7 +81,7 @@ def test_held_out_data():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="max_n: expected at least min_n, 5, got 2"):
+    with pytest.raises(ValueError, match=r"max_n: expected at least min_n, 5.*got 2"):
         counting(5, 2)
-    with pytest.raises(ValueError, match="min_n: got 0"):
+    with pytest.raises(ValueError, match=r"min_n: .*got 0"):
         counting(0)

@@ -109,9 +109,11 @@ def test_held_out_data():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="kinds: got 0"):
+    with pytest.raises(ValueError, match=r"kinds: .*got 0"):
         dyck(0)
-    with pytest.raises(ValueError, match="max_depth: got 0"):
+    with pytest.raises(ValueError, match=r"max_depth: .*got 0"):
         dyck(1, max_depth=0)
-    with pytest.raises(ValueError, match="max_length: expected a range with an even length, got 3"):
+    with pytest.raises(
+        ValueError, match=r"max_length: expected a range with an even length.*got 3"
+    ):
         dyck(1, 3, 3)

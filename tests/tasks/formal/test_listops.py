@@ -6,7 +6,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.formal import listops as module
-from lstm_jax.tasks.formal.listops import TOKENS, grown, listops
+from lstm_jax.tasks.formal.listops import TOKENS, grow, listops
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_each_operator_by_hand():
     tokens = np.full((len(rows), 13), module.PAD, np.uint8)
     for row, text in enumerate(rows):
         tokens[row, : len(text.split())] = [TOKENS.index(word) for word in text.split()]
-    assert list(module.evaluated(tokens)) == list(rows.values())
+    assert list(module.evaluate(tokens)) == list(rows.values())
 
 
 def test_lengths_are_distributed_as_the_source_draws_them():
@@ -103,7 +103,7 @@ def test_lengths_are_distributed_as_the_source_draws_them():
             if width >= 2:
                 a_list[2:] += arguments[:-2] / (most - 1)
         argument = 0.25 * a_list + 0.75 * np.eye(1, longest + 1, 1)[0]
-    tokens, lengths = grown(np.random.RandomState(5), count, longest, deepest, most)
+    tokens, lengths = grow(np.random.RandomState(5), count, longest, deepest, most)
     shares = np.bincount(lengths, minlength=longest + 1) / count
     error = np.sqrt(a_list / count)
     assert (np.abs(shares - a_list)[1:] < 4.5 * error[1:] + 1e-4).all()
@@ -154,21 +154,23 @@ def test_chance_and_memoryless_are_those_of_a_constant_answer(task):
 
 def test_bad_input_names_the_argument(task):
     for options, message in (
-        ({"min_length": 3}, "min_length: expected at least 4, got 3"),
+        ({"min_length": 3}, "min_length: expected at least 4.*got 3"),
         ({"min_length": 9, "max_length": 8}, "max_length: expected at least min_length, 9, got 8"),
         ({"max_depth": 1}, "max_depth: expected at least 2, got 1"),
         ({"max_args": 1}, "max_args: expected at least 2, got 1"),
-        ({"training": 0}, "training: got 0"),
+        ({"training": 0}, "training: .*got 0"),
     ):
         with pytest.raises(ValueError, match=message):
             listops(**options)
-    with pytest.raises(ValueError, match=r"max_length: 1000 different expressions of 4 to 4 tok"):
+    with pytest.raises(
+        ValueError, match=r"max_length: expected 1000 different expressions of 4 to 4 tok"
+    ):
         listops(4, 4)  # there are 400
     with pytest.raises(ValueError, match=r"training: 99999 different expressions of 5 to 5 tokens"):
         tasks.make("listops", min_length=5, max_length=5, max_depth=2, training=99_999)
     with pytest.raises(ValueError, match=r"length: 5 different expressions of 1800 to 2200"):
         task.test_at(2000, 5)
-    with pytest.raises(ValueError, match="length: expected at least 4, got 3"):
+    with pytest.raises(ValueError, match=r"length: expected at least 4.*got 3"):
         task.test_at(3, 5)
-    with pytest.raises(ValueError, match="batch_size: got 0"):
+    with pytest.raises(ValueError, match=r"batch_size: .*got 0"):
         task.sample(jax.random.key(0), 0)

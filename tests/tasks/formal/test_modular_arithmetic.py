@@ -72,7 +72,7 @@ def test_held_out_data():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="modulus: expected at least 2, got 1"):
+    with pytest.raises(ValueError, match=r"modulus: expected at least 2.*got 1"):
         modular_arithmetic(1)
-    with pytest.raises(ValueError, match="max_length: expected a range with an odd length, got 4"):
+    with pytest.raises(ValueError, match=r"max_length: expected a range with an odd length.*got 4"):
         modular_arithmetic(5, 4, 4)

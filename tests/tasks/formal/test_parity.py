@@ -83,7 +83,7 @@ def test_held_out_data(make):
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="max_length: expected at least min_length, 5, got 2"):
+    with pytest.raises(ValueError, match=r"max_length: expected at least min_length, 5.*got 2"):
         parity(5, 2)
-    with pytest.raises(ValueError, match="length: got 0"):
+    with pytest.raises(ValueError, match=r"length: .*got 0"):
         even_pairs(1, 3).test_at(0, 4)

@@ -124,7 +124,7 @@ def test_strings_of_one_length(task):
     # 8 symbols to read: two inner strings on each of two sides, all equally likely.
     shortest = strings_of(task.test_at(8, 400))
     assert {shortest.count(s) > 70 for s in set(shortest)} == {True} and len(set(shortest)) == 4
-    with pytest.raises(ValueError, match="length: expected at least 8, got 7"):
+    with pytest.raises(ValueError, match=r"length: expected at least 8.*got 7"):
         task.test_at(7, 1)
 
 
@@ -189,5 +189,5 @@ def test_padding_and_bad_input(task):
     past = np.arange(batch.xs.values.shape[0])[:, None] >= lengths
     assert (np.asarray(batch.xs.values)[past] == 0).all() and past.any()
     assert isinstance(batch, Batch)
-    with pytest.raises(ValueError, match="pair: got -1"):
+    with pytest.raises(ValueError, match=r"pair: .*got -1"):
         embedded_reber(pair=-1)

@@ -96,9 +96,9 @@ def test_held_out_data():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="group: got 'S6'"):
+    with pytest.raises(ValueError, match=r"group: .*got 'S6'"):
         word_problem("S6")
-    with pytest.raises(ValueError, match="inputs: got 'some'"):
+    with pytest.raises(ValueError, match=r"inputs: .*got 'some'"):
         word_problem("S3", inputs="some")
-    with pytest.raises(ValueError, match="max_length: expected at least min_length, 2, got 1"):
+    with pytest.raises(ValueError, match=r"max_length: expected at least min_length, 2.*got 1"):
         word_problem("S3", 2, 1)

@@ -64,6 +64,6 @@ def test_loss_score_and_chance_by_hand(task):
 @pytest.mark.parametrize("seed", [-1, True])
 def test_a_seed_that_is_none_names_the_argument(seed):
     with pytest.raises(
-        ValueError, match=(f"split_seed: expected a whole number from 0, got {seed!r}")
+        ValueError, match=(f"split_seed: expected a whole number from 0 up, got {seed!r}")
     ):
         digits(seed)

@@ -111,33 +111,33 @@ def test_bad_input_and_malformed_files_are_named(made, tmp_path):
     def read(**options):
         return sequential_mnist(**{"validation": 8, "verify": False, **options})
 
-    with pytest.raises(ValueError, match="rows: got True with permuted"):
+    with pytest.raises(ValueError, match="rows: expected False with permuted, got True"):
         read(permuted=True, rows=True)
-    with pytest.raises(ValueError, match="validation: expected less than the 40 digits, got 40"):
+    with pytest.raises(ValueError, match=r"validation: expected fewer than the 40 .*got 40"):
         read(validation=40)
     for seed in (-1, True, 2**32):
         with pytest.raises(
-            ValueError, match=(f"permutation_seed: expected .* to 42949672, got {seed}")
+            ValueError, match=(f"permutation_seed: expected .* to 4294967295, got {seed}")
         ):
             read(permuted=True, permutation_seed=seed)
-    with pytest.raises(ValueError, match="batch_size: got 0"):
+    with pytest.raises(ValueError, match=r"batch_size: .*got 0"):
         read().sample(jax.random.key(0), 0)
-    with pytest.raises(ValueError, match=r"train-images.* has the SHA-256 .* takes the published"):
+    with pytest.raises(ValueError, match=r"expected the published train-images.*"):
         read(verify=True)
     name = "t10k-labels-idx1-ubyte"
     for wrong, message in (
-        (packed(np.zeros(11)), r"t10k-images.*\(12, 28, 28\), and t10k-labels.* has 11 classes"),
-        (packed(np.full(12, 10)), r"t10k-labels.*: takes classes from 0 to 9"),
+        (packed(np.zeros(11)), r"t10k-images.*\(12, 28, 28\), and 11 classes"),
+        (packed(np.full(12, 10)), r"t10k-labels.*: expected classes from 0 to 9, got 10"),
         (packed(np.zeros((12, 1))), r"t10k-labels.*: got 24 bytes that start with 00000802"),
         (gzip.compress(b"\0\0\x08\x01\0\0\0\x0c123"), r"got 11 bytes that start with 000008010"),
         (gzip.compress(b"\0\0"), r"got 2 bytes that start with 0000;"),
-        (b"no gzip", r"t10k-labels.*: Not a gzip.* takes gzip files of an idx array"),
+        (b"no gzip", r"t10k-labels.*: expected a gzip file of an idx array.*Not a gzip"),
     ):
         write(tmp_path, name, wrong)
         with pytest.raises(ValueError, match=message):
             read()
     (tmp_path / "mnist" / f"{name}.gz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"t10k-labels.* is missing; takes a folder with"):
+    with pytest.raises(FileNotFoundError, match=r"expected the files .*got no file .*t10k-labels"):
         read()
 
 

@@ -43,7 +43,7 @@ def test_other_lengths():
         assert values.shape == (12, 50) and (not padded or (batch.xs.lengths == 12).all())
         assert (marks[:6].sum(axis=0) == 1).all() and (marks[6:].sum(axis=0) == 1).all()
         np.testing.assert_allclose(batch.targets, (values * marks).sum(axis=0), rtol=1e-6)
-        with pytest.raises(ValueError, match="length: got 1"):
+        with pytest.raises(ValueError, match=r"length: .*got 1"):
             task.test_at(1, 5)
 
 
@@ -102,11 +102,11 @@ def test_held_out_data_are_fixed_and_apart():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="length: got 1"):
+    with pytest.raises(ValueError, match=r"length: .*got 1"):
         adding(1)
-    with pytest.raises(ValueError, match="batch_size: got 0"):
+    with pytest.raises(ValueError, match=r"batch_size: .*got 0"):
         adding(4).sample(jax.random.key(0), 0)
-    with pytest.raises(ValueError, match=r"name: got 'ading'.*did you mean 'adding'"):
+    with pytest.raises(ValueError, match=r"name: .*got 'ading'.*did you mean 'adding'"):
         tasks.make("ading")
     with pytest.raises(TypeError, match=r"expected adding\(length, variable\), got 'size'"):
         tasks.make("adding", size=3)

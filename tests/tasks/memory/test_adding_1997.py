@@ -91,7 +91,7 @@ def test_held_out_data_keys_and_lengths(task):
     assert (np.asarray(longer.xs.lengths) == 80).all()
     marked = np.asarray(longer.xs.values)[..., 1].argmax(axis=0)
     assert marked.max() <= 39
-    with pytest.raises(ValueError, match="length: expected at least 20, got 19"):
+    with pytest.raises(ValueError, match=r"length: expected at least 20.*got 19"):
         adding_1997(19)
-    with pytest.raises(ValueError, match="length: got 10"):
+    with pytest.raises(ValueError, match=r"length: .*got 10"):
         task.test_at(10, 1)

@@ -127,9 +127,9 @@ def test_names_and_bad_input():
     made = tasks.make("copy_memory", length=3, symbols=2, width=4, variable=True)
     assert made.name == "copy_memory(1 to 3, symbols=2, width=4)"
     assert FIXED.name == "copy_memory(6, symbols=8, width=10)"
-    with pytest.raises(ValueError, match="length: got 0"):
+    with pytest.raises(ValueError, match=r"length: .*got 0"):
         copy_memory(0)
-    with pytest.raises(ValueError, match="symbols: got 1"):
+    with pytest.raises(ValueError, match=r"symbols: .*got 1"):
         copy_memory(5, symbols=1)
-    with pytest.raises(ValueError, match="width: got 0"):
+    with pytest.raises(ValueError, match=r"width: .*got 0"):
         copy_memory(5, width=0)

@@ -54,7 +54,7 @@ def test_a_key_gives_the_same_batch_and_held_out_data_are_apart():
 
 def test_names_and_bad_input():
     assert tasks.make("delayed_recall", delay=3).name == "delayed_recall(3, symbols=8)"
-    with pytest.raises(ValueError, match="delay: got 0"):
+    with pytest.raises(ValueError, match=r"delay: .*got 0"):
         delayed_recall(0)
-    with pytest.raises(ValueError, match="symbols: got 1"):
+    with pytest.raises(ValueError, match=r"symbols: .*got 1"):
         delayed_recall(5, symbols=1)

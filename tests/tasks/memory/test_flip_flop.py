@@ -62,7 +62,7 @@ def test_held_out_data():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="length: expected at least 4, got 2"):
+    with pytest.raises(ValueError, match=r"length: expected at least 4.*got 2"):
         flip_flop(2)
     with pytest.raises(ValueError, match="length: expected an even length, got 9"):
         flip_flop(8).test_at(9, 1)

@@ -123,9 +123,9 @@ def test_drawn_by_key_and_held_out(task_2c):
 
 
 def test_bad_input_names_the_argument(task_2c):
-    with pytest.raises(ValueError, match="p: expected at least 3, got 2"):
+    with pytest.raises(ValueError, match=r"p: expected at least 3.*got 2"):
         lags_2a(2)
-    with pytest.raises(ValueError, match="q: got 0"):
+    with pytest.raises(ValueError, match=r"q: .*got 0"):
         lags_2c(0)
-    with pytest.raises(ValueError, match="length: expected at least 4, got 3"):
+    with pytest.raises(ValueError, match=r"length: expected at least 4.*got 3"):
         task_2c.test_at(3, 1)

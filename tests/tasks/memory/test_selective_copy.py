@@ -70,9 +70,9 @@ def test_a_key_gives_the_same_batch_and_held_out_data_are_apart():
 def test_names_and_bad_input():
     made = tasks.make("selective_copy", length=3, tokens=2)
     assert made.name == "selective_copy(3, symbols=16, tokens=2)"
-    with pytest.raises(ValueError, match="length: got 0"):
+    with pytest.raises(ValueError, match=r"length: .*got 0"):
         selective_copy(0)
-    with pytest.raises(ValueError, match="symbols: got 3"):
+    with pytest.raises(ValueError, match=r"symbols: .*got 3"):
         selective_copy(5, symbols=3)
-    with pytest.raises(ValueError, match="tokens: got 0"):
+    with pytest.raises(ValueError, match=r"tokens: .*got 0"):
         selective_copy(5, tokens=0)

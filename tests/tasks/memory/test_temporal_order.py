@@ -80,9 +80,9 @@ def test_held_out_data_keys_and_bad_input():
     assert task.name == "temporal_order(marks=3, T=20-21)"
     with pytest.raises(ValueError, match="marks: expected 2 or 3, got 4"):
         temporal_order(4)
-    with pytest.raises(ValueError, match="min_length: got 19"):
+    with pytest.raises(ValueError, match=r"min_length: .*got 19"):
         temporal_order(2, 19, 30)
-    with pytest.raises(ValueError, match="max_length: got 20"):
+    with pytest.raises(ValueError, match=r"max_length: .*got 20"):
         temporal_order(2, 30, 20)
-    with pytest.raises(ValueError, match="length: got 5"):
+    with pytest.raises(ValueError, match=r"length: .*got 5"):
         task.test_at(5, 1)

@@ -65,7 +65,7 @@ def test_held_out_data_keys_and_lengths(task):
 def test_bad_input_names_the_argument(task):
     with pytest.raises(ValueError, match="length: expected more than n = 3, got 3"):
         two_sequence(n=3, length=3)
-    with pytest.raises(ValueError, match="length: got 2"):
+    with pytest.raises(ValueError, match=r"length: .*got 2"):
         task.test_at(2, 1)
-    with pytest.raises(ValueError, match="n: got 0"):
+    with pytest.raises(ValueError, match=r"n: .*got 0"):
         two_sequence(n=0)

@@ -143,33 +143,33 @@ def test_chosen_widths_pad_least(pairs, count):
 
 
 def test_bad_input_names_the_argument(pairs):
-    with pytest.raises(ValueError, match=r"tokens: got .* in front"):
+    with pytest.raises(ValueError, match=r"tokens: expected .* in front"):
         Vocabulary(("a", "b"))
-    with pytest.raises(ValueError, match="tokens: got 'a' twice"):
+    with pytest.raises(ValueError, match=r"tokens: .*got 'a' twice"):
         Vocabulary((*SPECIALS, "a", "a"))
-    with pytest.raises(ValueError, match="counts: got the token '<end>'"):
+    with pytest.raises(ValueError, match=r"counts: .*got '<end>'"):
         Vocabulary.from_counts({"<end>": 1})
-    with pytest.raises(ValueError, match="max_size: got 3"):
+    with pytest.raises(ValueError, match=r"max_size: .*got 3"):
         Vocabulary.from_counts({}, max_size=3)
     for text in ("", "[]", "{}", '{"tokens": "abc"}', json.dumps({"tokens": [*SPECIALS, 1]})):
-        with pytest.raises(ValueError, match="text: got"):
+        with pytest.raises(ValueError, match="text: expected"):
             Vocabulary.from_json(text)
     with pytest.raises(ValueError, match="ids: expected 0 to 3, got 9"):
         Vocabulary(SPECIALS).decode([1, 9])
-    with pytest.raises(ValueError, match=r"ids: got shape \(1, 2\)"):
+    with pytest.raises(ValueError, match=r"ids: .*got shape \(1, 2\)"):
         Vocabulary(SPECIALS).decode(np.array([[1, 2]]))
-    with pytest.raises(ValueError, match="target: got row 1 without END"):
+    with pytest.raises(ValueError, match=r"target: .*got row 1 without"):
         matches(np.full((2, 2), END), np.array([[END, 4], [PAD, PAD]]))
-    with pytest.raises(ValueError, match="target: got no rows"):
+    with pytest.raises(ValueError, match=r"target: .*got none"):
         exact_match(np.zeros((2, 0), int), np.zeros((2, 0), int))
-    with pytest.raises(ValueError, match=r"widths: got \(5, 4\) as the last; pair \d+ takes"):
+    with pytest.raises(ValueError, match=r"widths: .* for pair \d+ with END, got \(5, 4\)"):
         batches(pairs, batch_size=2, widths=WIDTHS[:1])
     for widths in ([], [(8, 8), (9, 7)]):
-        with pytest.raises(ValueError, match=r"widths: got .* takes pairs"):
+        with pytest.raises(ValueError, match=r"widths: expected pairs"):
             batches(pairs, batch_size=2, widths=widths)
-    with pytest.raises(ValueError, match="1 sources and 2 targets"):
+    with pytest.raises(ValueError, match="as many sources as targets, got 1 and 2"):
         Pairs([[4]], [[4], [4]]).lengths()
-    with pytest.raises(ValueError, match="pairs: got none"):
+    with pytest.raises(ValueError, match=r"pairs: .*got none"):
         choose_widths(Pairs([], []))
-    with pytest.raises(ValueError, match="epoch: got -1"):
+    with pytest.raises(ValueError, match=r"epoch: .*got -1"):
         host_generator(seed=0, epoch=-1)

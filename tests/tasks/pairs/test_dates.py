@@ -137,13 +137,13 @@ def test_characters_come_back_from_their_ids():
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="count: got 0"):
+    with pytest.raises(ValueError, match=r"count: .*got 0"):
         written_dates(0)
-    with pytest.raises(ValueError, match="last_year: expected 1900, got 1899"):
+    with pytest.raises(ValueError, match="last_year: expected first_year, 1900, to 9999, got 1899"):
         written_dates(1, last_year=1899)
-    with pytest.raises(ValueError, match="last_year: got 10000"):
+    with pytest.raises(ValueError, match=r"last_year: .*got 10000"):
         dates_of("test", 1, 10_000)
-    with pytest.raises(ValueError, match="seed: got -1"):
+    with pytest.raises(ValueError, match=r"seed: .*got -1"):
         written_dates(1, seed=-1)
-    with pytest.raises(ValueError, match=r"split: got 'tset'.*did you mean 'test'"):
+    with pytest.raises(ValueError, match=r"split: .*got 'tset'.*did you mean 'test'"):
         dates_of("tset")

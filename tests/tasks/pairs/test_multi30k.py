@@ -64,26 +64,28 @@ def test_the_environment_names_the_folder(folder, monkeypatch):
 
 
 def test_files_that_are_missing_changed_or_malformed_are_named(folder):
-    with pytest.raises(ValueError, match=r"train\.en\.gz has the SHA-256 .* takes the published"):
+    with pytest.raises(ValueError, match=r"expected the published train\.en\.gz .*got "):
         m.multi30k(folder=folder)
     read = functools.partial(m.multi30k, folder=folder, verify=False)
     write(folder, "val.de", ["Ein Mann.", "Ein Hund."])
-    with pytest.raises(ValueError, match=r"val\.en\.gz: got 1 lines, and val\.de\.gz has 2"):
+    with pytest.raises(
+        ValueError, match=r"val\.en\.gz: expected as many lines as val\.de\.gz .*got 1"
+    ):
         read()
     write(folder, "val.de", ["Ein Mann.", " ", "Ein Hund."])
-    with pytest.raises(ValueError, match=r"val\.de\.gz: line 2 is empty"):
+    with pytest.raises(ValueError, match=r"val\.de\.gz: expected a caption .*got line 2"):
         read()
     packed = gzip.compress("Ein Mann läuft.\n".encode())
     flipped = packed[:12] + bytes([packed[12] ^ 255]) + packed[13:]
     latin = gzip.compress("läuft\n".encode("latin-1"))
     for damaged in (b"Ein Mann.\n", packed[:-9], flipped, latin):
         (folder / "val.de.gz").write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"val\.de\.gz: .* takes gzip files of UTF-8"):
+        with pytest.raises(ValueError, match=r"val\.de\.gz: expected a gzip file of UTF-8"):
             read()
     (folder / "val.de.gz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"val\.de\.gz is missing; takes a folder with"):
+    with pytest.raises(FileNotFoundError, match=r"expected the files .*got no file .*val\.de\.gz"):
         read()
-    with pytest.raises(ValueError, match="target: got 'de', the source too"):
+    with pytest.raises(ValueError, match=r"target: .*got 'de' for both"):
         m.multi30k("de", "de")
 
 
@@ -176,7 +178,7 @@ def test_bleu_is_that_of_the_paper_and_says_how_it_was_computed():
 
 
 def test_bad_sentences_and_a_missing_sacrebleu(monkeypatch):
-    with pytest.raises(ValueError, match="hypotheses: got 1 for 2 references"):
+    with pytest.raises(ValueError, match=r"hypotheses: .*got 1 for 2 references"):
         m.bleu(["a"], ["a", "b"])
     with pytest.raises(ValueError, match="at least one"):
         m.bleu([], [])

@@ -88,14 +88,14 @@ def test_chance_is_the_share_of_the_commonest_target(name, symbols):
 
 
 def test_bad_input_names_the_argument():
-    with pytest.raises(ValueError, match="symbols: got 0"):
+    with pytest.raises(ValueError, match=r"symbols: .*got 0"):
         reversal(0)
     with pytest.raises(ValueError, match="max_length: expected at least min_length, 4, got 3"):
         sorting(min_length=4, max_length=3)
     task = reversal(2, max_length=3)
     with pytest.raises(ValueError, match="length: expected up to twice max_length, 3, got 7"):
         task.test_at(7, 1)
-    with pytest.raises(ValueError, match="length: got 7"):
+    with pytest.raises(ValueError, match=r"length: .*got 7"):
         task.chance(7)
-    with pytest.raises(ValueError, match="batch_size: got 0"):
+    with pytest.raises(ValueError, match=r"batch_size: .*got 0"):
         task.sample(jax.random.key(0), 0)

@@ -102,11 +102,11 @@ def test_names_and_bad_input():
     made = tasks.make("associative_recall", length=9, pairs=2, noise=True)
     assert made.name == "associative_recall(9, pairs=2, vocabulary=64, power=0.01, noise)"
     assert TASK.name == "associative_recall(14, pairs=2, vocabulary=9, power=0.01)"
-    with pytest.raises(ValueError, match="length: expected at least 16, got 15"):
+    with pytest.raises(ValueError, match=r"length: expected at least 16.*got 15"):
         associative_recall(15)
-    with pytest.raises(ValueError, match="length: got 7"):
+    with pytest.raises(ValueError, match=r"length: .*got 7"):
         TASK.test_at(7, 5)
-    with pytest.raises(ValueError, match="vocabulary: expected at least 10, got 9"):
+    with pytest.raises(ValueError, match=r"vocabulary: expected at least 10.*got 9"):
         associative_recall(vocabulary=9)
-    with pytest.raises(ValueError, match="power: got 0"):
+    with pytest.raises(ValueError, match=r"power: .*got 0"):
         associative_recall(power=0.0)

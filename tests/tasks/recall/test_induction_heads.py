@@ -64,9 +64,9 @@ def test_a_key_gives_the_same_batch_and_held_out_data_are_apart():
 def test_names_and_bad_input():
     made = tasks.make("induction_heads", length=9)
     assert made.name == "induction_heads(9, symbols=16)"
-    with pytest.raises(ValueError, match="length: got 2"):
+    with pytest.raises(ValueError, match=r"length: .*got 2"):
         induction_heads(2)
-    with pytest.raises(ValueError, match="length: got 2"):
+    with pytest.raises(ValueError, match=r"length: .*got 2"):
         TASK.test_at(2, 5)
-    with pytest.raises(ValueError, match="symbols: got 2"):
+    with pytest.raises(ValueError, match=r"symbols: .*got 2"):
         induction_heads(5, symbols=2)
