@@ -72,9 +72,7 @@ def in_section(paragraph: list[str], names: set[str]) -> list[str]:
             return [*paragraph[:number], "", *in_section(paragraph[number:], names)]
     entries = 0
     for number, line in enumerate(paragraph):
-        if is_entry(line, names):
-            entries = number + 1
-        elif line.startswith(" ") and entries:
+        if is_entry(line, names) or (line.startswith(" ") and entries):
             entries = number + 1
         else:
             break
