@@ -1,8 +1,8 @@
 """lstm_jax: recurrent sequence models in JAX, as pure functions.
 
-``import lstm_jax as lj``: a factory such as ``lj.lstm(128)`` returns a ``Cell``; ``lj.unroll``
-runs it over time. ``lj.core`` has what the author of a cell needs; ``lj.tasks`` and ``lj.train``
-are imported when they are first used.
+A factory such as ``lj.lstm(128)`` returns a ``Cell``, and ``lj.unroll`` runs it over time.
+``lj.core`` has what the author of a cell needs. ``lj.tasks`` and ``lj.train`` are imported on first
+use.
 """
 
 import importlib

@@ -1,1 +1,1 @@
-"""What is not public: checks and errors, names with options as text, dtypes, devices."""
+"""Private helpers: checks and errors, names with options as text, dtypes, devices."""

@@ -1,4 +1,4 @@
-"""Large temporaries that stay mapped between calls; for programs on a CPU under glibc."""
+"""Keeps freed RAM mapped between calls, for programs on a CPU under glibc."""
 
 import ctypes
 
@@ -13,16 +13,19 @@ SETTINGS = (
 
 
 def keep_freed_memory() -> bool:
-    """Has glibc's ``malloc`` keep what is freed, for the next call to use: True if it took effect.
+    """Makes glibc's ``malloc`` keep freed blocks for the next call.
 
-    By default a program maps its large temporaries afresh in every call, and the kernel clears
-    them page by page; of a long recurrence on a CPU that can be a third of the time. Afterwards
-    the process keeps the most memory that it ever had, and its threads share one heap.
+    By default a program maps its large temporaries anew in every call, and the kernel clears them
+    page by page, which can take a third of the time of a long recurrence on a CPU. Afterwards the
+    process never returns RAM to the system, and its threads share one heap.
 
-    It holds for the whole process and cannot be taken back, so importing lstm_jax does not call
-    it. Call it before anything large is allocated and before threads are started; again does no
-    harm. False, and nothing is changed, where the C library is not glibc (macOS, Windows, musl).
-    Arrays on a GPU or TPU are not concerned.
+    The setting holds for the whole process and cannot be undone, so importing lstm_jax does not
+    make it. Call this before anything large is allocated and before threads are started. Further
+    calls do no harm. Arrays on a GPU or TPU are not affected.
+
+    Returns:
+        True if the setting took effect. False, with nothing changed, if the C library is not glibc
+        (macOS, Windows, musl).
     """
     try:
         library = ctypes.CDLL(None)

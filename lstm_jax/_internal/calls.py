@@ -1,5 +1,5 @@
-"""Names with options as text, such as ``"lstm(peephole=True, forget_bias=0.0)"``: what command
-lines, configurations and saved models call a cell or a task; and calls of factories by name."""
+"""Names with options as text, such as ``"lstm(peephole=True, forget_bias=0.0)"``, by which command
+lines, configurations and saved models refer to a cell or a task; and calls of factories by name."""
 
 import ast
 import difflib
@@ -12,11 +12,20 @@ from lstm_jax._internal.errors import WrongType, WrongValue
 
 
 def parse(argument: str, text: Any, names: Iterable[str]) -> tuple[str, dict[str, Any]]:
-    """``text`` as ``(name, options)``: one of ``names``, alone or with keyword options behind it.
+    """Parses a name with keyword options.
 
-    Values are Python's literals (numbers, strings, True, False, None, tuples, lists, dicts);
-    nothing is evaluated. Raises ValueError, naming ``argument``, for an unknown name and for
-    what is no such call.
+    Args:
+        argument: What errors call ``text``.
+        text: One of ``names``, alone or followed by keyword options in brackets, whose values are
+            Python literals (numbers, strings, True, False, None, tuples, lists, dicts). Nothing is
+            evaluated.
+        names: The known names.
+
+    Returns:
+        ``(name, options)``.
+
+    Raises:
+        ValueError: For an unknown name, and for text that is not such a call.
     """
     names = list(names)
     head, bracket, _ = text.partition("(") if isinstance(text, str) else ("", "", "")
@@ -24,48 +33,54 @@ def parse(argument: str, text: Any, names: Iterable[str]) -> tuple[str, dict[str
         return checking.choice(argument, text, names), {}
     name = checking.choice(argument, head.strip(), names)
 
-    def refused(got: str) -> WrongValue:
+    def error_for(problem: str) -> WrongValue:
         return WrongValue(
             f"{argument}: expected a name with keyword options, such as "
-            f"'{name}(option=1)', got {text!r}, {got}"
+            f"'{name}(option=1)', got {text!r}, {problem}"
         )
 
     try:
         call = ast.parse(f"name{text[len(head) :].rstrip()}", mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise refused(f"which is no call ({getattr(error, 'msg', error)})") from None
+        raise error_for(f"which is not a call ({getattr(error, 'msg', error)})") from None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
-        raise refused("which is more than a call")
+        raise error_for("which is not a single call")
     if call.args:
-        raise refused(f"with {ast.unparse(call.args[0])}, a value without a name")
+        raise error_for(f"with the positional value {ast.unparse(call.args[0])}")
     options: dict[str, Any] = {}
     for keyword in call.keywords:
         if keyword.arg is None:
-            raise refused(f"with **{ast.unparse(keyword.value)}")
-        if keyword.arg in options:  # which Python's parser leaves to its compiler
-            raise refused(f"with {keyword.arg} twice")
+            raise error_for(f"with **{ast.unparse(keyword.value)}")
+        if keyword.arg in options:  # Python's parser leaves this check to its compiler
+            raise error_for(f"with {keyword.arg} twice")
         try:
             options[keyword.arg] = ast.literal_eval(keyword.value)
         except (ValueError, TypeError, MemoryError, RecursionError):
             value = ast.unparse(keyword.value)
-            raise refused(f"with {keyword.arg}={value}, which is no literal") from None
+            raise error_for(f"with {keyword.arg}={value}, which is not a literal") from None
     return name, options
 
 
 def merge_options(name: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of both, those in the text and those beside it; TypeError for one given twice."""
+    """The options in the text and the keyword options together; TypeError for one given twice."""
     twice = sorted(first.keys() & second.keys())
     if twice:
-        raise WrongType(f"options: got {', '.join(twice)} twice: in {name}(...) and beside it")
+        raise WrongType(
+            f"options: expected each once, got {', '.join(twice)} twice: in the text "
+            f"{name}(...) and as a keyword"
+        )
     return {**first, **second}
 
 
 def call(name: str, factory: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """``factory(*arguments, **options)``, of the factory registered as ``name``.
+    """Calls ``factory(*arguments, **options)``, the factory registered as ``name``.
 
-    Raises TypeError for options that the factory has not, and for those that it needs and are not
-    given; they are compared with its signature before it is called. What it raises itself, a
-    TypeError of its own too, passes as it is.
+    The arguments are compared with the signature before the call, so that a TypeError from inside
+    the factory passes through unchanged.
+
+    Raises:
+        TypeError: For options that the factory does not have, and for required ones that are
+            missing.
     """
     try:
         signature = inspect.signature(factory)
@@ -87,18 +102,18 @@ def _describe_mismatch(
     options: Mapping[str, Any],
     error: TypeError,
 ) -> str:
-    """What is wrong with the options, in words."""
+    """The rest of the error: "expected name(options), got ..."."""
     names = [p.name for p in signature.parameters.values()
              if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]  # fmt: skip
     positional = names[: len(arguments)]
-    takes = names[len(arguments) :]
+    open_names = names[len(arguments) :]
     twice = [option for option in options if option in positional]
     unknown = [option for option in options if option not in names]
-    expected = f"expected {name}({', '.join(takes)})"
+    expected = f"expected {name}({', '.join(open_names)})"
     if twice:
-        return f"{expected}, got {', '.join(twice)}, which is given apart from them"
+        return f"{expected}, got {', '.join(twice)}, which is already given by position"
     if unknown:
-        close = difflib.get_close_matches(unknown[0], takes, n=1)
+        close = difflib.get_close_matches(unknown[0], open_names, n=1)
         hint = f" (did you mean {close[0]!r}?)" if close else ""
         return f"{expected}, got {', '.join(map(repr, unknown))}{hint}"
     return f"{expected}, got {name}({', '.join(options)}): {error}"
@@ -107,8 +122,11 @@ def _describe_mismatch(
 def with_options_of(
     factory: Callable[..., Any], without: Iterable[str] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Gives a function that passes its ``**options`` on to ``factory`` the signature that it has:
-    its own parameters, and those of ``factory`` but for ``without``."""
+    """Decorates a function that passes its ``**options`` on to ``factory``.
+
+    The function gets an explicit signature: its own named parameters, and those of ``factory``
+    except ``without``.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         own = inspect.signature(function).parameters

@@ -1,4 +1,4 @@
-"""Many devices: a batch spread over them, and the cores of a CPU as devices."""
+"""Data parallelism: a batch spread over devices, and the cores of a CPU as devices."""
 
 import inspect
 import os
@@ -17,14 +17,20 @@ WHOLE = PartitionSpec()  # on every device
 
 
 def use_cpu_cores(count: int | None = None) -> int:
-    """Makes the cores of the CPU devices of JAX, for ``data_parallel`` to use: how many.
+    """Makes each CPU core a JAX device, for ``data_parallel`` to use.
 
-    count: of devices; None for one a core that this process may run on. They share the threads
-        of one pool, so more than the cores is not faster.
+    Call it before JAX is used: before the first array, and before ``jax.devices()``. GPUs and TPUs
+    are not affected.
 
-    Call it before JAX is used: before the first array, and before ``jax.devices()``. Raises
-    RuntimeError where it is too late, unless there are as many devices as wanted. GPUs and TPUs
-    are not concerned.
+    Args:
+        count: The number of devices; by default one per core that this process may run on. They
+            share one pool of threads, so more devices than cores are not faster.
+
+    Returns:
+        The number of CPU devices.
+
+    Raises:
+        RuntimeError: If JAX has been used and has another number of CPU devices.
     """
     if count is None:
         allowed = getattr(os, "sched_getaffinity", None)  # Linux alone has it
@@ -36,8 +42,8 @@ def use_cpu_cores(count: int | None = None) -> int:
         here = jax.local_device_count("cpu")
         if here != count:
             raise RuntimeError(
-                "count: expected a call before the first array and before jax.devices(), "
-                f"got {count}, but JAX has been used and has {here} CPU devices"
+                f"count: expected {here}, the number of CPU devices, since JAX is already in "
+                f"use, got {count}; call use_cpu_cores before the first array and jax.devices()"
             ) from None
     return count
 
@@ -50,8 +56,10 @@ def data_parallel(
     reduce: str = "mean",
     devices: Sequence[jax.Device] | None = None,
 ) -> Callable[..., Any]:
-    """``jax.value_and_grad(loss, argnums)``, jitted, with the batch spread over devices: each runs
-    ``loss`` on its share of the rows; the value and the gradients are those of the whole batch.
+    """``jax.value_and_grad(loss, argnums)``, jitted, with the batch spread over devices.
+
+    Each device runs ``loss`` on its share of the rows. The value and the gradients are those of
+    the whole batch:
 
         lj.use_cpu_cores()  # on a CPU, before JAX is used: each core is a device
 
@@ -67,33 +75,39 @@ def data_parallel(
             updates, opt_state = optimizer.update(gradient, opt_state, params)
             return optax.apply_updates(params, updates), opt_state, value
 
-    loss: ``(*arrays) -> []``, a mean or a sum over the rows that it is given. A mean over the
-        steps of ``lengths`` is none over rows, and differs from device to device: return the sum
-        under ``reduce="sum"``, divided by the number of steps of the whole batch (an argument).
-        What is no sum over rows, such as a penalty on weights, a sum counts once a device.
-    argnums: which arguments the gradients are for; those of the batch, such as inputs, too.
-    batch_axes: for each argument the axis of its batch, counted from 0, or None for what every
-        device needs whole, such as params. An entry may be a tree that begins as the argument
-        does: ``Batch(xs=1, targets=0)``.
-    reduce: what ``loss`` does with its rows, "mean" or "sum".
-    devices: None for all of this process. With one device it is plain ``jax.jit``.
+    The number of rows must be a multiple of the number of devices: nothing is padded or dropped.
+    The devices exchange values and gradients once, at the end, and nothing from step to step.
+    Arguments may be ordinary arrays and are sent where they are needed. Gradients are placed as
+    their arguments are, whole on every device or by rows. A jitted step of your own, as above, is
+    compiled a second time when its params first come back from all devices.
 
-    The rows must be a multiple of the devices: nothing is padded or dropped. The devices exchange
-    values and gradients once, at the end, and nothing from step to step. Arguments may be ordinary
-    arrays and are sent where they are needed; gradients come back as their arguments are spread,
-    whole on every device or by rows. A jitted step of your own, as above, is compiled anew when
-    its params first come back from all devices.
-
-    Noise: a key that every device gets whole draws the same noise for each device's rows. Give
-    keys to the rows, ``jax.random.split(key, B)`` with batch axis 0: ``key=keys[0]`` in ``loss``
-    is then a key of its own for each device, and the noise depends on how many there are; to have
-    it depend on the row alone, unroll each row with its key under ``jax.vmap``.
+    Noise: a key that every device gets whole draws the same noise for the rows of each device.
+    Instead, give one key per row, ``jax.random.split(key, B)`` with batch axis 0. In ``loss``,
+    ``key=keys[0]`` is then a different key on each device, and the noise depends on the number of
+    devices; to make it depend on the row alone, unroll each row with its key under ``jax.vmap``.
 
     A scan of your own in ``loss`` must start from values that vary over devices as its results
-    do (``0 * xs[0]``, not ``jnp.zeros``), or JAX refuses it; ``lj.unroll`` sees to that itself. Nor
-    does JAX take the call under ``jax.set_mesh``, since it has a mesh of its own.
+    do (``0 * xs[0]``, not ``jnp.zeros``), or JAX refuses it; ``lj.unroll`` does so itself. JAX also
+    refuses the call under ``jax.set_mesh``, since it has a mesh of its own.
 
-    Raises ValueError or TypeError, naming the argument: here, or in the first call with a shape.
+    Args:
+        loss: ``(*arrays) -> []``, a mean or a sum over its rows. A mean over the steps of
+            ``lengths`` is not a mean over rows, and differs from device to device: return the sum
+            under ``reduce="sum"``, divided by the number of steps of the whole batch (an
+            argument). Under "sum", a term that is not a sum over rows, such as a penalty on
+            weights, counts once per device.
+        argnums: The arguments to differentiate by; those of the batch, such as inputs, are allowed.
+        batch_axes: For each argument the axis of its batch, counted from 0, or None if every
+            device needs it whole, such as params. An entry may be a tree prefix of the argument:
+            ``Batch(xs=1, targets=0)``.
+        reduce: What ``loss`` does with its rows, "mean" or "sum".
+        devices: The devices; by default all of this process. One device means plain ``jax.jit``.
+
+    Returns:
+        ``(*arrays) -> (value, gradients)``.
+
+    Raises:
+        ValueError, TypeError: For a wrong argument, here or in the first call with a shape.
     """
     checking.choice("reduce", reduce, ("mean", "sum"))
     specs = _partition_specs(batch_axes)
@@ -106,12 +120,12 @@ def data_parallel(
         value = loss(*args)
         if not isinstance(value, jax.Array) or value.shape != ():
             got = f"shape {value.shape}" if isinstance(value, jax.Array) else repr(value)
-            raise WrongValue(f"loss: expected one number, an array [], got a result of {got}")
+            raise WrongValue(f"loss: expected a scalar array as its result, got {got}")
         return value
 
     def on_each(*args: Any) -> Any:
-        # What is whole varies from here on, so that no sum over devices, which the gradient of
-        # its use would be, stands inside a loop.
+        # Whole arguments are marked as varying before any use. Otherwise the gradient of their
+        # use, which is a sum over devices, would stand inside a loop.
         value, gradients = jax.value_and_grad(scalar, wanted)(*_to_varying(args))
 
         def sum_over_devices(leaf: jax.Array, spec: PartitionSpec = WHOLE) -> jax.Array:
@@ -123,20 +137,20 @@ def data_parallel(
         return jax.tree.map(lambda leaf: leaf / share, sums)
 
     run: Any = jax.value_and_grad(scalar, wanted)
-    homes: Any = None
+    shardings: Any = None
     if count > 1:
         mesh = jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=chosen)
         out_specs = (WHOLE, tuple(specs[i] for i in wanted))
         run = jax.shard_map(on_each, mesh=mesh, in_specs=specs, out_specs=out_specs)
-        homes = jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
+        shardings = jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
     elif devices is not None:
-        homes = SingleDeviceSharding(chosen[0])
+        shardings = SingleDeviceSharding(chosen[0])
     run = jax.jit(run)
 
     def value_and_grad(*args: Any) -> Any:
         _check_rows(names, specs, args, count)
-        if homes is not None:  # so that a first call's arrays and its results run one program
-            args = jax.device_put(args, homes)
+        if shardings is not None:  # one program for a first call's arrays and for its results
+            args = jax.device_put(args, shardings)
         value, gradients = run(*args)
         return value, gradients if isinstance(argnums, tuple) else gradients[0]
 
@@ -144,7 +158,7 @@ def data_parallel(
 
 
 def _to_varying(tree: Any) -> Any:
-    """``tree`` as values that may differ between devices."""
+    """``tree`` marked as values that may differ between devices."""
 
     def cast(leaf: jax.Array) -> jax.Array:
         if AXIS in jax.typeof(leaf).mat.varying:
@@ -155,7 +169,7 @@ def _to_varying(tree: Any) -> Any:
 
 
 def _partition_specs(batch_axes: Any) -> tuple[Any, ...]:
-    """``batch_axes`` with a PartitionSpec, which is a leaf, for each axis or None."""
+    """``batch_axes`` with a PartitionSpec, which is a leaf, in place of each axis or None."""
     if not isinstance(batch_axes, tuple | list):
         raise WrongType(
             "batch_axes: expected a tuple with an entry for each argument of loss, "
@@ -166,40 +180,41 @@ def _partition_specs(batch_axes: Any) -> tuple[Any, ...]:
         if axis is None:
             return WHOLE
         if isinstance(axis, bool) or not isinstance(axis, int) or axis < 0:
-            raise WrongValue(f"batch_axes: expected axes from 0 on, or None, got {axis!r}")
+            raise WrongValue(f"batch_axes: expected axes of 0 or more, or None, got {axis!r}")
         return PartitionSpec(*[None] * axis, AXIS)
 
     specs = tuple(jax.tree.map(spec, entry, is_leaf=lambda a: a is None) for entry in batch_axes)
     if all(spec == WHOLE for spec in jax.tree.leaves(specs)):
         raise WrongValue(
-            f"batch_axes: expected an axis for one argument at least, got {batch_axes!r}"
+            f"batch_axes: expected an axis for at least one argument, got {batch_axes!r}"
         )
     return specs
 
 
 def _check_argnums(argnums: Any, count: int) -> tuple[int, ...]:
+    """``argnums`` as a tuple."""
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int):
             raise WrongType(f"argnums: expected an integer, or a tuple of them, got {argnums!r}")
         if not 0 <= number < count:
-            raise WrongValue(f"argnums: expected 0 to {count - 1}, as in batch_axes, got {number}")
+            raise WrongValue(f"argnums: expected numbers from 0 to {count - 1}, got {number}")
     if not numbers:
-        raise WrongValue("argnums: expected one argument at least, got ()")
+        raise WrongValue("argnums: expected at least one argument, got ()")
     return numbers
 
 
 def _check_devices(devices: Any) -> tuple[jax.Device, ...]:
-    given = isinstance(devices, Sequence) and all(isinstance(d, jax.Device) for d in devices)
-    if not given:
+    """``devices`` as a tuple."""
+    if not isinstance(devices, Sequence) or not all(isinstance(d, jax.Device) for d in devices):
         raise WrongType(f"devices: expected devices, such as jax.devices()[:2], got {devices!r}")
     if not devices or len(set(devices)) != len(devices):
-        raise WrongValue(f"devices: expected at least one, each once, got {list(devices)}")
+        raise WrongValue(f"devices: expected one or more, each once, got {list(devices)}")
     return tuple(devices)
 
 
 def _argument_names(loss: Any, count: int) -> list[str]:
-    """The arguments as ``loss`` calls them, for errors."""
+    """The names of the arguments in the signature of ``loss``, for errors."""
     try:
         found = inspect.signature(loss).parameters.values()
     except (TypeError, ValueError):
@@ -209,19 +224,19 @@ def _argument_names(loss: Any, count: int) -> list[str]:
 
 
 def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None:
-    """Every argument has a batch where ``specs`` says, of the same size, that ``count`` divides."""
+    """Checks that all batch axes exist and have one size, a multiple of ``count``."""
     if len(args) != len(specs):
         raise WrongValue(
-            f"batch_axes: expected one for each, got {len(specs)} entries for {len(args)} arguments"
+            f"batch_axes: expected {len(args)} entries, one per argument, got {len(specs)}"
         )
     first: tuple[str, int] | None = None
     for name, spec, arg in zip(names, specs, args, strict=True):
         try:
             by_leaf = jax.tree.broadcast(spec, arg)
         except ValueError:
-            got, takes = jax.tree.structure(spec), jax.tree.structure(arg)
+            got, expected = jax.tree.structure(spec), jax.tree.structure(arg)
             raise WrongValue(
-                f"batch_axes: expected a tree that begins as {name}, {takes}, got {got} for {name}"
+                f"batch_axes: expected a tree prefix of {name}, {expected}, got {got}"
             ) from None
         for (path, leaf), where in zip(
             jax.tree_util.tree_leaves_with_path(arg), jax.tree.leaves(by_leaf), strict=True
@@ -231,8 +246,8 @@ def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None
             what, axis = name + jax.tree_util.keystr(path), len(where) - 1
             if axis >= jnp.ndim(leaf):
                 raise WrongValue(
-                    f"batch_axes: expected one of its {jnp.ndim(leaf)} axes, or None, got "
-                    f"{axis} for {what} of shape {jnp.shape(leaf)}"
+                    f"batch_axes: expected an axis of {what}, which has shape "
+                    f"{jnp.shape(leaf)}, or None, got {axis}"
                 )
             rows = jnp.shape(leaf)[axis]
             first = first or (what, rows)
@@ -247,4 +262,4 @@ def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None
                     f"devices, got {rows}"
                 )
     if first is None:
-        raise WrongValue("batch_axes: expected an axis for one at least, got no array with a batch")
+        raise WrongValue("batch_axes: expected an axis of at least one array, got none")

@@ -1,29 +1,28 @@
-"""The errors that lstm_jax raises where a caller's argument is at fault.
+"""The errors that lstm_jax raises for a wrong argument.
 
-They are ValueErrors and TypeErrors like any other, and a class of their own beside that, so that a
-command line can tell a mistake of its user, which is one line, from a fault of a program, whose
-traceback is to be seen: ``except lstm_jax.ArgumentError``. A task or a cell from outside may raise
-them too.
+They are ordinary ValueErrors and TypeErrors that also share a base class. With
+``except lstm_jax.ArgumentError`` a command line can print a user's mistake in one line, and let the
+traceback of any other error through. Tasks and cells from outside may raise them too.
 """
 
 
 class ArgumentError(Exception):
-    """An argument is at fault; the message names it, and says what was expected and what was given.
+    """An argument is wrong. The message reads "argument: expected X, got Y".
 
     Raised as ``WrongValue`` or ``WrongType``.
     """
 
 
 class WrongValue(ArgumentError, ValueError):
-    """An argument of the right type has a value that makes no sense."""
+    """An argument has the right type and a wrong value."""
 
 
 class WrongType(ArgumentError, TypeError):
-    """An argument is of another type than is expected, or there is no such argument."""
+    """An argument has a wrong type, or there is no such argument."""
 
 
 class WrongInputSize(WrongValue):
-    """An input size that a cell cannot take; ``expected`` is the only one that it takes."""
+    """The cell does not accept this input size; ``expected`` is the only one that it accepts."""
 
     def __init__(self, message: str, expected: int) -> None:
         super().__init__(message)

@@ -1,9 +1,9 @@
-"""Strict callers: those of ``jax.numpy_rank_promotion`` and ``jax.numpy_dtype_promotion``.
+"""Support for callers who set ``jax.numpy_rank_promotion`` or ``jax.numpy_dtype_promotion``.
 
-"raise" and "strict" make errors of what JAX does in silence: to bring arrays to one rank, or to one
-dtype. That is for the caller's own code. What stands in here broadcasts on purpose, and its tests
-hold it to its dtypes; so it runs under JAX's default modes whatever the caller's are. What JAX
-traces later, such as the rule of a derivative, is to be marked by itself.
+With "raise" and "strict" JAX refuses implicit promotion of ranks and dtypes. Callers set these for
+their own code. The library broadcasts on purpose, and its tests check its dtypes, so its functions
+run under JAX's default modes. Functions that JAX traces later, such as derivative rules, have to be
+decorated too.
 """
 
 import functools
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 def default_promotion(function: Callable[P, R]) -> Callable[P, R]:
-    """``function``, which always runs under JAX's default promotion of ranks and dtypes."""
+    """Decorates a function to run under JAX's default promotion of ranks and dtypes."""
 
     if getattr(function, "is_standard", False):
         return function

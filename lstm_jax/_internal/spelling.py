@@ -1,7 +1,7 @@
-"""One spelling for all arguments of a factory that mean the same, and their text in a name.
+"""Canonical arguments of factories: one spelling for all that mean the same, and their text.
 
-NumPy's numbers are Python's, lists are tuples, ``1`` is ``1.0`` where the signature says ``float``;
-but ``True`` is not 1, nor is 2.0 a size.
+NumPy's numbers become Python's, lists become tuples, and ``1`` becomes ``1.0`` where the signature
+says ``float``; but ``True`` stays apart from 1, and 2.0 is not a size.
 """
 
 import collections.abc
@@ -18,17 +18,18 @@ import numpy as np
 
 
 class Atom:
-    """The base of what is one value here, though it may be a tuple: of what factories give."""
+    """The base class of factories' results, which count as one value even if they are tuples."""
 
 
 class Kind:
-    """What the signature says of an argument: whether it is of numbers, and of which."""
+    """The kind of a parameter by its signature: whether it holds numbers, and which ones."""
 
     def __init__(self, numbers: bool, floats: bool, dtype: bool):
         self.numbers, self.floats, self.dtype = numbers, floats, dtype
 
     @classmethod
     def of(cls, parameter: inspect.Parameter) -> "Kind":
+        """The kind of a parameter, by its annotation, its default and its name."""
         leaves = _leaf_types(parameter.annotation)
         default = parameter.default
         if isinstance(default, bool | int | float):
@@ -63,7 +64,7 @@ class Kind:
 
 
 def _leaf_types(annotation: Any) -> set:
-    """The types that stand in an annotation, those of what a function takes or gives apart."""
+    """The types in an annotation, except those inside a ``Callable``."""
     origin = typing.get_origin(annotation)
     if origin is None:
         return {annotation} if isinstance(annotation, type) else set()
@@ -75,7 +76,7 @@ def _leaf_types(annotation: Any) -> set:
 
 
 def resolve_annotations(build: Callable, signature: inspect.Signature) -> inspect.Signature:
-    """The signature with annotations that were written as text read."""
+    """The signature of ``build`` with annotations that were written as text evaluated."""
     try:
         return inspect.signature(build, eval_str=True)
     except (NameError, TypeError, SyntaxError, AttributeError):
@@ -83,13 +84,13 @@ def resolve_annotations(build: Callable, signature: inspect.Signature) -> inspec
 
 
 def _holds_values(array: Any) -> bool:
-    """Whether it is of numbers, booleans or text, and not of keys or objects."""
+    """Whether ``array`` holds numbers, booleans or text, and not random keys or objects."""
     number = any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.number, jnp.bool_))
     return number or array.dtype.kind in "US"
 
 
 def _as_python(array: Any) -> Any:
-    """Numbers, or tuples of tuples of them."""
+    """The array as a number, or as nested lists of numbers."""
     values = np.asarray(array)
     if jnp.issubdtype(values.dtype, jnp.floating):
         values = values.astype(np.float64)  # longdouble's item is another longdouble
@@ -97,7 +98,7 @@ def _as_python(array: Any) -> Any:
 
 
 def _float(value: Any) -> Any:
-    """A number as a float; others as they are. Zero has no sign, as 0.0 == -0.0 has none."""
+    """A number as a float, anything else unchanged. -0.0 becomes 0.0, since they are equal."""
     try:
         return float(value) + 0.0 if isinstance(value, numbers.Real) else value
     except (TypeError, ValueError, OverflowError):
@@ -112,11 +113,11 @@ def _dtype(value: Any) -> Any:
 
 
 class _Unhashable:
-    """In a key: an option that is equal to nothing, since it may change."""
+    """Stands in a key for an option that equals nothing else, since it may change."""
 
 
 def hashable_key(value: Any) -> Any:
-    """A hashable stand-in that is equal for what is equal, type included."""
+    """A hashable stand-in for ``value``; equal ones stand for equal values of one type."""
     if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):
         if not _holds_values(value):
             return _Unhashable()
@@ -136,7 +137,7 @@ def hashable_key(value: Any) -> Any:
 
 
 class _Array(typing.NamedTuple):
-    """In a key: an array, by its values."""
+    """Stands in a key for an array, by its values."""
 
     dtype: str
     shape: tuple
@@ -144,12 +145,14 @@ class _Array(typing.NamedTuple):
 
 
 def holds_arrays(key: Any) -> bool:
+    """Whether a key of ``hashable_key`` contains arrays or unhashable options."""
     if isinstance(key, _Array | _Unhashable):
         return True
     return type(key) is tuple and any(map(holds_arrays, key))
 
 
 def format_call(name: str, signature: inspect.Signature, kinds: dict, arguments: dict) -> str:
+    """The call as text, such as "lstm(4, peephole=True)", without options at their defaults."""
     parts: list[str] = []
     for parameter in signature.parameters.values():
         value = arguments[parameter.name]

@@ -1,8 +1,8 @@
-"""Files that are there whole or not at all, whatever happens while they are written.
+"""Atomic writes: a file is complete or absent, whatever happens while it is written.
 
-Each is written to a name of its own beside the old one, flushed to the disk, and renamed. What a
-killed process leaves has a name that ends in ``PART``, and goes with the next write; that of a
-process which is still writing is left alone.
+The new file is written under a temporary name beside the old one, flushed to the disk, and renamed.
+A killed process leaves a file whose name ends in ``PART``; the next write removes it, unless a
+process is still writing it.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from typing import IO, Any
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where a file that is open cannot be removed
+except ImportError:  # on Windows, where an open file cannot be removed anyway
     fcntl = None  # type: ignore[assignment]
 
 PART = ".lstm_jax-part"
@@ -22,10 +22,16 @@ PART = ".lstm_jax-part"
 
 @contextlib.contextmanager
 def replacing(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """A file to write, which takes the place of ``path`` when the block ends.
+    """A context manager that opens a file to replace ``path`` when the block ends.
 
-    mode: "wb" for bytes, "w" for text in UTF-8. Where the block or the disk raises, ``path`` stays
-    as it was and nothing is left beside it. Raises OSError where it cannot be written.
+    If the block or the disk raises, ``path`` stays as it was and nothing is left beside it.
+
+    Args:
+        path: The file to replace, which need not exist.
+        mode: "wb" for bytes, "w" for text in UTF-8.
+
+    Raises:
+        OSError: If the file cannot be written.
     """
     path = Path(path)
     remove_parts(path)
@@ -46,20 +52,20 @@ def replacing(path: str | Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 def part_of(path: Path) -> Path:
-    """A new name beside ``path``, of the form that ``is_part`` knows."""
+    """A new temporary name beside ``path``, of the form that ``is_part`` recognises."""
     return path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART}")
 
 
 def is_part(entry: Path, name: str) -> bool:
-    """Whether the entry is named as a half-written ``name``."""
+    """Whether ``entry`` has a temporary name of the file ``name``."""
     token = entry.name.removeprefix(name + ".").removesuffix(PART)
     hexadecimal = len(token) == 8 and set(token) <= set("0123456789abcdef")
     return hexadecimal and entry.name == f"{name}.{token}{PART}"
 
 
 def remove_parts(path: Path) -> None:
-    """Removes what killed processes left of ``path``."""
-    with contextlib.suppress(OSError):  # such as a folder that is not there
+    """Removes what killed processes left beside ``path``."""
+    with contextlib.suppress(OSError):  # such as a missing folder
         for entry in path.parent.iterdir():
             if is_part(entry, path.name) and not entry.is_symlink() and entry.is_file():
                 with contextlib.suppress(OSError):
@@ -68,14 +74,14 @@ def remove_parts(path: Path) -> None:
 
 
 def claim(file: IO[Any]) -> None:
-    """Marks an open file as being written, until it is closed or the process ends."""
+    """Locks an open file until it is closed or the process ends."""
     if fcntl is not None:
-        with contextlib.suppress(OSError):  # file systems without locks
+        with contextlib.suppress(OSError):  # some file systems have no locks
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def is_claimed(path: Path) -> bool:
-    """Whether a process is writing the file."""
+    """Whether a process holds the lock of the file, and so is writing it."""
     if fcntl is None:
         return False
     with path.open("rb") as file:
@@ -87,8 +93,8 @@ def is_claimed(path: Path) -> bool:
 
 
 def sync(folder: Path) -> None:
-    """Has the names in the folder on the disk, so that a rename outlives a loss of power."""
-    if os.name == "nt":  # which opens no folders
+    """Flushes the names in the folder to the disk, so that a rename survives a loss of power."""
+    if os.name == "nt":  # Windows does not open folders
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -1,6 +1,6 @@
-"""Inside ``shard_map``: over which mesh axes values vary, which a loop's carry must say at once.
+"""Casts for loops inside ``shard_map``, whose carry must vary over its mesh axes from the start.
 
-JAX refuses a loop whose first carry is the same on all devices where what follows is not. Outside
+JAX refuses a loop whose first carry is the same on all devices while later ones are not. Outside
 ``shard_map`` nothing varies, and nothing is done.
 """
 
@@ -10,22 +10,22 @@ import jax
 
 
 def axes_of(*trees: Any) -> frozenset:
-    """The mesh axes over which any leaf varies: an array's, or those of ``jax.eval_shape``."""
+    """The mesh axes over which any leaf varies; leaves are arrays or ``jax.ShapeDtypeStruct``."""
     leaves = jax.tree.leaves(trees)
     return frozenset().union(*(_axes(leaf) for leaf in leaves))
 
 
 def cast(axes: frozenset, tree: Any) -> Any:
-    """``tree`` with leaves that vary over ``axes``, from here on.
+    """``tree`` with leaves marked as varying over ``axes``.
 
-    The gradient's sum over devices then stands here, outside of any loop that follows.
+    The gradient is then summed over devices here, outside of any loop that follows.
     """
 
-    def cast(leaf: jax.Array) -> jax.Array:
+    def cast_leaf(leaf: jax.Array) -> jax.Array:
         missing = tuple(sorted(axes - _axes(leaf)))
         return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
 
-    return jax.tree.map(cast, tree) if axes else tree
+    return jax.tree.map(cast_leaf, tree) if axes else tree
 
 
 def _axes(leaf: Any) -> frozenset:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from lstm_jax import attend
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.dtypes import same_precision
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax._internal.generators import split_key
@@ -91,7 +91,7 @@ def attentive(
     Wrappers go inside, around ``cell``; ``lj.mixed_precision`` may go outside, and then also
     casts the memory. Raises ValueError or TypeError, naming the argument.
     """
-    checking.cell("cell", cell)
+    cell_checks.cell("cell", cell)
     memory, mask = check_memory(memory, mask)
     if memory.shape[0] == 0:
         raise WrongValue(f"memory: expected one place or more, got shape {memory.shape}")
@@ -142,7 +142,7 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
     def initial_state(params, batch_shape=(), dtype=None):
         params = params.params if isinstance(params, Bound) else params
         entries = ("cell", "attention") + (() if vector_size is None else ("w_c",))
-        checking.entries("params", params, entries, "attentive")
+        cell_checks.entries("params", params, entries, "attentive")
         shape = checking.batch_shape("batch_shape", batch_shape)
         inner = cell.initial_state(params["cell"], shape, dtype)
         if dtype is None:

@@ -1,4 +1,4 @@
-"""The equations: one file per family of cells, and every cell by name (``registry``)."""
+"""The equations of all cells, one file per family, and the cells by name (``registry``)."""
 
 from lstm_jax.cells.lstm import GREFF_VARIANTS
 from lstm_jax.cells.registry import make, parse, registry

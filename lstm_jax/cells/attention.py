@@ -20,20 +20,27 @@ POSITIONS = ("rotary", "learned", "none")
 
 @factory
 def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = "rotary") -> Cell:
-    """Multi-head softmax attention to the last ``window`` steps, the present one among them.
+    """Multi-head softmax attention to the last ``window`` steps, the current one included.
 
-    Vaswani et al. 2017, section 3.2, masked to be causal and local. size: size H of the output,
-    and of all heads together. heads: a divisor of it. window: W; a step at T > W reads the last W
-    alone, whose positions are relative, so that a cell runs beyond the lengths it was trained on.
-    positions: "rotary" turns queries and keys by angles that grow with time (Su et al. 2021, eq.
-    34; of an odd head the last unit is not turned); "learned" adds to the score a number for each
-    head and distance (as Raffel et al. 2020, section 2.1, without their buckets); "none".
+    Vaswani et al. 2017, section 3.2, masked to be causal and local. Positions are relative, so
+    that a cell can run beyond the lengths that it was trained on.
 
     Params, in the order query, key, value: ``w_x [D, 3H]``, ``b [3H]``; ``w_y [H, H]``,
-    ``b_y [H]``; learned positions ``distance [heads, W]``. State
-    ``AttentionState(keys, values, filled)``, the first two
+    ``b_y [H]``; with learned positions ``distance [heads, W]``. State
+    ``AttentionState(keys, values, filled)``, with keys and values
     ``[*batch, heads, W, H / heads]``; output ``[*batch, H]``.
-    Raises ValueError for heads that do not divide size.
+
+    Args:
+        size: The size H of the output, and of all heads together.
+        heads: The number of heads, a divisor of ``size``.
+        window: The number W of steps that a step reads.
+        positions: "rotary" rotates queries and keys by angles that grow with time (Su et al. 2021,
+            eq. 34; in a head of odd size the last unit is not rotated). "learned" adds to each
+            score a number for its head and distance (as Raffel et al. 2020, section 2.1, without
+            their buckets). "none" has no positions.
+
+    Raises:
+        ValueError: If ``heads`` does not divide ``size``.
     """
     size = checking.positive_int("size", size)
     heads = checking.divisor("heads", heads, size)
@@ -80,11 +87,11 @@ def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = 
 
 
 def rotate(vectors: jax.Array, positions: AnyArray) -> jax.Array:
-    """``vectors [..., P, d]`` turned in each of d / 2 planes by an angle that grows with
-    ``positions [P]`` (Su et al. 2021, eq. 34), with wavelengths from 2 pi to 20,000 pi steps.
+    """Rotates ``vectors [..., P, d]`` by angles that grow with ``positions [P]``.
 
-    Angles are counted in whole parts of 2^32 of a turn, which integers add exactly: products of
-    turned vectors depend on their distance alone, however late it is.
+    There is one angle for each of d / 2 planes (Su et al. 2021, eq. 34), with wavelengths from 2 pi
+    to 20,000 pi steps. Angles are counted in units of 2^-32 turns, which integers add exactly: so
+    products of rotated vectors depend only on their distance, at any time.
     """
     half = vectors.shape[-1] // 2
     turns = 10000.0 ** (-np.arange(half) / max(half, 1)) / (2 * math.pi)

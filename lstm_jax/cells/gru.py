@@ -33,17 +33,19 @@ def gru(
 ) -> Cell:
     """The gated recurrent unit: ``h = u h + (1 - u) n`` (Cho et al. 2014, eq. 5 to 8).
 
-    size: hidden size H.
-    reset_after: where the reset gate r stands in the candidate n. True: after the product,
-        ``n = act(x w + b + r (h w_h + b_h))``, as cuDNN, PyTorch and Keras' default have it.
-        False: before it, ``n = act(x w + b + (r h) w_h)``, as in the paper (eq. 8).
-    norm: "layer" for layer normalisation of both products, gates and candidate apart (Ba et al.
-        2016, supplement).
-    gate_activation, activation: of the gates and of the candidate, by name, see ``lj.rnn``.
-
     Params, in the order reset, update, candidate: ``w_x [D, 3H]``, ``w_h [H, 3H]``, ``b [3H]``;
-    with reset_after ``b_h [H]``, the candidate's recurrent bias; with norm ``scale_x, scale_h
-    [3H]``. State ``GRUState(h)``; output ``h``.
+    with ``reset_after`` also ``b_h [H]``, the candidate's recurrent bias; with ``norm`` also
+    ``scale_x, scale_h [3H]``. State ``GRUState(h)``; output ``h``.
+
+    Args:
+        size: The hidden size H.
+        reset_after: Where the reset gate r acts on the candidate n. True: after the product,
+            ``n = act(x w + b + r (h w_h + b_h))``, as in cuDNN, PyTorch and Keras' default.
+            False: before it, ``n = act(x w + b + (r h) w_h)``, as in the paper (eq. 8).
+        norm: "layer" for layer normalisation of both products, separately for the gates and the
+            candidate (Ba et al. 2016, supplement).
+        gate_activation: The activation of the gates, by name; see ``lj.rnn``.
+        activation: The activation of the candidate, by name.
     """
     size = checking.positive_int("size", size)
     checking.flag("reset_after", reset_after)
@@ -111,12 +113,17 @@ def gru(
 def mgu(size: int) -> Cell:
     """The minimal gated unit: ``h = (1 - f) h + f tanh(x w + (f h) w_h + b)``.
 
-    Zhou et al. 2016, "Minimal gated unit for recurrent neural networks", section 3; one
-    gate, which both resets and updates. size: hidden size H. Params, in the order forget,
-    candidate: ``w_x [D, 2H]``, ``w_h [H, 2H]``, ``b [2H]``. State ``GRUState(h)``; output ``h``.
+    Zhou et al. 2016, "Minimal gated unit for recurrent neural networks", section 3. Its one gate
+    both resets and updates.
+
+    Params, in the order forget, candidate: ``w_x [D, 2H]``, ``w_h [H, 2H]``, ``b [2H]``. State
+    ``GRUState(h)``; output ``h``.
+
+    Args:
+        size: The hidden size H.
     """
     size = checking.positive_int("size", size)
-    # The paper's name notwithstanding, an open forget gate overwrites the memory.
+    # The sign is -1 since an open gate overwrites the memory, although the paper calls it forget.
     axis = equal_gates(("forget", "candidate"), size, {"forget": -1})
 
     def advance(params, state, x):

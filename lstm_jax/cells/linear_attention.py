@@ -1,4 +1,4 @@
-"""Linear attention and its relatives: a matrix of fixed size that sums keys times values.
+"""Linear attention and its relatives: their memory is a matrix, a sum of keys times values.
 
 Sources: Katharopoulos et al. 2020, "Transformers are RNNs" (linear attention, section 3.4 as a
 recurrence); Yang et al. 2024, "Parallelizing Linear Transformers with the Delta Rule over Sequence
@@ -35,14 +35,14 @@ SMALLEST_NORM = 1e-6
 
 
 class LinearAttentionState(NamedTuple):
-    """memory: the sum of ``k v^T``; keys: the sum of k, by which reads are divided."""
+    """``memory`` is the sum of ``k v^T``, ``keys`` the sum of k, by which reads are divided."""
 
     memory: Float[Array, "*batch heads K V"]
     keys: Float[Array, "*batch heads K"]
 
 
 class FastWeightState(NamedTuple):
-    """A memory that is read as it is."""
+    """``memory`` is the sum of ``k v^T``, whose reads are not divided."""
 
     memory: Float[Array, "*batch heads K V"]
 
@@ -60,26 +60,31 @@ def linear_attention(
 ) -> Cell:
     """Linear attention: ``S = f S + k v^T``, ``y = (q S / q z) w_y``, with z the sum of the keys.
 
-    Katharopoulos et al. 2020, eq. 16 to 20, without their residual and feed-forward parts; causal
-    attention whose weights are ``phi(q) phi(k)`` and whose cost and state do not grow with time.
+    Katharopoulos et al. 2020, eq. 16 to 20, without their residual and feed-forward parts: causal
+    attention with weights ``phi(q) phi(k)``, whose cost and state do not grow with time. (Yang et
+    al. also put short convolutions before the memory and norms after it, which this cell does not
+    have.)
 
-    size: size H of the output. heads: memories of ``H / heads`` keys by ``H / heads`` values.
-    feature_map: phi, of queries and keys: "elu" (``elu(x) + 1``, the paper's), "relu",
-        "softmax" (over the keys), "silu", "identity". None: "elu", under the delta rule "silu".
-    rule: "sum" adds each write. "delta" (DeltaNet, Yang et al. 2024) writes only what the key does
-        not already read: ``S = f S + b k (v - f k S)^T`` with ``b = sigmoid(...)``, and brings
-        queries and keys to length 1.
-    gated: a gate ``f = sigmoid(...)`` of x, one a head, decays the memory (Yang et al. 2025, with
-        the delta rule: Gated DeltaNet); without it f is 1.
-    normalize: divide by ``q z``, or by 1e-6 where that is smaller. None: with positive feature
-        maps under the sum rule, as in the paper. The delta rule takes False alone.
-    forget_bias: initial bias of the gate; None for 3, which keeps 95 per cent a step.
+    Params, in the order query, key, value, input (b, one per head, under the delta rule), forget
+    (one per head, if gated): ``w_x [D, 3H + ...]``, ``b [3H + ...]``, ``w_y [H, H]``. State
+    ``LinearAttentionState(memory, keys)``, or ``FastWeightState(memory)`` if reads are not divided;
+    output ``y``.
 
-    Params, in the order query, key, value, input (b, one a head, under the delta rule), forget (one
-    a head, where gated): ``w_x [D, 3H + ...]``, ``b [3H + ...]``, ``w_y [H, H]``.
-    State ``LinearAttentionState(memory, keys)`` or, where reads are not divided,
-    ``FastWeightState(memory)``; output ``y``. (Yang et al. also put short convolutions before and
-    norms behind the memory; they are no part of this cell.)
+    Args:
+        size: The size H of the output.
+        heads: The number of memories, each of ``H / heads`` keys by ``H / heads`` values.
+        feature_map: phi, the map of queries and keys: "elu" (``elu(x) + 1``, the paper's), "relu",
+            "softmax" (over the keys), "silu" or "identity". The default is "elu", and "silu" under
+            the delta rule.
+        rule: "sum" adds each write. "delta" (DeltaNet, Yang et al. 2024) writes only what the key
+            does not already read: ``S = f S + b k (v - f k S)^T`` with ``b = sigmoid(...)``, and
+            scales queries and keys to length 1.
+        gated: Whether a gate ``f = sigmoid(...)`` of x, one per head, decays the memory (Yang et
+            al. 2025; with the delta rule: Gated DeltaNet). Without it f is 1.
+        normalize: Whether reads are divided by ``q z``, or by 1e-6 if that is larger. By default
+            they are with positive feature maps under the sum rule, as in the paper. The delta rule
+            requires False.
+        forget_bias: The initial bias of the gate; by default 3, which keeps 95 % per step.
     """
     size = checking.positive_int("size", size)
     heads = checking.divisor("heads", heads, size)
@@ -91,9 +96,9 @@ def linear_attention(
     if normalize is None:
         normalize = feature_map in POSITIVE and not delta
     if checking.flag("normalize", normalize) and delta:
-        raise WrongValue("normalize: expected False, got True under the delta rule")
+        raise WrongValue("normalize: expected False under the delta rule, got True")
     if forget_bias is not None and not gated:
-        raise WrongValue(f"forget_bias: expected None, got {forget_bias} without a gate")
+        raise WrongValue(f"forget_bias: expected None without a gate, got {forget_bias}")
     start = 3.0 if forget_bias is None else checking.real("forget_bias", forget_bias)
     per_head = size // heads
     gates = {"input": delta, "forget": gated}
@@ -108,7 +113,7 @@ def linear_attention(
     def project(params, x):
         pre = axis.split(product(x, params["w_x"]) + params["b"])
         v = split_heads(pre["value"], heads)
-        if normalize:  # one more value, always 1, sums the keys
+        if normalize:  # one more value, which is always 1, sums the keys
             v = jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1)
         return Projected(
             features(pre["query"]),
@@ -135,11 +140,9 @@ def linear_attention(
 
     def zero_state(zeros):
         memory = zeros(heads, per_head, per_head)
-        return (
-            LinearAttentionState(memory, zeros(heads, per_head))
-            if normalize
-            else (FastWeightState(memory))
-        )
+        if normalize:
+            return LinearAttentionState(memory, zeros(heads, per_head))
+        return FastWeightState(memory)
 
     def init_params(key, input_size, dtype):
         key_x, key_y = jax.random.split(key)
@@ -161,6 +164,6 @@ def linear_attention(
 
 
 def to_unit_length(values: jax.Array) -> jax.Array:
-    """``values`` brought to length 1 along the last axis, those near zero to less."""
+    """Scales ``values`` to length 1 along the last axis, and to less if they are near zero."""
     squares = jnp.sum(jnp.square(values), axis=-1, keepdims=True)
     return values * jax.lax.rsqrt(squares + SMALLEST_NORM)

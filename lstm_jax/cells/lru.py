@@ -35,20 +35,27 @@ def lru(
     ``lambda = exp(-exp(nu_log) + i exp(theta_log))``.
 
     Orvieto et al. 2023, "Resurrecting Recurrent Neural Networks for Long Sequences", section 3
-    and appendix A. size: size H of the output. state_size: N, the number of complex units; None
-    for H. r_min, r_max, max_phase: lambda starts uniform in the ring between these radii, with
-    phases in [0, max_phase] (lemma 3.2); long sequences want r_min near 1 and a small phase.
+    and appendix A.
 
     Params, all real: ``w_x [D, 2N]``, the real and the imaginary part of B; ``w_y [2N, H]``, the
     real part of C and minus the imaginary one; ``w_skip [D, H]``; ``nu_log, theta_log, gamma_log
     [N]``, where gamma starts as ``sqrt(1 - |lambda|^2)``. (The paper's code has a diagonal skip,
-    for inputs of the output's size alone.) State ``LRUState(real, imag)``; output ``y``.
+    which requires inputs of the output's size.) State ``LRUState(real, imag)``; output ``y``.
+
+    Args:
+        size: The size H of the output.
+        state_size: The number N of complex units; by default H.
+        r_min: The smallest initial magnitude of lambda, which is drawn uniformly from a ring
+            (lemma 3.2). Long sequences need a value near 1.
+        r_max: The largest initial magnitude, at most 1.
+        max_phase: Initial phases are in [0, max_phase], in radians. Long sequences need a small
+            one.
     """
     size = checking.positive_int("size", size)
     units = size if state_size is None else checking.positive_int("state_size", state_size)
     r_min, r_max = checking.real("r_min", r_min), checking.real("r_max", r_max)
     if r_min < 0:
-        raise WrongValue(f"r_min: expected a radius of zero or more, got {r_min}")
+        raise WrongValue(f"r_min: expected a radius of 0 or more, got {r_min}")
     if not r_min < r_max <= 1:
         raise WrongValue(
             f"r_max: expected a radius above r_min, {r_min}, and at most 1, got {r_max}"
@@ -71,7 +78,7 @@ def lru(
 
     def init_params(key, input_size, dtype):
         key_x, key_y, key_skip, key_nu, key_theta = jax.random.split(key, 5)
-        # At the bounds 0 and 1 of a uniform draw the logarithms below would be infinite.
+        # For draws of exactly 0 or 1 the logarithms below would be infinite.
         tiny = 1e-6
         area = jax.random.uniform(key_nu, (units,), jnp.float32, tiny, 1.0 - tiny)
         nu = -0.5 * jnp.log(r_min**2 + area * (r_max**2 - r_min**2))

@@ -29,7 +29,7 @@ class LSTMState(NamedTuple):
 
 
 class GateRecurrentState(NamedTuple):
-    """The state under full gate recurrence: the last gate activations are sources too."""
+    """The state under full gate recurrence: the last gate activations are recurrent sources too."""
 
     h: Float[Array, "*batch H"]
     c: Float[Array, "*batch H"]
@@ -69,23 +69,32 @@ def lstm(
 ) -> Cell:
     """The LSTM: ``c = f c + i g``, ``h = o tanh(c)`` (Greff et al. 2015, section II.A).
 
-    size: hidden size H.
-    forget_bias: initial bias of the forget gate, in every layer; a coupled input gate, whose
-        forget gate is one minus it, starts at minus this.
-    peephole: input and forget gate also see ``c_{t-1}``, the output gate ``c_t``.
-    coupled: the forget gate is ``1 - i`` (CIFG).
-    input_gate, forget_gate, output_gate: False puts the constant 1 in its place.
-    full_gate_recurrence: gates also see all gates of the last step (FGR).
-    projection: size P of ``h = (o tanh(c)) w_p`` (Sak et al. 2014, eq. 12); None for none.
-    norm: "layer" for layer normalisation of both products and of the cell state.
-    gate_activation, cell_activation, output_activation: by name, see ``lj.rnn``; of the gates,
-        of the cell input g, and of c on its way out.
+        cell = lj.lstm(128, forget_bias=1.0, peephole=True)
 
-    Params, with G the gates present in the order input, forget, cell, output, and K those among
-    input, forget, output: ``w_x [D, G*H]``, ``w_h [H, G*H]``, ``b [G*H]``; ``p [K*H]``
-    (peepholes, zero at the start), ``w_g [K*H, K*H]`` (full gate recurrence), ``w_p [H, P]``,
-    ``scale_x, scale_h [G*H]``, ``scale_c, bias_c [H]`` (norm).
-    State ``LSTMState(h, c)``; with full gate recurrence it holds ``gates [K*H]`` too.
+    Params, with G the number of gates present in the order input, forget, cell, output, and K that
+    of those among input, forget, output: ``w_x [D, G*H]``, ``w_h [H, G*H]``, ``b [G*H]``;
+    ``p [K*H]`` (peepholes, initially zero), ``w_g [K*H, K*H]`` (full gate recurrence),
+    ``w_p [H, P]`` (projection; ``w_h`` is then ``[P, G*H]``), ``scale_x, scale_h [G*H]`` and
+    ``scale_c, bias_c [H]`` (norm). State ``LSTMState(h, c)``, or
+    ``GateRecurrentState(h, c, gates)`` with full gate recurrence; output ``h``.
+
+    Args:
+        size: The hidden size H.
+        forget_bias: The initial bias of the forget gate. A coupled input gate, whose forget gate is
+            one minus it, starts at its negative.
+        peephole: Whether the input and forget gates also read ``c_{t-1}``, and the output gate
+            ``c_t``.
+        coupled: Whether the forget gate is ``1 - i`` (CIFG).
+        input_gate: False replaces the gate by the constant 1.
+        forget_gate: False replaces the gate by the constant 1.
+        output_gate: False replaces the gate by the constant 1.
+        full_gate_recurrence: Whether gates also read all gates of the last step (FGR).
+        projection: The size P of ``h = (o tanh(c)) w_p`` (Sak et al. 2014, eq. 12); by default
+            there is no projection.
+        norm: "layer" for layer normalisation of both products and of the cell state.
+        gate_activation: The activation of the gates, by name; see ``lj.rnn``.
+        cell_activation: The activation of the cell input g, by name.
+        output_activation: The activation of c in the output, by name.
     """
     size = checking.positive_int("size", size)
     forget_bias = checking.real("forget_bias", forget_bias)
@@ -94,7 +103,7 @@ def lstm(
                         "full_gate_recurrence": full_gate_recurrence}.items():  # fmt: skip
         checking.flag(flag, value)
     if coupled and not (input_gate and forget_gate):
-        raise WrongValue("coupled: expected both, got True without an input or forget gate")
+        raise WrongValue("coupled: expected False without an input and a forget gate, got True")
     if not (input_gate or forget_gate or output_gate):
         for option, given in {
             "peephole": peephole,
@@ -103,7 +112,7 @@ def lstm(
             if given:
                 raise WrongValue(
                     f"{option}: expected False without input_gate, forget_gate and output_gate, "
-                    "got True; it is about these gates"
+                    "got True"
                 )
     out = size if projection is None else checking.positive_int("projection", projection)
     normed = wants_norm(norm)
@@ -135,8 +144,8 @@ def lstm(
         i = gate("input", state.c)
         f = 1.0 - i if coupled else gate("forget", state.c)
         c = f * state.c + i * gates["cell"]
-        shown = standardize(c) * vectors["scale_c"] + vectors["bias_c"] if normed else c
-        h = gate("output", c) * output_act(shown)
+        c_normed = standardize(c) * vectors["scale_c"] + vectors["bias_c"] if normed else c
+        h = gate("output", c) * output_act(c_normed)
         if full_gate_recurrence:
             return GateRecurrentState(h, c, squashed.pack(gates)), h, gates
         return LSTMState(h, c), h, gates
@@ -149,7 +158,7 @@ def lstm(
         return weights, vectors
 
     def with_gate_rows(w_h: jax.Array, w_g: jax.Array) -> jax.Array:
-        # The gates' own recurrence reaches gates alone: its cell input columns are zero.
+        # Full gate recurrence does not reach the cell input, whose columns are zero.
         columns = squashed.split(w_g) | {"cell": jnp.zeros((w_g.shape[0], size), w_g.dtype)}
         return jnp.concatenate([w_h, axis.pack(columns)], axis=0)
 

@@ -27,8 +27,10 @@ BIASED = {"none": (), "gates": ("input", "output"), "all": ("input", "output", "
 
 
 class LSTM1997State(NamedTuple):
-    """h: outputs of the cells; c: their internal states s; gates: activations of the gate units,
-    input gates first, a unit a block."""
+    """The outputs h of the cells, their internal states c (s in the paper), and the gates.
+
+    ``gates`` are the activations of the gate units, input gates first, one unit per block.
+    """
 
     h: Float[Array, "*batch H"]
     c: Float[Array, "*batch H"]
@@ -51,22 +53,23 @@ def lstm_1997(
 ) -> Cell:
     """The 1997 cell: ``s += in g(net_c)``, ``y = out h(s)`` (section 4; H = blocks * block_size).
 
-    blocks, block_size: memory blocks, and cells in each.
-    output_gate: False puts the constant 1 in its place (experiment 2).
-    truncate: cut the gradient at the recurrent inputs of all units, as the paper does; the
-        result is then by design not the derivative of the loss.
-    biases: which units have one: "none", "gates" (experiment 1) or "all".
-    input_gate_bias, output_gate_bias: initial values, one for all or one a block (the paper's
-        -1, -2, -3).
-    weight_scale: weights start uniform in plus or minus this.
-    g_range, h_range: g and h are logistic functions scaled to plus or minus this: [-2, 2] and
-        [-1, 1] in appendix A.1, eq. 3 to 5; [-1, 1] and [-2, 2] in table 10.
+    The packed axis has u units: the input gates and the output gates, one per block each, then the
+    cells block by block. Params ``w_x [D, u]``, ``w_h [u, u]``, with rows in the same order, and
+    ``b`` for the units that have a bias. State ``LSTM1997State(h, c, gates)``; output ``h``.
 
-    Units in the
-    packed axis: input gates, output gates (one a block each), cells block by block; u of them.
-    Params ``w_x [D, u]``, ``w_h [u, u]``, rows in the same order, and ``b`` for the units that
-    have one.
-    State ``LSTM1997State(h, c, gates)``; output ``h``.
+    Args:
+        blocks: The number of memory blocks.
+        block_size: The number of cells per block.
+        output_gate: False replaces the gate by the constant 1 (experiment 2).
+        truncate: Whether the gradient is cut at the recurrent inputs of all units, as in the
+            paper; by design it is then not the derivative of the loss.
+        biases: Which units have a bias: "none", "gates" (experiment 1) or "all".
+        input_gate_bias: Initial values, one for all or one per block (the paper's -1, -2, -3).
+        output_gate_bias: Likewise.
+        weight_scale: Initial weights are uniform in plus or minus this.
+        g_range: g is a logistic function scaled to plus or minus this: 2 in appendix A.1, eq. 3 to
+            5, and 1 in table 10.
+        h_range: Likewise for h: 1 in appendix A.1, and 2 in table 10.
     """
     blocks = checking.positive_int("blocks", blocks)
     block_size = checking.positive_int("block_size", block_size)
@@ -85,8 +88,8 @@ def lstm_1997(
     }
     for gate, value in start.items():
         if np.any(value) and gate not in biased:
-            raise WrongValue(f"{gate}_gate_bias: got {value}, but {gate} gates have no bias")
-    spread = init.uniform(weight_scale)
+            raise WrongValue(f"{gate}_gate_bias: expected 0 for gates without a bias, got {value}")
+    uniform = init.uniform(weight_scale)
     for argument, limit in (("g_range", g_range), ("h_range", h_range)):
         if checking.real(argument, limit) <= 0:
             raise WrongValue(f"{argument}: expected a number above 0, got {limit}")
@@ -94,15 +97,15 @@ def lstm_1997(
     def per_cell(gate: jax.Array) -> jax.Array:
         return jnp.repeat(gate, block_size, axis=-1)
 
-    def scaled(limit: float, net: jax.Array) -> jax.Array:
+    def scaled_logistic(limit: float, net: jax.Array) -> jax.Array:
         return 2.0 * limit * jax.nn.sigmoid(net) - limit
 
     def pointwise(vectors, state, z, r):
         pre = axis.split(z + r)
         acts = {name: jax.nn.sigmoid(pre[name]) for name in gates}
-        g = scaled(g_range, pre["cell"])
+        g = scaled_logistic(g_range, pre["cell"])
         c = state.c + per_cell(acts["input"]) * g
-        h = scaled(h_range, c)
+        h = scaled_logistic(h_range, c)
         if output_gate:
             h = per_cell(acts["output"]) * h
         return LSTM1997State(h, c, gate_axis.pack(acts)), h, acts | {"cell": g}
@@ -119,7 +122,7 @@ def lstm_1997(
 
     def init_params(key, input_size, dtype):
         params = init.packed(key, input_size, axis, dtype, source_size=axis.width,
-                             w_x=spread, w_h=spread)  # fmt: skip
+                             w_x=uniform, w_h=uniform)  # fmt: skip
         del params["b"]
         if biased:
             values = {name: start[name] for name in biased if name in start}

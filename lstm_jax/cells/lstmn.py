@@ -17,9 +17,10 @@ from lstm_jax.core.steps import append_step, filled_places
 
 
 class LSTMNState(NamedTuple):
-    """The tape of the last W steps, newest last, and the summary that the last step read of it.
+    """The tape of the last W steps, newest last, and what the last step read of it.
 
-    keys: of the attention, ``h w_ah`` of each place. filled: how many of the places are taken.
+    ``keys`` are those of the attention, ``h w_ah`` of each place; ``summary`` is the last average
+    of h; ``filled`` is the number of places in use.
     """
 
     h: Float[Array, "*batch W H"]
@@ -38,19 +39,25 @@ class LSTMNState(NamedTuple):
 def lstmn(
     size: int, window: int = 32, *, attention_size: int | None = None, forget_bias: float = 1.0
 ) -> Cell:
-    """The LSTMN: in place of the last h and c, an LSTM reads averages of the last ``window`` ones,
-    weighted by ``softmax(tanh(h_i w_ah + x w_ax + s w_as) w_a)``, s being the last average of h.
+    """The LSTMN: an LSTM that reads averages of the last ``window`` values of h and c.
 
-    Cheng, Dong & Lapata 2016, "Long Short-Term Memory-Networks for Machine Reading", section 3.1;
-    the paper's tape holds the whole sequence. size: hidden size H. window: W, the places of the
-    tape. attention_size: A, None for H. forget_bias: initial bias of the forget gate. At the first
-    step the tape is empty and the averages are zero. Its steps depend on one another, so there is
-    no form that takes them together; the backward pass keeps a tape for every step, and
-    ``checkpoint_every="auto"`` keeps few.
+    They take the place of the last h and c, and are weighted by
+    ``softmax(tanh(h_i w_ah + x w_ax + s w_as) w_a)``, where s is the last average of h. Cheng, Dong
+    & Lapata 2016, "Long Short-Term Memory-Networks for Machine Reading", section 3.1, where the
+    tape holds the whole sequence. At the first step the tape is empty and the averages are zero.
+
+    The steps cannot be taken together, so the cell has no form. The backward pass keeps one tape
+    per step; ``checkpoint_every="auto"`` keeps few.
 
     Params, in the order input, forget, cell, output: ``w_x [D, 4H]``, ``w_h [H, 4H]``,
     ``b [4H]``; ``w_ah [H, A]``, ``w_ax [D, A]``, ``w_as [H, A]``, ``w_a [A]``.
     State ``LSTMNState(h, c, keys, summary, filled)``; output ``h [*batch, H]``.
+
+    Args:
+        size: The hidden size H.
+        window: The number W of places on the tape.
+        attention_size: The size A of the attention's layer; by default H.
+        forget_bias: The initial bias of the forget gate.
     """
     size = checking.positive_int("size", size)
     window = checking.positive_int("window", window)

@@ -1,7 +1,7 @@
-"""Minimal gated cells, whose gates read the input alone: linear in their state.
+"""Minimal gated cells, which are linear in their state, since gates read only the input.
 
 Source: Feng et al. 2024, "Were RNNs All We Needed?", sections 3.1 (minGRU) and 3.2 (minLSTM), and
-appendix B for the same in log space.
+appendix B, which has the same cells in log space.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,15 @@ class MinimalState(NamedTuple):
 def min_gru(size: int, *, activation: str = "identity") -> Cell:
     """The minGRU: ``h = (1 - u) h + u g(n)``, with ``u, n = x w_x + b`` and u a sigmoid gate.
 
-    Feng et al. 2024, section 3.1. size: hidden size H. activation: g, by name, see ``lj.rnn``;
-    "identity" as in section 3.1, "positive" as in the paper's log-space form (appendix B).
+    Feng et al. 2024, section 3.1. An open update gate overwrites the memory, as in ``lj.mgu``.
 
-    Params, in the order update, candidate: ``w_x [D, 2H]``, ``b [2H]``. An open update gate
-    overwrites the memory, as in ``lj.mgu``. State ``MinimalState(h)``; output ``h``.
+    Params, in the order update, candidate: ``w_x [D, 2H]``, ``b [2H]``. State
+    ``MinimalState(h)``; output ``h``.
+
+    Args:
+        size: The hidden size H.
+        activation: g, by name, see ``lj.rnn``: "identity" as in section 3.1, or "positive" as in
+            the paper's log-space form (appendix B).
     """
     size = checking.positive_int("size", size)
     act = get_activation("activation", activation)
@@ -51,11 +55,15 @@ def min_lstm(size: int, *, forget_bias: float = 1.0, activation: str = "identity
     """The minLSTM: ``h = f / (f + i) h + i / (f + i) g(n)``, with ``i, f, n = x w_x + b`` and
     sigmoid gates i and f.
 
-    Feng et al. 2024, section 3.2. size: hidden size H. forget_bias: initial bias of the forget
-    gate. activation: g, as in ``lj.min_gru``.
+    Feng et al. 2024, section 3.2.
 
     Params, in the order input, forget, candidate: ``w_x [D, 3H]``, ``b [3H]``.
     State ``MinimalState(h)``; output ``h``.
+
+    Args:
+        size: The hidden size H.
+        forget_bias: The initial bias of the forget gate.
+        activation: g, as in ``lj.min_gru``.
     """
     size = checking.positive_int("size", size)
     forget_bias = checking.real("forget_bias", forget_bias)
@@ -64,7 +72,7 @@ def min_lstm(size: int, *, forget_bias: float = 1.0, activation: str = "identity
 
     def coefficients(params, x):
         pre = axis.split(product(x, params["w_x"]) + params["b"])
-        # f / (f + i) = sigmoid(log f - log i), which does not divide 0 by 0 where both are closed.
+        # f / (f + i) = sigmoid(log f - log i), which does not divide 0 by 0 if both are closed.
         balance = jax.nn.log_sigmoid(pre["forget"]) - jax.nn.log_sigmoid(pre["input"])
         return jax.nn.sigmoid(balance), jax.nn.sigmoid(-balance) * act(pre["candidate"])
 

@@ -11,7 +11,7 @@ EPSILON = 1e-5
 
 
 def standardize(values: jax.Array) -> jax.Array:
-    """Mean 0 and variance 1 over the last axis (eq. 3, without gain and bias)."""
+    """Shifts and scales to mean 0 and variance 1 over the last axis (eq. 3, no gain and bias)."""
     values = wide(values)
     centred = values - jnp.mean(values, axis=-1, keepdims=True)
     variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
@@ -24,6 +24,6 @@ def wants_norm(value: str | None) -> bool:
 
 
 def bias_after_norm(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.Array]]:
-    """The split of a normalised cell: its bias joins after the norm, so pointwise adds it."""
+    """The ``split`` of a normalised cell, whose bias is a vector: pointwise adds it after the norm."""
     weights = Weights(params["w_x"], params["w_h"], None, params.get("w_p"))
     return weights, {k: leaf for k, leaf in params.items() if k == "b" or not k.startswith("w_")}

@@ -1,7 +1,7 @@
-"""Every cell by name: what command lines and the conformance tests run over.
+"""All cells by name, for command lines and the conformance tests.
 
-A cell from outside joins with one line: ``lj.cells.registry["mine"] = my_factory``, where
-``my_factory(size, **options)`` gives a ``Cell``.
+A cell from outside is added in one line: ``lj.cells.registry["mine"] = my_factory``, where
+``my_factory(size, **options)`` returns a ``Cell``.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ __all__ = ["make", "parse", "registry"]
 
 @calls.with_options_of(_lstm_1997.lstm_1997, without=("blocks",))
 def _lstm_1997_of_size(size: int, *, block_size: int = 1, **options: Any) -> Cell:
-    """``lj.lstm_1997`` by its number of cells: ``size / block_size`` blocks."""
+    """``lj.lstm_1997`` with ``size`` cells, in ``size / block_size`` blocks."""
     size = checking.positive_int("size", size)
     block_size = checking.positive_int("block_size", block_size)
     if size % block_size:
@@ -36,20 +36,22 @@ def _lstm_1997_of_size(size: int, *, block_size: int = 1, **options: Any) -> Cel
 
 @calls.with_options_of(_lstm.lstm)
 def _lstm_projected(size: int, *, projection: int | None = None, **options: Any) -> Cell:
-    """``lj.lstm`` with a projection, to half its size where none is given."""
+    """``lj.lstm`` with a projection, by default to half its size."""
     size = checking.positive_int("size", size)
     projection = (size + 1) // 2 if projection is None else projection
     return _lstm.lstm(size, projection=projection, **options)
 
 
 def _preset(factory: Callable[..., Cell], **fixed: Any) -> Callable[..., Cell]:
-    """``factory`` with some options set, which a caller cannot set again unnoticed."""
+    """``factory`` with some options fixed; it is an error to give them again."""
 
     @calls.with_options_of(factory)
     def make_preset(size: int, **options: Any) -> Cell:
         again = sorted(options.keys() & fixed.keys())
         if again:
-            raise WrongType(f"options: got {', '.join(again)}, which this variant sets itself")
+            raise WrongType(
+                f"options: expected none that this variant sets itself, got {', '.join(again)}"
+            )
         return factory(size, **fixed, **options)
 
     return make_preset
@@ -83,20 +85,34 @@ for _variant, _options in _lstm.GREFF_VARIANTS.items():
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:
-    """The name and the options in ``text``, such as ``"lstm(peephole=True, forget_bias=0.0)"``.
+    """Parses a text such as ``"lstm(peephole=True, forget_bias=0.0)"``.
 
-    Options are by keyword, values Python's literals. Raises ValueError for a name that is not
-    registered and for what is no such text; whether the cell has the options, ``make`` says.
+    Args:
+        text: A registered name, alone or with keyword options whose values are Python literals.
+
+    Returns:
+        ``(name, options)``. ``make`` checks whether the cell has these options.
+
+    Raises:
+        ValueError: For a name that is not registered, and for text of another form.
     """
     return calls.parse("name", text, registry)
 
 
 def make(name: str, size: int, **options: Any) -> Cell:
-    """The registered cell ``name`` with hidden size ``size``; options go to its factory.
+    """Builds a registered cell.
 
-    name: a name, or one with options as ``parse`` takes it. Raises ValueError for an unknown name,
-    TypeError for an option that the cell has not, or that is given in both ways.
+        cell = lj.cells.make("lstm(peephole=True)", 128, forget_bias=0.0)
+
+    Args:
+        name: A registered name, alone or with options in brackets; see ``parse``.
+        size: The hidden size.
+        **options: Further options for the factory.
+
+    Raises:
+        ValueError: For an unknown name.
+        TypeError: For an option that the cell does not have, or that is given in both ways.
     """
-    name, written = parse(name)
-    options = calls.merge_options(name, written, options)
+    name, text_options = parse(name)
+    options = calls.merge_options(name, text_options, options)
     return calls.call(name, registry[name], size, **options)

@@ -21,9 +21,12 @@ class RNNState(NamedTuple):
 def rnn(size: int, *, activation: str = "tanh") -> Cell:
     """The simple recurrent network (Elman 1990): ``h_t = act(x_t w_x + h_{t-1} w_h + b)``.
 
-    size: hidden size H. activation: sigmoid, tanh, relu, hard_sigmoid, identity or positive
-    (``x + 0.5`` above zero, sigmoid below).
     Params ``w_x [D, H]``, ``w_h [H, H]``, ``b [H]``; state ``RNNState(h)``; output ``h``.
+
+    Args:
+        size: The hidden size H.
+        activation: "sigmoid", "tanh", "relu", "hard_sigmoid", "identity" or "positive"
+            (``x + 0.5`` above zero, sigmoid below).
     """
     return _rnn("rnn", size, activation, init.orthogonal())
 
@@ -33,9 +36,13 @@ def irnn(size: int, *, scale: float = 1.0) -> Cell:
     """The IRNN: ReLU units whose recurrence starts at ``scale`` times the identity.
 
     Le, Jaitly & Hinton 2015, "A simple way to initialize recurrent networks of rectified linear
-    units", section 2. Params and state as in ``rnn``. Input weights start Glorot uniform: the
-    paper's, normal with deviation 0.001 (``lj.initialize(cell, w_x=normal(0.001))``), learn far
+    units", section 2. Params and state are those of ``lj.rnn``. Input weights start Glorot uniform.
+    The paper's, normal with deviation 0.001 (``lj.initialize(cell, w_x=normal(0.001))``), learn far
     more slowly within the budgets of our experiments.
+
+    Args:
+        size: The hidden size H.
+        scale: The factor of the identity.
     """
     return _rnn("irnn", size, "relu", init.identity(scale))
 

@@ -1,8 +1,8 @@
-"""The cells of the xLSTM: exponential gates, with a scalar memory (sLSTM) or a matrix (mLSTM).
+"""The cells of the xLSTM: exponential gates with a scalar (sLSTM) or a matrix memory (mLSTM).
 
 Source: Beck et al. 2024, "xLSTM: Extended Long Short-Term Memory", sections 2.2 (sLSTM) and 2.3
-(mLSTM), and its appendix on both. Exponential gates grow without bound, so memories are kept
-divided by ``exp(m)``, where the stabiliser m is the largest logarithm of a gate product so far.
+(mLSTM), and its appendix on both. Exponential gates are unbounded, so memories are kept divided by
+``exp(m)``, where the stabiliser m is the largest logarithm of a gate product so far.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ LOG_FORGET = {"sigmoid": jax.nn.log_sigmoid, "exp": lambda x: x}
 
 
 class SLSTMState(NamedTuple):
-    """c and n: the cell state and its normaliser, both divided by ``exp(m)``."""
+    """The output h, and the cell state c and its normaliser n, both divided by ``exp(m)``."""
 
     h: Float[Array, "*batch H"]
     c: Float[Array, "*batch H"]
@@ -34,12 +34,12 @@ class SLSTMState(NamedTuple):
 
     @property
     def written(self) -> tuple:
-        """Where c is not zero, n has to be above zero: see ``lstm_jax/core/states.py``."""
+        """If c is not zero, n must be above zero: see ``lstm_jax/core/states.py``."""
         return ("c", "n", "m")
 
     @property
     def scaled(self) -> tuple:
-        """m scales both of them."""
+        """m scales both c and n."""
         return (("m", ("c", "n")),)
 
 
@@ -56,14 +56,17 @@ def slstm(
     Beck et al. 2024, section 2.2, in the stabilised form of its last equations: with
     ``m = max(log f + m_{t-1}, log i)``, i is ``exp(log i - m)`` and f ``exp(log f + m_{t-1} - m)``.
 
-    size: hidden size H. heads: a unit sees the last outputs of its own head alone; the head's are
-    ``H / heads`` neighbours. forget_bias: initial bias of the forget gate; the authors' code
-    starts with 3 and more. forget_activation: "sigmoid" or "exp".
-
     Params, in the order input, forget, cell, output: ``w_x [D, 4H]``, ``w_h [H / heads, 4H]``,
-    whose column holds the weights of a unit's own head, ``b [4H]``.
-    State ``SLSTMState(h, c, n, m)``, in which ``n = 0`` says that nothing is remembered yet,
-    whatever m is; output ``h``.
+    where the column of a unit has the weights from its own head, and ``b [4H]``. State
+    ``SLSTMState(h, c, n, m)``, where ``n = 0`` means that nothing is remembered yet, whatever m is;
+    output ``h``.
+
+    Args:
+        size: The hidden size H.
+        heads: The number of heads, of ``H / heads`` neighbouring units each. A unit reads the last
+            outputs of its own head only.
+        forget_bias: The initial bias of the forget gate; the authors' code starts with 3 and more.
+        forget_activation: "sigmoid" or "exp".
     """
     size = checking.positive_int("size", size)
     heads = checking.divisor("heads", heads, size)
@@ -78,7 +81,8 @@ def slstm(
         pre = axis.split(z + r)
         log_i, kept = pre["input"], log_forget(pre["forget"]) + state.m
         m = jnp.where(state.n == 0, log_i, jnp.maximum(kept, log_i))
-        # Above zero where n is zero alone: nothing is kept there, but infinity times it is NaN.
+        # The difference is above zero only where n = 0. Nothing is kept there, but an infinite f
+        # times zero would be NaN.
         f, i = jnp.exp(jnp.minimum(kept - m, 0.0)), jnp.exp(log_i - m)
         cell, output = jnp.tanh(pre["cell"]), jax.nn.sigmoid(pre["output"])
         c, n = f * state.c + i * cell, f * state.n + i
@@ -114,7 +118,7 @@ def slstm(
 
 
 class MLSTMState(NamedTuple):
-    """c and n: the memory and the sum of the keys, both divided by ``exp(m)``, one m a head."""
+    """The memory c and the sum n of the keys, both divided by ``exp(m)``, with one m per head."""
 
     c: Float[Array, "*batch heads K V"]
     n: Float[Array, "*batch heads K"]
@@ -131,16 +135,19 @@ def mlstm(
 ) -> Cell:
     """The mLSTM: ``C = f C + i k v^T``, ``n = f n + i k``, ``h = o (q C) / max(|q n|, 1)``.
 
-    Beck et al. 2024, section 2.3, eq. 19 to 27, stabilised as in its appendix; ``i = exp(...)``,
-    f and i of x, one a head. Since nothing is recurrent but the memory, ``lj.unroll`` takes many
-    steps at once.
+    Beck et al. 2024, section 2.3, eq. 19 to 27, stabilised as in its appendix, with
+    ``i = exp(...)``; f and i depend on x only, one of each per head. Since only the memory is
+    recurrent, ``lj.unroll`` takes many steps at once.
 
-    size: hidden size H. heads: memories of ``H / heads`` keys by ``H / heads`` values.
-    forget_bias, forget_activation: as in ``lj.slstm``.
+    Params, in the order query, key, value, input and forget (one per head each), output:
+    ``w_x [D, 4H + 2 heads]``, ``b [4H + 2 heads]``. Keys are divided by the square root of their
+    size. State ``MLSTMState(c, n, m)``; output ``h``.
 
-    Params, in the order query, key, value, input, forget (one a head each), output:
-    ``w_x [D, 4H + 2 heads]``, ``b [4H + 2 heads]``. Keys are divided by the root of their number.
-    State ``MLSTMState(c, n, m)``; output ``h``.
+    Args:
+        size: The hidden size H.
+        heads: The number of memories, each of ``H / heads`` keys by ``H / heads`` values.
+        forget_bias: The initial bias of the forget gate.
+        forget_activation: "sigmoid" or "exp".
     """
     size = checking.positive_int("size", size)
     heads = checking.divisor("heads", heads, size)
@@ -160,16 +167,16 @@ def mlstm(
         return Projected(
             split_heads(pre["query"], heads),
             split_heads(pre["key"], heads) * per_head**-0.5,
-            jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1),  # the last sums the keys
+            jnp.concatenate([v, jnp.ones_like(v[..., :1])], axis=-1),  # ones, to sum the keys
             log_keep=log_forget(pre["forget"]),
             log_write=pre["input"],
             aside=jax.nn.sigmoid(pre["output"]),
         )
 
     def output(params, o, m, aside):
-        # max(|q n|, exp(-m)) and what it divides, both times exp(m) where m is below zero: no
-        # exponential overflows. The weights summed in o are at most 1, so that what is below
-        # exp(-40) beside them is rounding; it is the bound that keeps 0 from being divided by 0.
+        # h = q C / max(|q n|, exp(-m)); if m < 0, both sides are multiplied by exp(m), so that no
+        # exponential overflows. The weights summed in o are at most 1, so anything below exp(-40)
+        # is rounding beside them; bounding m at 40 only avoids 0 / 0.
         m = m[..., None]
         o = o * jnp.exp(jnp.minimum(m, 0.0))
         h = o[..., :-1] / jnp.maximum(jnp.abs(o[..., -1:]), jnp.exp(-jnp.clip(m, 0.0, 40.0)))

@@ -1,7 +1,9 @@
-"""The contract, and all that the author of a cell needs: forms, gates, builders, numerics, checks.
+"""The contract of a cell, and what its author needs: forms, gates, builders, numerics, checks.
 
-axis = lj.core.equal_gates(("forget", "candidate"), size)
-return lj.core.gated_cell("my_cell", size, axis, init=..., state=..., pointwise=...)
+A factory of a cell ends as follows::
+
+    axis = lj.core.equal_gates(("forget", "candidate"), size)
+    return lj.core.gated_cell("my_cell", size, axis, init=..., state=..., pointwise=...)
 """
 
 from lstm_jax._internal import checking

@@ -1,4 +1,4 @@
-"""Activation functions by name, one table for every cell."""
+"""Activation functions by name, in one table for all cells."""
 
 from collections.abc import Callable
 
@@ -19,5 +19,13 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def activation(argument: str, name: str) -> Activation:
-    """The function called ``name``; ``argument`` is what an error calls it."""
+    """The activation function ``name``.
+
+    Args:
+        argument: The name of the caller's argument, for the error.
+        name: A key of ``ACTIVATIONS``.
+
+    Raises:
+        ValueError: If there is no such function; the error lists them.
+    """
     return ACTIVATIONS[choice(argument, name, ACTIVATIONS)]

@@ -1,7 +1,12 @@
-"""Cells from their equations: one builder for each form, and ``plain_cell`` for cells without one.
+"""Builders of cells: one per form, and ``plain_cell`` for cells of no form.
 
-Each takes ``name``, ``size``, the gate ``axis``, and by name ``init``, ``state`` and the functions
-of its form; the step is derived from these.
+All share these arguments, and derive the step from the functions of the form:
+
+    name: What errors and tables call the cell.
+    size: The size H of its output.
+    axis: The packed gate axis of its weights.
+    init: ``(key, input_size, dtype) -> params``; its arguments are already checked.
+    state: ``(zeros) -> state``, the initial state made of ``zeros(*shape)``, without batch axes.
 """
 
 from collections.abc import Callable
@@ -12,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core import promises
 from lstm_jax.core.cell import Cell
@@ -31,7 +36,10 @@ from lstm_jax.core.typing import AnyArray, BatchShape, Params, State
 
 
 def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.Array]]:
-    """The usual split: ``w_x``, ``w_h``, ``b`` and ``w_p`` are weights, the rest vectors."""
+    """The usual ``split`` of a gated cell: ``(weights, vectors)``.
+
+    ``w_x``, ``w_h``, ``b`` and ``w_p`` are weights, all other entries vectors.
+    """
     vectors = {name: leaf for name, leaf in params.items() if name not in Weights._fields}
     return Weights(params["w_x"], params["w_h"], params.get("b"), params.get("w_p")), vectors
 
@@ -45,7 +53,12 @@ def plain_cell(
     state: Callable[[Callable[..., jax.Array]], State],
     advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]],
 ) -> Cell:
-    """A cell of no particular form: ``advance`` holds its equations, and it is scanned."""
+    """A cell of no form, which is unrolled by a plain scan.
+
+    Args:
+        name, size, axis, init, state: See the head of this module.
+        advance: ``(params, state, x) -> (state, y)``, the equations of one step.
+    """
 
     def checked_init(key: PRNGKeyArray, input_size: int, dtype: Any = jnp.float32) -> Params:
         """Params for inputs of ``input_size``; see the factory for the entries and shapes."""
@@ -68,9 +81,20 @@ def gated_cell(
     source: Callable[[Any, Any], jax.Array] = lambda vectors, state: state.h,
     additive: bool | int = False,
 ) -> Cell:
-    """A cell of the gated form; its step is derived from ``pointwise``.
+    """A cell of the gated form (``Gated``).
 
-    Raises ValueError, naming ``additive``, where ``pointwise`` does not keep what it promises.
+    Args:
+        name, size, axis, init, state: See the head of this module.
+        pointwise: ``(vectors, state, z, r) -> (state, y, gates)``, elementwise, with the input's
+            pre-activations z and the recurrent ones r, ``[..., G*H]``, and the gates by name.
+        split: ``params -> (weights, vectors)``: the matrices of the two products, and what
+            ``pointwise`` reads beside them.
+        source: ``(vectors, state) -> [..., R]``, what ``w_h`` multiplies.
+        additive: Whether ``pointwise`` reads only ``z + r``; or the number of leading columns of
+            which it does so.
+
+    Raises:
+        ValueError: If ``pointwise`` does not do what ``additive`` says.
     """
     form = Gated(pointwise, split, source, promises.check_option(additive))
     promises.check_additive(name, form, size, init, state_of(state))
@@ -90,7 +114,15 @@ def linear_cell(
     write: Callable[[jax.Array], State],
     output: Callable[[Params, jax.Array, jax.Array], jax.Array],
 ) -> Cell:
-    """A cell of the linear form; its step is derived from ``coefficients`` and ``output``."""
+    """A cell of the linear form (``Linear``), ``h_t = a_t h_{t-1} + b_t``.
+
+    Args:
+        name, size, axis, init, state: See the head of this module.
+        coefficients: ``(params, x) -> (a, b)``.
+        read: ``state -> h``, real or complex, in float32 or wider.
+        write: ``h -> state``.
+        output: ``(params, h, x) -> y``.
+    """
     form = Linear(coefficients, read, write, output)
     cell = plain_cell(name, size, axis, init=init, state=state, advance=linear_advance(form))
     return cell._replace(form=form)
@@ -108,9 +140,14 @@ def matrix_cell(
     write: Callable[[jax.Array, jax.Array | None], State],
     output: Callable[[Params, jax.Array, jax.Array | None, jax.Array | None], jax.Array],
 ) -> Cell:
-    """A cell of the form with a matrix memory; its step is derived from these functions.
+    """A cell with a matrix memory (``MatrixMemory``).
 
-    state: builds the initial state out of ``zeros(*shape)``, without the batch axes.
+    Args:
+        name, size, axis, init, state: See the head of this module.
+        project: ``(params, x) -> Projected``: queries, keys, values and gates.
+        read: ``state -> (S, m)``, the memory and its stabiliser, which may be None.
+        write: ``(S, m) -> state``.
+        output: ``(params, o, m, aside) -> y``, where o is what the queries read.
     """
     form = MatrixMemory(project, read, write, output)
     cell = plain_cell(name, size, axis, init=init, state=state, advance=matrix_advance(form))
@@ -130,8 +167,17 @@ def windowed_cell(
     bias: Callable[[Params, np.ndarray], jax.Array | None],
     output: Callable[[Params, jax.Array, jax.Array], jax.Array],
 ) -> Cell:
-    """A cell of the windowed form, with heads of ``size / heads`` units; its step is derived from
-    ``project``, ``place``, ``bias`` and ``output``. Its state is an ``AttentionState``."""
+    """A cell of the windowed form (``Windowed``), whose state is an ``AttentionState``.
+
+    Args:
+        name, size, axis, init: See the head of this module.
+        heads: The number of heads, of ``size / heads`` units each.
+        window: The number W of steps that the cell attends to, the current one included.
+        project: ``(params, x) -> (q, k, v)``, each ``[..., heads, d]``.
+        place: ``(vectors, positions) -> vectors``, the position encoding of queries and keys.
+        bias: ``(params, distances) -> [heads, *distances]``, added to the scores; or None.
+        output: ``(params, o, x) -> y``, where o are the weighted values ``[..., heads, d]``.
+    """
     form = Windowed(window, project, place, bias, output)
 
     def empty(zeros):
@@ -143,32 +189,34 @@ def windowed_cell(
 
 
 def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[..., State]:
-    """An ``initial_state`` from a function that builds the state out of ``zeros(*widths)``, or
-    ``zeros(*widths, dtype=...)`` for a leaf that is not of floats."""
+    """An ``initial_state`` from a function that makes the state of ``zeros(*widths)``.
+
+    A leaf that does not hold floats is made by ``zeros(*widths, dtype=...)``.
+    """
 
     @default_promotion
     def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> State:
-        """Zeros ``[*batch, H]``: float32, or wider where the params are; else ``dtype``."""
+        """Zeros ``[*batch, H]`` of ``dtype``; by default float32, or wider if the params are."""
         shape = checking.batch_shape("batch_shape", batch_shape)
         if dtype is None:
-            checking.floating("params", params)
+            cell_checks.floating("params", params)
             floats = [leaf.dtype for leaf in jax.tree.leaves(params)]
             dtype = jnp.result_type(jnp.float32, *floats)
         dtype = checking.float_dtype("dtype", dtype)
         state = make(lambda *widths, dtype=dtype: jnp.zeros((*shape, *widths), dtype))
-        return _apart(state)
+        return _copy_shared(state)
 
     return initial_state
 
 
-def _apart(state: State) -> State:
-    """``state`` with an array of its own in each place, so that its buffers can be donated."""
+def _copy_shared(state: State) -> State:
+    """``state`` with an array of its own in each leaf, so that its buffers can be donated."""
     seen: set[int] = set()
 
-    def apart(leaf: jax.Array) -> jax.Array:
+    def copy_if_seen(leaf: jax.Array) -> jax.Array:
         if id(leaf) in seen:
             return jnp.copy(leaf)
         seen.add(id(leaf))
         return leaf
 
-    return jax.tree.map(apart, state)
+    return jax.tree.map(copy_if_seen, state)

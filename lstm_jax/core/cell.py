@@ -1,9 +1,9 @@
 """The contract: what a cell is.
 
-A cell is a tuple of pure functions, each of which has a Protocol here. Its equations stand once, in
-``Gated.pointwise``, in ``Linear.coefficients``, in ``MatrixMemory.project``, in
-``Windowed.project`` (or, for a cell of no particular form, in ``Cell.advance``); the step, the scan
-over time, the fast gradient and all else are derived from it.
+A cell is a tuple of pure functions, each of which has a Protocol here. Its equations are written
+once: in ``Gated.pointwise``, ``Linear.coefficients``, ``MatrixMemory.project`` or
+``Windowed.project``, or in ``Cell.advance`` for a cell of no form. The step, the scan over time and
+the fast gradient are derived from them.
 """
 
 import dataclasses
@@ -11,26 +11,28 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.dtypes import same_precision
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.forms import Form
 from lstm_jax.core.gates import GateAxis
 from lstm_jax.core.recipes import FactoryMade
-from lstm_jax.core.typing import AnyArray, BatchShape, Params, State
+from lstm_jax.core.typing import BatchShape, Input, Key, Output, Params, State
 
 
 class Init(Protocol):
-    """Draws the params of a cell for inputs of ``input_size``; its factory lists the entries."""
+    """Draws the params of a cell for inputs of ``input_size``; the factory lists the entries."""
 
     def __call__(self, key: PRNGKeyArray, input_size: int, dtype: Any = jnp.float32) -> Params: ...
 
 
 class InitialState(Protocol):
-    """The state before the first step, ``[*batch, H]`` in each field: float32 or wider, unless
-    ``dtype`` is given."""
+    """The state before the first step, ``[*batch, H]`` in each field.
+
+    Its dtype is ``dtype``; by default float32, or wider if the params are.
+    """
 
     def __call__(
         self, params: Params, batch_shape: BatchShape = (), dtype: Any = None
@@ -38,7 +40,7 @@ class InitialState(Protocol):
 
 
 class Advance(Protocol):
-    """One step of prepared params, without checks: ``x [*batch, D]`` to ``y [*batch, H]``."""
+    """One step with prepared params, without checks: ``x [*batch, D]`` to ``y [*batch, H]``."""
 
     def __call__(
         self, params: Params, state: State, x: jax.Array, /
@@ -46,8 +48,10 @@ class Advance(Protocol):
 
 
 class Prepare(Protocol):
-    """What is done once per sequence and not at each step: drawing masks, casting. Without a key
-    there is no randomness."""
+    """The work done once per sequence instead of at each step, such as drawing masks and casting.
+
+    Without a key there is no randomness.
+    """
 
     def __call__(self, params: Params, batch_shape: BatchShape, key: Any, /) -> Params: ...
 
@@ -55,13 +59,13 @@ class Prepare(Protocol):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
 class Memory:
-    """Arrays that a cell reads beside its params, as one leaf of it that hashes by identity."""
+    """Arrays that a cell reads beside its params, wrapped so that they hash by identity."""
 
     arrays: Any
 
 
 class Bound(NamedTuple):
-    """Params together with the arrays that a cell reads beside them, as ``prepare`` takes them."""
+    """Params together with the arrays of a cell's memory, as ``prepare`` receives them."""
 
     params: Params
     memory: Any
@@ -84,32 +88,34 @@ class _Fields(NamedTuple):
 
 
 class Cell(FactoryMade, _Fields):
-    """A recurrent cell: pure functions, in the way of ``optax.GradientTransformation``.
+    """A recurrent cell: a tuple of pure functions, like ``optax.GradientTransformation``.
 
-    Cells that a factory built alike are equal, have one hash, and pickle as the call that built
-    them (``lj.core.factory``); so the loop that builds its cell anew compiles once.
+    Cells built by equal calls of a factory (``lj.core.factory``) are equal, have one hash, and
+    pickle as the call that built them. So a loop that builds its cell anew compiles once.
 
-    name: what errors and tables call it.
-    size: the size H of its output.
-    axis: the packed gate axis of its weights.
-    init: ``(key, input_size, dtype=float32) -> params``.
-    initial_state: ``(params, batch_shape=(), dtype=None) -> state``.
-    advance: ``(params, state, x) -> (state, y)``, the bare equations, of prepared params and
-        without checks; None for a layer that cannot be stepped (bidirectional).
-    form: what the unroll may know of the recurrence; None for a cell that is only scanned.
-    prepare: ``(params, batch_shape, key) -> params``: what is done once a sequence and not at
-        each step: drawing masks, casting. Without a key there is no randomness.
-    memory: arrays of a sequence that the cell reads beside its params (``lj.attentive``). They are
-        no part of what is compiled: ``step``, ``lj.unroll`` and ``lj.explain`` take them off the
-        cell and hand them on with the params, as ``Bound``, so that gradients reach them and
-        another sequence's memory runs the same program.
+    Attributes:
+        name: What errors and tables call the cell.
+        size: The size H of its output.
+        axis: The packed gate axis of its weights.
+        init: ``(key, input_size, dtype=float32) -> params``.
+        initial_state: ``(params, batch_shape=(), dtype=None) -> state``.
+        advance: ``(params, state, x) -> (state, y)``, the bare equations, with prepared params and
+            without checks. That of a layer that cannot be stepped (bidirectional) raises an error.
+        form: What the unroll may know of the recurrence; None for a cell that is only scanned.
+        prepare: ``(params, batch_shape, key) -> params``, the work done once per sequence instead
+            of at each step, such as drawing masks and casting. Without a key there is no
+            randomness.
+        memory: Arrays of one sequence that the cell reads beside its params (``lj.attentive``).
+            They are not part of the compiled program: ``step``, ``lj.unroll`` and ``lj.explain``
+            take them off the cell and pass them on with the params, as ``Bound``. So gradients
+            reach them, and the memory of another sequence runs the same program.
     """
 
     outside_recipe = ("memory",)
 
     @property
     def gates(self) -> tuple[str, ...]:
-        """The names of the gates, in the order in which they stand in the packed axis."""
+        """The names of the gates, in the order of the packed axis."""
         return self.axis.names
 
     @default_promotion
@@ -117,36 +123,44 @@ class Cell(FactoryMade, _Fields):
         self,
         params: Params,
         state: State,
-        x: Float[AnyArray, "*batch D"],
+        x: Input,
         *,
-        key: PRNGKeyArray | None = None,
-    ) -> tuple[State, Float[Array, "*batch H"]]:
-        """One step in time: ``(state, y)``.
+        key: Key | None = None,
+    ) -> tuple[State, Output]:
+        """One step in time.
 
-        ``key`` is the key of the whole sequence, the same at every step: masks that last a
-        sequence are drawn from it alone, noise of a step from it and from a count in the state.
-        Without it a noisy cell does what it does in evaluation.
+        Args:
+            params: As ``init`` gives them.
+            state: The state before the step.
+            x: The input, ``[*batch, D]``.
+            key: The key of the whole sequence, the same at every step. Masks that last a sequence
+                are drawn from it alone, noise of a step from it and from a count in the state. If
+                it is not given, there is no noise, as in evaluation.
 
-        Raises ValueError or TypeError, naming the argument, for params or a state of another
-        cell, for an ``x`` of another size or of integers, and for a layer without a step.
+        Returns:
+            ``(state, y)``, with the output ``y [*batch, H]``.
+
+        Raises:
+            ValueError, TypeError: For params or a state of another cell, for an ``x`` of another
+                size or of integers, and for a layer that cannot be stepped.
         """
         x = checking.float_array("x", x, "[*batch, D]", 1)
         cell = without_memory(self)
-        checking.params(cell, params, "x", x.shape[-1])
+        cell_checks.params(cell, params, "x", x.shape[-1])
         same_precision("x", x, params)
-        checking.state(cell, params, state, x.shape[:-1])
+        cell_checks.state(cell, params, state, x.shape[:-1])
         key = None if key is None else checking.random_key("key", key)
         params = with_memory(self, params)
         return self.advance(self.prepare(params, x.shape[:-1], key), state, x)
 
 
 def without_memory(cell: Cell) -> Cell:
-    """The cell that is compiled, the same for every memory."""
+    """The cell as it is compiled, the same for every memory."""
     return cell if cell.memory is None else cell._replace(memory=None)
 
 
 def with_memory(cell: Cell, params: Params) -> Params:
-    """What the cell's ``prepare`` takes: ``params``, bound to the cell's memory if it has one."""
+    """The argument of the cell's ``prepare``: ``params``, with the cell's memory if it has one."""
     if cell.memory is None:
         return params
     return Bound(params, jax.tree.map(jnp.asarray, cell.memory.arrays))

@@ -1,4 +1,4 @@
-"""The forms that a cell may declare: what the unroll may know of its recurrence.
+"""The forms that a cell may declare: what the unroll may know about its recurrence.
 
 Axes: T time, ``*batch`` any number of batch axes, D input size, H hidden size, G gates,
 R the size of the recurrent source (H in most cells).
@@ -15,24 +15,29 @@ from lstm_jax.core.typing import AnyArray, Params, State
 
 
 class Weights(NamedTuple):
-    """The matrices that a gated cell's products take, and the bias that joins the input's."""
+    """The weights of a gated cell's products, and the bias that is added to the input's."""
 
     w_x: jax.Array  # [D, G*H]
     w_h: jax.Array  # [R, G*H]
-    b: jax.Array | None = None  # [G*H]; None: no bias, or one that pointwise adds itself
+    b: jax.Array | None = None  # [G*H]; None if there is no bias, or if pointwise adds it
     w_p: jax.Array | None = None  # [H, P]: a projection of the output (Sak et al. 2014)
 
 
 class Gated(NamedTuple):
     """The gated form: two products and an elementwise function of them.
 
-    ``z = x w_x + b``, ``r = source(state) w_h``, then ``pointwise(vectors, state, z, r)`` gives
-    ``(state, y, gates)``. ``split`` takes params apart into ``Weights`` and the vectors that
-    pointwise reads (peepholes, norms, masks). Both functions are written on the last axis only:
-    the same lines serve one row, a batch, and a whole sequence.
-    With ``additive``, pointwise reads ``z + r`` alone, or, where it is a number, reads so of the
-    first so many columns. With ``Weights.w_p``, the output and the state's ``h`` are finally
-    multiplied by it.
+    ``z = x w_x + b`` and ``r = source(vectors, state) w_h``, then ``pointwise``. If there is a
+    projection ``Weights.w_p``, the output and the state's ``h`` are finally multiplied by it.
+    Functions act on the last axis only, so that the same lines serve a row, a batch and a whole
+    sequence.
+
+    Attributes:
+        pointwise: ``(vectors, state, z, r) -> (state, y, gates)``.
+        split: ``params -> (Weights, vectors)``, the second being what ``pointwise`` reads beside
+            the products (peepholes, norms, masks).
+        source: ``(vectors, state) -> [..., R]``, what ``w_h`` multiplies.
+        additive: Whether ``pointwise`` reads only the sum ``z + r``; a number says that it does so
+            in that many leading columns.
     """
 
     pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]]
@@ -42,13 +47,16 @@ class Gated(NamedTuple):
 
 
 class Linear(NamedTuple):
-    """The linear form: ``h_t = a_t h_{t-1} + b_t``, unit by unit, with a and b of x alone.
+    """The linear form: ``h_t = a_t h_{t-1} + b_t``, unit by unit, where a and b depend on x only.
 
-    ``coefficients(params, x)`` gives ``(a, b)``; a may lack leading axes where it does not depend
-    on x. ``read(state)`` gives the ``h`` of a state, real or complex, in float32 or wider;
-    ``write(h)`` the state, a NamedTuple of real arrays. ``output(params, h, x)`` gives y, in the
-    dtype of the weights. All are written on the last axis only, as in the gated form.
-    Ways through time that multiply many a's with each other take them to be at most 1 in size.
+    Functions act on the last axis only, as in the gated form. Methods that multiply many of the
+    a's with each other rely on magnitudes of at most 1.
+
+    Attributes:
+        coefficients: ``(params, x) -> (a, b)``; a may lack leading axes if it does not depend on x.
+        read: ``state -> h``, real or complex, in float32 or wider.
+        write: ``h -> state``, a NamedTuple of real arrays.
+        output: ``(params, h, x) -> y``, in the dtype of the weights.
     """
 
     coefficients: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]]
@@ -58,17 +66,19 @@ class Linear(NamedTuple):
 
 
 class Projected(NamedTuple):
-    """What a cell with a matrix memory takes from its inputs, H heads of one matrix each.
+    """What a cell with a matrix memory computes from its inputs, with one matrix per head.
 
-    q, k: ``[..., heads, K]``, the query that reads and the key that writes.
-    v: ``[..., heads, V]``, what is written.
-    log_keep: ``[..., heads]``, at most 0 unless there is a ``log_write``: the logarithm of the
-        share of the memory that stays; None for all of it.
-    log_write: ``[..., heads]``, of any size: the logarithm of what the write is multiplied by;
-        None for 1.
-    strength: ``[..., heads]``: of the delta rule, which writes only what the key does not already
-        read; None for the plain sum. It goes without ``log_write``.
-    aside: what ``output`` needs beside the memory, such as an output gate; None for nothing.
+    Attributes:
+        q: The query that reads, ``[..., heads, K]``.
+        k: The key that writes, ``[..., heads, K]``.
+        v: The value that is written, ``[..., heads, V]``.
+        log_keep: The logarithm of the share of the memory that stays, ``[..., heads]``, at most 0
+            unless there is a ``log_write``. None keeps everything.
+        log_write: The logarithm of the factor of the write, ``[..., heads]``, of any size. None
+            means a factor of 1.
+        strength: The strength of the delta rule, ``[..., heads]``, which writes only what the key
+            does not already read. None for the plain sum. It excludes ``log_write``.
+        aside: What ``output`` needs beside the memory, such as an output gate, or None.
     """
 
     q: jax.Array
@@ -81,18 +91,22 @@ class Projected(NamedTuple):
 
 
 class MatrixMemory(NamedTuple):
-    """The form with a matrix memory a head: ``S_t = keep_t S_{t-1} + write_t k_t u_t^T``, read as
-    ``q_t S_t``, with all of these of x alone.
+    """The form with one matrix memory per head: ``S_t = keep_t S_{t-1} + write_t k_t u_t^T``.
 
-    ``u = v`` or, under the delta rule, ``u_t = strength_t (v_t - keep_t k_t S_{t-1})``.
-    Where there is a ``log_write`` the memory is kept divided by ``exp(m)``, with the stabiliser
+    The memory is read as ``q_t S_t``. Queries, keys, values and gates depend on x only, with
+    ``u = v`` or, under the delta rule, ``u_t = strength_t (v_t - keep_t k_t S_{t-1})``. If there is
+    a ``log_write``, the memory is kept divided by ``exp(m)``, with the stabiliser
     ``m_t = max(log_keep_t + m_{t-1}, log_write_t)``, so that no exponential overflows.
+    ``project`` and ``output`` act on the last axes only, so that the same lines serve a step and a
+    whole sequence.
 
-    ``project(params, x)`` gives ``Projected``. ``read(state)`` gives ``(S, m)``, S
-    ``[*batch, heads, K, V]`` in float32 or wider and m ``[*batch, heads]``, or None without
-    ``log_write``; ``write(S, m)`` the state. ``output(params, o, m, aside)`` gives y in the dtype
-    of the weights, with o ``[..., heads, V]`` what the queries read. ``project`` and ``output``
-    are written on the last axes only: the same lines serve a step and a whole sequence.
+    Attributes:
+        project: ``(params, x) -> Projected``.
+        read: ``state -> (S, m)``, with ``S [*batch, heads, K, V]`` in float32 or wider and
+            ``m [*batch, heads]``, or None without ``log_write``.
+        write: ``(S, m) -> state``.
+        output: ``(params, o, m, aside) -> y``, in the dtype of the weights, where
+            ``o [..., heads, V]`` is what the queries read.
     """
 
     project: Callable[[Params, jax.Array], Projected]
@@ -104,8 +118,8 @@ class MatrixMemory(NamedTuple):
 class AttentionState(NamedTuple):
     """The state of the windowed form: the keys and values of the last W steps, newest last.
 
-    filled: how many of the places are taken; the others, before them, are zero. A sequence starts
-    with none, so what an initial state has in its places is never read.
+    ``filled`` is the number of places in use; the others, before them, are zero. A sequence starts
+    with none, so the keys and values of an initial state are never read.
     """
 
     keys: Float[jax.Array, "*batch heads W d"]
@@ -114,19 +128,23 @@ class AttentionState(NamedTuple):
 
     @property
     def written(self) -> tuple:
-        """A place that is not filled is not read: see ``lstm_jax/core/states.py``."""
+        """Places that are not filled are not read: see ``lstm_jax/core/states.py``."""
         return ("keys", "values")
 
 
 class Windowed(NamedTuple):
-    """The windowed form: each step reads keys and values of the last ``window`` steps, its own
-    among them, and nothing else of the past. Its state is an ``AttentionState``.
+    """The windowed form: softmax attention to the last ``window`` steps, the current one included.
 
-    ``project(params, x)`` gives ``(q, k, v)``, each ``[..., heads, d]``, of x alone.
-    ``place(vectors, positions)`` tells queries and keys ``[..., P, d]`` where in time they stand,
-    such that their products depend on the distance alone. ``bias(params, distances)`` gives what
-    is added to the scores, ``[heads, *distances]``, or None. ``output(params, o, x)`` gives y of
-    the weighted values ``o [..., heads, d]``, in the dtype of the weights.
+    A step reads nothing else of the past. The state is an ``AttentionState``.
+
+    Attributes:
+        window: The number W of steps.
+        project: ``(params, x) -> (q, k, v)``, each ``[..., heads, d]``, which depend on x only.
+        place: ``(vectors, positions) -> vectors``, the position encoding of queries and keys
+            ``[..., P, d]``, such that their products depend only on the distance.
+        bias: ``(params, distances) -> [heads, *distances]``, added to the scores; or None.
+        output: ``(params, o, x) -> y``, of the weighted values ``o [..., heads, d]``, in the dtype
+            of the weights.
     """
 
     window: int
@@ -137,7 +155,7 @@ class Windowed(NamedTuple):
 
 
 class Run(Protocol):
-    """Unrolls one cell over a whole sequence; the driver hands it to composite cells."""
+    """Unrolls one cell over a whole sequence; the driver passes it to composite cells."""
 
     def __call__(
         self,
@@ -155,8 +173,10 @@ class Run(Protocol):
 class Composite(NamedTuple):
     """The form of cells made of cells: how the parts run over a whole sequence.
 
-    ``over_time(run, params, xs, state, initial)`` gives ``(state, ys)``. ``initial`` is the
-    state that a reset returns to; lengths, resets, direction and method are already in ``run``.
+    Attributes:
+        over_time: ``(run, params, xs, state, initial) -> (state, ys)``, where ``initial`` is the
+            state that a reset returns to. ``run`` already has lengths, resets, direction and
+            method.
     """
 
     over_time: Callable[[Run, Params, jax.Array, State, State], tuple[State, jax.Array]]

@@ -1,4 +1,4 @@
-"""The packed gate axis: which gate stands where in a cell's weights, and what it is for."""
+"""The packed gate axis: the order of a cell's gates in its weights, and the role of each."""
 
 from typing import NamedTuple
 
@@ -9,12 +9,16 @@ from lstm_jax._internal.errors import WrongValue
 
 
 class GateAxis(NamedTuple):
-    """The packed last axis of a cell's weights: which gate stands where, and what it is for.
+    """The packed last axis of a cell's weights: the order, widths and roles of its gates.
 
-    ``keeps`` names the gate that decides how much of the old memory stays: +1 where it stays
-    while the gate is open (LSTM's forget gate), -1 where it is overwritten then (the input gate of
-    a coupled LSTM). ``writes`` names a gate that lets new content in beside it. Initialisers that
-    think in time scales read them.
+    Attributes:
+        names: The gates, in their order.
+        widths: The number of units of each.
+        keeps: ``(name, sign)`` of the gate that decides how much of the old memory stays. The sign
+            is +1 if an open gate keeps it (LSTM's forget gate), and -1 if an open gate overwrites
+            it (the input gate of a coupled LSTM). Initialisers for time scales, such as ``chrono``,
+            read it.
+        writes: The gates that let new content in beside it, for the same initialisers.
     """
 
     names: tuple[str, ...]
@@ -24,19 +28,23 @@ class GateAxis(NamedTuple):
 
     @property
     def width(self) -> int:
+        """The number of all units."""
         return sum(self.widths)
 
     def split(self, packed: jax.Array) -> dict[str, jax.Array]:
-        """The packed array's columns, gate by gate."""
+        """The columns of ``packed [..., width]`` by gate."""
         ends = [sum(self.widths[: i + 1]) for i in range(len(self.widths) - 1)]
         return dict(zip(self.names, jnp.split(packed, ends, axis=-1), strict=True))
 
     def leading(self, width: int) -> "GateAxis":
-        """The first gates alone, ``width`` units of them (such as those that have a bias)."""
+        """The axis of the first gates, which have ``width`` units together.
+
+        It describes weights that only some gates have, such as the biases of a cell of 1997.
+        """
         count = next((i for i in range(len(self.names) + 1) if sum(self.widths[:i]) == width), None)
         if count is None:
             raise WrongValue(
-                f"width: expected that of the first gates of {self.names}, got {width}"
+                f"width: expected the width of the first gates of {self.names}, got {width}"
             )
         names = self.names[:count]
         keeps = tuple((name, sign) for name, sign in self.keeps if name in names)
@@ -52,9 +60,16 @@ class GateAxis(NamedTuple):
 def equal_gates(
     names: tuple[str, ...], size: int, keeps: dict[str, int] | None = None, writes: str = ""
 ) -> GateAxis:
-    """A gate axis in which every gate has ``size`` units."""
+    """A gate axis in which every gate has ``size`` units.
+
+    Args:
+        names: The gates, in their order.
+        size: The units of each.
+        keeps: The gate that keeps the memory, with its sign; see ``GateAxis``.
+        writes: The gate that writes, which is left out if it is not among ``names``.
+    """
     writing = (writes,) if writes in names else ()
     return GateAxis(names, (size,) * len(names), tuple((keeps or {}).items()), writing)
 
 
-NO_GATES = GateAxis((), ())  # of cells made of cells
+NO_GATES = GateAxis((), ())  # for composite cells

@@ -2,8 +2,8 @@
 
 An initialiser is a function ``(key, rows, axis, dtype) -> [*rows, G*H]``: ``rows`` is ``(D,)``
 for ``w_x``, ``(R,)`` for ``w_h`` and ``()`` for a bias, and ``axis`` is the cell's packed gate
-axis. Matrices are drawn for each gate by itself, so that "orthogonal" means that each gate's
-block is. ``lj.initialize`` puts one on any cell.
+axis. Each gate's block is drawn separately, so that with "orthogonal" each block is orthogonal.
+``lj.initialize`` gives a cell other initialisers.
 """
 
 import contextlib
@@ -27,8 +27,10 @@ _shapes_only = contextvars.ContextVar("shapes_only", default=False)
 
 @contextlib.contextmanager
 def shapes_only() -> Iterator[None]:
-    """Within it weights are zeros: for who asks for their shapes alone, since a draw, such as that
-    of an orthogonal matrix, takes up to a second to trace."""
+    """A context in which weights are zeros, for callers that need only their shapes.
+
+    Tracing a draw, such as that of an orthogonal matrix, takes up to a second.
+    """
     token = _shapes_only.set(True)
     try:
         yield
@@ -38,7 +40,7 @@ def shapes_only() -> Iterator[None]:
 
 @factory
 def each_gate(draw: Callable[..., jax.Array]) -> Initializer:
-    """Any initialiser ``(key, shape, dtype)``, as ``jax.nn.initializers`` has, gate by gate."""
+    """Draws each gate by ``draw(key, shape, dtype)``, such as one of ``jax.nn.initializers``."""
 
     def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
         if _shapes_only.get():
@@ -56,7 +58,7 @@ def each_gate(draw: Callable[..., jax.Array]) -> Initializer:
 def glorot() -> Initializer:
     """Uniform with variance 2 / (rows + H) in each gate (Glorot & Bengio 2010, eq. 16).
 
-    For a bias, whose fan is not defined, use ``uniform`` or ``constant``.
+    A bias has no fan; use ``uniform`` or ``constant`` for it.
     """
     return each_gate(jax.nn.initializers.glorot_uniform())
 
@@ -73,7 +75,7 @@ def orthogonal(scale: float = 1.0) -> Initializer:
     draw_wide = jax.nn.initializers.orthogonal(checking.real("scale", scale))
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-        # Its QR decomposition knows float32 and float64 alone.
+        # JAX's QR decomposition supports only float32 and float64.
         return draw_wide(key, shape, jnp.promote_types(dtype, jnp.float32)).astype(dtype)
 
     return each_gate(draw)
@@ -81,7 +83,7 @@ def orthogonal(scale: float = 1.0) -> Initializer:
 
 @factory
 def identity(scale: float = 1.0) -> Initializer:
-    """The identity times ``scale`` in each gate; a rectangle has ones on its diagonal.
+    """The identity times ``scale`` in each gate; a rectangular matrix has it on its diagonal.
 
     For the recurrent weights of a ReLU network: Le et al. 2015, section 2.
     """
@@ -99,7 +101,7 @@ def identity(scale: float = 1.0) -> Initializer:
 def uniform(scale: float) -> Initializer:
     """Uniform in ``[-scale, scale]``."""
     if checking.real("scale", scale) < 0:
-        raise WrongValue(f"scale: expected a number of zero or more, got {scale}")
+        raise WrongValue(f"scale: expected a number of 0 or more, got {scale}")
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
         return jax.random.uniform(key, shape, dtype, -scale, scale)
@@ -124,11 +126,17 @@ def per_gate(
     default: Initializer | float | Sequence[float] = 0.0,
     **gates: Initializer | float | Sequence[float],
 ) -> Initializer:
-    """One initialiser for each gate by name, ``default`` for the others.
+    """A separate initialiser for each gate.
 
-    Each is an initialiser, a number, or one number a unit (such as the biases -1, -2, -3 that
-    Hochreiter & Schmidhuber 1997 give to their blocks' output gates).
-    Raises ValueError for a gate that the cell does not have.
+    Each is an initialiser, a number, or a list with one number per unit (such as the biases
+    -1, -2, -3 that Hochreiter & Schmidhuber 1997 give to the output gates of their blocks).
+
+    Args:
+        default: For gates that are not named.
+        **gates: By the name of the gate.
+
+    Raises:
+        ValueError: In ``init``, for a gate that the cell does not have.
     """
 
     def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
@@ -150,11 +158,12 @@ def per_gate(
 
 @factory
 def forget_bias(value: float = 1.0) -> Initializer:
-    """Biases that start with the memory kept: ``value`` on the gate that keeps it while open,
-    ``-value`` on one that overwrites it then, zero on the others.
+    """Biases with which a cell keeps its memory at the start of training.
 
-    An LSTM's forget gate gets ``value`` (Gers et al. 2000; Jozefowicz et al. 2015); the coupled
-    input gate of a CIFG, whose forget gate is one minus it, ``-value``.
+    The bias is ``value`` on a gate that keeps the memory while open, ``-value`` on one that
+    overwrites it while open, and zero on the others. So an LSTM's forget gate gets ``value`` (Gers
+    et al. 2000; Jozefowicz et al. 2015), and the coupled input gate of a CIFG, whose forget gate is
+    one minus it, ``-value``.
     """
     value = checking.real("value", value)
 
@@ -169,10 +178,11 @@ def forget_bias(value: float = 1.0) -> Initializer:
 def chrono(t_max: float) -> Initializer:
     """Biases for dependencies of up to ``t_max`` steps (Tallec & Ollivier 2018, section 2).
 
-    ``log u`` with u uniform in [1, t_max - 1], one draw a unit, on the gate that keeps the memory
-    (its negative where that gate overwrites when open), and its negative on the gate that writes
-    beside it. Other biases are zero, and so are all of a cell that has no gate to keep its memory
-    with (a plain RNN). The paper takes 1.5 T for the copy task and T for adding.
+    The bias of the gate that keeps the memory is ``log u``, with u uniform in [1, t_max - 1], drawn
+    for each unit; it is negative if that gate overwrites the memory while open. The gate that
+    writes beside it gets the negative of the same draws. Other biases are zero, as are all biases
+    of a cell without a gate that keeps its memory (a plain RNN). The paper uses 1.5 T for the copy
+    task and T for the adding task.
     """
     t_max = checking.real("t_max", t_max)
     if t_max <= 2:
@@ -181,9 +191,10 @@ def chrono(t_max: float) -> Initializer:
     def initialize(key: jax.Array, rows: tuple[int, ...], axis: GateAxis, dtype: Any) -> jax.Array:
         def signed(sign: int) -> Initializer:
             def draw(_: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
+                # Not the gate's own key: the biases of both gates come from the same draws.
                 return sign * jnp.log(jax.random.uniform(key, shape, dtype, 1.0, t_max - 1.0))
 
-            return each_gate(draw)  # one key for all: the input bias is minus the forget bias
+            return each_gate(draw)
 
         gates = {name: signed(sign) for name, sign in axis.keeps}
         if gates:
@@ -206,7 +217,8 @@ def packed(
 ) -> dict[str, jax.Array]:
     """The packed entries that all gated cells have: ``w_x``, ``w_h`` and ``b``.
 
-    Without an initialiser: Glorot for ``w_x``, orthogonal for ``w_h``, zero for ``b``.
+    The default initialisers are Glorot for ``w_x``, orthogonal for ``w_h`` and zero for ``b``.
+    ``source_size`` is the number R of rows of ``w_h``, by default the width of the first gate.
     """
     key_x, key_h, key_b = jax.random.split(key, 3)
     source_size = axis.widths[0] if source_size is None else source_size
@@ -226,7 +238,7 @@ def packed_input(
     w_x: Initializer | None = None,
     b: Initializer | None = None,
 ) -> dict[str, jax.Array]:
-    """``packed`` for cells without recurrent weights: ``w_x`` and ``b``."""
+    """The packed entries of cells without recurrent weights: ``w_x`` and ``b``."""
     key_x, key_b = jax.random.split(key)
     return {
         "w_x": (w_x or glorot())(key_x, (input_size,), axis, dtype),

@@ -1,9 +1,10 @@
-"""Whether a traced program reads two of its arguments only by their sum: a proof, or none.
+"""A proof that a traced program reads two of its arguments z and r only by their sum, if it exists.
 
-Each number of the program is followed as ``a z_i + b r_i`` and something that does not depend on
-the split of the sum. Where ``a`` equals ``b`` it does not either. Sums, differences and what only
-moves numbers keep that form; any other operation has to read numbers that are free of the split.
-Gradients need no look of their own: what reads the sum has the gradient of the sum.
+Each number in the program is tracked as ``a z_i + b r_i`` plus something that does not depend on
+how the sum is split into z and r. A number with ``a = b`` does not depend on it either. Sums,
+differences and operations that only move numbers keep this form; any other operation must read
+numbers that do not depend on the split. Gradients need no separate proof: a function of the sum has
+the gradient of the sum.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import numpy as np
 
 
 class _Split(NamedTuple):
-    """An array of numbers ``a z_i + b r_i``; place: i, or -1 where a and b are zero."""
+    """An array of numbers ``a z_i + b r_i``; ``place`` is i, or -1 where a and b are zero."""
 
     place: np.ndarray
     a: np.ndarray
@@ -23,16 +24,22 @@ class _Split(NamedTuple):
 
 
 class _Unproven(Exception):
-    """An operation reads what depends on the split of the sum."""
+    """An operation reads numbers that depend on the split of the sum."""
 
 
 def reads_only_sums(jaxpr: Any, columns: int) -> bool:
-    """Whether the last two arguments of ``jaxpr``, of one shape, are read by their sum alone in
-    their first ``columns``; False where that is not plain."""
+    """Whether the first ``columns`` of the last two arguments are read only by their sum.
+
+    False means that this could not be proved.
+
+    Args:
+        jaxpr: The program, whose last two arguments have one shape.
+        columns: The number of leading columns, of the last axis, that the question is about.
+    """
     others, shape = jaxpr.invars[:-2], jaxpr.invars[-1].aval.shape
     index = np.broadcast_to(np.arange(shape[-1]), shape)
     inside = index < columns
-    # Rows are told apart too: the sum is that of one place.
+    # Rows are distinguished too, since a sum must combine one and the same place of z and r.
     index = np.where(inside, np.arange(inside.size).reshape(shape), -1)
     one, zero = inside.astype(float), np.zeros(shape)
     split = [_Split(index, one, zero), _Split(index, zero, one)]
@@ -44,7 +51,7 @@ def reads_only_sums(jaxpr: Any, columns: int) -> bool:
 
 
 def _follow(jaxpr: Any, arguments: list) -> list:
-    """What the program gives of these; None for an array that is free of the split."""
+    """The results of the program for these arguments; None for arrays free of the split."""
     known: dict = dict(zip(jaxpr.invars, arguments, strict=True))
 
     def read(var: Any) -> _Split | None:
@@ -85,7 +92,7 @@ def _sum(sign: float) -> Callable:
     def rule(eqn: Any, inputs: list) -> list:
         one, other = (_or_zeros(v, var) for v, var in zip(inputs, eqn.invars, strict=True))
         if np.any((one.place >= 0) & (other.place >= 0) & (one.place != other.place)):
-            raise _Unproven("places that differ")
+            raise _Unproven("a sum over two places")
         index = np.maximum(one.place, other.place)
         return [_Split(index, one.a + sign * other.a, one.b + sign * other.b)]
 
@@ -93,7 +100,7 @@ def _sum(sign: float) -> Callable:
 
 
 def _moving_rule(move: Callable) -> Callable:
-    """The rule of an operation that only moves the numbers of its one argument."""
+    """The rule for an operation that only moves the numbers of its one argument."""
 
     def rule(eqn: Any, inputs: list) -> list:
         (value,) = inputs

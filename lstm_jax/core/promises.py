@@ -1,7 +1,7 @@
-"""Promises of a form that methods rely on, checked when a cell is built.
+"""Checks of what a form promises, made when a cell is built, since methods rely on it.
 
-``additive`` says that ``pointwise`` reads the sum ``z + r`` alone, or so in its first columns. A
-false promise would give other numbers under "deferred" than under "scan", in silence.
+``additive`` promises that ``pointwise`` reads only the sum ``z + r``, in all or in the leading
+columns. With a false promise, "deferred" would silently compute other numbers than "scan".
 """
 
 from collections.abc import Callable
@@ -18,24 +18,24 @@ from lstm_jax.core.forms import Gated
 from lstm_jax.core.initializers import shapes_only
 from lstm_jax.core.linearity import reads_only_sums
 
-SCALES = (0.3, 3.0, 30.0, 300.0)  # of the probes
+SCALES = (0.3, 3.0, 30.0, 300.0)  # of the random points
 TOLERANCE = 1e-6
 
-_kept: dict[Gated, None] = {}  # forms whose promise was found to be kept
-KEPT = 4096
+_kept: dict[Gated, None] = {}  # forms whose promise has been verified
+KEPT = 4096  # the most forms that are remembered
 
 
 @default_promotion
 def check_additive(name: str, form: Gated, size: int, init: Callable, state: Callable) -> None:
-    """Refuses a gated cell whose promise is not kept, by its shapes for one input.
+    """Refuses a gated cell that breaks its promise.
 
-    First by reading ``pointwise`` as a program, which takes milliseconds; where that proves
-    nothing, by its values and gradients at random points.
+    First ``pointwise`` is analysed as a program, which takes milliseconds. If that proves nothing,
+    its values and gradients are compared at random points.
     """
     if not form.additive:
         return
     key = jax.random.key(0)
-    for inputs in (1, size):  # a cell may take inputs of its own size alone
+    for inputs in (1, size):  # some cells accept only inputs of their own size
         try:
             with shapes_only():
                 params = jax.eval_shape(lambda k, n=inputs: init(k, n, jnp.float32), key)
@@ -48,14 +48,16 @@ def check_additive(name: str, form: Gated, size: int, init: Callable, state: Cal
 
 @default_promotion
 def check_promise(name: str, form: Gated, params: Any, state: Any) -> None:
-    """Refuses a promise that is not kept, once for a form; of prepared params and a state, of which
-    shapes alone are read."""
+    """Refuses a form that breaks its promise; each form is checked once.
+
+    Only the shapes of ``params``, which are prepared, and ``state`` are read.
+    """
     if not form.additive or form in _kept:
         return
     shapes = jax.tree.map(_shape_of, (params, state))
     leaves = jax.tree.leaves(shapes)
     if any(jax.export.is_symbolic_dim(n) for leaf in leaves for n in leaf.shape):
-        return  # an exported program's, whose cell was run before
+        return  # an exported program, whose cell has been run with numbers before
 
     def widths(params: Any, state: Any) -> tuple[jax.Array, jax.Array]:
         weights, vectors = form.split(params)
@@ -80,9 +82,9 @@ def check_promise(name: str, form: Gated, params: Any, state: Any) -> None:
         if differs is not None:
             which = "z + r" if columns == width else f"z + r in its first {columns} columns"
             raise WrongValue(
-                f"additive: expected a pointwise that reads {which} alone, as "
-                f"additive={form.additive} promises, got one of other {differs} for the same "
-                f"sum ({name})"
+                f"additive: expected a pointwise that reads only {which}, as additive="
+                f"{form.additive} promises, got one whose {differs} differ for the same sum "
+                f"({name})"
             )
     while len(_kept) >= KEPT:
         _kept.pop(next(iter(_kept)), None)
@@ -90,7 +92,7 @@ def check_promise(name: str, form: Gated, params: Any, state: Any) -> None:
 
 
 def check_option(additive: Any) -> bool | int:
-    """A flag, or a number of columns; an error for anything else."""
+    """Returns ``additive`` as a bool or an int; anything else is an error."""
     if isinstance(additive, bool | np.bool_):
         return bool(additive)
     if isinstance(additive, int | np.integer):
@@ -107,7 +109,7 @@ def _find_difference(
 ) -> str | None:
     """What differs between two splits of the same sums: "values", "gradients", or None."""
     rng = np.random.default_rng(0)
-    # In float64 rounding is far below any difference that counts; and probes may overflow.
+    # In float64, since rounding must stay far below TOLERANCE. Random points may overflow.
     with (
         jax.ensure_compile_time_eval(),
         jax.enable_x64(True),

@@ -1,8 +1,8 @@
-"""What a cell was made from: its factory and its options.
+"""Recipes: the factory and the options that a cell was made from.
 
-A cell is a tuple of closures, which are equal to themselves alone. Its recipe lets two cells that
-were built alike be one cell to ``jax.jit``, and lets a cell be pickled as the call that made it.
-``factory`` decorates a function that builds one and does all of this.
+A cell is a tuple of closures, each of which equals only itself. Its recipe makes two cells of equal
+calls one cell to ``jax.jit``, and lets a cell be pickled as the call that made it. The decorator
+``factory`` attaches recipes.
 """
 
 import contextlib
@@ -23,16 +23,20 @@ from lstm_jax._internal.promotion import default_promotion
 P = ParamSpec("P")
 T = TypeVar("T")
 
-KEPT = 4096  # built things that are kept, least recently used ones going first
+KEPT = 4096  # the most results that are cached
 SIMPLE = (bool, int, float, str, type(None))
 
 
 class Recipe:
-    """A factory and its arguments, in one spelling: defaults filled in, NumPy's scalars and arrays
-    of numbers as Python's, lists as tuples. Equal for equal arguments; 1 is not True.
+    """A factory and its arguments in canonical form.
 
-    args, kwargs: what the factory is called with. name: the call as text, without the options
-    that are at their defaults. lasting: whether what it builds may be kept and given again.
+    Defaults are filled in, NumPy's scalars and arrays of numbers become Python's, lists become
+    tuples. Recipes are equal for equal arguments; 1 does not equal True.
+
+    Attributes:
+        args, kwargs: The arguments of the call.
+        name: The call as text, without options at their defaults.
+        can_be_kept: Whether the result may be cached.
     """
 
     def __init__(self, factory: Callable, args: tuple, kwargs: dict, name: str, key: tuple):
@@ -53,14 +57,14 @@ class Recipe:
 
 
 class FactoryMade(spelling.Atom):
-    """Mixed into what a factory gives: equality, hash and pickling by the recipe.
+    """A mixin for the results of factories: equality, hash and pickling by the recipe.
 
-    Without a recipe (put together by hand, or changed by ``_replace``) it is equal to what has the
-    same functions, as any tuple is.
+    Without a recipe (if put together by hand, or changed by ``_replace``) it compares as any tuple
+    does, by its functions.
     """
 
     recipe: Recipe | None = None
-    outside_recipe: tuple[str, ...] = ()  # fields that stand beside the recipe and may be replaced
+    outside_recipe: tuple[str, ...] = ()  # fields that the recipe does not determine
 
     def __eq__(self, other: object) -> Any:
         if self is other:
@@ -81,7 +85,7 @@ class FactoryMade(spelling.Atom):
         return super().__hash__() if self.recipe is None else hash(self.recipe)
 
     def _replace(self, **changes: Any) -> Any:
-        """As of any NamedTuple; the recipe stays where it still describes what comes of it."""
+        """As for any NamedTuple; the recipe is kept if it still describes the result."""
         new = super()._replace(**changes)  # type: ignore[misc]
         if self.recipe is not None and changes.keys() <= set(self.outside_recipe):
             object.__setattr__(new, "recipe", self.recipe)
@@ -98,26 +102,27 @@ class FactoryMade(spelling.Atom):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         recipe = self.recipe
-        what: Any = tuple(self) if isinstance(self, tuple) else ()
+        content: Any = tuple(self) if isinstance(self, tuple) else ()
         if recipe is not None:
-            what = (recipe.factory, recipe.args, recipe.kwargs)
+            content = (recipe.factory, recipe.args, recipe.kwargs)
         name = getattr(self, "name", type(self).__name__)
         try:
-            pickle.dumps(what, protocol)
+            pickle.dumps(content, protocol)
         except Exception as error:
-            made = "put together by hand, and not by a factory under lj.core.factory"
-            got = made if recipe is None else f"whose options or factory cannot be pickled: {error}"
+            got = "put together by hand, not by a factory under lj.core.factory"
+            if recipe is not None:
+                got = f"whose options or factory cannot be pickled: {error}"
             raise pickle.PicklingError(
                 f"{name}: expected a factory and options that can be imported or pickled, "
                 f"got a {type(self).__name__} {got}"
             ) from error
         if recipe is None:
-            return type(self), what
-        return _rebuild, (*what, {name: getattr(self, name) for name in self.outside_recipe})
+            return type(self), content
+        return _rebuild, (*content, {name: getattr(self, name) for name in self.outside_recipe})
 
 
 class Function(FactoryMade):
-    """A function that a factory gives, such as an initialiser."""
+    """A function that a factory returns, such as an initialiser."""
 
     def __init__(self, name: str, call: Callable):
         object.__setattr__(self, "name", name)
@@ -133,15 +138,18 @@ class Function(FactoryMade):
 def factory(build: Callable[P, T]) -> Callable[P, T]:
     """Decorates a function that builds a cell (or an attention mechanism, or an initialiser).
 
-    Calls with equal arguments then give equal cells, of one hash: ``lj.unroll(ugrnn(16), ...)`` in
-    a loop compiles once. NumPy's numbers and arrays of numbers, lists and tuples are the same
-    spelling; where the signature says ``float``, so are 1 and 1.0. A cell pickles as the call that
-    made it, if the factory can be imported and the options can be pickled. A name without brackets
-    is completed: "ugrnn" becomes "ugrnn(16)".
+        @lj.core.factory
+        def ugrnn(size: int) -> lj.Cell: ...
 
-    The body is run once for equal arguments (4096 results are kept), and not under the caller's
-    ``jax.jit``: it should depend on its arguments alone. An option that has no hash is compared by
-    identity, and what is built of it is not kept.
+    Calls with equal arguments then return equal cells with one hash, so that
+    ``lj.unroll(ugrnn(16), ...)`` in a loop compiles once. Numbers of NumPy and of Python are equal
+    arguments, as are lists and tuples, and 1 and 1.0 where the signature says ``float``. A cell
+    pickles as the call that made it, if the factory can be imported and the options can be
+    pickled. A name without brackets is completed: "ugrnn" becomes "ugrnn(16)".
+
+    The body runs once for equal arguments (4096 results are cached), and outside the caller's
+    ``jax.jit``, so it must depend on its arguments only. An option without a hash is compared by
+    identity, and a result made from it is not cached.
     """
     signature = inspect.signature(build)
     parameters = spelling.resolve_annotations(build, signature).parameters
@@ -156,7 +164,7 @@ def factory(build: Callable[P, T]) -> Callable[P, T]:
 
     @functools.lru_cache(maxsize=KEPT, typed=True)
     def make_from_simple(x64: bool, *args: Any, **kwargs: Any) -> Any:
-        """The same, in a hundredth of the time."""
+        """A cache in front of ``make_from_any``, which takes a hundred times as long."""
         return make_from_any(args, kwargs)
 
     def make_from_any(args: tuple, kwargs: dict) -> Any:
@@ -182,14 +190,14 @@ def _x64() -> bool:
 
 @functools.lru_cache(maxsize=KEPT)
 def build_once(recipe: Recipe, build: Callable, x64: bool) -> Any:
-    """What the recipe gives. x64: what arrays that are made here depend on."""
+    """The result of the recipe. ``x64`` is part of the cache key, since arrays depend on it."""
     traced = isinstance(jnp.zeros(()), jax.core.Tracer)
-    # Inside a caller's jit: tracers would stay in what is kept.
+    # Inside a caller's jit, the cached result would otherwise hold its tracers.
     with jax.ensure_compile_time_eval() if traced else contextlib.nullcontext():
         made = default_promotion(build)(*recipe.args, **recipe.kwargs)
     if isinstance(made, Function) or not isinstance(made, FactoryMade):
         new: Any = Function(recipe.name, default_promotion(made))
-    else:  # a copy: it may be what another factory gave
+    else:  # a copy, since it may be the cached result of another factory
         fields = (default_promotion(field) if _is_function(field) else field for field in made)  # type: ignore
         new = type(made)(*fields)
         if "(" not in getattr(new, "name", "("):
@@ -203,5 +211,6 @@ def _is_function(field: Any) -> bool:
 
 
 def _rebuild(factory: Callable, args: tuple, kwargs: dict, beside: dict) -> Any:
+    """Unpickles a result: calls the factory again, and puts back the fields in ``beside``."""
     made = factory(*args, **kwargs)
     return made._replace(**beside) if beside else made

@@ -1,12 +1,11 @@
-"""What the class of a state may say of its fields, beside their names.
+"""Optional properties by which the class of a state describes its fields.
 
-``written``: names of the fields that only a step can fill, such as keys that a count of filled
-places hides until then. What an initial state has in them is not read, or not by itself.
-``scaled``: ``(("m", ("c", "n")),)`` for fields c and n that are kept divided by ``exp(m)``.
-They are one memory, which is called by the name of the first; it is empty where all of them are
-zero, whatever m is.
+``written``: The names of fields that only a step can fill, such as keys that a count of filled
+places hides until then. Their initial values are not read, or not on their own.
+``scaled``: ``(("m", ("c", "n")),)`` for fields c and n that are kept divided by ``exp(m)``. They
+form one memory, named after the first. It is empty where all of them are zero, whatever m is.
 
-Both are properties of a NamedTuple; a class without them has fields that any numbers may stand in.
+In a class without these properties, all fields may hold any numbers.
 """
 
 from typing import Any
@@ -18,8 +17,10 @@ from lstm_jax.core.typing import State
 
 
 def learnable_fields(state: State) -> State:
-    """``state`` with None in the place of what an initial state cannot be learned in: counts, and
-    fields that only a step can fill."""
+    """``state`` with None for all leaves whose initial value cannot be learned.
+
+    These are counts, and fields that only a step can fill.
+    """
 
     def without_written(part: Any) -> Any:
         return part._replace(**dict.fromkeys(part.written)) if hasattr(part, "written") else part
@@ -36,19 +37,21 @@ def scales(state: State) -> dict[str, tuple[str, ...]]:
 
 
 def match_scales(old: State, new: State, scale: str) -> tuple[State, State]:
-    """``old`` and ``new`` with their memory under ``scale`` brought to one scale, so that both can
-    be added; they mean what they meant."""
+    """``old`` and ``new`` with their memories divided by the same ``exp(scale)``.
+
+    The memories can then be added. Their meaning does not change.
+    """
     fields = scales(new)[scale]
     m_old, m_new = getattr(old, scale), getattr(new, scale)
     old_empty, new_empty = (_empty(state, fields) for state in (old, new))
     m = jnp.where(old_empty, m_new, jnp.where(new_empty, m_old, jnp.maximum(m_old, m_new)))
 
-    def divided(state: State, own: jax.Array, empty: jax.Array) -> State:
+    def rescale(state: State, own: jax.Array, empty: jax.Array) -> State:
         factor = jnp.exp(jnp.where(empty, 0.0, own - m))  # at most 1
         values = {field: getattr(state, field) * factor for field in fields}
         return state._replace(**values, **{scale: m})
 
-    return divided(old, m_old, old_empty), divided(new, m_new, new_empty)
+    return rescale(old, m_old, old_empty), rescale(new, m_new, new_empty)
 
 
 def _empty(state: State, fields: tuple[str, ...]) -> jax.Array:

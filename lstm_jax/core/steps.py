@@ -1,4 +1,4 @@
-"""The step of each form, derived from what the form declares."""
+"""The step of each form, derived from the functions of the form."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from lstm_jax.core.typing import Params, State
 
 
 def gated_advance(form: Gated) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
-    """The step of a gated form."""
+    """The ``advance`` of a gated form."""
 
     def advance(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
         weights, vectors = form.split(params)
@@ -36,7 +36,7 @@ def gated_advance(form: Gated) -> Callable[[Params, State, jax.Array], tuple[Sta
 
 
 def input_product(weights: Weights, x: jax.Array) -> jax.Array:
-    """``z = x w_x + b``, which does not depend on time."""
+    """``z = x w_x + b``, the part of a step that does not depend on the state."""
     z = product(x, weights.w_x)
     return z if weights.b is None else z + weights.b
 
@@ -50,9 +50,11 @@ def apply_gates(
     r: jax.Array,
     dtype: Any,
 ) -> tuple[State, jax.Array, jax.Array]:
-    """What follows the two products: ``(state, y, m)``, where m is y before the projection.
+    """The part of a step after the two products: ``pointwise``, and the projection if any.
 
-    The new state keeps the old one's dtypes and the output gets ``dtype``, the compute dtype.
+    Returns:
+        ``(state, y, m)``, where m is the output before the projection. The new state has the dtypes
+        of the old one, and y has ``dtype``, the compute dtype.
     """
     new, m, _ = form.pointwise(vectors, state, z, r)
     y = m
@@ -63,7 +65,7 @@ def apply_gates(
 
 
 def linear_advance(form: Linear) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
-    """The step of a linear form."""
+    """The ``advance`` of a linear form."""
 
     def advance(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
         a, b = form.coefficients(params, x)
@@ -76,7 +78,7 @@ def linear_advance(form: Linear) -> Callable[[Params, State, jax.Array], tuple[S
 def matrix_advance(
     form: MatrixMemory,
 ) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
-    """The step of a form with a matrix memory."""
+    """The ``advance`` of a form with a matrix memory."""
 
     def advance(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
         of_x = form.project(params, x)
@@ -91,11 +93,11 @@ def matrix_advance(
 def memory_step(
     of_x: Projected, s: jax.Array, m: jax.Array | None
 ) -> tuple[jax.Array, jax.Array | None]:
-    """The memory and its stabiliser after one step."""
+    """The memory s and its stabiliser m after one step."""
     _, k, v, log_keep, log_write, strength, _ = of_x
     if log_write is not None:
         if strength is not None:
-            raise WrongValue("project: expected a strength or a log_write, got both")
+            raise WrongValue("project: expected strength or log_write, got both")
         assert m is not None
         kept = m if log_keep is None else log_keep + m
         m = jnp.maximum(kept, log_write)
@@ -111,7 +113,7 @@ def memory_step(
 def windowed_advance(
     form: Windowed,
 ) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
-    """The step of a windowed form: the window moves on by one place."""
+    """The ``advance`` of a windowed form: the window moves on by one place."""
     positions = np.arange(form.window)
 
     def advance(
@@ -121,10 +123,10 @@ def windowed_advance(
         count = jnp.minimum(state.filled + 1, form.window)
         visible = filled_places(count, form.window)
 
-        def moved(old: jax.Array, new: jax.Array) -> jax.Array:
+        def move_window(old: jax.Array, new: jax.Array) -> jax.Array:
             return jnp.where(visible[..., None, :, None], append_step(old, new), 0)
 
-        new = AttentionState(moved(state.keys, k), moved(state.values, v), count)
+        new = AttentionState(move_window(state.keys, k), move_window(state.values, v), count)
         o = windowed_attention(
             form.place(q[..., None, :], positions[-1:]),
             form.place(new.keys.astype(k.dtype), positions),
@@ -140,11 +142,17 @@ def windowed_advance(
 def windowed_attention(
     q: jax.Array, keys: jax.Array, values: jax.Array, bias: jax.Array | None, visible: Any
 ) -> jax.Array:
-    """``softmax(q keys^T / sqrt(d) + bias) values`` over the visible places (Vaswani et al. 2017,
-    eq. 1): ``[*batch, heads, Q, d]``.
+    """``softmax(q keys^T / sqrt(d) + bias) values`` (Vaswani et al. 2017, eq. 1).
 
-    q ``[*batch, heads, Q, d]``; keys, values ``[*batch, heads, P, d]``; bias ``[heads, Q, P]``;
-    visible ``[Q, P]`` or ``[*batch, 1, Q, P]``.
+    Args:
+        q: Queries, ``[*batch, heads, Q, d]``.
+        keys: ``[*batch, heads, P, d]``.
+        values: ``[*batch, heads, P, d]``.
+        bias: ``[heads, Q, P]``, added to the scores; or None.
+        visible: The places that count, ``[Q, P]`` or ``[*batch, 1, Q, P]``.
+
+    Returns:
+        The weighted values, ``[*batch, heads, Q, d]``.
     """
     scores = jnp.einsum("...qd,...pd->...qp", q / math.sqrt(q.shape[-1]), keys)
     if bias is not None:
@@ -153,10 +161,10 @@ def windowed_attention(
 
 
 def filled_places(count: jax.Array, window: int) -> jax.Array:
-    """Which places of a window are taken: ``[*batch, W]``."""
+    """Which places of a window are in use, if ``count [*batch]`` are: ``[*batch, W]``."""
     return jnp.arange(window) >= window - count[..., None]
 
 
 def append_step(old: jax.Array, new: jax.Array) -> jax.Array:
-    """``old [..., W, n]`` moved on by one place, with ``new [..., n]`` in the last."""
+    """``old [..., W, n]`` without its first place, with ``new [..., n]`` as the last."""
     return jnp.concatenate([old[..., 1:, :], new[..., None, :].astype(old.dtype)], axis=-2)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import attend
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import ArgumentError, WrongValue
 from lstm_jax.attend.attentive import attentive
 from lstm_jax.core.cell import Cell
@@ -70,8 +70,8 @@ class Design(NamedTuple):
 
 def check(design: Design) -> Design:
     """``design``, or an error that says what does not fit in it."""
-    checking.cell("encoder", design.encoder)
-    checking.cell("decoder", design.decoder)
+    cell_checks.cell("encoder", design.encoder)
+    cell_checks.cell("decoder", design.decoder)
     checking.positive_int("source_size", design.source_size)
     checking.positive_int("embedding_size", design.embedding_size)
     checking.rate("dropout", design.dropout)
@@ -221,7 +221,7 @@ def init_params(design: Design, key: jax.Array, dtype: Any) -> Params:
 
 def check_params(design: Design, params: Params) -> None:
     """Refuses params of another model, whose tables would be read in silence."""
-    checking.like("params", params, _expected_params(design), "the model's init")
+    cell_checks.same_shapes("params", params, _expected_params(design), "the model's init")
 
 
 @functools.lru_cache(maxsize=256)

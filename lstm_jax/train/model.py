@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell
@@ -69,7 +69,7 @@ def recurrent(
     random_offset: draw the steps of the first chunk from the key, anew at each call, so that no
         boundary stands at the same place always; without a key all chunks are whole.
     """
-    checking.cell("cell", cell)
+    cell_checks.cell("cell", cell)
     input_size = checking.positive_int("input_size", input_size)
     output_size = checking.positive_int("output_size", output_size)
     checking.choice("reads", reads, ("last", "every"))

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax._internal import calls, checking, storage
+from lstm_jax._internal import calls, cell_checks, checking, storage
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.cells import make, parse, registry
 from lstm_jax.core.cell import Cell
@@ -168,7 +168,7 @@ def _runs(params: Params, shapes: Params) -> int | None:
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct((runs, *leaf.shape), leaf.dtype), shapes
         )
-    checking.like("params", params, shapes, "the model's init")
+    cell_checks.same_shapes("params", params, shapes, "the model's init")
     for got, takes in zip(first, jax.tree.leaves(shapes), strict=True):
         dtype = getattr(got, "dtype", type(got).__name__)
         if dtype != takes.dtype:

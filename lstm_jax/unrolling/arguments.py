@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.dtypes import same_precision
 from lstm_jax.core.cell import with_memory, without_memory
 from lstm_jax.unrolling import plan
@@ -28,16 +28,16 @@ def check_call(
     checkpoint_every: Any = None,
 ) -> Call:
     """The arguments of ``lj.unroll`` as one ``Call``, or an error that names one of them."""
-    checking.cell("cell", cell, memory=True)
-    with_arrays, cell = cell, without_memory(cell)
+    cell_checks.cell("cell", cell, memory=True)
+    cell_with_memory, cell = cell, without_memory(cell)
     inputs = checking.float_array("xs", xs, "[T, *batch, D]", 2)
     steps, batch = inputs.shape[0], inputs.shape[1:-1]
-    checking.params(cell, params, "xs", inputs.shape[-1])
+    cell_checks.params(cell, params, "xs", inputs.shape[-1])
     same_precision("xs", inputs, params)
     params = jax.tree.map(jnp.asarray, params)
-    bound = with_memory(with_arrays, params)
+    bound = with_memory(cell_with_memory, params)
     if state is not None:
-        checking.state(cell, params, state, batch)
+        cell_checks.state(cell, params, state, batch)
         state = jax.tree.map(jnp.asarray, state)
     key = None if key is None else checking.random_key("key", key)
     valid, starts = None, None

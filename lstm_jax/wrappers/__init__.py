@@ -1,4 +1,4 @@
-"""Cells from cells: each function takes cells and returns one."""
+"""Wrappers: functions that take cells and return a cell."""
 
 from lstm_jax.wrappers.layers import BidirectionalState, bidirectional, chain, residual
 from lstm_jax.wrappers.noise import CountedState, drop_connect, dropout

@@ -1,7 +1,7 @@
-"""Layers: cells one above the other, beside their input, or in both directions.
+"""Layers: stacked cells, residual connections, and two directions.
 
-A composite is stepped through its parts and unrolled part by part, each part over the whole
-sequence by the method that suits it; the results are the same.
+A composite is stepped through its parts. It is unrolled part by part, each part over the whole
+sequence by the method that suits it, with the same results.
 """
 
 import itertools
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongInputSize, WrongValue
 from lstm_jax._internal.generators import split_key
 from lstm_jax.core.cell import Cell
@@ -22,21 +22,29 @@ from lstm_jax.wrappers.shapes import only_input_size
 
 @factory
 def chain(*cells: Cell) -> Cell:
-    """A deep stack: the output of each cell is the input of the next.
+    """Stacks cells: the output of each is the input of the next.
 
-    Params and state are tuples, one entry per cell. Raises ValueError for no cells, and for a cell
-    that does not take the outputs of the one before it.
+        cell = lj.chain(lj.lstm(128), lj.dropout(lj.lstm(128), 0.5))
+
+    Params and state are tuples with one entry per cell.
+
+    Args:
+        *cells: One cell or more.
+
+    Raises:
+        ValueError: Without cells, and for a cell that does not accept the outputs of the one before
+            it.
     """
     if not cells:
         raise WrongValue("cells: expected one cell or more, got none")
     for i, cell in enumerate(cells):
-        checking.cell(f"cells[{i}]", cell)
+        cell_checks.cell(f"cells[{i}]", cell)
     for i, (before, cell) in enumerate(itertools.pairwise(cells), 1):
         only = only_input_size(cell)
         if only not in (None, before.size):
             raise WrongValue(
-                f"cells[{i}]: expected a cell that takes {before.size} inputs, the outputs of "
-                f"cells[{i - 1}], got {cell.name}, which takes {only}"
+                f"cells[{i}]: expected a cell for input size {before.size}, the size of "
+                f"cells[{i - 1}], got {cell.name} for input size {only}"
             )
 
     def init(key, input_size, dtype=jnp.float32):
@@ -45,7 +53,7 @@ def chain(*cells: Cell) -> Cell:
         return tuple(c.init(k, d, dtype) for c, k, d in zip(cells, keys, sizes[:-1], strict=True))
 
     def initial_state(params, batch_shape=(), dtype=None):
-        checking.parts("params", params, len(cells), "chain")
+        cell_checks.parts("params", params, len(cells), "chain")
         return tuple(
             c.initial_state(p, batch_shape, dtype) for c, p in zip(cells, params, strict=True)
         )
@@ -84,23 +92,30 @@ def chain(*cells: Cell) -> Cell:
 
 @factory
 def residual(cell: Cell) -> Cell:
-    """``x + cell(x)``, for a cell whose output has the size of its input.
+    """A residual connection: the output is ``x + cell(x)``.
 
-    Params and state are the cell's. ``init`` raises ValueError for another input size.
+    Params and state are the cell's.
+
+    Args:
+        cell: A cell whose output has the size of its input.
+
+    Raises:
+        ValueError: If the cell does not accept inputs of its own size; in ``init``, for another
+            input size.
     """
-    checking.cell("cell", cell)
+    cell_checks.cell("cell", cell)
     only = only_input_size(cell)
     if only not in (None, cell.size):
         raise WrongValue(
             "cell: expected a cell whose output has the size of its input, "
-            f"got {cell.name}, which takes {only} inputs and gives {cell.size} outputs"
+            f"got {cell.name} of size {cell.size} for input size {only}"
         )
 
     def init(key, input_size, dtype=jnp.float32):
         if input_size != cell.size:
             raise WrongInputSize(
-                f"input_size: expected {cell.size}, the size of the output of {cell.name}, for "
-                f"residual, got {input_size}",
+                f"input_size: expected {cell.size}, the size of {cell.name} inside residual, "
+                f"got {input_size}",
                 cell.size,
             )
         return cell.init(key, input_size, dtype)
@@ -128,25 +143,35 @@ class BidirectionalState(NamedTuple):
 
 @factory
 def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Cell:
-    """Two cells over the same sequence, ``backward`` from each row's last step to its first
-    (Schuster & Paliwal 1997).
+    """Two cells over the same sequence, one in each direction (Schuster & Paliwal 1997).
 
-    merge: "concat" or "sum" of the two outputs at each time.
-    Params ``{"forward", "backward"}``; the state of each is its last in its own direction.
-    A layer and not a cell: it can be unrolled, and stepping it is an error.
+        layer = lj.bidirectional(lj.lstm(64), lj.lstm(64))
+
+    Params ``{"forward", "backward"}``; state ``BidirectionalState(forward, backward)``, each after
+    the last step in its own direction. The layer can be unrolled; to step it is an error.
+
+    Args:
+        forward: The cell from the first step to the last.
+        backward: The cell from each row's last step to its first.
+        merge: How the two outputs at each time are merged, "concat" or "sum".
+
+    Raises:
+        ValueError: For a sum of cells of different sizes, and for cells that accept different input
+            sizes.
     """
-    checking.cell("forward", forward)
-    checking.cell("backward", backward)
+    cell_checks.cell("forward", forward)
+    cell_checks.cell("backward", backward)
     checking.choice("merge", merge, ("concat", "sum"))
     if merge == "sum" and forward.size != backward.size:
         raise WrongValue(
-            f"merge: expected equal ones, got 'sum' for sizes {forward.size} and {backward.size}"
+            f"merge: expected 'concat' for cells of different sizes, {forward.size} and "
+            f"{backward.size}, got 'sum'"
         )
     sizes = only_input_size(forward), only_input_size(backward)
     if None not in sizes and sizes[0] != sizes[1]:
         raise WrongValue(
-            f"backward: expected a cell that takes {sizes[0]} inputs, as {forward.name} does, "
-            f"got {backward.name}, which takes {sizes[1]}"
+            f"backward: expected a cell for input size {sizes[0]}, that of {forward.name}, "
+            f"got {backward.name} for input size {sizes[1]}"
         )
 
     def init(key, input_size, dtype=jnp.float32):
@@ -157,7 +182,7 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
         }
 
     def initial_state(params, batch_shape=(), dtype=None):
-        checking.entries("params", params, ("forward", "backward"), "bidirectional")
+        cell_checks.entries("params", params, ("forward", "backward"), "bidirectional")
         return BidirectionalState(
             forward.initial_state(params["forward"], batch_shape, dtype),
             backward.initial_state(params["backward"], batch_shape, dtype),
@@ -171,7 +196,10 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
         }
 
     def advance(params, state, x):
-        raise WrongValue("step: a bidirectional layer reads the sequence from both ends; unroll it")
+        raise WrongValue(
+            "step: expected a cell, got a bidirectional layer, which reads the sequence from both "
+            "ends; unroll it"
+        )
 
     def over_time(run, params, xs, state, initial):
         f, ys_f = run(forward, params["forward"], xs, state.forward, initial.forward)

@@ -1,12 +1,12 @@
-"""Noise against overfitting: dropout and dropped connections; ``zoneout`` stands beside.
+"""Noise against overfitting: dropout of units and of connections (``zoneout`` has its own file).
 
-All randomness comes from the sequence's key, given to ``lj.unroll`` or to ``step``; without it
-a noisy cell does what it does in evaluation. Masks that last a sequence come from the key alone.
-Noise of a single step comes from a key a row and from the row's count of steps since its start,
-which stands in the state: so chunks, recomputation and every method see the same noise, and a
-row that is reset sees what a new sequence would. That holds of threefry alone, so a key of another
-generator first becomes a threefry key (``checking.random_key``). Inside ``shard_map`` give each
-device a key of its own, or the rows of all devices get the same noise.
+All randomness comes from the key of the sequence, which is given to ``lj.unroll`` or ``step``.
+Without a key there is no noise, as in evaluation. Masks that last a sequence come from the key
+alone. Noise of a single step comes from one key per row and from the row's count of steps since its
+start, which is in the state. So chunks, recomputation and all methods see the same noise, and a row
+that is reset sees the noise of a new sequence. This holds only for threefry, so keys of other
+generators are first turned into threefry keys (``checking.random_key``). Inside ``shard_map``, give
+each device its own key; otherwise the rows of all devices get the same noise.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax._internal.generators import split_key
 from lstm_jax.core.cell import Cell
@@ -28,14 +28,14 @@ from lstm_jax.wrappers.shapes import shapes_of_params
 
 
 class Noisy(NamedTuple):
-    """Prepared params with the noise of this sequence; None where there was no key."""
+    """Prepared params with the noise of this sequence, which is None without a key."""
 
     params: Any
     noise: Any
 
 
 class CountedState(NamedTuple):
-    """A cell's state beside the count of steps ``t [*batch]`` since the row's start."""
+    """A cell's state, and the count ``t [*batch]`` of steps since the row's start."""
 
     cell: Any
     t: jax.Array
@@ -53,12 +53,13 @@ def prepare_with(cell: Cell, draw: Callable[[Any, BatchShape, Any], Any]) -> Cal
 
 
 def row_keys(params: Any, batch_shape: BatchShape, key: Any) -> jax.Array:
+    """One key per row, ``[*batch]``."""
     return jax.random.split(key, batch_shape)
 
 
 def bernoulli(keys: jax.Array, probability: float, width: int) -> jax.Array:
-    """``[*rows, width]`` of booleans, each row from its own key."""
-    share = jnp.float32(probability)  # a float would be float64 at 64 bits, and the draws others
+    """Draws booleans ``[*rows, width]``, each row from its own key."""
+    share = jnp.float32(probability)  # under 64 bits a Python float would change the draws
     draw = lambda key: jax.random.bernoulli(key, share, (width,))  # noqa: E731
     for _ in range(keys.ndim):
         draw = jax.vmap(draw)
@@ -66,7 +67,7 @@ def bernoulli(keys: jax.Array, probability: float, width: int) -> jax.Array:
 
 
 def keys_of_step(keys: jax.Array, t: jax.Array) -> jax.Array:
-    """The key of step ``t [*rows]`` of each row; ``keys`` may lack leading (time) axes."""
+    """The keys of the steps ``t [*rows]``; ``keys`` may lack leading (time) axes."""
     keys = _spread_like(keys, t)
     fold = jax.random.fold_in
     for _ in range(keys.ndim):
@@ -77,7 +78,7 @@ def keys_of_step(keys: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def _spread_like(keys: jax.Array, rows: jax.Array) -> jax.Array:
-    """On an Explicit mesh: the rows' keys where the rows are."""
+    """On an Explicit mesh: the keys on the devices of their rows."""
     spec = jax.typeof(rows).sharding.spec[rows.ndim - keys.ndim : rows.ndim]
     if all(axis is None for axis in spec):
         return keys
@@ -85,6 +86,8 @@ def _spread_like(keys: jax.Array, rows: jax.Array) -> jax.Array:
 
 
 def initial_state_with_count(cell: Cell) -> Callable[..., CountedState]:
+    """An ``initial_state`` that adds a count of steps to the cell's."""
+
     def initial_state(params, batch_shape=(), dtype=None):
         state = cell.initial_state(params, batch_shape, dtype)
         return CountedState(state, jnp.zeros(batch_shape, jnp.uint32))
@@ -92,7 +95,7 @@ def initial_state_with_count(cell: Cell) -> Callable[..., CountedState]:
     return initial_state
 
 
-# Counts the steps of each row, with the unroll's own lengths and resets: y is t, then t += 1.
+# Counts the steps of each row under the unroll's lengths and resets: y is t, then t += 1.
 _COUNTER = Cell("count", 0, NO_GATES, lambda *_: (), lambda *_: (), lambda p, t, x: (t + 1, t))
 
 
@@ -100,20 +103,29 @@ _COUNTER = Cell("count", 0, NO_GATES, lambda *_: (), lambda *_: (), lambda p, t,
 def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = False) -> Cell:
     """Sets a share ``rate`` of units to zero and scales the others by ``1 / (1 - rate)``.
 
-    on: "input", "output", or "recurrent" (what ``w_h`` multiplies, of a gated cell).
-    variational: one mask a sequence (Gal & Ghahramani 2016) and not one a step. Recurrent
-        dropout takes it only, since fresh masks at each step wipe the memory.
+        cell = lj.chain(lj.lstm(64), lj.dropout(lj.lstm(64), 0.5))  # Zaremba et al. 2014
 
-    Between layers as in Zaremba et al. 2014: ``chain(a, dropout(b, 0.5), ...)``. The params are
-    the cell's; the state too, or ``CountedState`` where masks are drawn at each step.
+    Params are the cell's. The state is the cell's too, or ``CountedState`` if masks are drawn at
+    each step.
+
+    Args:
+        cell: Any cell; for ``on="recurrent"`` one of the gated form.
+        rate: The share of units, in [0, 1).
+        on: "input", "output", or "recurrent", which is what ``w_h`` multiplies.
+        variational: Whether there is one mask per sequence (Gal & Ghahramani 2016) instead of one
+            per step. Recurrent dropout requires it, since new masks at each step would erase the
+            memory.
+
+    Raises:
+        ValueError, TypeError: For a wrong argument.
     """
-    checking.cell("cell", cell)
+    cell_checks.cell("cell", cell)
     rate = checking.rate("rate", rate)
     checking.choice("on", on, ("input", "output", "recurrent"))
     checking.flag("variational", variational)
     if on == "recurrent":
         if not variational:
-            raise WrongValue("variational: expected True, got False for recurrent dropout")
+            raise WrongValue("variational: expected True for recurrent dropout, got False")
         return _recurrent_dropout(cell, rate, "dropout")
 
     def drop(keys, t, values):
@@ -123,7 +135,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
         mask = bernoulli(keys, 1.0 - rate, values.shape[-1])
         return jnp.where(mask, values / (1.0 - rate), 0).astype(values.dtype)
 
-    def around(inner: Callable[[Any], tuple], keys: Any, t: Any, x: jax.Array) -> tuple:
+    def drop_around(inner: Callable[[Any], tuple], keys: Any, t: Any, x: jax.Array) -> tuple:
         if on == "input":
             return inner(drop(keys, t, x))
         state, y = inner(x)
@@ -131,19 +143,20 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
 
     def advance(params, state, x):
         if variational:
-            return around(lambda x: cell.advance(params.params, state, x), params.noise, None, x)
-        inner, y = around(
+            step = lambda x: cell.advance(params.params, state, x)  # noqa: E731
+            return drop_around(step, params.noise, None, x)
+        inner, y = drop_around(
             lambda x: cell.advance(params.params, state.cell, x), params.noise, state.t, x
         )
         return CountedState(inner, state.t + 1), y
 
     def over_time(run, params, xs, state, initial):
         if variational:
-            return around(
+            return drop_around(
                 lambda xs: run(cell, params.params, xs, state, initial), params.noise, None, xs
             )
         t, ts = run(_COUNTER, (), xs, state.t, initial.t, method="scan")
-        inner, ys = around(
+        inner, ys = drop_around(
             lambda xs: run(cell, params.params, xs, state.cell, initial.cell), params.noise, ts, xs
         )
         return CountedState(inner, t), ys
@@ -160,7 +173,10 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
 def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
     inner = cell.form
     if not isinstance(inner, Gated):
-        raise WrongValue(f"on: expected a cell of the gated form, got 'recurrent' for {cell.name}")
+        raise WrongValue(
+            f"on: expected 'input' or 'output' for {cell.name}, which is not of the gated form, "
+            "got 'recurrent'"
+        )
 
     def draw(params, batch_shape, key):
         weights, _ = inner.split(params)
@@ -186,14 +202,21 @@ def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
 
 @factory
 def drop_connect(cell: Cell, rate: float) -> Cell:
-    """Sets a share ``rate`` of the recurrent weights (``w_h``, ``w_g``) to zero, the same ones for
-    all steps and rows of a sequence, and scales the others by ``1 / (1 - rate)`` (Merity et al.
-    2018, "weight drop", after Wan et al. 2013). Params, state and form are the cell's.
+    """Sets a share ``rate`` of the recurrent weights to zero.
 
-    In a cell made of cells, those parts that have recurrent weights lose some. Raises ValueError
-    for a cell without any.
+    These are the weights ``w_h`` and ``w_g``, of all parts of a composite. The same ones are
+    dropped for all steps and rows of a sequence, and the others are scaled by ``1 / (1 - rate)``
+    (Merity et al. 2018, "weight drop", after Wan et al. 2013). Params, state and form are the
+    cell's.
+
+    Args:
+        cell: A cell with recurrent weights.
+        rate: The share of weights, in [0, 1).
+
+    Raises:
+        ValueError: For a cell without recurrent weights.
     """
-    checking.cell("cell", cell)
+    cell_checks.cell("cell", cell)
     rate = checking.rate("rate", rate)
     if not _recurrent_weights(shapes_of_params(cell)):
         raise WrongValue(f"cell: expected a cell with recurrent weights (w_h), got {cell.name}")

@@ -1,4 +1,4 @@
-"""What is known of a cell when a wrapper is built around it: its input size and its shapes."""
+"""The input size and the shapes of a cell, as known when a wrapper is built around it."""
 
 import functools
 from typing import Any
@@ -12,7 +12,7 @@ from lstm_jax.core.forms import Composite
 
 @functools.lru_cache(maxsize=1024)
 def only_input_size(cell: Cell) -> int | None:
-    """The one input size that ``cell`` takes, as a residual layer does; None if it takes any."""
+    """The only input size that ``cell`` accepts, such as a residual layer; None if it accepts any."""
     if not isinstance(cell.form, Composite):
         return None
     for size in (1, 2):
@@ -24,7 +24,7 @@ def only_input_size(cell: Cell) -> int | None:
 
 
 def shapes_of_params(cell: Cell) -> Any:
-    """The shapes of the params of ``cell``, for some input size that it takes."""
+    """The shapes of the params of ``cell``, for an input size that it accepts."""
     return _shapes(cell, only_input_size(cell) or 1)
 
 

@@ -1,11 +1,11 @@
-"""Wrappers about parameters: how they start, which state they give, in what precision they work."""
+"""Wrappers that change parameters: initial weights, a learned initial state, mixed precision."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.core.cell import Cell, without_memory
 from lstm_jax.core.forms import Composite
@@ -23,43 +23,52 @@ def initialize(
     w_h: Initializer | None = None,
     b: Initializer | None = None,
 ) -> Cell:
-    """``cell`` with other initial weights, such as ``lj.initialize(cell, b=chrono(200))``.
+    """``cell`` with other initial weights.
 
-    w_x, w_h, b: from ``lj.initializers``; None leaves the cell's own.
-    For one cell; in a chain, initialise the layers. Raises ValueError for a cell without such an
-    entry, and ``init`` for an initialiser that does not fit it.
+        cell = lj.initialize(lj.lstm(128), b=lj.initializers.chrono(200))
+
+    Args:
+        cell: A single cell; in a chain, initialise its cells.
+        w_x: The initialiser of the input weights, from ``lj.initializers``; by default the cell's.
+        w_h: The initialiser of the recurrent weights, likewise.
+        b: The initialiser of the bias, likewise.
+
+    Raises:
+        ValueError: For a cell without such an entry; in ``init``, for an initialiser that does not
+            fit the entry.
     """
-    checking.cell("cell", cell)
-    given = {name: f for name, f in {"w_x": w_x, "w_h": w_h, "b": b}.items() if f is not None}
-    for name, initializer in given.items():
+    cell_checks.cell("cell", cell)
+    initializers = {"w_x": w_x, "w_h": w_h, "b": b}
+    initializers = {name: f for name, f in initializers.items() if f is not None}
+    for name, initializer in initializers.items():
         if not callable(initializer):
             raise WrongType(f"{name}: expected one of lj.initializers, got {initializer!r}")
     entries = shapes_of_params(cell)
-    for name in given:
+    for name in initializers:
         if not isinstance(entries, dict) or name not in entries:
             raise WrongValue(
                 f"{name}: expected a cell with such an entry in its params, got {cell.name}; "
-                "initialise the cells that it is made of"
+                "initialise the cells inside it"
             )
 
     def init(key, input_size, dtype=jnp.float32):
         key = checking.random_key("key", key)
         params = cell.init(key, input_size, dtype)
-        # fold_in(key, i) is what split(key) gives as its i-th: far from those that init took.
+        # fold_in(key, i) equals the i-th key of split(key), so i is far from those that init uses.
         own = jax.random.fold_in(key, 2**31 - 1)
-        for i, (name, initializer) in enumerate(given.items()):
+        for i, (name, initializer) in enumerate(initializers.items()):
             shape = params[name].shape
-            axis = cell.axis.leading(shape[-1])  # some biases are those of the gates alone
+            axis = cell.axis.leading(shape[-1])  # in some cells only the first gates have a bias
             try:
                 leaf = initializer(jax.random.fold_in(own, i), shape[:-1], axis, dtype)
             except Exception as error:
                 raise WrongValue(
-                    f"{name}: expected one of lj.initializers that gives {shape}, or "
-                    "each_gate(f) of a function f(key, shape, dtype), got "
-                    f"{error or type(error).__name__}"
+                    f"{name}: expected one of lj.initializers for shape {shape}, or "
+                    "each_gate(f) of a function f(key, shape, dtype), got the error "
+                    f"{str(error) or type(error).__name__}"
                 ) from error
             if jnp.shape(leaf) != shape:
-                raise WrongValue(f"{name}: expected {shape}, got shape {jnp.shape(leaf)}")
+                raise WrongValue(f"{name}: expected shape {shape}, got {jnp.shape(leaf)}")
             params = params | {name: leaf.astype(dtype)}
         return params
 
@@ -68,19 +77,26 @@ def initialize(
 
 @factory
 def learned_state(cell: Cell) -> Cell:
-    """``cell`` whose initial state is learned: to each field of the cell's own, which is zero in
-    most cells, a vector is added, zero at the start.
+    """``cell`` with a learned initial state.
 
-    Params ``{"cell", "state"}``; the state is the cell's, and resets return to the learned one.
-    Counts are not learned, nor is what only a step can fill, such as the keys of a window that is
-    empty at the start; in their place ``"state"`` has None. Raises ValueError for a cell with
-    nothing else in its state.
+    A learned vector, initially zero, is added to each field of the cell's own initial state, which
+    is zero in most cells. Resets return to the learned state. Counts are not learned, nor are
+    fields that only a step can fill, such as the keys of an empty window; for these, ``"state"``
+    has None.
+
+    Params ``{"cell", "state"}``; the state is the cell's.
+
+    Args:
+        cell: A cell with a field that can be learned.
+
+    Raises:
+        ValueError: For a cell without such a field.
     """
-    checking.cell("cell", cell)
+    cell_checks.cell("cell", cell)
     if not jax.tree.leaves(learnable_fields(shapes_of_state(cell))):
         raise WrongValue(
             "cell: expected a cell with an initial state that can be learned, "
-            f"got {cell.name}, whose state is filled by its steps alone"
+            f"got {cell.name}, whose state only its steps can fill"
         )
 
     def init(key, input_size, dtype=jnp.float32):
@@ -92,8 +108,8 @@ def learned_state(cell: Cell) -> Cell:
         }
 
     def initial_state(params, batch_shape=(), dtype=None):
-        checking.entries("params", params, ("cell", "state"), "learned_state")
-        checking.floating("params['state']", params["state"])
+        cell_checks.entries("params", params, ("cell", "state"), "learned_state")
+        cell_checks.floating("params['state']", params["state"])
         own = cell.initial_state(params["cell"], batch_shape, dtype)
         return jax.tree.map(
             lambda leaf, added: leaf if added is None else leaf + added.astype(leaf.dtype),
@@ -122,21 +138,25 @@ def learned_state(cell: Cell) -> Cell:
 
 
 def mixed_precision(cell: Cell, compute_dtype: Any = "bfloat16") -> Cell:
-    """``cell`` with its products in ``compute_dtype`` and all else as it was.
+    """``cell`` with its products in ``compute_dtype``.
 
-    Params keep the dtype they were made in and the state stays float32: the matrices are cast
-    once a sequence, products are summed in float32, gates are computed in float32, and outputs
-    come in ``compute_dtype``. A memory (``lj.attentive``) is cast as matrices are.
+    Params keep their dtype and the state stays float32. Matrices are cast once per sequence,
+    products are summed in float32, gates are computed in float32, and outputs have
+    ``compute_dtype``. A memory (``lj.attentive``) is cast like the matrices.
 
-    "bfloat16" has the range of float32 and asks for nothing else. "float16" ends at 65,504, and
-    below 6e-8 it is zero: cotangents pass through it on their way back, and those of a small loss
-    vanish. So float16 takes loss scaling (Micikevicius et al. 2018, section 3.2), which nothing
-    here does by itself: differentiate ``2**15 * loss`` and divide the gradient by ``2**15``, as
-    ``optax.chain(optax.scale(2.0**-15), optimizer)`` does, with ``optax.apply_if_finite`` around it
-    to leave out a step whose gradient has overflowed (then take a smaller factor).
+    "bfloat16" has the range of float32 and needs nothing else. "float16" has a largest number of
+    65,504 and rounds numbers below 6e-8 to zero, so that the cotangents of a small loss vanish. It
+    needs loss scaling (Micikevicius et al. 2018, section 3.2), which is up to the caller:
+    differentiate ``2**15 * loss`` and divide the gradient by ``2**15``, as
+    ``optax.chain(optax.scale(2.0**-15), optimizer)`` does, inside ``optax.apply_if_finite``, which
+    skips a step whose gradient has overflowed (then use a smaller factor).
+
+    Args:
+        cell: Any cell.
+        compute_dtype: A floating dtype of 16 bits or more.
     """
-    checking.cell("cell", cell, memory=True)
-    # Without its memory, which is no part of what is compiled and kept.
+    cell_checks.cell("cell", cell, memory=True)
+    # The memory must not become part of the cached cell.
     return _mixed_precision(without_memory(cell), compute_dtype)._replace(memory=cell.memory)
 
 
@@ -145,7 +165,7 @@ def _mixed_precision(cell: Cell, compute_dtype: Any = "bfloat16") -> Cell:
     dtype = checking.float_dtype("compute_dtype", compute_dtype)
 
     def cast(leaf: jax.Array) -> jax.Array:
-        matrix = leaf.ndim >= 2 and jnp.issubdtype(leaf.dtype, jnp.floating)  # masks are none
+        matrix = leaf.ndim >= 2 and jnp.issubdtype(leaf.dtype, jnp.floating)  # not masks
         return leaf.astype(dtype) if matrix else leaf
 
     def prepare(params, batch_shape, key):

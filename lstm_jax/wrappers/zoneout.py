@@ -1,4 +1,4 @@
-"""Zoneout: units that keep their old state at random."""
+"""Zoneout: units keep their old state at random."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Composite, Gated
@@ -26,25 +26,31 @@ from lstm_jax.wrappers.shapes import shapes_of_params, shapes_of_state
 
 @factory
 def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
-    """Each unit keeps its old state with probability ``rate`` (Krueger et al. 2017, eq. 3 to 5);
-    in evaluation it takes the mean of the two, weighted by it.
+    """Zoneout: each unit keeps its old state with probability ``rate``.
 
-    rate: for ``h`` and, where the state has it, ``c``; or one a field, such as
-        ``{"h": 0.05, "c": 0.5}``.
-    Params are the cell's; state ``CountedState``. For one cell whose output is its state's field
-    ``h [*batch, H]``; in a chain, zone the layers out. A memory that is kept divided by
-    ``exp(m)``, as in ``lj.slstm``, is mixed by what it means: c, n and m go together.
+    Krueger et al. 2017, eq. 3 to 5. In evaluation a unit takes the mean of its old and new state,
+    weighted by the rate. A memory that is kept divided by ``exp(m)``, as in ``lj.slstm``, is zoned
+    out as a whole: c, n and m together.
 
-    Raises ValueError or TypeError, naming the argument, for other cells and other fields.
+    Params are the cell's; state ``CountedState``.
+
+    Args:
+        cell: A single cell whose output is the field ``h [*batch, H]`` of its state; in a chain,
+            zone out its cells.
+        rate: One rate for ``h`` and, if the state has it, ``c``; or one per field, such as
+            ``{"h": 0.05, "c": 0.5}``.
+
+    Raises:
+        ValueError, TypeError: For other cells and other fields.
     """
-    checking.cell("cell", cell)
+    cell_checks.cell("cell", cell)
     fields, together = _state_fields(cell)
     if isinstance(rate, Mapping):
         for field in rate:
             checking.choice("rate", field, fields)
         rates = {
             field: checking.rate(f"rate[{field!r}]", rate[field])
-            for field in fields  # in their order: a field's noise depends on its place
+            for field in fields  # in this order, since a field's noise depends on its place
             if field in rate
         }
     else:
@@ -52,7 +58,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
         rates = {field: value for field in ("h", "c") if field in fields}
 
     def zone(noise, old, new):
-        """Old and new states of the cell, mixed by field."""
+        """Mixes the old and the new state of the cell, field by field: ``(state, h)``."""
         state = new
         for i, (field, p) in enumerate(rates.items()):
             if p == 0:
@@ -103,14 +109,17 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
 
 
 def _state_fields(cell: Cell) -> tuple[tuple[str, ...], dict[str, str]]:
-    """The fields of the state that can be zoned out, and of those that are kept divided by
-    ``exp(m)`` the name of m."""
+    """The fields of the state that can be zoned out.
+
+    Returns:
+        The fields, and for each that is kept divided by ``exp(m)`` the name of m.
+    """
     state = None if isinstance(cell.form, Composite) else shapes_of_state(cell)
     h = getattr(state, "h", None)
     if state is None or h is None or h.shape != (cell.size,) or not _outputs_field(cell, "h"):
         raise WrongValue(
-            "cell: expected one cell whose output is its state's field h [*batch, H], "
-            f"got {cell.name}; zone out the cells that it is made of"
+            "cell: expected a cell whose output is its state's field h [*batch, H], "
+            f"got {cell.name}; zone out the cells inside it"
         )
     together, hidden = {}, set()
     for scale, (first, *others) in scales(state).items():
@@ -125,7 +134,7 @@ def _state_fields(cell: Cell) -> tuple[tuple[str, ...], dict[str, str]]:
 
 
 def _outputs_field(cell: Cell, field: str) -> bool:
-    """Whether the output of ``cell`` is its new state's ``field``, and not another value."""
+    """Whether the output of ``cell`` is the ``field`` of its new state."""
     same: list[bool] = []
 
     def step(params: Any, state: Any, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -134,19 +143,19 @@ def _outputs_field(cell: Cell, field: str) -> bool:
         return getattr(new, field), y
 
     shapes = shapes_of_params(cell), shapes_of_state(cell), jax.ShapeDtypeStruct((1,), jnp.float32)
-    shown, y = jax.eval_shape(step, *shapes)
-    if same[0] or shown.shape != y.shape:
+    value, y = jax.eval_shape(step, *shapes)
+    if same[0] or value.shape != y.shape:
         return same[0]
-    # Two computations of one value, such as two calls of a compiled function: compare values.
+    # They may be two computations of one value, such as two calls of a compiled function.
     with jax.ensure_compile_time_eval():
         leaves, tree = jax.tree.flatten(shapes)
         values = [jnp.full(leaf.shape, 0.1 + 0.01 * i, leaf.dtype) for i, leaf in enumerate(leaves)]
-        shown, y = jax.jit(step)(*jax.tree.unflatten(tree, values))
-        return bool(jnp.allclose(shown, y, rtol=1e-2, atol=1e-6))  # y may be narrower
+        value, y = jax.jit(step)(*jax.tree.unflatten(tree, values))
+        return bool(jnp.allclose(value, y, rtol=1e-2, atol=1e-6))  # y may be narrower
 
 
 def _has_projection(cell: Cell) -> bool:
-    """A projection mixes units behind the gates, so that their state is not yet the cell's."""
+    """Whether a projection mixes the units after ``pointwise``, which then lacks the final h."""
     assert isinstance(cell.form, Gated)
     params = jax.eval_shape(lambda p: cell.prepare(p, (), None), shapes_of_params(cell))
     return jax.eval_shape(cell.form.split, params)[0].w_p is not None
