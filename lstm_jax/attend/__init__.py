@@ -1,8 +1,7 @@
-"""Attention over a memory: mechanisms, by factory or by name.
+"""Attention over a memory: the mechanisms, by factory or by name.
 
-A memory is an array ``[S, *batch, M]``, such as the outputs of an encoder, or ``[S, M]`` for all
-rows alike. ``lj.attentive(cell, memory)`` is a cell that reads one at each step; here are the
-mechanisms by themselves.
+A memory is an array ``[S, *batch, M]``, such as the outputs of an encoder, or ``[S, M]`` if all
+rows share it. ``lj.attentive(cell, memory)`` is a cell that reads a memory at each step.
 """
 
 from collections.abc import Callable
@@ -57,9 +56,16 @@ registry: dict[str, Callable[..., Attention]] = {
 
 
 def make(name: str, size: int, **options: Any) -> Attention:
-    """The mechanism ``name`` with a layer of ``size``, where it has one; options go to its factory.
+    """Builds a mechanism by name.
 
-    Raises ValueError for an unknown name, TypeError for an option that the mechanism has not.
+    Args:
+        name: A key of ``registry``.
+        size: The size of the mechanism's layer, if it has one.
+        **options: Further options for its factory.
+
+    Raises:
+        ValueError: For an unknown name.
+        TypeError: For an option that the mechanism does not have.
     """
     factory = registry[checking.choice("name", name, registry)]
     return calls.call(name, factory, checking.positive_int("size", size), **options)

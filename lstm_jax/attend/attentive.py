@@ -4,9 +4,9 @@ Sources: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based Ne
 Translation" (section 3, equation 5; input feeding: section 3.3); Bahdanau, Cho & Bengio 2015,
 "Neural Machine Translation by Jointly Learning to Align and Translate" (section 3.1).
 
-The memory changes with every batch, and what is compiled must not. So all functions of an
-attentive cell stand in a template, made once for a cell, a mechanism and a memory's shape; the
-memory travels in ``Cell.memory``, and reaches ``prepare`` beside the params.
+The memory changes with every batch, while the compiled program must not. So the functions of an
+attentive cell are made once for a cell, a mechanism and the shape of a memory. The memory itself is
+in ``Cell.memory``, and reaches ``prepare`` beside the params.
 """
 
 from typing import Any, NamedTuple
@@ -32,11 +32,13 @@ from lstm_jax.core.typing import AnyArray
 class AttentiveState(NamedTuple):
     """The state of an attentive cell.
 
-    cell: that of the cell inside.
-    fed: what the next step starts from, ``[*batch, N]``: the attentional vector (input feeding),
-        or the cell's output (style "bahdanau"); () where nothing is.
-    weights: those of the last step, ``[*batch, S]``, or ``[*batch, heads, S]``; zeros before it.
-    attention: the mechanism's own.
+    Attributes:
+        cell: The state of the cell inside.
+        fed: What the next step reads of this one, ``[*batch, N]``: the attentional vector (input
+            feeding), or the cell's output (style "bahdanau"); or ().
+        weights: The attention weights of the last step, ``[*batch, S]``, or with heads
+            ``[*batch, heads, S]``; zeros before the first step.
+        attention: The state of the mechanism.
     """
 
     cell: Any
@@ -46,7 +48,7 @@ class AttentiveState(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What an attentive cell is made from, besides its cell and its mechanism."""
+    """The options of an attentive cell, besides its cell and its mechanism."""
 
     places: Any
     memory_size: int
@@ -67,38 +69,47 @@ def attentive(
     size: int | None = None,
     returns: str = "outputs",
 ) -> Cell:
-    """``cell`` with attention to ``memory`` at each step, as a decoder has.
+    """``cell`` with attention to ``memory`` at each step, as in a decoder.
 
-    memory: ``[S, *batch, M]``, with the batch axes of the inputs, or ``[S, M]`` for all rows alike.
-        Gradients reach it. Make the cell anew for each batch's memory: memories of one shape run
-        one compiled program, as long as ``cell`` and ``attention`` are equal.
-    mask: ``[S, *batch]``, the places that count (``lj.attend.length_mask``); None for all.
-    attention: from ``lj.attend``, or its name there, with a layer of the cell's size.
-    style: "luong" queries with the cell's new output h and gives the attentional vector
-        ``tanh([context; h] w_c)`` (Luong et al. 2015, eq. 5). "bahdanau" queries with the output
-        before, and the cell reads ``[x; context]`` (Bahdanau et al. 2015, section 3.1); it gives
-        the cell's output, or with ``size`` ``tanh([context; h] w_c)``.
-    input_feeding: under "luong", the cell reads ``[x; last attentional vector]`` (section 3.3).
-        Without it the cell runs ahead over the whole sequence by the method that suits it.
-    size: of the attentional vector; None for that of the cell's output.
-    returns: "outputs", or "weights" for a cell with the same params and states whose output is
-        the weights ``[*batch, S]`` (heads one behind the other, ``[*batch, heads * S]``):
-        unrolled, it gives all alignments ``[T, *batch, S]``. "both" gives the outputs with the
-        weights behind them.
+        decoder = lj.attentive(lj.lstm(128), memory, attention="additive")
+        state, ys = lj.unroll(decoder, params, xs)
 
-    Params ``{"cell", "attention"}`` and, where there is an attentional vector, ``"w_c" [C+H,
-    size]``, the context's rows first. State ``AttentiveState(cell, fed, weights, attention)``.
-    Wrappers go inside, around ``cell``; ``lj.mixed_precision`` may go outside, and then also
-    casts the memory. Raises ValueError or TypeError, naming the argument.
+    Params ``{"cell", "attention"}`` and, if there is an attentional vector, ``"w_c" [C+H, size]``,
+    with the rows of the context first. State ``AttentiveState(cell, fed, weights, attention)``.
+    Wrappers go inside, around ``cell``; ``lj.mixed_precision`` may also go outside, where it casts
+    the memory too.
+
+    Args:
+        cell: The cell that attends.
+        memory: ``[S, *batch, M]``, with the batch axes of the inputs, or ``[S, M]`` if all rows
+            share it. Gradients reach it. Make a new cell for the memory of each batch: memories of
+            one shape run one compiled program, as long as ``cell`` and ``attention`` are equal.
+        mask: The places that count, ``[S, *batch]`` (``lj.attend.length_mask``); by default all.
+        attention: A mechanism of ``lj.attend``, or its name there, with a layer of the cell's size.
+        style: "luong" queries with the cell's new output h and returns the attentional vector
+            ``tanh([context; h] w_c)`` (Luong et al. 2015, eq. 5). "bahdanau" queries with the last
+            output, and the cell reads ``[x; context]`` (Bahdanau et al. 2015, section 3.1); it
+            returns the cell's output or, if ``size`` is given, ``tanh([context; h] w_c)``.
+        input_feeding: Under "luong", whether the cell reads ``[x; last attentional vector]``
+            (section 3.3). Without it, the cell first runs over the whole sequence by the method
+            that suits it.
+        size: The size of the attentional vector; by default that of the cell's output.
+        returns: "outputs"; "weights" for a cell with the same params and states whose output are
+            the attention weights ``[*batch, S]`` (with heads ``[*batch, heads * S]``), so that an
+            unroll gives all alignments ``[T, *batch, S]``; or "both" for the outputs followed by
+            the weights.
+
+    Raises:
+        ValueError, TypeError: For a wrong argument.
     """
     cell_checks.cell("cell", cell)
     memory, mask = check_memory(memory, mask)
     if memory.shape[0] == 0:
-        raise WrongValue(f"memory: expected one place or more, got shape {memory.shape}")
+        raise WrongValue(f"memory: expected at least one place, got shape {memory.shape}")
     checking.choice("style", style, ("luong", "bahdanau"))
     checking.choice("returns", returns, ("outputs", "weights", "both"))
     if not checking.flag("input_feeding", input_feeding) and style == "bahdanau":
-        raise WrongValue("input_feeding: expected True in style 'bahdanau', got False")
+        raise WrongValue("input_feeding: expected True for style 'bahdanau', got False")
     if size is not None:
         size = checking.positive_int("size", size)
     if not isinstance(attention, str | attend.Attention):
@@ -118,11 +129,11 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
     context_size = mechanism.context_size(memory_size)
     try:
         jax.eval_shape(lambda key: mechanism.init(key, cell.size, memory_size), jax.random.key(0))
-    except ArgumentError as error:  # such as a dot product of other sizes
+    except ArgumentError as error:  # such as a dot product of two different sizes
         raise WrongValue(f"attention: {error}") from None
     vector_size = size or (cell.size if luong else None)
     out_size = vector_size or cell.size
-    # What the cell reads beside x, and what is kept for that from step to step.
+    # The sizes of what the cell reads beside x, and of what is kept for it from step to step.
     read_size = context_size if not luong else out_size if input_feeding else 0
     fed_size = cell.size if not luong else read_size
     weights_shape = (places,) if mechanism.heads is None else (mechanism.heads, places)
@@ -156,13 +167,15 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
 
     def prepare(bound, batch_shape, key):
         if not isinstance(bound, Bound):
-            raise WrongValue(f"cell: {name} has lost its memory; make it by lj.attentive")
+            raise WrongValue(
+                f"cell: expected a cell of lj.attentive, got {name} without its memory"
+            )
         params, (memory, mask) = bound
         rows = () if mask is None else mask.shape[1:]
         for argument, axes in {"memory": memory.shape[1:-1], "mask": rows}.items():
             if axes not in ((), tuple(batch_shape)):
                 raise WrongValue(
-                    f"{argument}: expected those of the input, {batch_shape}, got batch axes {axes}"
+                    f"{argument}: expected batch axes {batch_shape}, those of the input, got {axes}"
                 )
         same_precision("memory", memory, params)
         matrices = [leaf.dtype for leaf in jax.tree.leaves(params) if leaf.ndim >= 2]
@@ -173,8 +186,8 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
             "memory": mechanism.prepare(params["attention"], memory, mask),
         }
 
-    def look(params, state, query):
-        """The state behind a look at the memory, and the context."""
+    def attend_to_memory(params, state, query):
+        """``(state, context)`` of one query."""
         own, context, weights = mechanism.attend(
             params["attention"], params["memory"], state.attention, query
         )
@@ -182,20 +195,20 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
         return like(state, new), context
 
     def output(params, state, context, y):
-        """``(vector, out)``: the attentional vector, or y where there is none, and the output."""
+        """``(vector, out)``: the attentional vector, or y if there is none, and the output."""
         vector = y
         if vector_size is not None:
-            joined = jnp.concatenate([context, y.astype(context.dtype)], -1)
-            vector = jnp.tanh(product(joined, params["w_c"]))
+            both = jnp.concatenate([context, y.astype(context.dtype)], -1)
+            vector = jnp.tanh(product(both, params["w_c"]))
         out = vector.astype(y.dtype)
         if returns != "outputs":
             rows = state.weights.shape[: state.weights.ndim - len(weights_shape)]
-            weights = state.weights.reshape(*rows, shown).astype(y.dtype)
+            weights = state.weights.reshape(*rows, weights_size).astype(y.dtype)
             out = weights if returns == "weights" else jnp.concatenate([out, weights], -1)
         return vector, out
 
-    def after_the_cell(params, state, y):
-        state, context = look(params, state, y)
+    def advance_reader(params, state, y):
+        state, context = attend_to_memory(params, state, y)
         vector, out = output(params, state, context, y)
         fed = vector.astype(state.fed.dtype) if input_feeding else ()
         return state._replace(fed=fed), out
@@ -203,17 +216,17 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
     def advance_luong(params, state, x):
         read = jnp.concatenate([x, state.fed], -1) if input_feeding else x
         inner, y = cell.advance(params["cell"], state.cell, read)
-        state, out = after_the_cell(params, state, y)
+        state, out = advance_reader(params, state, y)
         return state._replace(cell=inner), out
 
     def advance_bahdanau(params, state, x):
-        state, context = look(params, state, state.fed)
+        state, context = attend_to_memory(params, state, state.fed)
         inner, y = cell.advance(params["cell"], state.cell, jnp.concatenate([x, context], -1))
         _, out = output(params, state, context, y)
         return state._replace(cell=inner, fed=y.astype(state.fed.dtype)), out
 
-    # What follows the cell, as a cell of its own: it reads the outputs of one that ran ahead.
-    reader = Cell(f"reader of {name}", out_size, NO_GATES, init, initial_state, after_the_cell)
+    # The part after the cell, as a cell of its own, whose inputs are the outputs of the cell.
+    reader = Cell(f"reader of {name}", out_size, NO_GATES, init, initial_state, advance_reader)
 
     def over_time(run, params, xs, state, initial):
         inner, ys = run(cell, params["cell"], xs, state.cell, initial.cell)
@@ -221,11 +234,11 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
         state, out = run(reader, params, ys, state, initial, method="scan")
         return state._replace(cell=inner), out
 
-    shown = places * (mechanism.heads or 1)
-    size_out = {"outputs": out_size, "weights": shown, "both": out_size + shown}[returns]
+    weights_size = places * (mechanism.heads or 1)
+    sizes = {"outputs": out_size, "weights": weights_size, "both": out_size + weights_size}
     return Cell(
         name,
-        size_out,
+        sizes[returns],
         NO_GATES,
         init,
         initial_state,

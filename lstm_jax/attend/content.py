@@ -6,6 +6,7 @@ See, Liu & Manning 2017 (coverage; section 2.3, equations 11 to 13).
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -30,20 +31,23 @@ from lstm_jax.core.typing import AnyArray
 
 
 class CoverageState(NamedTuple):
-    total: Float[Array, "*batch S"]  # the weights of all steps so far, summed
+    total: Float[Array, "*batch S"]  # the sum of the weights of all steps so far
 
 
 @factory
 def additive(size: int, *, coverage: bool = False) -> Attention:
-    """``v tanh(W q + U m)`` (Bahdanau et al. 2015, appendix A.1.2).
+    """Additive scores: ``v tanh(W q + U m)`` (Bahdanau et al. 2015, appendix A.1.2).
 
-    size: the layer's size A.
-    coverage: ``v tanh(W q + U m + w_c c + b)`` with c the sum of a place's weights in the steps
-        before (See et al. 2017, eq. 10 and 11); see ``coverage_loss``.
+    The context is the weighted sum of the memory, as in all mechanisms except ``multi_head``.
 
-    Params ``w_q [Q, A]``, ``w_m [M, A]``, ``v [A]``; with coverage ``w_c, b [A]``. State none, or
-    ``CoverageState(total)``. The context is the weighted sum of the memory, as in all but
-    ``multi_head``.
+    Params ``w_q [Q, A]``, ``w_m [M, A]``, ``v [A]``; with coverage also ``w_c, b [A]``. No state,
+    or ``CoverageState(total)``.
+
+    Args:
+        size: The size A of the layer.
+        coverage: Whether scores are ``v tanh(W q + U m + w_c c + b)``, where c is the sum of a
+            place's weights in the steps before (See et al. 2017, eq. 10 and 11); see
+            ``coverage_loss``.
     """
     size = checking.positive_int("size", size)
     checking.flag("coverage", coverage)
@@ -82,10 +86,13 @@ def _add(state: CoverageState, weights: jax.Array) -> CoverageState:
 
 @factory
 def concat(size: int) -> Attention:
-    """``v tanh(W [q; m])`` (Luong et al. 2015, section 3.1).
+    """Scores ``v tanh(W [q; m])`` (Luong et al. 2015, section 3.1).
 
-    size: the layer's size A. Params ``w [Q+M, A]``, the query's rows first, and ``v [A]``. No
-    state. The same function as ``additive``, in one matrix.
+    The same function as ``additive``, with one matrix. Params ``w [Q+M, A]``, with the rows of the
+    query first, and ``v [A]``. No state.
+
+    Args:
+        size: The size A of the layer.
     """
     size = checking.positive_int("size", size)
 
@@ -109,22 +116,25 @@ def concat(size: int) -> Attention:
 
 @factory
 def dot() -> Attention:
-    """``q m`` (Luong et al. 2015, section 3.1), of a query as wide as the memory.
+    """Scores ``q m`` (Luong et al. 2015, section 3.1), for a query of the memory's size.
 
     No params, no state. ``init`` raises ValueError for a query of another size.
     """
-    return _unweighted("dot()", lambda size: 1.0)
+    return _inner_product("dot()", lambda size: 1.0)
 
 
 @factory
 def scaled_dot(size: int | None = None) -> Attention:
-    """``(q W)(m U) / sqrt(A)`` (Vaswani et al. 2017, section 3.2.1).
+    """Scores ``(q W)(m U) / sqrt(A)`` (Vaswani et al. 2017, section 3.2.1).
 
-    size: A, that of both projections; None for ``q m / sqrt(M)`` of a query as wide as the memory.
     Params ``w_q [Q, A]``, ``w_m [M, A]``, or none. No state.
+
+    Args:
+        size: The size A of both projections. By default there are none, and the scores are
+            ``q m / sqrt(M)`` for a query of the memory's size.
     """
     if size is None:
-        return _unweighted("scaled_dot", math.sqrt)
+        return _inner_product("scaled_dot", math.sqrt)
     width = checking.positive_int("size", size)
 
     def init(key, query_size, memory_size, dtype):
@@ -146,7 +156,7 @@ def scaled_dot(size: int | None = None) -> Attention:
 
 @factory
 def general() -> Attention:
-    """``q W m`` (Luong et al. 2015, section 3.1). Params ``w [Q, M]``. No state."""
+    """Scores ``q W m`` (Luong et al. 2015, section 3.1). Params ``w [Q, M]``. No state."""
 
     def score(params, prepared, state, query):
         return inner_products(check_query(query, params["w"].shape[0], "general()"), prepared.keys)
@@ -164,12 +174,14 @@ def general() -> Attention:
     )
 
 
-def _unweighted(name: str, scale) -> Attention:
+def _inner_product(name: str, scale: Callable[[int], float]) -> Attention:
+    """Scores ``q m / scale(M)``, without params."""
+
     def init(key, query_size, memory_size, dtype):
         if query_size != memory_size:
             raise WrongValue(
-                f"query_size: expected {memory_size}, the memory's size, for {name}, got "
-                f"{query_size}"
+                f"query_size: expected {memory_size} for {name}, the size of the memory, "
+                f"got {query_size}"
             )
         return {}
 
@@ -181,17 +193,23 @@ def _unweighted(name: str, scale) -> Attention:
 
 
 def inner_products(query: jax.Array, keys: jax.Array) -> jax.Array:
-    """``query [*batch, A]`` with each of ``keys [*batch, S, A]``, in the keys' dtype."""
+    """The inner products of ``query [*batch, A]`` and ``keys [*batch, S, A]``: ``[*batch, S]``."""
     return contraction("...a,...sa->...s", query.astype(keys.dtype), keys)
 
 
 @default_promotion
 def coverage_loss(weights: Float[AnyArray, "T *rows"]) -> Float[Array, "T *rest"]:
-    """The coverage loss of each step: ``sum over s of min(a_t, c_t)`` (See et al. 2017, eq. 12),
-    where ``c_t`` is the sum of the weights ``a`` of the steps before (eq. 10).
+    """The coverage loss of each step, ``sum over s of min(a_t, c_t)`` (See et al. 2017, eq. 12).
 
-    weights: ``[T, *batch, S]``; the result is ``[T, *batch]``, to be weighed and added to the
-    loss of the same step (eq. 13). With lengths, weights in the padding are zero, and add nothing.
+    ``c_t`` is the sum of the weights ``a`` of the steps before (eq. 10). With lengths, the weights
+    in the padding are zero and add nothing.
+
+    Args:
+        weights: The attention weights of all steps, ``[T, *batch, S]``.
+
+    Returns:
+        The loss ``[T, *batch]``, to be multiplied by a factor and added to that of the same step
+        (eq. 13).
     """
     weights = wide(checking.float_array("weights", weights, "[T, *batch, S]", 2))
     before = jnp.cumsum(weights, 0) - weights

@@ -1,7 +1,7 @@
-"""What an attention mechanism is, and the steps that all of them share.
+"""The contract of attention mechanisms, and the code that they share.
 
 Axes: S places of the memory, ``*batch`` any number of batch axes, M size of the memory's vectors,
-Q size of the query, C size of the context, A size of the mechanism's own layer.
+Q size of the query, C size of the context, A size of the mechanism's layer.
 """
 
 from collections.abc import Callable
@@ -10,23 +10,25 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.numerics import masked_softmax
 from lstm_jax.core.recipes import FactoryMade
-from lstm_jax.core.typing import AnyArray, BatchShape, Params
+from lstm_jax.core.typing import AnyArray, BatchShape, Lengths, Params
 
 
 class Prepared(NamedTuple):
-    """What is computed of a memory once a sequence. ``*batch`` is absent from a memory that all
-    rows share.
+    """What is computed from a memory once per sequence.
 
-    keys: what queries are compared with, ``[*batch, S, ...]``.
-    values: what contexts are sums of, ``[*batch, S, ...]``; zero where masked.
-    mask: the places that count; None for all.
+    A memory that all rows share has no ``*batch``.
+
+    Attributes:
+        keys: What queries are compared with, ``[*batch, S, ...]``.
+        values: What contexts are sums of, ``[*batch, S, ...]``; zero where masked.
+        mask: The places that count, ``[*batch, S]``; None for all.
     """
 
     keys: jax.Array
@@ -35,7 +37,7 @@ class Prepared(NamedTuple):
 
 
 class Stateless(NamedTuple):
-    """The state of a mechanism that remembers nothing from step to step."""
+    """The empty state of a mechanism that carries nothing from step to step."""
 
 
 class _Fields(NamedTuple):
@@ -49,24 +51,27 @@ class _Fields(NamedTuple):
 
 
 class Attention(FactoryMade, _Fields):
-    """An attention mechanism: pure functions, in the way of ``lj.Cell``; those that a factory
-    (``lj.core.factory``) built alike are equal.
+    """An attention mechanism: a tuple of pure functions, like ``lj.Cell``.
 
-    name: what errors call it.
-    heads: the number of heads; None for a mechanism without them.
-    init: ``(key, query_size, memory_size, dtype=float32) -> params``.
-    context_size: ``(memory_size) -> C``.
-    prepare: ``(params, memory [S, *batch, M], mask [S, *batch] = None) -> Prepared``, once a
-        sequence. A masked place has weight and gradient zero, and its values (NaN included)
-        change nothing; a row in which all are masked has a context of zeros.
-    start: ``(batch_shape, places, dtype=float32) -> state``, before the first step.
-    attend: ``(params, prepared, state, query [*batch, Q], gain=None) -> (state, context
-        [*batch, C], weights [*batch, S])``; with heads, weights ``[*batch, heads, S]``.
-        gain: ``[*batch, S]``, multiplies the weights behind the softmax.
+    Mechanisms built by equal calls of a factory (``lj.core.factory``) are equal.
+
+    Attributes:
+        name: What errors call the mechanism.
+        heads: The number of heads; None for a mechanism without heads.
+        init: ``(key, query_size, memory_size, dtype=float32) -> params``.
+        context_size: ``(memory_size) -> C``.
+        prepare: ``(params, memory [S, *batch, M], mask [S, *batch] = None) -> Prepared``, once per
+            sequence. A masked place has weight and gradient zero, and its values (NaN included)
+            change nothing; a row in which all places are masked has a context of zeros.
+        start: ``(batch_shape, places, dtype=float32) -> state``, before the first step.
+        attend: ``(params, prepared, state, query [*batch, Q], gain=None) -> (state, context
+            [*batch, C], weights [*batch, S])``; with heads, weights are ``[*batch, heads, S]``.
+            ``gain [*batch, S]`` multiplies the weights after the softmax.
     """
 
 
 def no_state(zeros: Callable[[], jax.Array]) -> Stateless:
+    """The ``state`` of a mechanism without one."""
     return Stateless()
 
 
@@ -83,13 +88,19 @@ def mechanism(
     follow: Callable[[Any, jax.Array], Any] = lambda state, weights: state,
     heads: int | None = None,
 ) -> Attention:
-    """A mechanism from its equations.
+    """Builds a mechanism from its equations.
 
-    score: ``(params, prepared, state, query) -> [*batch, S]``, or ``[*batch, heads, S]``.
-    keys, values: of params and the memory ``[*batch, S, M]``; themselves without functions.
-    read: ``(params, weights, values) -> context``; None for the weighted sum of the values.
-    state: the state before the first step, out of ``zeros() [*batch, S]``; none without it.
-    follow: the next state, of the state and the weights.
+    Args:
+        name: What errors call it.
+        init: ``(key, query_size, memory_size, dtype) -> params``; its arguments are checked.
+        score: ``(params, prepared, state, query) -> [*batch, S]``, or ``[*batch, heads, S]``.
+        keys: ``(params, memory [*batch, S, M]) -> keys``; by default the memory itself.
+        values: ``(params, memory) -> values``; by default the memory itself.
+        read: ``(params, weights, values) -> context``; by default the weighted sum of the values.
+        context_size: ``(memory_size) -> C``; by default M.
+        state: The state before the first step, made of ``zeros() [*batch, S]``; by default none.
+        follow: ``(state, weights) -> state``, the next state.
+        heads: The number of heads, or None.
     """
     read = read or (lambda params, weights, values: weighted_sum(weights, values))
 
@@ -107,7 +118,7 @@ def mechanism(
         memory: Float[AnyArray, "S *batch M"],
         mask: Bool[AnyArray, "S *rows"] | None = None,
     ) -> Prepared:
-        """Keys and values of a sequence's memory; ValueError for a mask of other axes."""
+        """The keys and values of a sequence's memory."""
         memory, mask = check_memory(memory, mask)
         if mask is not None:
             missing = range(memory.ndim - 1, mask.ndim)
@@ -117,7 +128,7 @@ def mechanism(
         return Prepared(keys(params, memory), values(params, memory), mask)
 
     def start(batch_shape: BatchShape, places: int, dtype: Any = jnp.float32) -> Any:
-        """The state before the first step of rows ``batch_shape`` over so many places."""
+        """The state before the first step, for a memory of ``places``."""
         shape = checking.batch_shape("batch_shape", batch_shape)
         dtype = checking.float_dtype("dtype", dtype)
         return state(lambda: jnp.zeros((*shape, places), dtype))
@@ -129,12 +140,12 @@ def mechanism(
         query: Float[AnyArray, "*batch Q"],
         gain: Float[Array, "*batch S"] | None = None,
     ) -> tuple[Any, Float[Array, "*batch C"], Float[Array, "*rows S"]]:
-        """One step: the next state, the context and the weights."""
+        """One step: ``(state, context, weights)``."""
         query = checking.float_array("query", query, "[*batch, Q]", 1)
         batch = prepared.values.shape[: places_axis(heads)]
         if batch not in ((), query.shape[:-1]):
             raise WrongValue(
-                f"query: expected the memory's batch axes, {batch}, got shape {query.shape}"
+                f"query: expected batch axes {batch}, those of the memory, got shape {query.shape}"
             )
         mask = prepared.mask
         if heads is not None:
@@ -148,28 +159,28 @@ def mechanism(
 
 
 def check_memory(memory: Any, mask: Any) -> tuple[jax.Array, jax.Array | None]:
-    """A memory and its mask of fitting shapes, or an error that says which does not fit."""
+    """Returns memory and mask as arrays, if their shapes agree."""
     memory = checking.float_array("memory", memory, "[S, M] or [S, *batch, M]", 2)
     if mask is None:
         return memory, None
     mask = checking.array("mask", mask)
     if mask.dtype != jnp.bool_:
-        raise WrongValue(f"mask: expected bool, got dtype {mask.dtype.name}")
+        raise WrongValue(f"mask: expected booleans, got dtype {mask.dtype.name}")
     axes = memory.shape[:-1]
     if mask.ndim < 1 or mask.shape[0] != axes[0] or (len(axes) > 1 and mask.shape[1:] != axes[1:]):
         raise WrongValue(
-            f"mask: expected [S, *batch] of the memory, {axes}, got shape {mask.shape}"
+            f"mask: expected shape {axes}, [S, *batch] of the memory, got {mask.shape}"
         )
     return memory, mask
 
 
 def places_axis(heads: int | None) -> int:
-    """The axis of keys and values that runs over the memory's places."""
+    """The axis of the places in keys and values."""
     return -2 if heads is None else -3
 
 
 def weighted_sum(weights: jax.Array, values: jax.Array) -> jax.Array:
-    """``weights [*batch, S]`` times ``values [*batch, S, M]``, summed over S."""
+    """The sum over S of ``weights [*batch, S]`` times ``values [*batch, S, M]``."""
     return contraction("...s,...sm->...m", weights.astype(values.dtype), values)
 
 
@@ -180,7 +191,7 @@ def contraction(equation: str, *operands: jax.Array) -> jax.Array:
 
 
 def check_query(query: jax.Array, size: int, name: str) -> jax.Array:
-    """``query`` if its last axis is ``size``, as the mechanism ``name`` takes it."""
+    """Returns ``query`` if its last axis has the ``size`` that the mechanism ``name`` needs."""
     if query.shape[-1] != size:
         raise WrongValue(
             f"query: expected a last axis of {size} for {name}, got shape {query.shape}"
@@ -189,19 +200,26 @@ def check_query(query: jax.Array, size: int, name: str) -> jax.Array:
 
 
 def matrix(key: jax.Array, shape: tuple[int, int], dtype: Any) -> jax.Array:
+    """A Glorot uniform matrix."""
     return jax.nn.initializers.glorot_uniform()(key, shape, dtype)
 
 
 def vector(key: jax.Array, size: int, dtype: Any) -> jax.Array:
-    """The weights of a layer with one output."""
+    """A Glorot uniform vector: the weights of a layer with one output."""
     return matrix(key, (size, 1), dtype)[:, 0]
 
 
 @default_promotion
-def length_mask(lengths: Int[AnyArray, "*batch"], places: int) -> Bool[Array, "S *batch"]:
-    """The mask of a memory whose rows are ``lengths`` long, of ``places`` S in all.
+def length_mask(lengths: Lengths, places: int) -> Bool[Array, "S *batch"]:
+    """The mask of a memory with rows of different lengths.
 
-    Lengths outside [0, S] are an error where they are known, clipped where they are traced.
+    Args:
+        lengths: The places of each row, ``[*batch]``. Values outside [0, S] are an error if they
+            are known, and clipped if they are traced.
+        places: The number S of all places.
+
+    Returns:
+        The mask, ``[S, *batch]``.
     """
     places = checking.positive_int("places", places)
     lengths = checking.lengths(lengths, places, np.shape(lengths))

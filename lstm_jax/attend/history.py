@@ -1,4 +1,4 @@
-"""A mechanism that also sees where it looked in the step before: location-aware attention.
+"""Location-aware attention: scores also depend on the weights of the last step.
 
 Source: Chorowski et al. 2015, "Attention-Based Models for Speech Recognition", section 2.1,
 equations 8 and 9.
@@ -18,20 +18,24 @@ from lstm_jax.core.recipes import factory
 
 
 class LocationState(NamedTuple):
-    weights: Float[Array, "*batch S"]  # those of the step before; zeros at the start
+    weights: Float[Array, "*batch S"]  # of the last step; zeros before the first
 
 
 @factory
 def location(size: int, filters: int = 10, width: int = 31) -> Attention:
-    """``v tanh(W q + V m + U f + b)`` with ``f = F * a``, the last step's weights convolved
-    (Chorowski et al. 2015, eq. 8 and 9).
+    """Scores ``v tanh(W q + V m + U f + b)``, where f are features of the last weights.
 
-    size: the layer's size A.
-    filters: how many, K. width: the places that each spans, odd, so that it has a middle.
+    ``f = F * a`` convolves the weights of the last step (Chorowski et al. 2015, eq. 8 and 9).
+    Filters are not flipped: ``f_s = sum over i of filters_i a_{s + i - (width - 1) / 2}``, with
+    zero weights beyond the ends.
 
     Params ``w_q [Q, A]``, ``w_m [M, A]``, ``filters [width, K]``, ``w_f [K, A]``, ``b, v [A]``.
-    Filters are not turned round: ``f_s = sum over i of filters_i a_{s + i - (width - 1) / 2}``,
-    with zero weights beyond the ends. State ``LocationState(weights)``.
+    State ``LocationState(weights)``.
+
+    Args:
+        size: The size A of the layer.
+        filters: The number K of filters.
+        width: The number of places that a filter spans; odd, so that it has a middle.
     """
     size = checking.positive_int("size", size)
     filters = checking.positive_int("filters", filters)
@@ -66,7 +70,7 @@ def location(size: int, filters: int = 10, width: int = 31) -> Attention:
 
 
 def convolve(values: jax.Array, filters: jax.Array) -> jax.Array:
-    """``values [*batch, S]`` under ``filters [width, K]``: ``[*batch, S, K]``."""
+    """``values [*batch, S]`` convolved with ``filters [width, K]``: ``[*batch, S, K]``."""
     rows = values.reshape(-1, values.shape[-1], 1).astype(filters.dtype)
     sums = jnp.promote_types(filters.dtype, jnp.float32)
     out = jax.lax.conv_general_dilated(

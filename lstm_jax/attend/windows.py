@@ -1,4 +1,4 @@
-"""Attention to a window of the memory alone.
+"""Local attention: to a window of the memory.
 
 Source: Luong, Pham & Manning 2015, section 3.2, equations 9 and 10.
 """
@@ -23,27 +23,36 @@ class MonotonicState(NamedTuple):
 
 @factory
 def local(attention: Attention, window: int, *, alignment: str = "monotonic") -> Attention:
-    """``attention`` to the places within ``window`` of a position p that moves with the steps.
+    """Restricts ``attention`` to the places near a position p, which moves with the steps.
 
-    window: D; places from p - D to p + D count.
-    alignment: "monotonic" takes ``p = t``, the count of steps (local-m); past the memory's end
-        nothing is left, and the context is zero. "predictive" takes ``p = L sigmoid(v tanh(W q))``
-        with L the memory's length, and multiplies the weights by a Gaussian around p whose
-        standard deviation is D / 2 (local-p, eq. 9 and 10). L counts the places that are not
-        masked; the masked ones are taken to stand at the end. Places count from 0.
+    Params are the mechanism's; those of "predictive" are
+    ``{"attention", "w_p" [Q, Q], "v_p" [Q]}``. State ``MonotonicState(attention, t)``; that of
+    "predictive" is the mechanism's.
 
-    Params: the mechanism's; "predictive" takes ``{"attention", "w_p" [Q, Q], "v_p" [Q]}``.
-    State: ``MonotonicState(attention, t)``; "predictive" takes the mechanism's.
+    Args:
+        attention: Any mechanism.
+        window: D; places from p - D to p + D count. The first place is 0.
+        alignment: "monotonic" has ``p = t``, the number of steps before (local-m); past the end of
+            the memory no place is left, and the context is zero. "predictive" has
+            ``p = L sigmoid(v tanh(W q))``, where L is the length of the memory, and multiplies the
+            weights by a Gaussian around p with standard deviation D / 2 (local-p, eq. 9 and 10). L
+            is the number of places that are not masked; masked places are assumed to be at the
+            end.
+
+    Raises:
+        ValueError, TypeError: For a wrong argument.
     """
     if not isinstance(attention, Attention):
-        raise WrongType(f"attention: expected one such as lj.attend.dot(), got {attention!r}")
+        raise WrongType(
+            f"attention: expected a mechanism such as lj.attend.dot(), got {attention!r}"
+        )
     window = checking.positive_int("window", window)
     checking.choice("alignment", alignment, ("monotonic", "predictive"))
     name = f"local({attention.name}, {window}, {alignment!r})"
     attend, axis = attention.attend, places_axis(attention.heads)
 
-    def near(prepared, position):
-        """``prepared`` with the window as a mask, and how far each place is from p."""
+    def mask_window(prepared, position):
+        """``prepared`` with the window as a mask, and the distance of each place from p."""
         distance = jnp.arange(prepared.keys.shape[axis]) - position[..., None]
         inside = jnp.abs(distance) <= window
         mask = inside if prepared.mask is None else inside & prepared.mask
@@ -56,7 +65,7 @@ def local(attention: Attention, window: int, *, alignment: str = "monotonic") ->
             return MonotonicState(inner, jnp.zeros(batch_shape, jnp.int32))
 
         def attend_near_t(params, prepared, state, query, gain=None):
-            inside, _ = near(prepared, state.t)
+            inside, _ = mask_window(prepared, state.t)
             inner, context, weights = attend(params, inside, state.attention, query, gain)
             return MonotonicState(inner, state.t + 1), context, weights
 
@@ -78,7 +87,7 @@ def local(attention: Attention, window: int, *, alignment: str = "monotonic") ->
         share = jax.nn.sigmoid(product(jnp.tanh(product(query, params["w_p"])), params["v_p"]))
         places = prepared.keys.shape[axis]
         length = places if prepared.mask is None else jnp.sum(prepared.mask, -1)
-        inside, distance = near(prepared, share * length)
+        inside, distance = mask_window(prepared, share * length)
         gaussian = jnp.exp(-2.0 * jnp.square(distance / window))
         gain = gaussian if gain is None else gain * gaussian
         return attend(params["attention"], inside, state, query, gain)

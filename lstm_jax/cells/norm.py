@@ -24,6 +24,6 @@ def wants_norm(value: str | None) -> bool:
 
 
 def bias_after_norm(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.Array]]:
-    """The ``split`` of a normalised cell, whose bias is a vector: pointwise adds it after the norm."""
+    """The ``split`` of a normalised cell: pointwise adds the bias, after the norm."""
     weights = Weights(params["w_x"], params["w_h"], None, params.get("w_p"))
     return weights, {k: leaf for k, leaf in params.items() if k == "b" or not k.startswith("w_")}

@@ -12,7 +12,7 @@ from lstm_jax.core.forms import Composite
 
 @functools.lru_cache(maxsize=1024)
 def only_input_size(cell: Cell) -> int | None:
-    """The only input size that ``cell`` accepts, such as a residual layer; None if it accepts any."""
+    """The only input size that ``cell`` accepts (in a residual layer); None if it accepts any."""
     if not isinstance(cell.form, Composite):
         return None
     for size in (1, 2):
