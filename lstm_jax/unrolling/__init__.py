@@ -1,4 +1,4 @@
-"""Unrolling over time: the driver, one file per method, packing, and truncated backpropagation."""
+"""Unrolling over time: the driver, the methods, packing, and truncated backpropagation."""
 
 from lstm_jax.unrolling.driver import explain, unroll
 from lstm_jax.unrolling.methods.deferred_options import Deferred

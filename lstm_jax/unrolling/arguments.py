@@ -27,7 +27,7 @@ def check_call(
     method: Any = "auto",
     checkpoint_every: Any = None,
 ) -> Call:
-    """The arguments of ``lj.unroll`` as one ``Call``, or an error that names one of them."""
+    """Checks the arguments of ``lj.unroll`` and returns them as a ``Call``."""
     cell_checks.cell("cell", cell, memory=True)
     cell_with_memory, cell = cell, without_memory(cell)
     inputs = checking.float_array("xs", xs, "[T, *batch, D]", 2)

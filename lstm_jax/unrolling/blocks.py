@@ -16,10 +16,19 @@ def over_blocks(
     *,
     reverse: bool,
 ) -> tuple[Any, Any]:
-    """Scans ``body(carry, block) -> (carry, outs)`` over blocks of ``every`` steps.
+    """Scans ``body(carry, block) -> (carry, outs)`` over blocks of steps.
 
-    Leaves of ``inputs`` and of the outs are ``[T, ...]``, those of a block ``[every, ...]``; what
-    is left over stands in a block of its own at the end of time. None: one block of all steps.
+    Steps that do not fill a block form a shorter one at the end of time.
+
+    Args:
+        body: The function of one block.
+        carry: The carry before the first block in the direction of travel.
+        inputs: A tree of arrays ``[T, ...]``, of which a block has ``[every, ...]``.
+        every: The steps of a block; None for one block of all steps.
+        reverse: Whether to go from the last block to the first.
+
+    Returns:
+        ``(carry, outs)``, with outs ``[T, ...]``.
     """
     steps = jax.tree.leaves(inputs)[0].shape[0]
     if every is None or every >= steps:
@@ -28,30 +37,28 @@ def over_blocks(
     whole = count * every
     head = jax.tree.map(lambda a: a[:whole].reshape(count, every, *a.shape[1:]), inputs)
     rest = jax.tree.map(lambda a: a[whole:], inputs)
-    parts = []
 
-    def run_head(carry: Any) -> Any:
+    def run_head(carry: Any) -> tuple[Any, Any]:
         carry, outs = jax.lax.scan(body, carry, head, reverse=reverse)
-        parts.append(jax.tree.map(lambda a: a.reshape(whole, *a.shape[2:]), outs))
-        return carry
+        return carry, jax.tree.map(lambda a: a.reshape(whole, *a.shape[2:]), outs)
 
-    def run_rest(carry: Any) -> Any:
-        if whole < steps:
-            carry, outs = body(carry, rest)
-            parts.append(outs)
-        return carry
-
-    for run in (run_rest, run_head) if reverse else (run_head, run_rest):
-        carry = run(carry)
-    if len(parts) == 1:
-        return carry, parts[0]
-    first, last = parts[::-1] if reverse else parts
-    return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, last)
+    if whole == steps:
+        return run_head(carry)
+    if reverse:
+        carry, rest_outs = body(carry, rest)
+        carry, head_outs = run_head(carry)
+    else:
+        carry, head_outs = run_head(carry)
+        carry, rest_outs = body(carry, rest)
+    return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), head_outs, rest_outs)
 
 
 def even_block(wanted: float, steps: int) -> int:
-    """The steps of a block near to ``wanted`` (half to twice as many) that leaves no rest, where
-    there is one: a rest is compiled a second time, and costs a copy of all inputs and outputs."""
+    """A number of steps between half and twice ``wanted`` that divides ``steps``, if there is one.
+
+    Otherwise a shorter block remains, whose body is compiled separately, and which costs a copy of
+    all inputs and outputs.
+    """
     near = range(max(1, math.ceil(wanted / 2)), min(steps, math.floor(wanted * 2)) + 1)
     equal = [n for n in near if steps % n == 0]
     rounded = max(1, min(steps, round(wanted)))

@@ -1,4 +1,4 @@
-"""One call of ``lj.unroll``, as the driver and its planning read it."""
+"""One call of ``lj.unroll``, as read by the driver and the plan."""
 
 import dataclasses
 from typing import Any
@@ -15,11 +15,13 @@ STATIC = {"static": True}
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A call of ``lj.unroll``; a pytree, of which ``cell`` and the options are static.
+    """The arguments of one call: a pytree, of which ``cell`` and the options are static.
 
-    params: with the cell's memory beside them if it has one, and no longer in the cell.
-    xs: ``[T, *batch, D]``, zero in the padding. valid: ``[T, *batch]``, where a step counts; None
-        where all do.
+    Attributes:
+        cell: Without its memory.
+        params: With the cell's memory beside them, if it has one.
+        xs: ``[T, *batch, D]``, zero in the padding.
+        valid: The steps that count, ``[T, *batch]``; None for all.
     """
 
     cell: Cell = dataclasses.field(metadata=STATIC)

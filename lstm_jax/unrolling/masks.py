@@ -1,4 +1,4 @@
-"""Per-row choices between trees, and the split of a tree into what has a derivative and not."""
+"""Per-row choices between trees, and the partition of trees into floats and other leaves."""
 
 from typing import Any, NamedTuple
 
@@ -7,9 +7,10 @@ import jax.numpy as jnp
 
 
 class Masks(NamedTuple):
-    """Which steps of which rows count, and where rows start anew; None where all or none do.
+    """The steps that count and those at which rows restart, each ``[T, *batch]``.
 
-    Both are ``[T, *batch]``. ``resets`` is already that of the direction of travel.
+    ``valid`` is None if all steps count, ``resets`` if no row restarts. In a method, ``resets`` are
+    those in the direction of travel.
     """
 
     valid: jax.Array | None
@@ -17,9 +18,9 @@ class Masks(NamedTuple):
 
 
 def where(mask: jax.Array | None, chosen: Any, other: Any) -> Any:
-    """``chosen`` in the rows where ``mask [*rows]`` holds, ``other`` elsewhere, leaf by leaf.
+    """``chosen`` in the rows where ``mask [*rows]`` is True, ``other`` elsewhere, leaf by leaf.
 
-    No mask means ``chosen`` everywhere. A leaf may have further axes behind the rows'.
+    Without a mask the result is ``chosen``. Leaves may have further axes after those of the rows.
     """
     if mask is None:
         return chosen
@@ -31,36 +32,39 @@ def where(mask: jax.Array | None, chosen: Any, other: Any) -> Any:
 
 
 def zero_where_not(mask: jax.Array | None, tree: Any) -> Any:
-    """``tree`` with zeros in the rows where ``mask`` does not hold."""
+    """``tree`` with zeros in the rows where ``mask`` is False."""
     return where(mask, tree, jax.tree.map(jnp.zeros_like, tree))
 
 
 def not_finite(values: jax.Array) -> jax.Array:
-    """Whether there is NaN or infinity along the last axis of ``values``.
+    """Whether there is a NaN or an infinity along the last axis of ``values``.
 
-    By a product, which reads them faster than a reduction; its factor keeps sums from overflowing.
+    A matrix product is used since it is faster than a reduction; its factor avoids an overflow of
+    the sums.
     """
     factor = jnp.full(values.shape[-1:], 1e-4, values.dtype)
     return ~jnp.isfinite(jax.lax.stop_gradient(values) @ factor)
 
 
 def nan_where(rows: jax.Array, values: jax.Array, source: jax.Array) -> jax.Array:
-    """``values [*rows, ...]`` with NaN in the ``rows [*rows]`` that hold.
+    """``values [*rows, ...]`` with NaN where ``rows [*rows]`` is True.
 
-    The NaN is a multiple of ``source [*rows, n]``. So a derivative that reads it is NaN too, and is
-    NaN to the source of that row alone.
+    The NaN is a multiple of ``source [*rows, n]``, so that the derivative by the source of that row,
+    and of no other, is NaN too.
     """
-    factor = jnp.where(rows, jnp.nan, 0.0)  # elsewhere no NaN times a cotangent of zero
+    factor = jnp.where(
+        rows, jnp.nan, 0.0
+    )  # zero elsewhere, since NaN times a zero cotangent is NaN
     nan = (factor.astype(source.dtype) * source[..., 0]).astype(values.dtype)
     further = range(rows.ndim, values.ndim)
     return jnp.where(jnp.expand_dims(rows, further), jnp.expand_dims(nan, further), values)
 
 
 def widen_floats(tree: Any) -> Any:
-    """``tree`` with its floating leaves in float32 or wider: what sums over time are kept in."""
+    """``tree`` with its floating leaves in float32 or wider, for sums over time."""
 
     def widen(leaf: Any) -> Any:
-        if not differentiable(leaf):  # keys, which no cast is for, among them
+        if not differentiable(leaf):  # such as random keys, which cannot be cast
             return leaf
         return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
 
@@ -77,13 +81,14 @@ def narrow_floats(tree: Any, like: Any) -> Any:
 
 
 def differentiable(leaf: Any) -> bool:
+    """Whether ``leaf`` is an array of real or complex floats."""
     return jnp.issubdtype(leaf.dtype, jnp.inexact)
 
 
 def partition(tree: Any) -> tuple[Any, Any]:
-    """``tree`` twice: with its floating leaves alone, and with the others alone (keys, counts).
+    """Splits ``tree`` into its floating leaves and the others (keys, counts).
 
-    None stands where a leaf is missing; ``combine`` puts the halves together again.
+    In each half None replaces the leaves of the other one; ``combine`` is the inverse.
     """
     floats = jax.tree.map(lambda leaf: leaf if differentiable(leaf) else None, tree)
     others = jax.tree.map(lambda leaf: None if differentiable(leaf) else leaf, tree)
@@ -91,7 +96,7 @@ def partition(tree: Any) -> tuple[Any, Any]:
 
 
 def combine(floats: Any, others: Any) -> Any:
-    """The tree whose halves ``partition`` gave."""
+    """The inverse of ``partition``."""
     return jax.tree.map(
         lambda a, b: b if a is None else a, floats, others, is_leaf=lambda leaf: leaf is None
     )

@@ -1,4 +1,4 @@
-"""Ragged sequences end to end in rows, so that hardly a step is spent on padding."""
+"""Packing: ragged sequences end to end in rows, with little padding."""
 
 import heapq
 from collections.abc import Sequence
@@ -16,9 +16,15 @@ from lstm_jax.core.typing import AnyArray
 
 
 class Packed(NamedTuple):
-    """Sequences in rows. ``xs``, ``resets`` and ``lengths`` go to ``lj.unroll`` as they are.
+    """Packed sequences. ``xs``, ``resets`` and ``lengths`` are arguments for ``lj.unroll``.
 
-    row, start, steps: where each of the N sequences stands, and how long it is.
+    Attributes:
+        xs: The sequences, ``[T, rows, *features]``.
+        resets: True at the first step of each sequence, ``[T, rows]``.
+        lengths: The number of steps in each row, ``[rows]``.
+        row: The row of each of the N sequences, ``[N]``.
+        start: The first step of each in its row, ``[N]``.
+        steps: The length of each, ``[N]``.
     """
 
     xs: Shaped[np.ndarray, "T rows *features"]
@@ -36,21 +42,35 @@ def pack(
     rows: int | None = None,
     max_padding: float = 0.05,
 ) -> Packed:
-    """Ragged ``sequences``, each ``[t, *features]``, filled end to end into rows.
+    """Fills ragged sequences end to end into rows.
 
-    No sequence is cut. rows: how many; None takes the most (the shortest T) for which padding
-    is at most ``max_padding`` of all steps. Packing goes from the longest sequence to the
-    shortest, each into the row that is least full.
+        packed = lj.pack(sequences)
+        state, ys = lj.unroll(
+            cell, params, packed.xs, resets=packed.resets, lengths=packed.lengths
+        )
+        outputs = lj.unpack(packed, ys)
 
-    Raises ValueError or TypeError for no sequences, and for ones whose features differ.
+    No sequence is cut. They are placed from the longest to the shortest, each into the row that is
+    least full.
+
+    Args:
+        sequences: A list of arrays ``[t, *features]``.
+        rows: The number of rows; by default the most (and so the shortest T) for which padding is
+            at most ``max_padding`` of all steps.
+        max_padding: The largest share of padding, in [0, 1).
+
+    Raises:
+        ValueError, TypeError: Without sequences, and for sequences of different features.
     """
-    if not isinstance(sequences, list | tuple) or not sequences:
-        got = "none" if isinstance(sequences, list | tuple) else type(sequences).__name__
+    if not isinstance(sequences, list | tuple):
+        got = type(sequences).__name__
         raise WrongValue(f"sequences: expected a list of arrays [t, *features], got {got}")
+    if not sequences:
+        raise WrongValue("sequences: expected at least one, got none")
     max_padding = checking.rate("max_padding", max_padding)
     for i, sequence in enumerate(sequences):
-        known = isinstance(sequence, np.ndarray | jax.Array)
-        if not known or sequence.ndim < 1 or isinstance(sequence, jax.core.Tracer):
+        is_array = isinstance(sequence, np.ndarray | jax.Array)
+        if not is_array or sequence.ndim < 1 or isinstance(sequence, jax.core.Tracer):
             raise WrongType(
                 f"sequences[{i}]: expected an array [t, *features] outside of jit, got "
                 f"{type(sequence).__name__}"
@@ -61,7 +81,7 @@ def pack(
     for i, a in enumerate(arrays):
         if a.shape[1:] != first.shape[1:] or a.dtype != first.dtype:
             raise WrongValue(
-                f"sequences[{i}]: expected {first.dtype} {first.shape[1:]}, as "
+                f"sequences[{i}]: expected {first.dtype} features {first.shape[1:]}, as in "
                 f"sequences[0], got {a.dtype} features {a.shape[1:]}"
             )
     steps = np.array([len(a) for a in arrays])
@@ -78,12 +98,20 @@ def pack(
 
 @default_promotion
 def unpack(packed: Packed, ys: Shaped[AnyArray, "T rows *out"]) -> list[np.ndarray]:
-    """``ys [T, rows, *out]`` back as one array ``[t, *out]`` a sequence, in their first order."""
+    """Takes packed outputs apart.
+
+    Args:
+        packed: What ``lj.pack`` returned.
+        ys: Outputs for it, ``[T, rows, *out]``.
+
+    Returns:
+        One array ``[t, *out]`` per sequence, in the order in which ``lj.pack`` received them.
+    """
     if not isinstance(packed, Packed):
-        raise WrongType(f"packed: expected what lj.pack gives, got {type(packed).__name__}")
+        raise WrongType(f"packed: expected a result of lj.pack, got {type(packed).__name__}")
     ys = np.asarray(checking.array("ys", ys))
     if ys.shape[:2] != packed.resets.shape:
-        raise WrongValue(f"ys: expected [T, rows], {packed.resets.shape}, got axes {ys.shape[:2]}")
+        raise WrongValue(f"ys: expected axes [T, rows], {packed.resets.shape}, got {ys.shape[:2]}")
     places = zip(packed.row, packed.start, packed.steps, strict=True)
     return [ys[start : start + steps, row] for row, start, steps in places]
 
@@ -103,6 +131,7 @@ def _fill(steps: np.ndarray, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def _most_rows(steps: np.ndarray, max_padding: float) -> int:
+    """The most rows for which padding is at most ``max_padding`` of all steps."""
     total, longest = int(steps.sum()), int(steps.max())
     if total == 0:
         return 1

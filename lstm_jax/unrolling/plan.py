@@ -1,7 +1,6 @@
-"""What is chosen for a call, and why: the method of each cell, and the blocks of steps that are
-recomputed; with the memory that the backward pass takes.
+"""The plan of a call: the method of each cell, the recomputed blocks, and the bytes they take.
 
-All is a function of shapes, at trace time, before anything is compiled or run.
+It depends on shapes only, and is made at trace time, before anything is compiled or run.
 """
 
 import functools
@@ -27,7 +26,7 @@ UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**
 
 
 class Method(NamedTuple):
-    """The method that runs a cell: its name, and its two functions of a ``Traversal``."""
+    """The method that runs a cell: its name, and its functions of a ``Traversal``."""
 
     name: str
     traverse: Callable[[Traversal], tuple[State, jax.Array]]
@@ -35,11 +34,17 @@ class Method(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One cell of a call that is run over time by a method, and its memory in bytes.
+    """One cell of a call, its method, and the bytes that its backward pass takes.
 
-    whole: of the arrays over all steps that no blocks avoid: outputs, their cotangents and those
-        of the inputs.
-    state: of what stands between two blocks. step: of what is kept for each step of a block.
+    Attributes:
+        cell: The name of the cell.
+        method: The name of its method.
+        why: What the method decided, and why.
+        steps: The number T of steps.
+        whole: Bytes of the arrays over all steps that are needed with any blocks: the outputs,
+            their cotangents and those of the inputs.
+        state: Bytes that are kept between two blocks.
+        step: Bytes that are kept for each step of a block.
     """
 
     cell: str
@@ -52,7 +57,7 @@ class Part(NamedTuple):
 
 
 def choose_method(cell: Cell, method: str | Deferred) -> Method:
-    """The method that runs ``cell``. Raises ValueError, with the reason, for one that cannot."""
+    """The method that runs ``cell``; ValueError, with the reason, for a method that cannot."""
     if method == "auto":
         name = next(name for name, m in METHODS.items() if m.ineligible(cell) is None)
         return Method(name, METHODS[name].traverse, METHODS[name].why)
@@ -63,19 +68,19 @@ def choose_method(cell: Cell, method: str | Deferred) -> Method:
     module = METHODS[name]
     reason = module.ineligible(cell)
     if reason is not None:
-        raise WrongValue(f"method: expected 'auto' or 'scan', got {method!r}, but {reason}")
-    partial = functools.partial
-    return Method(name, partial(module.traverse, **options), partial(module.why, **options))
+        raise WrongValue(f"method: expected 'auto' or 'scan', since {reason}, got {method!r}")
+    traverse = functools.partial(module.traverse, **options)
+    return Method(name, traverse, functools.partial(module.why, **options))
 
 
 def plan(call: Call) -> tuple[list[Part], int | None]:
-    """The parts of a call, and the steps of a recomputed block (None: nothing is recomputed)."""
+    """The parts of a call, and the steps of a recomputed block, or None without recomputation."""
     parts = parts_of(call)
     return parts, block_of(call, parts)
 
 
 def block_of(call: Call, parts: Sequence[Part] | None = None) -> int | None:
-    """The steps of a recomputed block; None: nothing is recomputed."""
+    """The steps of a recomputed block of a call, or None without recomputation."""
     if not isinstance(call.checkpoint_every, str):
         return call.checkpoint_every
     parts = parts_of(call) if parts is None else parts
@@ -86,25 +91,24 @@ def parts_of(call: Call) -> list[Part]:
     """The cells of a call, each with its method and what its backward pass keeps."""
     parts: list[Part] = []
 
-    def measured(traversal: Traversal, method: str | Deferred) -> tuple[State, jax.Array]:
+    def measure_part(traversal: Traversal, method: str | Deferred) -> tuple[State, jax.Array]:
         chosen = choose_method(traversal.cell, method)
         parts.append(measure(traversal, chosen))
         return chosen.traverse(traversal)
 
-    jax.eval_shape(lambda call: over_parts(start_traversal(call), call.method, measured), call)
+    jax.eval_shape(lambda call: over_parts(start_traversal(call), call.method, measure_part), call)
     return parts
 
 
 def measure(traversal: Traversal, method: Method) -> Part:
-    """What the backward pass keeps of one cell over time."""
+    """The part of one cell: its method, and the bytes that its backward pass takes."""
     steps, state = traversal.xs.shape[0], traversal.state
 
     def run(params: Any, xs: Any, state: Any, masks: Masks) -> tuple[State, jax.Array]:
-        given = traversal._replace(params=params, xs=xs, state=state, masks=masks)
-        return method.traverse(given)
+        return method.traverse(traversal._replace(params=params, xs=xs, state=state, masks=masks))
 
-    def kept(steps: int) -> int:
-        few = jax.tree.map(
+    def residual_bytes(steps: int) -> int:
+        inputs = jax.tree.map(
             lambda a: jax.ShapeDtypeStruct((steps, *a.shape[1:]), a.dtype),
             (traversal.xs, traversal.masks),
         )
@@ -112,7 +116,7 @@ def measure(traversal: Traversal, method: Method) -> Part:
         def residuals(params: Any, state: Any, xs: Any, masks: Any) -> Any:
             return jax.vjp(lambda params, xs: run(params, xs, state, masks), params, xs)[1]
 
-        return _nbytes(jax.eval_shape(residuals, traversal.params, state, *few))
+        return _nbytes(jax.eval_shape(residuals, traversal.params, state, *inputs))
 
     ys = jax.eval_shape(
         lambda *args: run(*args)[1], traversal.params, traversal.xs, state, traversal.masks
@@ -124,7 +128,7 @@ def measure(traversal: Traversal, method: Method) -> Part:
         steps=steps,
         whole=2 * _nbytes(ys) + _nbytes(traversal.xs),
         state=_nbytes(state),
-        step=max(kept(2) - kept(1), 1),
+        step=max(residual_bytes(2) - residual_bytes(1), 1),
     )
 
 
@@ -133,15 +137,18 @@ def parse_bytes(argument: str, value: str) -> int:
     match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", value)
     if match is None or match[2] not in UNITS:
         raise WrongValue(
-            f"{argument}: expected a number of steps, 'auto', or a bound on memory such "
-            f"as '64 MiB' (units {', '.join(UNITS)}), got {value!r}"
+            f"{argument}: expected a number of steps, 'auto', or a bound such as '64 MiB' "
+            f"(units {', '.join(UNITS)}), got {value!r}"
         )
     return int(float(match[1]) * UNITS[match[2]])
 
 
 def choose_block(argument: str, value: str, parts: Sequence[Part]) -> int | None:
-    """The steps of a block: the most for which all fits into the bound ``value``, or with "auto"
-    as many as keep least. None: no blocks are needed."""
+    """The steps of a block, or None if no blocks are needed.
+
+    They are the most for which the backward pass fits into the bound ``value``; with "auto", the
+    number that keeps least.
+    """
     steps = max((p.steps for p in parts), default=0)
     if steps == 0:
         return None
@@ -154,17 +161,17 @@ def choose_block(argument: str, value: str, parts: Sequence[Part]) -> int | None
         return None
     if bytes_needed(parts, least) > bound:
         raise WrongValue(
-            f"{argument}: got {value!r}, but the backward pass of this call takes "
-            f"{format_bytes(bytes_needed(parts, least))} or more"
+            f"{argument}: expected {format_bytes(bytes_needed(parts, least))} or more for the "
+            f"backward pass of this call, got {value!r}"
         )
     equal = (n for n in range(steps // 2, least, -1) if steps % n == 0)
     return next((n for n in equal if bytes_needed(parts, n) <= bound), least)
 
 
 def bytes_needed(parts: Sequence[Part], block: int | None) -> int:
-    """About the bytes that the backward pass takes with blocks of ``block`` steps, or with none.
+    """About how many bytes the backward pass takes with blocks of ``block`` steps, or without.
 
-    What is kept of a step counts twice where it is read again: its cotangents stand beside it.
+    What is kept for the steps of a block counts twice, since their cotangents are added.
     """
     whole = sum(p.whole for p in parts)
     if block is None:
@@ -174,6 +181,7 @@ def bytes_needed(parts: Sequence[Part], block: int | None) -> int:
 
 
 def format_bytes(size: int) -> str:
+    """``size`` in the largest unit that fits, such as "64 MiB"."""
     unit = next((u for u in ("GiB", "MiB", "KiB") if size >= UNITS[u]), "B")
     return f"{size / UNITS[unit]:.3g} {unit}"
 

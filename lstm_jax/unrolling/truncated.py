@@ -1,5 +1,4 @@
-"""Truncated backpropagation through time: the state goes on from chunk to chunk, the gradient
-does not."""
+"""Truncated backpropagation through time: chunks pass on their state, but no gradient."""
 
 import functools
 import math
@@ -7,13 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Integer, PRNGKeyArray
 
 from lstm_jax._internal import checking, varying
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell, without_memory
-from lstm_jax.core.typing import AnyArray, Params, State
+from lstm_jax.core.typing import Inputs, Key, Lengths, Outputs, Params, Resets, State
 from lstm_jax.unrolling.arguments import check_call
 from lstm_jax.unrolling.driver import unroll
 from lstm_jax.unrolling.masks import narrow_floats, where, widen_floats
@@ -25,32 +23,42 @@ from lstm_jax.unrolling.parts import spread_like
 def unroll_truncated(
     cell: Cell,
     params: Params,
-    xs: Float[AnyArray, "T *batch D"],
+    xs: Inputs,
     state: State | None = None,
     *,
     every: int,
     offset: Any = 0,
-    lengths: Integer[AnyArray, "*batch"] | None = None,
-    resets: Bool[AnyArray, "T *batch"] | None = None,
+    lengths: Lengths | None = None,
+    resets: Resets | None = None,
     method: str | Deferred = "auto",
     checkpoint_every: int | str | None = None,
-    key: PRNGKeyArray | None = None,
-) -> tuple[State, Float[Array, "T *batch H"]]:
+    key: Key | None = None,
+) -> tuple[State, Outputs]:
     """``lj.unroll`` with the same values, and a gradient that stays within chunks of time.
 
-    every: steps of a chunk. No gradient passes from step ``t`` to step ``t - 1``, t > 0, where
-        ``t - offset`` is a multiple of ``every``: truncated backpropagation in chunks, which
-        looks back ``every - 1`` steps at most. ``state`` and a learned first state keep theirs.
-    offset: in [0, every), the steps of a shorter first chunk; 0 for none. It may be traced, and is
-        then taken modulo ``every``: drawn anew for each batch, every step is a boundary as often as
-        any other, and no dependency shorter than a chunk is cut always. The gradient stays biased
-        towards short ones; Tallec & Ollivier 2017, "Unbiasing truncated backpropagation through
-        time", draw lengths too, and weigh the gradient by how often it is cut, which this does not.
+    No gradient passes from step ``t`` to step ``t - 1``, t > 0, if ``t - offset`` is a multiple of
+    ``every``. So truncated backpropagation looks back at most ``every - 1`` steps. ``state`` and a
+    learned initial state keep their gradients. Padding has no boundaries: the last state of a row
+    has the gradient of the chunk in which the row ends.
 
-    The other arguments are those of ``lj.unroll``, with all that it promises of padding, resets and
-    noise; ``checkpoint_every`` divides a chunk. Padding has no boundaries: a row's last state has
-    the gradient of the chunk that the row ends in. Raises what ``lj.unroll`` raises, and
-    ValueError for a cell that reads a sequence from both ends.
+    Args:
+        cell, params, xs, ...: Those of ``lj.unroll``, with the same meaning of padding, resets and
+            noise.
+        every: The steps of a chunk.
+        offset: The steps of a shorter first chunk, in [0, every); 0 for none. If it is traced, it
+            is taken modulo ``every``. If it is drawn anew for each batch, all steps are boundaries
+            equally often, and no dependency shorter than a chunk is always cut. The gradient is
+            still biased towards short dependencies; Tallec & Ollivier 2017, "Unbiasing truncated
+            backpropagation through time", also draw the lengths, and weight the gradient by how
+            often it is cut, which is not done here.
+        checkpoint_every: As in ``lj.unroll``, for blocks within a chunk.
+
+    Returns:
+        ``(state, ys)``, as ``lj.unroll``.
+
+    Raises:
+        ValueError, TypeError: As ``lj.unroll`` does, and for a layer that reads a sequence from
+            both ends.
     """
     every = checking.positive_int("every", every)
     offset = _offset(offset, every)
@@ -62,16 +70,16 @@ def unroll_truncated(
     if steps == 0:
         return unroll(cell, params, xs, state, method=method, key=key)
     _check_steps("cell", cell, params, xs)
-    return _unrolled(
+    return _run(
         without_memory(cell), cell.memory, params, xs, state, lengths, resets, key,
         offset if isinstance(offset, int) else None, None if isinstance(offset, int) else offset,
         every, method, checkpoint_every,
     )  # fmt: skip
 
 
-# Compiled by itself outside of jit, as lj.unroll is, and for one offset that is known.
+# Jitted as in lj.unroll; a known offset is static.
 @functools.partial(jax.jit, inline=True, static_argnums=(0, 8, 10, 11, 12))
-def _unrolled(
+def _run(
     cell: Cell,
     memory: Any,
     params: Params,
@@ -86,10 +94,13 @@ def _unrolled(
     method: str | Deferred,
     checkpoint_every: int | str | None,
 ) -> tuple[State, jax.Array]:
-    """All chunks have one shape, and one body in one scan: chunk 0 holds the first ``first`` steps
-    and each other one the ``size`` that follow. What a chunk lacks is padding at its end, which
-    ``lengths`` makes inert in any cell (padding in front would not be, nor a second compiled body
-    be cheap), and noise is drawn by counts in the state, which padding does not advance."""
+    """Runs all chunks in one scan.
+
+    Chunk 0 has the first ``first`` steps, and each other one the next ``size``. All have one shape:
+    shorter ones are padded at their end, where ``lengths`` makes padding inert in any cell. Padding
+    in front would not be inert, and chunks of two shapes would need a second compiled body. Noise
+    is drawn by counts in the state, which padding does not advance.
+    """
     steps, batch = xs.shape[0], xs.shape[1:-1]
     size = min(every, steps)
     first: Any = None
@@ -97,24 +108,24 @@ def _unrolled(
         first = jnp.minimum(jnp.where(traced == 0, every, traced), size)
         count = 1 + math.ceil((steps - 1) / size)  # enough for a first chunk of one step
     else:
-        first = min(known or every, size)  # a chunk of none is a whole one
+        first = min(known or every, size)  # offset 0: the first chunk is a whole one
         count = 1 + math.ceil((steps - first) / size)
     padded = lengths is not None or traced is not None or first != size or steps % size != 0
     ends = steps if lengths is None else lengths
 
     def cut(a: jax.Array) -> jax.Array:
-        """``[T, ...]`` as chunks ``[count, size, ...]``."""
+        """Cuts ``[T, ...]`` into chunks ``[count, size, ...]``."""
         a = jnp.pad(a, [(0, count * size - steps)] + [(0, 0)] * (a.ndim - 1))
         rest = jax.lax.dynamic_slice_in_dim(a, first, (count - 1) * size)
         return jnp.concatenate([a[:size], rest]).reshape(count, size, *a.shape[1:])
 
-    def put_together(chunks: jax.Array) -> jax.Array:
-        """What ``cut`` cut; each chunk's padding lies under the next one, or behind the end."""
+    def join(chunks: jax.Array) -> jax.Array:
+        """The inverse of ``cut``; the padding of a chunk is overwritten or dropped."""
         flat = chunks.reshape(count * size, *chunks.shape[2:])
         return jax.lax.dynamic_update_slice_in_dim(flat, flat[size:], first, 0)[:steps]
 
     cell = cell._replace(memory=memory)
-    wide = widen_floats(params)  # gradients of all chunks are summed in this
+    wide = widen_floats(params)  # so that gradients are summed over chunks in float32
 
     def chunk(state: State, inputs: tuple) -> tuple[State, jax.Array]:
         number, xs, resets = inputs
@@ -137,11 +148,11 @@ def _unrolled(
     state = varying.cast(axes, state)
     inputs = (jnp.arange(count), cut(xs), None if resets is None else cut(resets))
     state, chunks = jax.lax.scan(chunk, state, inputs)
-    return state, put_together(chunks)
+    return state, join(chunks)
 
 
 def _offset(offset: Any, every: int) -> Any:
-    """A known offset as an int, a traced one in its range."""
+    """Returns a known offset as an int, and a traced one modulo ``every``."""
     if isinstance(offset, jax.core.Tracer):
         if offset.shape != () or not jnp.issubdtype(offset.dtype, jnp.integer):
             got = f"{offset.dtype} of shape {offset.shape}"
@@ -155,7 +166,7 @@ def _offset(offset: Any, every: int) -> Any:
 
 
 def _check_steps(argument: str, cell: Cell, params: Params, xs: jax.Array) -> None:
-    """Refuses a layer that cannot be stepped: its chunks would not be its whole."""
+    """Refuses a layer that cannot be stepped, whose chunks would not equal the whole."""
 
     def step(params: Params, x: jax.Array) -> Any:
         return cell.step(params, cell.initial_state(params, x.shape[:-1]), x)
@@ -163,5 +174,6 @@ def _check_steps(argument: str, cell: Cell, params: Params, xs: jax.Array) -> No
     try:
         jax.eval_shape(step, params, xs[0])
     except ArgumentError as error:
-        name = cell.name
-        raise WrongValue(f"{argument}: got {name}, which has no chunks ({error})") from None
+        raise WrongValue(
+            f"{argument}: expected a cell that can run in chunks, got {cell.name} ({error})"
+        ) from None

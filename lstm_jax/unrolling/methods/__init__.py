@@ -1,7 +1,7 @@
-"""How time is traversed: one file per method.
+"""The methods of traversing time, one file per method.
 
-Each has ``ineligible(cell)``, why it cannot run a cell, or None; ``traverse(traversal)``, which
-gives ``(state, ys)``; and ``why(traversal)``, which says in words what it decides.
+Each has ``ineligible(cell)``, the reason why it cannot run a cell, or None;
+``traverse(traversal) -> (state, ys)``; and ``why(traversal)``, its decisions in words.
 """
 
 from typing import Any

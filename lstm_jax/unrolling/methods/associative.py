@@ -1,9 +1,10 @@
-"""Linear cells: all coefficients as large products, the recurrence, all outputs at once.
+"""The associative method, for linear cells: large products before and after the recurrence.
 
-What the padding and resets do is said in the coefficients: ``a = 1, b = 0`` keeps the state past
-a row's end, and ``a = 0`` with the initial state's part in ``b`` starts anew.
+Padding and resets are expressed by the coefficients: ``a = 1, b = 0`` keeps the state past the end
+of a row, and at a reset ``a = 0``, with the contribution of the initial state in ``b``.
 
-Whole cells, forward and backward, H inputs and H units, milliseconds as in ``recurrence.py``:
+Milliseconds of whole cells, forward and backward, with H inputs and H units; see ``recurrence.py``
+for the machine:
 
                   min_gru             lru
       T   B    H    scan associative    scan associative
@@ -27,14 +28,14 @@ from lstm_jax.unrolling.methods.traversal import Traversal
 
 
 def ineligible(cell: Cell) -> str | None:
-    """Why this method cannot run ``cell``; None where it can."""
+    """The reason why this method cannot run ``cell``; None if it can."""
     if isinstance(cell.form, Linear):
         return None
-    return f"{cell.name} is not of the linear form, whose steps can be taken together"
+    return f"{cell.name} is not of the linear form"
 
 
 def why(traversal: Traversal) -> tuple[str, ...]:
-    """What this method decides, and why."""
+    """The decisions of this method, and the reasons for them."""
     steps = "one after the other" if jax.default_backend() == "cpu" else "in parallel"
     return (
         "the linear form: all products at once, before and after the recurrence",
@@ -43,7 +44,7 @@ def why(traversal: Traversal) -> tuple[str, ...]:
 
 
 def traverse(traversal: Traversal) -> tuple[State, jax.Array]:
-    """``(state, ys)`` of prepared ``params``. Has no forward-mode derivative (a custom VJP)."""
+    """``(state, ys)``. It has a custom VJP, and so no forward-mode derivative."""
     cell, params, xs, state, initial, masks, reverse = traversal
     form = cell.form
     assert isinstance(form, Linear)
@@ -53,7 +54,7 @@ def traverse(traversal: Traversal) -> tuple[State, jax.Array]:
     b = b.astype(dtype)
     a = jnp.expand_dims(a.astype(dtype), range(b.ndim - a.ndim))
     if any(mask is not None for mask in masks):
-        a = a + jnp.zeros_like(b)  # not broadcast_to, which knows no mesh
+        a = a + jnp.zeros_like(b)  # broadcast_to would lose the sharding
     if masks.resets is not None:
         b = where(masks.resets, a * restart + b, b)
         a = zero_where_not(~masks.resets, a)

@@ -1,14 +1,14 @@
-"""Deferred weight gradients for gated cells: large products in place of many small sums.
+"""The deferred method, for gated cells: weight gradients as large products over many steps.
 
-JAX's own derivative of a scan adds up every weight gradient step by step: at each step a small
-product and a read and a write of a whole matrix. Here the backward scan carries the cotangent of
-the state alone and emits that of each step's pre-activations; with these,
+JAX's own derivative of a scan sums each weight gradient step by step, with a small product and a
+read and a write of a whole matrix at each step. Here the backward scan carries only the cotangent
+of the state, and returns those of the pre-activations of each step. With these,
 
     d w_x = sum_t x_t^T dz_t,   d w_h = sum_t source_t^T dr_t,   d w_p = sum_t m_t^T dp_t
 
-are one product each over all rows and a block of steps. The block is long enough for the product
-to run at the machine's rate, and short enough for its operands to stay in the cache. The vectors
-that pointwise reads (peepholes, norms) are small, and their gradients are summed in the carry.
+are one product each over all rows and a block of steps. A block is long enough for the product to
+run at the machine's full rate, and short enough for its operands to stay in the cache. The vectors
+that ``pointwise`` reads (peepholes, norms) are small, and their gradients are summed in the carry.
 """
 
 from typing import Any, NamedTuple
@@ -51,8 +51,11 @@ AS_MEASURED = Deferred()
 
 
 class Leaves(NamedTuple):
-    """Everything that the recurrence reads and that may have a derivative (or, in a second
-    tuple of the same kind, what has none: random keys and counts)."""
+    """Everything that the recurrence reads.
+
+    One such tuple holds the leaves that have a derivative, and another the rest: random keys and
+    counts.
+    """
 
     weights: Any
     vectors: Any
@@ -61,22 +64,22 @@ class Leaves(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What the forward scan keeps of each step for the backward one, each ``[T, *batch, ...]``."""
+    """What the forward scan keeps of each step for the backward one, ``[T, *batch, ...]``."""
 
-    state: Any  # as the step read it, after a reset
-    pre: Pre | None  # None where they are computed again
+    state: Any  # as read by the step, after a reset
+    pre: Pre | None  # None if they are recomputed
     m: jax.Array | None  # the output before a projection
 
 
 def ineligible(cell: Cell) -> str | None:
-    """Why this method cannot run ``cell``; None where it can."""
+    """The reason why this method cannot run ``cell``; None if it can."""
     if isinstance(cell.form, Gated):
         return None
-    return f"{cell.name} is not of the gated form, whose weight gradients can be put off"
+    return f"{cell.name} is not of the gated form"
 
 
 def why(traversal: Traversal, options: Deferred = AS_MEASURED) -> tuple[str, ...]:
-    """What this method decides, and why."""
+    """The decisions of this method, and the reasons for them."""
     form = traversal.cell.form
     assert isinstance(form, Gated)
     choice = choose(form, form.split(traversal.params)[0], traversal.xs.shape, options)
@@ -84,11 +87,11 @@ def why(traversal: Traversal, options: Deferred = AS_MEASURED) -> tuple[str, ...
 
 
 def traverse(traversal: Traversal, options: Deferred = AS_MEASURED) -> tuple[State, jax.Array]:
-    """``(state, ys)`` of prepared ``params``. Has no forward-mode derivative (a custom VJP)."""
+    """``(state, ys)``. It has a custom VJP, and so no forward-mode derivative."""
     cell, params, xs, state, initial, masks, reverse = traversal
     form = cell.form
     assert isinstance(form, Gated)
-    promises.check_promise(cell.name, form, params, state)  # of a form that no builder has seen
+    promises.check_promise(cell.name, form, params, state)  # for forms made without a builder
     weights, vectors = form.split(params)
     choice = choose(form, weights, xs.shape, options)
     floats, others = partition(Leaves(weights, vectors, state, initial))
@@ -99,8 +102,8 @@ def traverse(traversal: Traversal, options: Deferred = AS_MEASURED) -> tuple[Sta
 def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
     """The recurrence ``(floats, xs, others, masks) -> ((final floats, final others), ys)``.
 
-    Keys, counts and masks are arguments like the rest, since a custom VJP must not close over
-    traced arrays; they have no cotangent.
+    A custom VJP must not close over traced arrays, so keys, counts and masks are arguments too,
+    without a cotangent.
     """
 
     def forward(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks, keep: bool) -> tuple:
@@ -180,9 +183,9 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
             if reset is not None:
                 d_initial = _add(d_initial, zero_where_not(reset, d_read))
                 d_read = zero_where_not(~reset, d_read)
-            passed = d_read if valid is None else _add(d_read, zero_where_not(~valid, d_state))
+            d_before = d_read if valid is None else _add(d_read, zero_where_not(~valid, d_state))
             d_vectors = _add(d_vectors, _add(dv, dv_source))
-            return (like(d_state, passed), d_vectors, d_initial), (d_pre, d_tap)
+            return (like(d_state, d_before), d_vectors, d_initial), (d_pre, d_tap)
 
         def block(carry: tuple, inputs: tuple) -> tuple[tuple, jax.Array]:
             (d_state, d_vectors, d_initial), d_weights = carry
@@ -221,8 +224,10 @@ def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
 
 
 def _apply_gates_with_tap(form, weights, vectors, state, z, r, tap, dtype) -> tuple:
-    """The differentiable part of a step's result, with ``tap`` added to the projected output:
-    its cotangent is what the projection's weight gradient is made of."""
+    """The differentiable part of ``apply_gates``, with ``tap`` added to the projected output.
+
+    The cotangent of ``tap`` enters the weight gradient of the projection.
+    """
     if tap is None:
         new, y, _ = apply_gates(form, None, vectors, state, z, r, dtype)
         return partition(new)[0], y

@@ -1,8 +1,9 @@
-"""Which way the deferred method goes where several are open: by platform, form and size.
+"""The options of the deferred method, and their choice by platform, form and size.
 
-All is decided at trace time from shapes alone, so that one shape gives one program. What stands
-here for the CPU was measured with ``python -m benchmarks.studies.choices``, which compares all ways
-on many shapes and says where the one taken here is not the fastest; on other platforms nothing was.
+The choice depends only on shapes at trace time, so that one shape gives one program. The rules for
+the CPU were measured with ``python -m benchmarks.studies.choices``, which compares all options on
+many shapes and lists those where the choice is not the fastest. On other platforms nothing was
+measured.
 """
 
 import math
@@ -19,26 +20,31 @@ from lstm_jax.unrolling.blocks import even_block
 
 PRODUCTS = ("apart", "joined", "hoisted")
 KEEPS = ("products", "states")
-# The fewest rows (of all steps of a block) for which a weight gradient's product runs at its
-# full rate on a CPU, and how many of them a row of the weights takes: its sum is read and written
-# once a block.
+# The rows of a block, over all its steps, for which the product of a weight gradient runs at its
+# full rate on a CPU: at least BLOCK_ROWS, and more for weights with many rows, since the sum is
+# read and written once per block.
 BLOCK_ROWS = 512
-BLOCK_ROWS_A_WEIGHT_ROW = 2
-# Weights of this many elements no longer stay in a core's cache from step to step.
+BLOCK_ROWS_PER_WEIGHT_ROW = 2
+# Weights with this many elements do not stay in a core's cache from step to step.
 LARGE_WEIGHTS = 2**21
 FEW_ROWS = 8
 
 
 class Deferred(NamedTuple):
-    """How ``lj.unroll`` puts weight gradients off, as its ``method``; None: as measured.
+    """The method "deferred" with options, as the ``method`` of ``lj.unroll``.
 
-    product: "apart" takes ``x w_x`` and ``h w_h`` in each step; "joined" ``[x, h] [w_x; w_h]`` in
-        one product (cells that read the sum of the two alone); "hoisted" takes ``x w_x`` of a
-        whole block of steps at once, before they are run.
-    keep: what the forward pass keeps for the backward one: "products" the states and the
-        pre-activations; "states" the states alone, and the backward pass takes the products of a
-        block again, which needs less memory and a third more arithmetic.
-    block: steps whose weight gradients are one product; T or more for all of them.
+        state, ys = lj.unroll(cell, params, xs, method=lj.Deferred(keep="states"))
+
+    Options that are None are chosen by platform, form and size.
+
+    Attributes:
+        product: "apart" computes ``x w_x`` and ``h w_h`` in each step. "joined" computes
+            ``[x, h] [w_x; w_h]`` as one product, for cells that read only the sum of the two.
+            "hoisted" computes ``x w_x`` for a whole block of steps before they are run.
+        keep: What the forward pass keeps for the backward one. "products" keeps the states and the
+            pre-activations. "states" keeps the states only, and the backward pass recomputes the
+            products of a block: less RAM, and a third more arithmetic.
+        block: The steps whose weight gradients are one product; T or more for all steps.
     """
 
     product: str | None = None
@@ -47,7 +53,7 @@ class Deferred(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A ``Deferred`` with everything decided (block None: all steps), and why."""
+    """The chosen options, with the reasons; ``block`` is None for all steps."""
 
     product: str
     keep: str
@@ -56,7 +62,7 @@ class Choice(NamedTuple):
 
 
 def check_options(argument: str, options: Deferred) -> None:
-    """Refuses values that a ``Deferred`` does not take."""
+    """Checks the values of a ``Deferred``."""
     if options.product is not None:
         checking.choice(f"{argument}.product", options.product, PRODUCTS)
     if options.keep is not None:
@@ -72,25 +78,26 @@ def choose(
     options: Deferred,
     platform: str | None = None,
 ) -> Choice:
-    """The way for inputs of ``shape [T, *batch, D]``; ``options`` come before the table."""
+    """Chooses the options for inputs of ``shape [T, *batch, D]``, except those in ``options``."""
     platform = jax.default_backend() if platform is None else platform
     known = not any(jax.export.is_symbolic_dim(n) for n in shape[:-1])
     steps, rows = (shape[0], math.prod(shape[1:-1])) if known else (None, None)
     inputs, sources = weights.w_x.shape[0], weights.w_h.shape[0]
     why = []
 
-    def decide(name: str, given: str | int | None, taken: str | int | None, reason: str):
-        why.append(
-            f"{name} {taken!r}: {reason}" if given is None else f"{name} {given!r}: as asked"
-        )
-        return taken if given is None else given
+    def decide(name: str, given: str | int | None, default: str | int | None, reason: str):
+        if given is None:
+            why.append(f"{name} {default!r}: {reason}")
+            return default
+        why.append(f"{name} {given!r}: as requested")
+        return given
 
     product, reason = _product(platform, weights, rows)
     product = decide("product", options.product, product, reason)
     if product == "joined" and not reads_only_the_sum(form, weights):
         raise WrongValue(
-            "method: expected 'apart' or 'hoisted', got product='joined', but the cell "
-            "does not read z + r alone"
+            "method: expected product 'apart' or 'hoisted' for a cell that does not read only "
+            "z + r, got 'joined'"
         )
     keep = decide("keep", options.keep, "products", "they cost more to compute than to read")
     block, reason = _block(platform, steps, rows, inputs + sources)
@@ -99,18 +106,19 @@ def choose(
 
 
 def reads_only_the_sum(form: Gated, weights: Weights) -> bool:
+    """Whether the cell reads only ``z + r``, in all columns."""
     return form.additive is True or form.additive == weights.w_x.shape[-1]
 
 
 def _product(platform: str, weights: Weights, rows: int | None) -> tuple[str, str]:
     inputs, sources = weights.w_x.shape[0], weights.w_h.shape[0]
     if platform != "cpu":
-        return "hoisted", f"fewer kernels a step (not measured on {platform})"
+        return "hoisted", f"fewer kernels per step (not measured on {platform})"
     if math.prod(weights.w_x.shape) >= LARGE_WEIGHTS:
         return "hoisted", "w_x is too large to stay in the cache from step to step"
     if rows is not None and rows <= FEW_ROWS and inputs >= 4 * sources:
-        return "hoisted", "few rows of wide inputs make slow products, step by step"
-    return "apart", "a product in the step leaves z in the cache for the gates"
+        return "hoisted", "products of few rows of wide inputs are slow in each step"
+    return "apart", "a product in each step leaves z in the cache for the gates"
 
 
 def _block(
@@ -119,9 +127,9 @@ def _block(
     if platform != "cpu":
         return None, f"all steps at once (not measured on {platform})"
     if not rows or not steps:
-        return None, "all steps at once, their number not being known"
-    wanted = max(BLOCK_ROWS, BLOCK_ROWS_A_WEIGHT_ROW * weight_rows) / rows
+        return None, "all steps at once, since their number is not known"
+    wanted = max(BLOCK_ROWS, BLOCK_ROWS_PER_WEIGHT_ROW * weight_rows) / rows
     if wanted > steps / 2:
         return None, "all steps at once: they are few"
     block = even_block(wanted, steps)
-    return block, f"{block * rows} rows a product: at the full rate, and in the cache"
+    return block, f"{block * rows} rows per product: at the full rate, and in the cache"

@@ -1,27 +1,28 @@
-"""Matrix memories over a whole sequence: large products within chunks of time, a loop over chunks.
+"""Matrix memories over a whole sequence: large products within chunks, and a loop over chunks.
 
-With ``F_t`` the sum of ``log_keep`` over the steps of a chunk up to t, its steps together are
+With ``F_t`` the sum of ``log_keep`` over the steps of a chunk up to t, the outputs of a chunk are
 
     m_t = max(F_t + m_0, max_{s <= t} (F_t - F_s + log_write_s))
     P_ts = exp(F_t - F_s + log_write_s - m_t)  for s <= t, else 0
     o_t = exp(F_t + m_0 - m_t) q_t S_0 + sum_s P_ts (q_t k_s) u_s
 
-and the memory after it is the same sum with the last row of P and keys in the place of scores
+and the memory after the chunk is the same sum with the last row of P and keys instead of scores
 (Beck et al. 2024, appendix on the parallel mLSTM; Katharopoulos et al. 2020, section 3.2, without
-gates). No exponent is above zero. Under the delta rule the u of a chunk solve a unit lower
+gates). No exponent is above zero. Under the delta rule, the u of a chunk solve a unit lower
 triangular system (Yang et al. 2024, section 3: the UT transform),
 
     u_t + strength_t sum_{s < t} P_ts (k_t k_s) u_s = strength_t (v_t - exp(F_t) k_t S_0).
 
-A start inside a chunk cuts all sums there, and the initial state takes the place of ``S_0``.
+A start inside a chunk cuts all sums there, and the initial state replaces ``S_0``.
 
-What is not finite would spread to all steps of a chunk, since zero times NaN is NaN. So steps that
-write such numbers are left out of the products, and NaN takes the place of what reads them: from
-that step on, as far as their sequence goes.
+Numbers that are not finite would spread to all steps of a chunk, since zero times NaN is NaN. So
+steps that write such numbers are left out of the products, and outputs become NaN from that step
+to the end of its sequence.
 
-Milliseconds, forward and backward, 32 x 512 steps of 128 inputs, 128 units in 4 heads, by the
-steps of a chunk, on two cores of an AMD EPYC (jax 0.10.2, medians of 7, freed memory kept);
-softmax attention with ``jax.nn.dot_product_attention`` and the same four products takes 384:
+Milliseconds, forward and backward, by the steps of a chunk, for 32 x 512 steps of 128 inputs and
+128 units in 4 heads, on two cores of an AMD EPYC (jax 0.10.2, medians of 7, with
+``keep_freed_memory``); softmax attention with ``jax.nn.dot_product_attention`` and the same four
+products takes 384:
 
                              16     32     64    128
     linear attention, gated 157    151    161    209
@@ -42,11 +43,11 @@ from lstm_jax.unrolling.blocks import even_block, over_blocks
 from lstm_jax.unrolling.masks import nan_where, not_finite, where, zero_where_not
 
 CHUNK = 32
-NOTHING = -1e30  # the logarithm of nothing, finite so that differences of two of them are numbers
+LOG_ZERO = -1e30  # a finite logarithm of zero, so that the difference of two is not NaN
 
 
 def why(form: MatrixMemory, shape: BatchShape) -> tuple[str, ...]:
-    """What is to be said of a run."""
+    """The decisions of this solver, in words."""
     return (f"a matrix memory: products within chunks of about {CHUNK} steps, a loop over chunks",)
 
 
@@ -59,14 +60,17 @@ def over_sequence(
     lengths: jax.Array | None,
     starts: jax.Array | None,
 ) -> tuple[State, jax.Array]:
-    """See ``parallel.SOLVERS``. The body of a chunk is computed again for the backward pass, so
-    that only the memories between chunks are kept."""
+    """The solver of matrix memories; see ``parallel.SOLVERS``.
+
+    The body of a chunk is recomputed in the backward pass, so that only the memories between chunks
+    are kept.
+    """
     valid = None
     if lengths is not None:
         times = jnp.expand_dims(jnp.arange(xs.shape[0]), range(1, xs.ndim - 1))
         valid = times < lengths
         starts = None if starts is None else starts & valid
-    of_x, bad = _finite_writes(_silence(form.project(params, xs), valid))
+    of_x, bad = _finite_writes(_without_writes(form.project(params, xs), valid))
     inputs, again = (of_x._replace(aside=None), bad, starts), _finite_memory(*form.read(initial))
     carry = _finite_memory(*form.read(state))
 
@@ -85,23 +89,26 @@ def over_sequence(
     return like(state, form.write(s, m)), form.output(params, o, ms, of_x.aside)
 
 
-def _silence(of_x: Projected, valid: jax.Array | None) -> Projected:
-    """``of_x`` such that a step in the padding keeps everything and writes nothing."""
+def _without_writes(of_x: Projected, valid: jax.Array | None) -> Projected:
+    """``of_x`` with steps that keep everything and write nothing where ``valid`` is False."""
     if valid is None:
         return of_x
     keep, write = of_x.log_keep, of_x.log_write
     return of_x._replace(
         k=zero_where_not(valid, of_x.k),
         log_keep=None if keep is None else zero_where_not(valid, keep),
-        log_write=None if write is None else where(valid, write, jnp.full_like(write, NOTHING)),
+        log_write=None if write is None else where(valid, write, jnp.full_like(write, LOG_ZERO)),
     )
 
 
 def _finite_writes(of_x: Projected) -> tuple[Projected, jax.Array]:
-    """``of_x`` with nothing written at the steps where a key, a value or a gate is not finite, and
-    which ``[T, *batch, heads]`` these are."""
+    """``of_x`` without the writes whose key, value or gate is not finite.
+
+    Returns:
+        The new ``of_x``, and where these writes were, ``[T, *batch, heads]``.
+    """
     logs = {
-        name: jnp.maximum(value, NOTHING)  # the logarithm of nothing is no fault
+        name: jnp.maximum(value, LOG_ZERO)  # a logarithm of minus infinity is valid
         for name in ("log_keep", "log_write")
         if (value := getattr(of_x, name)) is not None
     }
@@ -109,7 +116,7 @@ def _finite_writes(of_x: Projected) -> tuple[Projected, jax.Array]:
     bad = not_finite(of_x.k) | not_finite(of_x.v)
     for value in (*logs.values(), of_x.strength):
         bad = bad if value is None else bad | ~jnp.isfinite(value)
-    return _silence(of_x, ~bad)._replace(
+    return _without_writes(of_x, ~bad)._replace(
         v=zero_where_not(~bad, of_x.v),
         strength=None if of_x.strength is None else zero_where_not(~bad, of_x.strength),
     ), bad
@@ -126,19 +133,21 @@ class Memory(NamedTuple):
 def _finite_memory(s: jax.Array, m: jax.Array | None) -> Memory:
     bad = jnp.any(~jnp.isfinite(s), axis=(-2, -1))
     if m is not None:
-        m = jnp.maximum(m, NOTHING)
+        m = jnp.maximum(m, LOG_ZERO)
         bad = bad | ~jnp.isfinite(m)
     s, m = zero_where_not(~bad, (s, m))
     return Memory(s, m, bad)
 
 
 class Weights(NamedTuple):
-    """How much of what the memory holds at each step t of a chunk.
+    """The composition of the memory at each step t of a chunk of C steps.
 
-    seen: ``[..., C, C]``, whether the step s is at or before t in its sequence. of_writes:
-        ``[..., C, C]``, what stays at t of the write at s, where it is seen. of_carried,
-        of_initial: ``[..., C]``, what stays of the memory before the chunk, and of the initial one
-        (None where no row starts anew). m: ``[*batch, heads, C]``, the stabilisers, or None.
+    Attributes:
+        seen: Whether step s is at or before t in the same sequence, ``[..., C, C]``.
+        of_writes: The share of the write at s that remains at t, where seen, ``[..., C, C]``.
+        of_carried: The share of the memory before the chunk that remains, ``[..., C]``.
+        of_initial: The share of the initial memory, ``[..., C]``; None if no row restarts.
+        m: The stabilisers, ``[*batch, heads, C]``, or None.
     """
 
     seen: Any
@@ -151,11 +160,11 @@ class Weights(NamedTuple):
 def _chunk(
     carried: Memory, initial: Memory, of_x: Projected, bad: jax.Array, starts: jax.Array | None
 ) -> tuple[Memory, tuple]:
-    """``(memory, (o, m of each step))`` of the steps of one chunk."""
+    """One chunk: ``(memory, (o, m of each step))``."""
     q, k, v = (jnp.moveaxis(a, 0, -2) for a in of_x[:3])  # [*batch, heads, C, ...]
     keep, write, strength = (None if a is None else jnp.moveaxis(a, 0, -1) for a in of_x[3:6])
-    bad, asked = jnp.moveaxis(bad, 0, -1), q
-    bad_query = not_finite(q)  # which spoils its own step alone
+    bad, q_given = jnp.moveaxis(bad, 0, -1), q
+    bad_query = not_finite(q)  # which affects only its own step
     q = zero_where_not(~bad_query, q)
     begins = segment = None
     if starts is not None:
@@ -164,14 +173,14 @@ def _chunk(
     weights = _weights(keep, write, segment, carried.m, initial.m, k.shape[-2], v.dtype)
 
     def of_earlier(rows: jax.Array) -> jax.Array:
-        """What ``rows [..., C, K]`` read, each at its step, of what was there before the chunk."""
+        """What ``rows [..., C, K]`` read at their steps from the memory before the chunk."""
         read = weights.of_carried[..., None] * (rows @ carried.s)
         if weights.of_initial is not None:
             read = read + weights.of_initial[..., None] * (rows @ initial.s)
         return read
 
     def of_writes(rows: jax.Array) -> jax.Array:
-        """The share of each write in what ``rows [..., C, K]`` read, ``[..., C, C]``."""
+        """The factor of each write in what ``rows [..., C, K]`` read: ``[..., C, C]``."""
         return weights.of_writes * jnp.where(weights.seen, rows @ k.mT, 0.0)
 
     u = v
@@ -189,8 +198,8 @@ def _chunk(
     reached = _reached_by_bad(bad, begins, carried.bad, initial.bad)
     m, ms = None, None
     if weights.m is not None:
-        m, ms = weights.m[..., -1], jnp.moveaxis(nan_where(reached, weights.m, asked), -1, 0)
-    o = nan_where(reached | bad_query, o, asked)
+        m, ms = weights.m[..., -1], jnp.moveaxis(nan_where(reached, weights.m, q_given), -1, 0)
+    o = nan_where(reached | bad_query, o, q_given)
     return Memory(s, m, reached[..., -1]), (jnp.moveaxis(o, -2, 0), ms)
 
 
@@ -217,7 +226,7 @@ def _weights(
     steps: int,
     dtype: Any,
 ) -> Weights:
-    """The weights of a chunk of ``steps``, from ``keep`` and ``write [*batch, heads, C]``."""
+    """The composition of a chunk, from ``keep`` and ``write [*batch, heads, C]``."""
     seen: Any = np.tril(np.ones((steps, steps), bool))
     anew = None
     if segment is not None:
@@ -232,7 +241,7 @@ def _weights(
         start = (
             m[..., None] if anew is None else jnp.where(anew, initial_m[..., None], m[..., None])
         )
-        logs = jnp.where(seen, span + write[..., None, :], NOTHING)
+        logs = jnp.where(seen, span + write[..., None, :], LOG_ZERO)
         stabilisers = jnp.maximum(jnp.max(logs, axis=-1), since + start)
         of_writes = jnp.exp(logs - stabilisers[..., None])
         of_earlier = jnp.exp(since + start - stabilisers)
@@ -248,10 +257,10 @@ def _weights(
 
 
 def _log_decays(keep: jax.Array | None, seen: Any) -> tuple[Any, Any]:
-    """The sums of ``keep`` between step s and t, ``[..., C, C]``, and up to t within the segment.
+    """The sums of ``keep`` from step s to t, ``[..., C, C]``, and up to t within the segment.
 
-    Each is a sum of its own. A difference of sums from the first step would cost less, and lose
-    all digits of what follows one gate that is nearly closed.
+    Each is summed separately. Differences of prefix sums would cost less, but lose all digits after
+    a gate that is nearly closed.
     """
     steps = seen.shape[-1]
     if keep is None:
@@ -262,17 +271,17 @@ def _log_decays(keep: jax.Array | None, seen: Any) -> tuple[Any, Any]:
 
 
 def _sums(terms: str, keep: jax.Array, chosen: Any) -> jax.Array:
-    """Sums of the entries of ``keep`` that are ``chosen``."""
+    """The sums of those entries of ``keep`` that are ``chosen``."""
     chosen = jnp.asarray(chosen, keep.dtype)
     return jnp.einsum(terms, keep, chosen, precision=jax.lax.Precision.HIGHEST)
 
 
 def solve_unit_lower(system: jax.Array, right: jax.Array) -> jax.Array:
-    """``u [..., C, V]`` with ``(I + L) u = right``, L what ``system [..., C, C]`` has below its
-    diagonal.
+    """Solves ``(I + L) u = right`` for ``u [..., C, V]``.
 
-    Its derivatives, forward and backward, are systems with the same L or its transpose, solved from
-    the end; ``jax.lax.linalg.triangular_solve`` has none on Explicit meshes.
+    L is the part of ``system [..., C, C]`` below its diagonal. The derivatives solve systems with
+    the same L, or with its transpose from the end. ``jax.lax.linalg.triangular_solve`` has no
+    derivatives on Explicit meshes.
     """
     below = np.tril(np.ones(system.shape[-2:], bool), -1)
 
@@ -283,15 +292,17 @@ def solve_unit_lower(system: jax.Array, right: jax.Array) -> jax.Array:
         return _solve_by_halves(system, right)
 
     def solve_transposed(_: Any, right: jax.Array) -> jax.Array:
-        turned = jnp.flip(system.mT, (-2, -1))
-        return jnp.flip(_solve_by_halves(turned, jnp.flip(right, -2)), -2)
+        flipped = jnp.flip(system.mT, (-2, -1))
+        return jnp.flip(_solve_by_halves(flipped, jnp.flip(right, -2)), -2)
 
     return jax.lax.custom_linear_solve(times, right, solve, solve_transposed)
 
 
 def _solve_by_halves(system: jax.Array, right: jax.Array) -> jax.Array:
-    """The first half of u, then the second with what the first adds taken off: products alone,
-    which every mesh knows."""
+    """Solves for the first half of u, subtracts its part, and solves for the second half.
+
+    It consists of products only, which work on every mesh.
+    """
     steps = right.shape[-2]
     if steps == 1:
         return right

@@ -26,14 +26,14 @@ SOLVERS: dict[type, Any] = {MatrixMemory: over_matrices, Windowed: over_windows}
 
 
 def ineligible(cell: Cell) -> str | None:
-    """Why this method cannot run ``cell``; None where it can."""
+    """The reason why this method cannot run ``cell``; None if it can."""
     if type(cell.form) in SOLVERS:
         return None
     return f"{cell.name} is not of a form whose steps can be taken together in large products"
 
 
 def why(traversal: Traversal) -> tuple[str, ...]:
-    """What this method decides, and why."""
+    """The decisions of this method, and the reasons for them."""
     form, shape = traversal.cell.form, traversal.xs.shape
     if _any_steps(shape[0]):
         return ("step by step, as the number of steps is not known", *scan.why(traversal))

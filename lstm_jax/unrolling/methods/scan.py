@@ -9,20 +9,20 @@ from lstm_jax.unrolling.methods.traversal import Traversal
 
 
 def ineligible(cell: Cell) -> str | None:
-    """Why this method cannot run ``cell``; None, since it runs every cell with a step."""
+    """None, since this method runs every cell with a step."""
     return None
 
 
 def why(traversal: Traversal) -> tuple[str, ...]:
-    """What this method decides, and why."""
+    """The decisions of this method, and the reasons for them."""
     return ("step by step, with JAX's own derivatives: runs every cell",)
 
 
 def traverse(traversal: Traversal) -> tuple[State, jax.Array]:
-    """``(state, ys)`` of prepared ``params``, one step after the other.
+    """Runs one step after the other: ``(state, ys)``.
 
-    The loop reads them widened and narrows them in each step, so that the gradients of bfloat16
-    weights are summed over time in float32.
+    The loop receives the params in float32 and narrows them in each step, so that the gradients of
+    bfloat16 weights are summed over time in float32.
     """
     cell, params, xs, state, initial, masks, reverse = traversal
     wide = widen_floats(params)
