@@ -446,15 +446,18 @@ def test_a_mistake_is_named(mistake):
 
 
 def test_float64_input_beside_float32_params_is_refused():
-    with jax.enable_x64(True), pytest.raises(ValueError, match=r"^xs: got dtype float64 beside"):
+    with (
+        jax.enable_x64(True),
+        pytest.raises(ValueError, match="^xs: expected float32.*got float64"),
+    ):
         unroll(xs=np.zeros((5, 2, 3)))
 
 
-def test_the_message_says_what_it_got_and_what_it_takes():
+def test_the_message_says_what_was_expected_and_what_was_given():
     with pytest.raises(ValueError) as caught:
         unroll(xs=jnp.zeros((5, 2, 7)))
     assert str(caught.value) == (
-        "xs: last axis is 7; takes 3, the input size that params were made for (lstm(4))"
+        "xs: expected input size 3, for which params of lstm(4) were made, got 7"
     )
     with pytest.raises(ValueError, match=r"did you mean 'lstm'\?"):
         lj.cells.make("lsmt", 4)

@@ -49,12 +49,10 @@ def not_finite(values: jax.Array) -> jax.Array:
 def nan_where(rows: jax.Array, values: jax.Array, source: jax.Array) -> jax.Array:
     """``values [*rows, ...]`` with NaN where ``rows [*rows]`` is True.
 
-    The NaN is a multiple of ``source [*rows, n]``, so that the derivative by the source of that row,
-    and of no other, is NaN too.
+    The NaN is a multiple of ``source [*rows, n]``, so that the derivative by the source of that
+    row, and of no other, is NaN too.
     """
-    factor = jnp.where(
-        rows, jnp.nan, 0.0
-    )  # zero elsewhere, since NaN times a zero cotangent is NaN
+    factor = jnp.where(rows, jnp.nan, 0.0)  # zero elsewhere: NaN makes zero cotangents NaN
     nan = (factor.astype(source.dtype) * source[..., 0]).astype(values.dtype)
     further = range(rows.ndim, values.ndim)
     return jnp.where(jnp.expand_dims(rows, further), jnp.expand_dims(nan, further), values)

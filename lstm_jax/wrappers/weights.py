@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax._internal import cell_checks, checking
-from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.core.cell import Cell, without_memory
 from lstm_jax.core.forms import Composite
 from lstm_jax.core.initializers import Initializer
@@ -38,14 +38,14 @@ def initialize(
             fit the entry.
     """
     cell_checks.cell("cell", cell)
-    initializers = {"w_x": w_x, "w_h": w_h, "b": b}
-    initializers = {name: f for name, f in initializers.items() if f is not None}
+    entries = {"w_x": w_x, "w_h": w_h, "b": b}
+    initializers = {name: f for name, f in entries.items() if f is not None}
     for name, initializer in initializers.items():
         if not callable(initializer):
             raise WrongType(f"{name}: expected one of lj.initializers, got {initializer!r}")
-    entries = shapes_of_params(cell)
+    shapes = shapes_of_params(cell)
     for name in initializers:
-        if not isinstance(entries, dict) or name not in entries:
+        if not isinstance(shapes, dict) or name not in shapes:
             raise WrongValue(
                 f"{name}: expected a cell with such an entry in its params, got {cell.name}; "
                 "initialise the cells inside it"
@@ -61,7 +61,9 @@ def initialize(
             axis = cell.axis.leading(shape[-1])  # in some cells only the first gates have a bias
             try:
                 leaf = initializer(jax.random.fold_in(own, i), shape[:-1], axis, dtype)
-            except Exception as error:
+            except ArgumentError as error:
+                raise WrongValue(f"{name}: {error}") from error
+            except Exception as error:  # anything, since the initialiser is the caller's
                 raise WrongValue(
                     f"{name}: expected one of lj.initializers for shape {shape}, or "
                     "each_gate(f) of a function f(key, shape, dtype), got the error "

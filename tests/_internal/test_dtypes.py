@@ -162,9 +162,9 @@ def test_a_dtype_that_jax_does_not_have_is_named(place):
 @pytest.mark.parametrize("kind", ["objects", "big endian", "long", "text", "times"])
 def test_a_decoders_state_and_packed_sequences_are_named(kind):
     state = {"a": jnp.ones(2), "b": DTYPES[kind](np.ones(2))}
-    with pytest.raises(ArgumentError, match=r"state\['b'\]: expected a dtype that JAX has"):
+    with pytest.raises(ArgumentError, match=r"state\['b'\]: expected a dtype that JAX supports"):
         decode.greedy(walk, state, start=0, end=1, max_steps=2)
-    with pytest.raises(ArgumentError, match=r"sequences\[1\]: expected a dtype that JAX has"):
+    with pytest.raises(ArgumentError, match=r"sequences\[1\]: expected a dtype that JAX supports"):
         lj.pack([np.ones((3, 2), np.float32), DTYPES[kind](np.ones((3, 2)))])
 
 
@@ -188,7 +188,7 @@ def test_biases_of_1997_are_taken_as_arrays_and_have_the_right_value():
         np.testing.assert_array_equal(b, [-1, -2, -1, -2, 0, 0])
     b = lj.lstm_1997(2, input_gate_bias=np.array(-1.5)).init(KEY, 3)["b"]
     np.testing.assert_array_equal(b, [-1.5, -1.5, 0, 0, 0, 0])
-    with pytest.raises(ValueError, match="input_gate_bias: expected one, or 2, got 3 values"):
+    with pytest.raises(ValueError, match="input_gate_bias: expected 1 or 2 numbers, got 3"):
         lj.lstm_1997(2, input_gate_bias=np.zeros(3))
 
 

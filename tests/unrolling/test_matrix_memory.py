@@ -9,7 +9,7 @@ import pytest
 
 import lstm_jax as lj
 from lstm_jax.core.steps import memory_step
-from lstm_jax.unrolling.methods import over_matrices
+from lstm_jax.unrolling.methods import over_matrices, triangular
 from tests.cases import Case
 from tests.conformance import LAWS, close, draw
 from tests.reference import numpy_matrix_memory as reference
@@ -203,7 +203,7 @@ def test_the_triangular_system_is_solved(steps):
         return jnp.linalg.solve(jnp.eye(steps) + jnp.tril(system, -1), right)
 
     args = jnp.asarray(system), jnp.asarray(right)
-    u, pull = jax.vjp(over_matrices.solve_unit_lower, *args)
+    u, pull = jax.vjp(triangular.solve_unit_lower, *args)
     close(full @ u, right)
     d_u = jnp.asarray(rng.normal(size=u.shape))
     close(pull(d_u), jax.vjp(direct, *args)[1](d_u))

@@ -41,6 +41,7 @@ from lstm_jax.core.numerics import like
 from lstm_jax.core.typing import BatchShape, Params, State
 from lstm_jax.unrolling.blocks import even_block, over_blocks
 from lstm_jax.unrolling.masks import nan_where, not_finite, where, zero_where_not
+from lstm_jax.unrolling.methods.triangular import solve_unit_lower
 
 CHUNK = 32
 LOG_ZERO = -1e30  # a finite logarithm of zero, so that the difference of two is not NaN
@@ -274,39 +275,3 @@ def _sums(terms: str, keep: jax.Array, chosen: Any) -> jax.Array:
     """The sums of those entries of ``keep`` that are ``chosen``."""
     chosen = jnp.asarray(chosen, keep.dtype)
     return jnp.einsum(terms, keep, chosen, precision=jax.lax.Precision.HIGHEST)
-
-
-def solve_unit_lower(system: jax.Array, right: jax.Array) -> jax.Array:
-    """Solves ``(I + L) u = right`` for ``u [..., C, V]``.
-
-    L is the part of ``system [..., C, C]`` below its diagonal. The derivatives solve systems with
-    the same L, or with its transpose from the end. ``jax.lax.linalg.triangular_solve`` has no
-    derivatives on Explicit meshes.
-    """
-    below = np.tril(np.ones(system.shape[-2:], bool), -1)
-
-    def times(u: jax.Array) -> jax.Array:
-        return u + jnp.where(below, system, 0.0) @ u
-
-    def solve(_: Any, right: jax.Array) -> jax.Array:
-        return _solve_by_halves(system, right)
-
-    def solve_transposed(_: Any, right: jax.Array) -> jax.Array:
-        flipped = jnp.flip(system.mT, (-2, -1))
-        return jnp.flip(_solve_by_halves(flipped, jnp.flip(right, -2)), -2)
-
-    return jax.lax.custom_linear_solve(times, right, solve, solve_transposed)
-
-
-def _solve_by_halves(system: jax.Array, right: jax.Array) -> jax.Array:
-    """Solves for the first half of u, subtracts its part, and solves for the second half.
-
-    It consists of products only, which work on every mesh.
-    """
-    steps = right.shape[-2]
-    if steps == 1:
-        return right
-    half = steps // 2
-    first = _solve_by_halves(system[..., :half, :half], right[..., :half, :])
-    rest = right[..., half:, :] - system[..., half:, :half] @ first
-    return jnp.concatenate([first, _solve_by_halves(system[..., half:, half:], rest)], axis=-2)

@@ -1,4 +1,4 @@
-"""The windowed form over a whole sequence: blocks of queries against all places that they see."""
+"""The windowed form over a whole sequence: blocks of queries, and the places that they read."""
 
 from typing import NamedTuple
 
@@ -13,26 +13,33 @@ from lstm_jax.core.typing import BatchShape, Params
 from lstm_jax.unrolling.blocks import over_blocks
 from lstm_jax.unrolling.masks import nan_where, not_finite, zero_where_not
 
-SHORT = 1024  # up to so many steps the blocks stand one after the other in the program
+SHORT = 1024  # up to this many steps the loop over blocks is unrolled in the program
 
 
 def why(form: Windowed, shape: BatchShape) -> tuple[str, ...]:
-    """What is to be said of a run."""
+    """The decisions of this solver, in words."""
     return (f"softmax over a window of {form.window}, {block_of(form.window)} queries at a time",)
 
 
 def block_of(window: int) -> int:
-    """How many queries are taken at once. The window is kept between two blocks, and the scores
-    of one: neither should be much larger than the other."""
+    """The number of queries per block.
+
+    The window is kept between blocks, and the scores within one. Neither should be much larger than
+    the other.
+    """
     return min(max(window // 4, 128), 1024)
 
 
 class Places(NamedTuple):
-    """Keys, placed in time, and values, side by side along axis -2.
+    """Keys and values along axis -2.
 
-    segment: which of the sequences in a row a place belongs to; -1 for an empty one. None where
-    every row is one sequence and no place is empty.
-    bad: whether key or value are not finite; zeros stand for them.
+    Attributes:
+        keys: With their position encoding, ``[*batch, heads, P, d]``.
+        values: ``[*batch, heads, P, d]``.
+        segment: The sequence that a place belongs to, counted in its row; -1 for an empty place,
+            ``[*batch, 1, P, 1]``. None if every row is one sequence and no place is empty.
+        bad: Whether the key or the value is not finite, and replaced by zeros,
+            ``[*batch, heads, P, 1]``.
     """
 
     keys: jax.Array  # [*batch, heads, P, d]
@@ -50,12 +57,15 @@ def over_sequence(
     lengths: jax.Array | None,
     starts: jax.Array | None,
 ) -> tuple[AttentionState, jax.Array]:
-    """See ``parallel.SOLVERS``. ``T (window + block)`` scores are computed; where T is long, only
-    those of one block are kept at a time, and computed again for the backward pass."""
+    """The solver of the windowed form; see ``parallel.SOLVERS``.
+
+    It computes ``T (window + block)`` scores. If T is long, it keeps only those of one block at a
+    time, and recomputes them in the backward pass.
+    """
     steps, window, every = xs.shape[0], form.window, block_of(form.window)
     q, k, v = (jnp.moveaxis(a, 0, -2) for a in form.project(params, xs))
     after = next_window(state, k, v, lengths, starts, window)
-    short, fresh = steps <= SHORT, state is initial  # fresh: nothing to see in the window
+    short, fresh = steps <= SHORT, state is initial  # fresh: the window is empty
     positions = np.arange(steps)
     q, segment = form.place(q, positions), None
     if not (short and fresh and starts is None):
@@ -64,7 +74,7 @@ def over_sequence(
     here = finite_places(form, k, v, positions, segment)
 
     def block(before: Places, q: jax.Array, here: Places) -> jax.Array:
-        """What the queries q, which stand where ``here`` does, see of it and of what was before."""
+        """What the queries q, at the places ``here``, read from these places and those before."""
         places = concatenate_places(before, here)
         total, queries = places.keys.shape[-2], q.shape[-2]
         distances = np.arange(total - queries, total)[:, None] - np.arange(total)
@@ -73,9 +83,8 @@ def over_sequence(
             visible = visible & (here.segment == jnp.swapaxes(places.segment, -1, -2))
         bad = not_finite(q)
         finite = zero_where_not(~bad, q)
-        o = windowed_attention(
-            finite, places.keys, places.values, form.bias(params, distances), visible
-        )
+        bias = form.bias(params, distances)
+        o = windowed_attention(finite, places.keys, places.values, bias, visible)
         return nan_where(sees_bad(places, queries, window) | bad, o, q)
 
     if short and fresh:
@@ -90,19 +99,16 @@ def over_sequence(
         for start in range(0, steps, every):
             first, end = ahead + start, min(ahead + start + every, ahead + steps)
             seen = slice_places(places, max(0, first - window + 1), first)
-            outs.append(
-                block(seen, slice_places(q, start, end - ahead), slice_places(places, first, end))
-            )
+            queries = slice_places(q, start, end - ahead)
+            outs.append(block(seen, queries, slice_places(places, first, end)))
         o = jnp.moveaxis(jnp.concatenate(outs, axis=-2), -2, 0)
     else:
 
         def body(before: Places, inputs: tuple[jax.Array, Places]) -> tuple[Places, jax.Array]:
             q, here = jax.tree.map(lambda a: jnp.moveaxis(a, 0, -2), inputs)
             o = jax.checkpoint(block)(before, q, here)
-            total = window + q.shape[-2]
-            return slice_places(
-                concatenate_places(before, here), total - window, total
-            ), jnp.moveaxis(o, -2, 0)
+            places, queries = concatenate_places(before, here), q.shape[-2]
+            return slice_places(places, queries, window + queries), jnp.moveaxis(o, -2, 0)
 
         by_time = jax.tree.map(lambda a: jnp.moveaxis(a, -2, 0), (q, here))
         _, o = over_blocks(body, before, by_time, every, reverse=False)
@@ -112,14 +118,14 @@ def over_sequence(
 def finite_places(
     form: Windowed, k: jax.Array, v: jax.Array, positions: np.ndarray, segment: jax.Array | None
 ) -> Places:
-    """The keys ``k`` at ``positions`` and the values ``v``, both ``[*batch, heads, P, d]``."""
+    """The places of keys ``k`` and values ``v``, ``[*batch, heads, P, d]``, at ``positions``."""
     bad = not_finite(k) | not_finite(v)
     k, v = zero_where_not(~bad, (k, v))
     return Places(form.place(k, positions), v, segment, bad[..., None])
 
 
 def sees_bad(places: Places, queries: int, window: int) -> jax.Array:
-    """Which of the last ``queries`` places see a bad one: ``[*batch, heads, queries]``."""
+    """Which of the last ``queries`` places read a bad one: ``[*batch, heads, queries]``."""
     bad = places.bad[..., 0]
     place = jnp.arange(bad.shape[-1])
     last_bad = jax.lax.cummax(jnp.where(bad, place, -window), bad.ndim - 1)
@@ -132,7 +138,7 @@ def sees_bad(places: Places, queries: int, window: int) -> jax.Array:
 
 
 def concatenate_places(before: Places, here: Places) -> Places:
-    """One after the other."""
+    """The places ``before``, followed by those ``here``."""
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=-2), before, here)
 
 
@@ -149,7 +155,7 @@ def next_window(
     starts: jax.Array | None,
     window: int,
 ) -> AttentionState:
-    """The window after the last step that counts, k and v ``[*batch, heads, T, d]`` being new."""
+    """The window after the last step that counts, with new k and v ``[*batch, heads, T, d]``."""
     steps = k.shape[-2]
     ends = steps if lengths is None else lengths
     count = state.filled + ends

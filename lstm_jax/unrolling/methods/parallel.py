@@ -1,7 +1,7 @@
-"""Cells that can take a whole sequence, or long blocks of one, in a few large products.
+"""The parallel method, for attention cells: long blocks of steps in a few large products.
 
-One file a form holds the products. They travel forward over rows whose padding is at the end:
-what is left of reverse and lengths stands here.
+Each form has a solver in its own file. Solvers run forward over rows whose padding is at the end;
+reverse and lengths are handled here.
 """
 
 from typing import Any
@@ -17,11 +17,11 @@ from lstm_jax.unrolling.masks import where, zero_where_not
 from lstm_jax.unrolling.methods import over_matrices, over_windows, scan
 from lstm_jax.unrolling.methods.traversal import Traversal
 
-# over_sequence(form, params, xs, state, initial, lengths, starts) -> (state, ys): forward, the
-# first ``lengths [*batch]`` steps of each row (None: all), with the state ``initial`` before a
-# step where ``starts [T, *batch]`` (None: nowhere). Outputs past a row's length are not used.
-# What is not finite at a step reaches later steps alone: zero times NaN is NaN in a product, where
-# step after step would never meet it.
+# over_sequence(form, params, xs, state, initial, lengths, starts) -> (state, ys) runs the first
+# ``lengths [*batch]`` steps of each row (None: all). Before a step where ``starts [T, *batch]`` is
+# True, the row returns to the state ``initial`` (None: no row does). Outputs past a row's length
+# are not used. Numbers that are not finite must reach only later steps, although in a product zero
+# times NaN is NaN.
 SOLVERS: dict[type, Any] = {MatrixMemory: over_matrices, Windowed: over_windows}
 
 
@@ -29,21 +29,21 @@ def ineligible(cell: Cell) -> str | None:
     """The reason why this method cannot run ``cell``; None if it can."""
     if type(cell.form) in SOLVERS:
         return None
-    return f"{cell.name} is not of a form whose steps can be taken together in large products"
+    return f"{cell.name} is not of a form with a parallel solver"
 
 
 def why(traversal: Traversal) -> tuple[str, ...]:
     """The decisions of this method, and the reasons for them."""
     form, shape = traversal.cell.form, traversal.xs.shape
-    if _any_steps(shape[0]):
-        return ("step by step, as the number of steps is not known", *scan.why(traversal))
+    if _is_symbolic(shape[0]):
+        return ("step by step, since the number of steps is not known", *scan.why(traversal))
     return SOLVERS[type(form)].why(form, shape)
 
 
 def traverse(traversal: Traversal) -> tuple[State, jax.Array]:
-    """``(state, ys)`` of prepared ``params``."""
+    """Runs the solver of the cell's form: ``(state, ys)``."""
     cell, params, xs, state, initial, (valid, starts), reverse = traversal
-    if _any_steps(xs.shape[0]) or xs.shape[0] == 0:
+    if _is_symbolic(xs.shape[0]) or xs.shape[0] == 0:
         return scan.traverse(traversal)
     lengths = None if valid is None else jnp.sum(valid, axis=0, dtype=jnp.int32)
     xs = zero_where_not(valid, xs)
@@ -60,13 +60,13 @@ def traverse(traversal: Traversal) -> tuple[State, jax.Array]:
     return new, zero_where_not(valid, reverse_rows(ys, lengths) if reverse else ys)
 
 
-def _any_steps(steps: Any) -> bool:
-    """Whether the number of steps is a symbol of an exported program: blocks need a number."""
+def _is_symbolic(steps: Any) -> bool:
+    """Whether the number of steps is a symbol of an exported program, which blocks do not allow."""
     return jax.export.is_symbolic_dim(steps)
 
 
 def reverse_rows(values: jax.Array, lengths: jax.Array | None) -> jax.Array:
-    """The first ``lengths`` steps of each row of ``values [T, *batch, ...]`` in reverse order."""
+    """Reverses the first ``lengths`` steps of each row of ``values [T, *batch, ...]``."""
     if lengths is None:
         return jnp.flip(values, axis=0)
     step = jnp.arange(values.shape[0]).reshape(-1, *[1] * lengths.ndim)

@@ -1,6 +1,6 @@
 """Pre-activations of gated cells, and the products that make them and their gradients.
 
-The layouts were measured on a CPU: see each for what it saves.
+The layouts were measured on a CPU; each function says what its layout saves.
 """
 
 from typing import Any, NamedTuple
@@ -14,8 +14,11 @@ from lstm_jax.core.steps import input_product
 
 
 class Pre(NamedTuple):
-    """Pre-activations, or their cotangents: the columns that are only read as ``z + r``, and the
-    further ones of z and of r. None: no such columns."""
+    """Pre-activations, or their cotangents.
+
+    ``both`` has the columns of which only ``z + r`` is read, ``z`` and ``r`` have the others. None
+    means that there are no such columns.
+    """
 
     both: jax.Array | None
     z: jax.Array | None
@@ -23,7 +26,7 @@ class Pre(NamedTuple):
 
 
 def preactivations_of(form: Gated, weights: Weights, order: str) -> Any:
-    """``(x, source) -> Pre`` of a step; hoisted, x is z already."""
+    """The function ``(x, source) -> Pre`` of a step; if hoisted, its x is already z."""
     if order == "joined":
         dtype = weights.w_x.dtype
         both = weights._replace(w_x=jnp.concatenate([weights.w_x, weights.w_h]))
@@ -42,8 +45,10 @@ def preactivations_of(form: Gated, weights: Weights, order: str) -> Any:
 
 
 def bias_as_row(weights: Weights, xs: jax.Array) -> tuple[Weights, jax.Array]:
-    """The bias as a row of ``w_x`` beside a column of ones in ``xs``, where that rounds nothing:
-    XLA's loops over the gates run up to twice as fast where no vector is added in them."""
+    """Moves the bias into a row of ``w_x``, with a column of ones in ``xs``, if dtypes allow it.
+
+    XLA's loops over the gates run up to twice as fast if no vector is added in them.
+    """
     w_x, _, b, _ = weights
     if b is None or not b.dtype == w_x.dtype == xs.dtype == jnp.promote_types(b.dtype, jnp.float32):
         return weights, xs
@@ -52,6 +57,7 @@ def bias_as_row(weights: Weights, xs: jax.Array) -> tuple[Weights, jax.Array]:
 
 
 def sum_columns(form: Gated, z: jax.Array, r: jax.Array) -> Pre:
+    """Adds z and r in the columns of which ``pointwise`` reads only the sum."""
     n = z.shape[-1] if form.additive is True else int(form.additive)
     if n == 0:
         return Pre(None, z, r)
@@ -61,19 +67,22 @@ def sum_columns(form: Gated, z: jax.Array, r: jax.Array) -> Pre:
 
 
 def z_and_r(pre: Pre) -> tuple[jax.Array, jax.Array]:
-    """A z and an r whose sum is right in the columns where only the sum is read."""
+    """A z and an r that serve ``pointwise``; where it reads only their sum, r is zero."""
     zeros = None if pre.both is None else jnp.zeros_like(pre.both)
     return concatenate_columns(pre.both, pre.z), concatenate_columns(zeros, pre.r)
 
 
 def concatenate_columns(first: jax.Array | None, then: jax.Array | None) -> jax.Array:
+    """The columns of both, one of which may be None."""
     parts = [part for part in (first, then) if part is not None]
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
 
 
 def transpose(w: jax.Array) -> jax.Array:
-    """``w^T`` in memory. Left to itself, XLA would transpose within each product, which on a CPU
-    costs up to half of the rate."""
+    """``w^T``, materialised.
+
+    Otherwise XLA would transpose within each product, which on a CPU costs up to half the rate.
+    """
     return jax.lax.optimization_barrier(jnp.moveaxis(w, -1, 0))
 
 

@@ -1,14 +1,14 @@
 """The linear recurrence ``h_t = a_t h_{t-1} + b_t`` over a whole sequence, and its derivative.
 
-Its derivative is the same recurrence run the other way: with ``d_t`` the cotangent of ``h_t``,
+The derivative is the same recurrence in the other direction: with ``d_t`` the cotangent of ``h_t``,
 
     g_t = d_t + a_{t+1} g_{t+1},    d a_t = g_t h_{t-1},    d b_t = g_t,    d h_0 = a_1 g_1
 
-(for complex values too: JAX's cotangents are not conjugated). So the backward pass keeps ``a``
-and ``h`` alone, whatever the solver makes on its way.
+(also for complex values, since JAX does not conjugate cotangents). So the backward pass keeps only
+``a`` and ``h``, whatever the solver computes in between.
 
-Which solver runs is a matter of the platform. Milliseconds, forward and backward, on two cores of
-an AMD EPYC (jax 0.10.2), from ``python -m benchmarks.studies.linear_recurrence``:
+The solver depends on the platform. Milliseconds, forward and backward, on two cores of an AMD EPYC
+(jax 0.10.2), from ``python -m benchmarks.studies.linear_recurrence``:
 
       T    B    H      dtype   one by one   all at once   in chunks of 64
      64   32  128    float32          0.5           0.8               0.8
@@ -22,8 +22,8 @@ an AMD EPYC (jax 0.10.2), from ``python -m benchmarks.studies.linear_recurrence`
  100000    1   64    float32         51.4         140.6             139.2
  100000    1   64  complex64        125.8         337.0             283.6
 
-So a CPU takes one step after the other. Other platforms take all at once, since there each step of
-a loop costs the start of a kernel; that choice is not measured.
+So a CPU runs one step after the other. Other platforms run all steps at once, since there each step
+of a loop costs the launch of a kernel; this choice has not been measured.
 """
 
 import functools
@@ -57,21 +57,21 @@ def all_at_once(
     """``jax.lax.associative_scan``: twice the work or more, in about 2 log T parallel steps."""
     if b.shape[0] == 0:
         return b
-    a = a + jnp.zeros_like(b)  # not broadcast_to, which knows no mesh
+    a = a + jnp.zeros_like(b)  # broadcast_to would lose the sharding
 
-    def after(first: tuple, second: tuple) -> tuple[jax.Array, jax.Array]:
+    def compose(first: tuple, second: tuple) -> tuple[jax.Array, jax.Array]:
         return first[0] * second[0], times(second[0], first[1]) + second[1]
 
-    a_all, from_zero = jax.lax.associative_scan(after, (a, b), reverse=reverse)
+    a_all, from_zero = jax.lax.associative_scan(compose, (a, b), reverse=reverse)
     return times(a_all, h0) + from_zero
 
 
 def by_platform(
     a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: Times
 ) -> jax.Array:
-    """The solver for the platform that the program is compiled for: the one place of the choice."""
+    """The solver for the platform that the program is compiled for; no other code chooses one."""
     if jax.export.is_symbolic_dim(b.shape[0]):
-        return one_by_one(a, b, h0, reverse, times)  # the others' depth is a number
+        return one_by_one(a, b, h0, reverse, times)  # associative_scan needs a known T
 
     def run(solver: Solver) -> Callable:
         return lambda a, b, h0: solver(a, b, h0, reverse, times)
@@ -89,16 +89,26 @@ def linear_recurrence(
     restarts: bool = False,
     solver: Solver = by_platform,
 ) -> jax.Array:
-    """All ``h_t`` of ``h_t = a_t h_{t-1} + b_t``: ``b`` and the result ``[T, ...]``.
+    """Solves ``h_t = a_t h_{t-1} + b_t``.
 
-    a: ``[T, ...]``, with 1 for every axis along which it is constant, such as ``[1, 1, H]``.
-    h0 ``[...]``: the h before the first step in the direction of travel.
-    restarts: where ``a`` is zero nothing is left of what came before, infinities and NaN included.
+    Args:
+        a: ``[T, ...]``, with size 1 for every axis along which it is constant, such as
+            ``[1, 1, H]``.
+        b: ``[T, ...]``.
+        h0: The h before the first step in the direction of travel, ``[...]``.
+        reverse: Whether to run from the last step to the first.
+        restarts: Whether ``a = 0`` erases the past even if it is infinite or NaN.
+        solver: The function that computes the values.
+
+    Returns:
+        All h, ``[T, ...]``.
     """
     return solver(a, b, h0, reverse, _times(restarts))
 
 
 def _times(restarts: bool) -> Times:
+    """The product of a and h."""
+
     def times(a: jax.Array, h: jax.Array) -> jax.Array:
         return jnp.where(a == 0, jnp.zeros_like(h), a * h) if restarts else a * h
 
@@ -121,10 +131,10 @@ def _backward(
     zero = jnp.zeros_like(h0)
     if h.shape[0] == 0:
         return jnp.zeros_like(a), d_h, zero
-    following = a if _constant(a, h) else _shifted(a, jnp.zeros_like(a[0]), not reverse)
+    following = a if _constant(a, h) else _shift(a, jnp.zeros_like(a[0]), not reverse)
     g = linear_recurrence(following, d_h, zero, not reverse, restarts, solver)
     first = -1 if reverse else 0
-    d_a = g * _shifted(h, h0, reverse)
+    d_a = g * _shift(h, h0, reverse)
     constant_axes = [i for i, n in enumerate(a.shape) if n != d_a.shape[i]]
     d_h0 = _times(restarts)(a[first], g[first])
     return jnp.sum(d_a, constant_axes, keepdims=True), g, d_h0
@@ -135,8 +145,8 @@ def _constant(a: jax.Array, b: jax.Array) -> bool:
     return a.shape[0] != b.shape[0]
 
 
-def _shifted(values: jax.Array, start: jax.Array, reverse: bool) -> jax.Array:
-    """The values one step earlier in the direction of travel, beginning with ``start``."""
+def _shift(values: jax.Array, start: jax.Array, reverse: bool) -> jax.Array:
+    """The values of the step before in the direction of travel, beginning with ``start``."""
     parts = [values[1:], start[None]] if reverse else [start[None], values[:-1]]
     return jnp.concatenate(parts)
 

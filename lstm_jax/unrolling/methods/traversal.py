@@ -1,4 +1,4 @@
-"""What a method is given: one cell over time."""
+"""The argument of a method: one cell over time."""
 
 from typing import NamedTuple
 
@@ -12,8 +12,14 @@ from lstm_jax.unrolling.masks import Masks
 class Traversal(NamedTuple):
     """One cell over a whole sequence, or over a block of one.
 
-    params: prepared. xs: ``[T, *batch, D]``. state: before the first step. initial: what a reset
-    returns to. masks: of the steps that count and of the resets, in the direction of travel.
+    Attributes:
+        cell: The cell.
+        params: Prepared params.
+        xs: The inputs, ``[T, *batch, D]``.
+        state: The state before the first step.
+        initial: The state that a reset returns to.
+        masks: The steps that count, and the resets in the direction of travel.
+        reverse: Whether to run from the last step to the first.
     """
 
     cell: Cell
