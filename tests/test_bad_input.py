@@ -448,7 +448,7 @@ def test_a_mistake_is_named(mistake):
 def test_float64_input_beside_float32_params_is_refused():
     with (
         jax.enable_x64(True),
-        pytest.raises(ValueError, match="^xs: expected float32.*got float64"),
+        pytest.raises(ValueError, match=r"^xs: expected float32.*got float64"),
     ):
         unroll(xs=np.zeros((5, 2, 3)))
 

@@ -107,7 +107,7 @@ def test_wrong_options_are_told_and_a_fault_of_the_factory_passes(registry, make
 
 def test_a_variant_says_what_it_sets_itself_and_what_it_has():
     with pytest.raises(
-        lj.WrongType, match="options: expected none that this .* sets itself, got norm"
+        lj.WrongType, match=r"options: expected none that this .* sets itself, got norm"
     ):
         lj.cells.make("lstm_norm(norm='layer')", 4)
     with pytest.raises(lj.WrongType, match=r"expected lstm_norm\(.*, got 'nrm'"):

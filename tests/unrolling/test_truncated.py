@@ -215,7 +215,7 @@ def test_bad_input_names_the_argument():
         ValueError, match=(r"offset: expected one integer, got float32 of shape \(\)")
     ):
         jax.jit(lambda offset: call(every=3, offset=offset))(0.5)
-    with pytest.raises(ValueError, match="lengths: expected values from 0 to 7, .*got 1 to 8"):
+    with pytest.raises(ValueError, match=r"lengths: expected values from 0 to 7, .*got 1 to 8"):
         call(every=3, lengths=jnp.array([1, 2, 8]))
     both = lj.chain(lj.rnn(2), lj.bidirectional(lj.rnn(2), lj.rnn(2)))
     with pytest.raises(ValueError, match=r"cell: .*run in chunks, got chain.*from both ends"):
