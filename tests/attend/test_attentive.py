@@ -203,5 +203,5 @@ def test_memories_spread_over_devices_with_their_rows(attention):
     ids=["chain", "dropout", "learned_state", "attentive"],
 )
 def test_wrappers_say_that_they_go_inside(wrap):
-    with pytest.raises(ValueError, match="reads a memory; takes a cell without one"):
+    with pytest.raises(ValueError, match="expected a cell without a memory, got attentive"):
         wrap(lj.attentive(LSTM, jnp.ones((S, M))))

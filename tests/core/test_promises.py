@@ -226,5 +226,5 @@ def test_a_strength_does_not_go_with_a_log_write():
         state=lambda zeros: cell.initial_state({}), **form._asdict(),
     )  # fmt: skip
     params = both.init(jax.random.key(0), 2)
-    with pytest.raises(ValueError, match=r"^project: expected a strength or a log_write, got both"):
+    with pytest.raises(ValueError, match=r"^project: expected strength or log_write, got both"):
         both.step(params, both.initial_state(params), jnp.ones(2))

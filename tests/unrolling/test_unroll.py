@@ -189,7 +189,7 @@ def test_a_call_outside_jit_compiles_once():
 def test_an_ineligible_part_is_named():
     cell = lj.chain(lj.lstm(3), lj.residual(lj.mgu(3)))
     params = cell.init(jax.random.key(0), 3)
-    with pytest.raises(ValueError, match=r"^method: got 'deferred', but mgu\(3\) is not of the"):
+    with pytest.raises(ValueError, match=r"^method: .* mgu\(3\) is not of the"):
         lj.unroll(cell, params, jnp.ones((3, 3)), method="deferred")
 
 
