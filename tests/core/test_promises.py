@@ -112,7 +112,7 @@ FALSE = {
 
 @pytest.mark.parametrize("pointwise, additive, what", FALSE.values(), ids=FALSE)
 def test_a_promise_that_is_not_kept_is_refused(pointwise, additive, what):
-    with pytest.raises(ValueError, match=rf"^additive: expected .* other {what} .*\(mine\)"):
+    with pytest.raises(ValueError, match=rf"^additive: expected .* whose {what} differ .*\(mine\)"):
         build(pointwise, additive)
 
 

@@ -163,12 +163,12 @@ def test_explain_names_each_cell_its_method_and_the_reasons():
         "mgu(4): scan",
         lines[-1],
     ]
-    assert "  product 'apart': a product in the step leaves z in the cache for the gates" in lines
+    assert "  product 'apart': a product in each step leaves z in the cache for the gates" in lines
     assert lines[-1].startswith("backward pass: recomputed in blocks of 10 steps, about ")
     asked = lj.explain(
         lj.lstm(8), params[0], jnp.zeros((9, 3)), method=lj.Deferred(keep="states", block=3)
     )
-    assert "keep 'states': as asked" in asked and "block 3: as asked" in asked
+    assert "keep 'states': as requested" in asked and "block 3: as requested" in asked
 
 
 @cpu_alone
@@ -204,5 +204,5 @@ def test_auto_and_bounded_blocks_change_no_number():
 def test_a_bound_below_what_is_needed_says_how_much_is():
     cell = lj.lstm(8)
     params = cell.init(jax.random.key(0), 4)
-    with pytest.raises(ValueError, match=r"^checkpoint_every: got '1 KiB', but .* or more"):
+    with pytest.raises(ValueError, match=r"^checkpoint_every: expected .* or more .*got '1 KiB'"):
         lj.unroll(cell, params, jnp.zeros((60, 3, 4)), checkpoint_every="1 KiB")
