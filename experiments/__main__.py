@@ -1,9 +1,12 @@
-"""``python -m experiments`` lists the experiments; ``python -m experiments NAME`` runs one;
-``python -m experiments compare RUN RUN ...`` lays finished runs side by side;
-``python -m experiments tasks`` shows the tasks.
+"""The command line of the experiments.
+
+    python -m experiments                       lists the experiments
+    python -m experiments NAME                  runs one
+    python -m experiments compare RUN RUN ...   compares finished runs side by side
+    python -m experiments tasks                 shows the tasks
 
 A new experiment is one file in the folder of its theme, such as ``memory/adding.py``, with
-``TIME``, a frozen dataclass ``Config`` and ``settings(config)``. It is found there by its name.
+``TIME``, a frozen dataclass ``Config`` and ``settings(config)``. It is found by its name.
 """
 
 import contextlib
@@ -22,23 +25,23 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
 def experiments_by_theme() -> dict[str, list[str]]:
-    """The names of all experiments: the files in the folders of the themes, but for those whose
-    names begin with an underscore, which others share."""
-    found: dict[str, list[str]] = {}
+    """The experiments: all files in the folders of the themes, except those whose names begin with
+    an underscore, which others share."""
+    themes: dict[str, list[str]] = {}
     for file in sorted(HERE.glob("[a-z]*/[a-z]*.py")):
         if file.parent.name != "harness":
-            found.setdefault(file.parent.name, []).append(file.stem)
-    return found
+            themes.setdefault(file.parent.name, []).append(file.stem)
+    return themes
 
 
 THEMES = {name: theme for theme, names in experiments_by_theme().items() for name in names}
 
 
 def main(argv: list[str]) -> int:
-    """The exit code; a mistake of the user is one line, without a traceback."""
+    """Runs the command and returns its exit code; a user's mistake is a one-line error."""
     name = argv[0] if argv else ""
     if name in ("", "-h", "--help", "list"):
-        print(listing())
+        print(list_experiments())
         return 0
     if name == "tasks":
         from experiments.harness.report import task_gallery
@@ -49,35 +52,35 @@ def main(argv: list[str]) -> int:
 
         return compare.main(argv[1:])
     if name not in THEMES:
-        print(f"no experiment {name!r}\n\n{listing()}", file=sys.stderr)
+        print(
+            f"error: expected an experiment, got {name!r}\n\n{list_experiments()}",
+            file=sys.stderr,
+        )
         return 2
     try:
         return run(name, argv[1:])
     except KeyboardInterrupt:
-        again = [argument for argument in argv if argument != "--overwrite"]
-        command = f"python -m experiments {shlex.join(again)}"
-        print(f"\nstopped; the same command goes on from here: {command}", file=sys.stderr)
+        arguments = [argument for argument in argv if argument != "--overwrite"]
+        command = f"python -m experiments {shlex.join(arguments)}"
+        print(f"\nstopped; the same command continues from here: {command}", file=sys.stderr)
         return INTERRUPTED
 
 
-def listing() -> str:
+def list_experiments() -> str:
     lines = [
-        "python -m experiments NAME [options]      (NAME --help lists the options)",
-        "python -m experiments compare RUN RUN ... (lays finished runs side by side)",
+        "python -m experiments NAME [options]       runs an experiment; NAME --help lists options",
+        "python -m experiments compare RUN RUN ...  compares finished runs side by side",
+        "python -m experiments tasks                shows every task, with a picture",
         "",
+        "Experiments, with the time that they take on two CPU cores:",
     ]
     for theme, names in experiments_by_theme().items():
-        lines.append(theme)
+        lines += ["", theme]
         for name in names:
             module = load(name)
             summary = (module.__doc__ or "").split("\n\n")[0].replace("\n", " ")
             lines.append(f"  {name:<22} {module.TIME:<8} {summary}")
-    lines += [
-        "tasks",
-        "  tasks                  1 min    A table of all tasks, and a picture of each.",
-    ]
-    lines += ["", "A task of your own: docs/how_to/add_a_task.md"]
-    return "\n".join([*lines, "", "Times are for two CPU cores."])
+    return "\n".join([*lines, "", "To add a task of your own: docs/how_to/add_a_task.md"])
 
 
 def load(name: str) -> ModuleType:
@@ -88,7 +91,7 @@ def run(name: str, argv: list[str]) -> int:
     import tyro
 
     module = load(name)
-    running = contextlib.ExitStack()
+    cleanup = contextlib.ExitStack()
 
     def command(
         config: Any,
@@ -105,20 +108,20 @@ def run(name: str, argv: list[str]) -> int:
 
         Args:
             config: What is compared.
-            out: Run folder; runs/NAME if none is given (runs/NAME_sweep for a sweep; for
-                the experiment task, runs/task_TASK).
-            overwrite: Start afresh, and lose the run that is in the folder.
-            sweep: Choose a learning rate for each contender, on validation data, and stop.
-            dry_run: Say what would be trained and how long it would take, and stop.
+            out: Run folder. Default: runs/NAME, or runs/NAME_sweep for a sweep; for the experiment
+                task, runs/task_TASK.
+            overwrite: Start from scratch, and delete the run that is in the folder.
+            sweep: Choose a learning rate for each contender on validation data, then stop.
+            dry_run: Print what would be trained and how long it would take, then stop.
             load: Python files to run first, which register cells and tasks of your own.
-            tensorboard: Write event files for TensorBoard too, into the run folder.
-            no_cache: Compile all programs anew. Else those of earlier starts are kept in the
-                user's cache folder, or where JAX_COMPILATION_CACHE_DIR says.
+            tensorboard: Also write event files for TensorBoard to the run folder.
+            no_cache: Compile all programs anew. Otherwise compiled programs are reused; they are
+                stored in the user's cache folder, or in JAX_COMPILATION_CACHE_DIR.
         """
         from experiments.harness import conduct
         from experiments.harness.run import event_files, loading, program_cache, user_errors
 
-        running.enter_context(program_cache.cache(off=no_cache))
+        cleanup.enter_context(program_cache.cache(off=no_cache))
         try:
             loading.load_files(load)
             require_one_budget(config)
@@ -126,19 +129,19 @@ def run(name: str, argv: list[str]) -> int:
             if dry_run:
                 return conduct.dry_run(jobs)
             if tensorboard:
-                event_files.require()
+                event_files.require_tensorboard()
             run_name = module.run_name(config) if hasattr(module, "run_name") else name
-        except user_errors.MENDABLE as error:
-            if not user_errors.is_mistake(error):
+        except user_errors.USER_ERRORS as error:
+            if not user_errors.is_user_error(error):
                 raise
-            return user_errors.tell(error)
+            return user_errors.print_error(error)
         folder = out or Path("runs") / (f"{run_name}_sweep" if sweep else run_name)
         return conduct.conduct(
             name, jobs, folder, overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard
         )
 
     command.__annotations__["config"] = Annotated[module.Config, tyro.conf.arg(name="")]
-    with running:
+    with cleanup:
         return tyro.cli(
             command,
             args=argv,
@@ -149,28 +152,31 @@ def run(name: str, argv: list[str]) -> int:
 
 
 def require_one_budget(config: Any) -> None:
-    """Raises ValueError for steps beside seconds, which take their place."""
+    """Raises ValueError if both steps and seconds are given."""
     for part in (config, *vars(config).values()):
         steps = getattr(part, "steps", None)
         if getattr(part, "seconds", None) is not None and steps != type(part).steps:
-            raise WrongValue(f"steps: expected one of the two, got {steps} beside seconds, "
-f"{part.seconds:g}")  # fmt: skip
+            raise WrongValue(
+                f"steps: expected either steps or seconds, got {steps} steps and {part.seconds:g} s"
+            )
 
 
 def keep_freed_memory() -> None:
-    """Saves training the pages that it would map anew in every step, and says so; before any
-    array is made. KEEP_FREED_MEMORY=0 in the environment turns it off."""
+    """Has the allocator keep freed pages for the next training step, and says so.
+
+    Must run before any array is made. KEEP_FREED_MEMORY=0 in the environment turns it off.
+    """
     import lstm_jax as lj
 
     if os.environ.get("KEEP_FREED_MEMORY", "1") != "0" and lj.train.keep_freed_memory():
-        text = "freed memory is kept for the next step; KEEP_FREED_MEMORY=0 turns this off"
+        text = "the allocator keeps freed pages for the next step (KEEP_FREED_MEMORY=0: off)"
         print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":
     from lstm_jax import use_cpu_cores
 
-    use_cpu_cores()  # the seeds are spread over them
+    use_cpu_cores()  # over which the seeds are spread
     if sys.argv[1:2] and sys.argv[1] in THEMES:
         keep_freed_memory()
     sys.exit(main(sys.argv[1:]))

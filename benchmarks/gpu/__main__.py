@@ -195,7 +195,7 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="lstm_jax_gpu_") as scratch:
         try:
             return conduct(given, Path(scratch), start)
-        except (RuntimeError, files.Refused) as error:
+        except (RuntimeError, files.RunFolderError) as error:
             show(f"error: {error}")
             return 1
         except KeyboardInterrupt:

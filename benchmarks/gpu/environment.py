@@ -23,7 +23,7 @@ def describe() -> dict[str, Any]:
         "devices": len(jax.devices()),
         "card": cards(),
         **machine.describe(),
-        **{name: versions.version_of(name) for name in PACKAGES},
+        **{name: versions.package_version(name) for name in PACKAGES},
         "lstm_jax": lstm_jax.__version__,
         **cuda_of_jax(),
         **cuda_of_torch(),

@@ -26,13 +26,13 @@ def conduct(settings: Settings, out: Path, *, overwrite: bool) -> int:
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
     config = {"benchmark": "peers", **settings.decides(), "versions": versions(here)}
-    made_from = provenance.made_from(program="benchmarks")
+    made_from = provenance.collect(program="benchmarks")
     try:
-        with run_folder.opened(out, config, made_from, overwrite=overwrite) as path:
+        with run_folder.open_folder(out, config, made_from, overwrite=overwrite) as path:
             run(plan(settings, here, path), path, console)
             summary = report.collect(path, machine.describe(), config, absent)
             report.report(summary, path, console)
-    except (run_folder.Refused, Disagreement) as error:
+    except (run_folder.RunFolderError, Disagreement) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     console.print(f"kept in {out}", highlight=False, soft_wrap=True)

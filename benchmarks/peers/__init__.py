@@ -104,4 +104,4 @@ def entrants(peers: tuple[str, ...], cell: str) -> tuple[str, ...]:
 
 def version(name: str) -> str | None:
     """Of the contender's package; None where it is there and not installed."""
-    return versions.version_of(load(name).PACKAGE)
+    return versions.package_version(load(name).PACKAGE)

@@ -145,5 +145,5 @@ def main(out: Path) -> None:
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/attention"))
-    except run_folder.Refused as error:
+    except run_folder.RunFolderError as error:
         sys.exit(f"error: {error}")

@@ -131,12 +131,12 @@ def run(sweep: Sweep, out: Path, *, overwrite: bool) -> int:
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
     config = {"benchmark": "sweep", **sweep.decides(), "versions": conduct.versions(here)}
-    made_from = provenance.made_from(program="benchmarks")
+    made_from = provenance.collect(program="benchmarks")
     try:
-        with run_folder.opened(out, config, made_from, overwrite=overwrite) as path:
+        with run_folder.open_folder(out, config, made_from, overwrite=overwrite) as path:
             conduct.run(plan(sweep, here), path, console)
             scaling_report.report(points(sweep), machine.describe(), config, absent, path, console)
-    except (run_folder.Refused, Disagreement) as error:
+    except (run_folder.RunFolderError, Disagreement) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     console.print(f"kept in {out}", highlight=False, soft_wrap=True)

@@ -21,7 +21,7 @@ import dataclasses
 import functools
 from typing import Any
 
-from experiments.harness.run.lengths import by_length, require
+from experiments.harness.run.lengths import require_lengths, score_by_length
 from experiments.harness.run.setting import Budget, Setting, named_task
 
 TIME = "10 min"
@@ -60,10 +60,10 @@ class Config(Budget):
 
 
 def settings(config: Config) -> list[Setting]:
-    further = functools.partial(by_length, config.lengths)
+    further = functools.partial(score_by_length, config.lengths)
     made = []
     for text in config.tasks:
         task = named_task(text)
-        require(config.lengths, task)
+        require_lengths(config.lengths, task)
         made.append(Setting(task, config, further=further, published=PUBLISHED.get(text, {})))
     return made

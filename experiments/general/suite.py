@@ -24,7 +24,7 @@ import dataclasses
 import re
 
 import lstm_jax as lj
-from experiments.harness.run.learning_rates import Chosen
+from experiments.harness.run.learning_rates import ChosenRate
 from experiments.harness.run.setting import Budget, Setting, named_task, told_as
 from lstm_jax._internal.errors import WrongValue
 
@@ -103,15 +103,15 @@ def settings(config: Config) -> list[Setting]:
     return settings
 
 
-def rate_of(cell: str) -> float | Chosen:
+def rate_of(cell: str) -> float | ChosenRate:
     """The suite's rate. Raises ValueError for a cell that is not registered."""
     with told_as("name:", "cells:"):
         name, options = lj.cells.parse(cell)
     if name in UNGATED:
-        return Chosen(UNGATED[name], f"chosen for {name}" if options else "")
+        return ChosenRate(UNGATED[name], f"chosen for {name}" if options else "")
     if name in Config.cells:
-        return Chosen(RATE, f"chosen for {name}" if options else "")
-    return Chosen(
+        return ChosenRate(RATE, f"chosen for {name}" if options else "")
+    return ChosenRate(
         RATE, f"{RATE:g}, the suite's for every cell but a plain RNN, since none was chosen"
     )
 

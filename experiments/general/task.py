@@ -19,8 +19,8 @@ from typing import Any
 import tyro
 
 from experiments.harness.run.jobs import slug
-from experiments.harness.run.learning_rates import Chosen, nearest
-from experiments.harness.run.lengths import by_length, require
+from experiments.harness.run.learning_rates import ChosenRate, nearest_rates
+from experiments.harness.run.lengths import require_lengths, score_by_length
 from experiments.harness.run.setting import Budget, Setting, named_task
 from experiments.images import digits
 from experiments.memory import adding
@@ -51,23 +51,23 @@ def settings(config: Config) -> list[Setting]:
             "names: expected the name of a task at least, got none; "
             "python -m experiments tasks shows those that there are"
         )
-    further = functools.partial(by_length, config.lengths) if config.lengths else None
+    further = functools.partial(score_by_length, config.lengths) if config.lengths else None
     made = []
     for text in config.names:
         task = named_task(text, "names")
         if config.lengths:
-            require(config.lengths, task)
+            require_lengths(config.lengths, task)
         unjudged = config.until_solved and task.success is None
         budget = dataclasses.replace(config, until_solved=False) if unjudged else config
         made.append(Setting(task, budget, rates_on(text), further=further))
     return made
 
 
-def rates_on(text: str) -> Mapping[str, float | Chosen]:
+def rates_on(text: str) -> Mapping[str, float | ChosenRate]:
     """What sweeps chose for the task, or for the same at another length."""
     name, options = tasks.parse(text)
     if name == "adding" and not options.get("variable", False):
-        return nearest(adding.RATES, options.get("length", 100))
+        return nearest_rates(adding.RATES, options.get("length", 100))
     return digits.RATES if name == "digits" and not options else {}
 
 

@@ -1,1 +1,1 @@
-"""What all experiments share: ``run`` trains and keeps, ``report`` shows, ``conduct`` does both."""
+"""Shared by all experiments: ``run`` trains and stores, ``report`` shows, ``conduct`` does both."""

@@ -205,4 +205,4 @@ def shown(
     tokens = [vocabularies[1].tokens[i] for i in np.asarray(decoded.tokens[:length, 0])]
     weights = np.asarray(decoded.seen)[:length, 0]
     weights = weights.reshape(length, -1, weights.shape[-1]).mean(axis=1)[:, : len(read)]
-    curves.alignment(weights, read, tokens, title, path)
+    curves.draw_alignment(weights, read, tokens, title, path)

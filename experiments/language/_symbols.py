@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from experiments.harness.run.jobs import Job
-from experiments.harness.run.learning_rates import elsewhere
+from experiments.harness.run.learning_rates import rates_from_defaults
 from experiments.harness.run.setting import Further, Scores, Setting
 from experiments.language import _pairs
 from lstm_jax.tasks import PairTask, SymbolTask
@@ -42,7 +42,7 @@ def setting(symbols: SymbolTask, config: SymbolTraining, chosen: dict[str, float
     )
     model = functools.partial(_pairs.pair_model, _pairs.written)
     further = functools.partial(by_length, symbols, config)
-    near = elsewhere(chosen, config, "max_length", "symbols", "cell")
+    near = rates_from_defaults(chosen, config, "max_length", "symbols", "cell")
     return Setting(task, config, near, model=model, further=further)
 
 

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from experiments.harness.run.jobs import Job
-from experiments.harness.run.learning_rates import elsewhere
+from experiments.harness.run.learning_rates import rates_from_defaults
 from experiments.harness.run.setting import Further, Setting
 from experiments.language import _pairs
 from lstm_jax.tasks import PairTask
@@ -64,7 +64,11 @@ def settings(config: Config) -> list[Setting]:
     )
     model = functools.partial(_pairs.pair_model, _pairs.written)
     further = functools.partial(by_style, written["test"], config)
-    return [Setting(task, config, elsewhere(RATES, config, "cell"), model=model, further=further)]
+    return [
+        Setting(
+            task, config, rates_from_defaults(RATES, config, "cell"), model=model, further=further
+        )
+    ]
 
 
 def by_style(

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.harness.run.jobs import Job
-from experiments.harness.run.learning_rates import elsewhere
+from experiments.harness.run.learning_rates import rates_from_defaults
 from experiments.harness.run.parts import in_parts
 from experiments.harness.run.setting import Further, Scores, Setting
 from experiments.language import _pairs
@@ -71,7 +71,7 @@ def settings(config: Config) -> list[Setting]:
     checking.real("length_penalty", config.length_penalty)
     multi30k.bleu(["."], ["."])  # raises before training where sacrebleu is missing
     data = multi30k.multi30k(min_count=config.min_count)
-    training = short(data.train.pairs, config.longest)
+    training = short_pairs(data.train.pairs, config.longest)
     validation, test = (
         _pairs.on_device(_pairs.whole(split.pairs, _pairs.widest(split.pairs)))
         for split in (data.validation, data.test_2016_flickr)
@@ -90,10 +90,14 @@ def settings(config: Config) -> list[Setting]:
     )
     model = functools.partial(_pairs.pair_model, token_losses)
     further = functools.partial(bleu, data, config)
-    return [Setting(task, config, elsewhere(RATES, config, "cell"), model=model, further=further)]
+    return [
+        Setting(
+            task, config, rates_from_defaults(RATES, config, "cell"), model=model, further=further
+        )
+    ]
 
 
-def short(rows: Pairs, longest: int) -> Pairs:
+def short_pairs(rows: Pairs, longest: int) -> Pairs:
     """The pairs that fit. Raises ValueError where none does."""
     source, target = rows.lengths()
     kept = np.flatnonzero((source <= longest) & (target <= longest)).tolist()

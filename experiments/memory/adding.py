@@ -18,7 +18,7 @@ every seed of the sweep; 2e-5 after 1,000 steps of T = 100).
 
 import dataclasses
 
-from experiments.harness.run.learning_rates import nearest
+from experiments.harness.run.learning_rates import nearest_rates
 from experiments.harness.run.setting import Budget, Setting
 from lstm_jax import tasks
 
@@ -45,6 +45,6 @@ class Config(Budget):
 def settings(config: Config) -> list[Setting]:
     named = [tasks.make("adding", length=length) for length in config.lengths]
     return [
-        Setting(task, config, nearest(RATES, length))
+        Setting(task, config, nearest_rates(RATES, length))
         for task, length in zip(named, config.lengths, strict=True)
     ]

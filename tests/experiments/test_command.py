@@ -132,7 +132,7 @@ def test_a_configuration_that_cannot_be_read_is_one_line(tmp_path, capsys, text)
 def test_a_start_that_was_killed_at_once_can_be_repeated(tmp_path):
     (tmp_path / "lock").touch()
     (tmp_path / "config.json.tmp").write_text("{")
-    with run_folder.opened(tmp_path, {"steps": 1}) as path:
+    with run_folder.open_folder(tmp_path, {"steps": 1}) as path:
         assert run_folder.read_json(path / "config.json") == {"steps": 1}
 
 
@@ -153,18 +153,18 @@ def test_the_command_that_goes_on_does_not_overwrite(monkeypatch, capsys):
 
 
 def test_overwrite_starts_afresh(tmp_path):
-    with run_folder.opened(tmp_path / "run", {"steps": 1}) as path:
+    with run_folder.open_folder(tmp_path / "run", {"steps": 1}) as path:
         (path / "old").mkdir()
-    with run_folder.opened(tmp_path / "run", {"steps": 2}, overwrite=True) as path:
+    with run_folder.open_folder(tmp_path / "run", {"steps": 2}, overwrite=True) as path:
         assert not (path / "old").exists()
         assert json.loads((path / "config.json").read_text()) == {"steps": 2}
 
 
 def test_a_folder_in_use_is_refused(tmp_path):
     with (
-        run_folder.opened(tmp_path, {}),
-        pytest.raises(run_folder.Refused, match="in use"),
-        run_folder.opened(tmp_path, {}),
+        run_folder.open_folder(tmp_path, {}),
+        pytest.raises(run_folder.RunFolderError, match="in use"),
+        run_folder.open_folder(tmp_path, {}),
     ):
         pass
 

@@ -19,7 +19,7 @@ from experiments.harness import conduct
 from experiments.harness.run import runner
 from experiments.harness.run.jobs import slug
 from experiments.harness.run.parts import in_parts
-from experiments.harness.run.progress import Progress, work
+from experiments.harness.run.progress import Progress, amount_of_work
 from experiments.language import _pairs, _symbols, dates, reversal, translation
 from lstm_jax import train
 from lstm_jax.tasks import files
@@ -326,7 +326,7 @@ def test_every_option_is_part_of_the_configuration(run):
 @pytest.mark.slow
 def test_the_work_of_a_job_is_all_the_steps_that_are_read_and_written(run):
     _, _, ((job, _), _) = run("reversal")
-    assert work(job) == 40 * (3 + 4) * 2
+    assert amount_of_work(job) == 40 * (3 + 4) * 2
 
 
 @pytest.mark.parametrize(
@@ -464,7 +464,7 @@ def test_an_unknown_word_is_one_wrong_word():
 
 def test_captions_that_are_too_long_are_left_out():
     rows = Pairs([[4] * n for n in (1, 2, 3, 3)], [[5] * n for n in (2, 3, 1, 2)])
-    kept = translation.short(rows, 3)  # targets have an end too
+    kept = translation.short_pairs(rows, 3)  # targets have an end too
     assert [len(row) for row in kept.sources] == [1, 3, 3]
     assert [len(row) for row in kept.targets] == [2, 1, 2]
 

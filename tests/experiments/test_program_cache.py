@@ -25,11 +25,11 @@ def home(tmp_path, monkeypatch):
         name: getattr(jax.config, name)
         for name in ("jax_enable_compilation_cache", "jax_compilation_cache_dir")
     }
-    program_cache.configure(
+    program_cache.set_jax_options(
         {"jax_enable_compilation_cache": True, "jax_compilation_cache_dir": None}
     )
     yield tmp_path / "home"
-    program_cache.configure(before)
+    program_cache.set_jax_options(before)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_written_to_is_a_warning(home, capsys):
 
 def test_the_user_s_own_folder_is_taken_as_it_is(home, tmp_path):
     folder = tmp_path / "mine"
-    program_cache.configure({"jax_compilation_cache_dir": str(folder)})
+    program_cache.set_jax_options({"jax_compilation_cache_dir": str(folder)})
     with program_cache.cache():
         compile_anew()
     assert programs(folder) and not (folder / "tidied").exists() and not home.exists()
@@ -98,7 +98,7 @@ def test_the_user_s_own_folder_is_taken_as_it_is(home, tmp_path):
 
 
 def test_a_cache_that_the_user_turned_off_stays_off(home):
-    program_cache.configure({"jax_enable_compilation_cache": False})
+    program_cache.set_jax_options({"jax_enable_compilation_cache": False})
     with program_cache.cache():
         compile_anew()
     assert not home.exists()

@@ -107,21 +107,21 @@ def made(**changes):
     ],
 )  # fmt: skip
 def test_what_changed_is_said(tmp_path, changes, message):
-    with run_folder.opened(tmp_path, {"steps": 1}, made()):
+    with run_folder.open_folder(tmp_path, {"steps": 1}, made()):
         pass
     before = (tmp_path / "environment.json").read_bytes()
     if message is None:
-        with run_folder.opened(tmp_path, {"steps": 1}, made(**changes)):
+        with run_folder.open_folder(tmp_path, {"steps": 1}, made(**changes)):
             return
     with (
         pytest.raises(
-            run_folder.Refused, match=f"was made from .*{message}.*--out, or --overwrite"
+            run_folder.RunFolderError, match=f"was made from .*{message}.*--out, or --overwrite"
         ),
-        run_folder.opened(tmp_path, {"steps": 1}, made(**changes)),
+        run_folder.open_folder(tmp_path, {"steps": 1}, made(**changes)),
     ):
         pass
     assert (tmp_path / "environment.json").read_bytes() == before
-    with run_folder.opened(tmp_path, {"steps": 1}, made(**changes), overwrite=True):
+    with run_folder.open_folder(tmp_path, {"steps": 1}, made(**changes), overwrite=True):
         assert run_folder.read_json(tmp_path / "made_from.json") == made(**changes)
 
 
@@ -130,24 +130,26 @@ def test_a_run_that_noted_nothing_is_refused(tmp_path):
     shutil.copytree(ROOT / "experiments" / "results" / "recall", tmp_path / "old")
     config = run_folder.read_json(tmp_path / "old" / "config.json")
     with (
-        pytest.raises(run_folder.Refused, match="an lstm_jax that did not note its code, and this"),
-        run_folder.opened(tmp_path / "old", config),
+        pytest.raises(
+            run_folder.RunFolderError, match="an lstm_jax that did not note its code, and this"
+        ),
+        run_folder.open_folder(tmp_path / "old", config),
     ):
         pass
     assert main(["compare", str(tmp_path / "old")]) == 0
 
 
 def test_the_code_that_counts_is_all_but_what_shows_results():
-    code = provenance.code("experiments")
+    code = provenance.file_digests("experiments")
     assert {
         "lstm_jax/core/cell.py",
         "lstm_jax/cells/lstm.py",
         "experiments/harness/run/runner.py",
     } <= code.keys()
     assert not any(name.startswith(f"experiments/{shows}") for name in code
-                   for shows in provenance.SHOWING)  # fmt: skip
-    assert all((ROOT / "experiments" / shows).exists() for shows in provenance.SHOWING)
-    assert "benchmarks/harness/work.py" in provenance.code("benchmarks")
+                   for shows in provenance.DISPLAY_ONLY)  # fmt: skip
+    assert all((ROOT / "experiments" / shows).exists() for shows in provenance.DISPLAY_ONLY)
+    assert "benchmarks/harness/work.py" in provenance.file_digests("benchmarks")
 
 
 def test_other_data_are_another_sum():
@@ -161,11 +163,11 @@ def test_other_data_are_another_sum():
         test = made.test._replace(xs=made.test.xs + held_out)
         return made._replace(sample=sample, test=test)
 
-    plain = provenance.data_sum(task())
-    assert plain == provenance.data_sum(task())
-    assert provenance.data_sum(task(held_out=1.0)) != plain
+    plain = provenance.data_digest(task())
+    assert plain == provenance.data_digest(task())
+    assert provenance.data_digest(task(held_out=1.0)) != plain
     digits = tasks.make("digits")
-    assert provenance.data_sum(digits) == provenance.data_sum(tasks.make("digits"))
+    assert provenance.data_digest(digits) == provenance.data_digest(tasks.make("digits"))
 
 
 def test_training_data_that_changed_are_another_sum():
@@ -180,7 +182,7 @@ def test_training_data_that_changed_are_another_sum():
 
         return made._replace(sample=sample)
 
-    assert provenance.data_sum(task(1.0)) != provenance.data_sum(task(2.0))
+    assert provenance.data_digest(task(1.0)) != provenance.data_digest(task(2.0))
 
 
 def test_overwrite_removes_what_the_run_wrote_and_nothing_else(tmp_path, capsys):
@@ -208,7 +210,7 @@ def test_overwrite_removes_what_the_run_wrote_and_nothing_else(tmp_path, capsys)
         path.write_text("mine")
     (run / "linked").symlink_to(elsewhere)
     (job / "model" / "linked").symlink_to(elsewhere)
-    with run_folder.opened(run, {"steps": 2}, made(), overwrite=True):
+    with run_folder.open_folder(run, {"steps": 2}, made(), overwrite=True):
         found = {path for path in run.rglob("*") if path.is_file() and path in written}
         kept = {"config.json", "environment.json", "lock", "made_from.json"}
         assert {path.name for path in found} == kept
@@ -236,9 +238,9 @@ def test_event_files_are_made_anew_beside_what_others_put_there(tmp_path):
 
 
 def test_versions_are_of_what_is_there(tmp_path):
-    assert versions.version_of("lstm_jax") == lj.__version__
-    assert versions.version_of("numpy") == np.__version__
-    assert versions.version_of("no-such-package") is None
+    assert versions.package_version("lstm_jax") == lj.__version__
+    assert versions.package_version("numpy") == np.__version__
+    assert versions.package_version("no-such-package") is None
 
 
 def git(folder, *command):
@@ -248,8 +250,8 @@ def git(folder, *command):
 
 CHILD = """
 import sys
-from experiments import versions
-print(versions.git_revision(), versions.version_of("lstm_jax"))
+from experiments.harness.run import versions
+print(versions.git_revision(), versions.package_version("lstm_jax"))
 sys.exit(__import__("experiments.__main__").__main__.main(sys.argv[1:]))
 """
 
@@ -305,10 +307,10 @@ def test_nothing_is_written_before_all_is_known(tmp_path, monkeypatch):
     def fails(*_):
         raise RuntimeError("no version")
 
-    monkeypatch.setattr(versions, "version_of", fails)
+    monkeypatch.setattr(versions, "package_version", fails)
     with (
         pytest.raises(RuntimeError, match="no version"),
-        run_folder.opened(tmp_path / "new", {}, made()),
+        run_folder.open_folder(tmp_path / "new", {}, made()),
     ):
         pass
     assert not (tmp_path / "new").exists()

@@ -241,7 +241,7 @@ def test_a_run_that_diverges_is_stopped_and_named_and_its_batch_is_kept(job, pro
     assert result["test"][0] is not None and result["test"][1] is None
     assert [line["train_loss"][1] for line in result["curve"]] == [None, None]
     (setting,) = summary.summarize("x", [job], [result])["settings"]
-    assert report.table_of(setting)[1][0][4:6] == [
+    assert report.make_table(setting)[1][0][4:6] == [
         "diverged",  # the median of two, of which one is infinite
         f"{result['test'][0]:.4f} to diverged",
     ]
@@ -303,7 +303,7 @@ def test_control_c_waits_for_a_checkpoint_to_be_written():
 # is not through before. Whoever started it may ignore Control-C; it does not.
 CHILD = """
 import signal, sys, time
-from experiments import runner
+from experiments.harness.run import runner
 from experiments.__main__ import main
 from lstm_jax import use_cpu_cores
 

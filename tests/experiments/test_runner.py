@@ -171,7 +171,7 @@ def test_the_rate_that_is_told_is_best_on_validation():
     assert job.learning_rates == (0.01, 0.01, 1e-5, 1e-5, 0.1, 0.1)
     result = rates_result([0.1, 0.5, 0.2, 0.3, 0.0, None])
     assert best_rate.means(job, result) == {0.01: 0.3, 1e-5: 0.25, 0.1: None}
-    assert best_rate.best(job, result) == 1e-5 and best_rate.runs_of(job, 1e-5) == [2, 3]
+    assert best_rate.best(job, result) == 1e-5 and best_rate.runs_at(job, 1e-5) == [2, 3]
     assert (
         best_rate.best(job, rates_result([0.3, 0.1, 0.1, 0.3, 0.4, 0.4])) == 0.01
     )  # of equals, first

@@ -71,7 +71,7 @@ def test_the_table_has_a_column_for_each_score(trained):
     _, job, result, _ = trained
     (made,) = summary.summarize("x", [job], [result])["settings"]
     assert [other["score"] for other in made["scores"]] == ["MAE", "right signs"]
-    columns, (row,) = report.table_of(made)
+    columns, (row,) = report.make_table(made)
     assert columns[6:8] == ["MAE, lower is better", "right signs, higher is better"]
     best, middle = sorted(value for value in result["scores"]["MAE"] if value is not None)
     assert row[6] == f"{middle:.4f}"  # the run that diverged is the worst of three
@@ -80,11 +80,14 @@ def test_the_table_has_a_column_for_each_score(trained):
     signs = [value for value in result["scores"]["right signs"] if value is not None]
     assert scores["right signs"]["best"] == max(signs)
     assert scores["right signs"]["median"] == min(signs)
-    assert "of MAE, chance: 0.1000, without memory: 0.0500; of right signs" in report.chance(made)
+    assert (
+        "of MAE, chance: 0.1000, without memory: 0.0500; of right signs"
+        in report.describe_chance(made)
+    )
 
 
 def test_results_of_older_versions_have_one_score():
-    columns, (row,) = report.table_of(setting("adding(4)", contender("rnn")))
+    columns, (row,) = report.make_table(setting("adding(4)", contender("rnn")))
     assert "best to worst" in columns and len(columns) == len(row)
 
 
@@ -100,7 +103,7 @@ def test_runs_are_compared_by_every_score_that_one_of_them_has():
             "old": setting("adding(4)", contender("rnn")), "a": scored("MAE"), "b": scored("RMSE"),
         }.items()
     ]  # fmt: skip
-    _, columns, rows, caption = compare.table_of("adding(4)", runs)
+    _, columns, rows, caption = compare.make_table("adding(4)", runs)
     at = columns.index("MAE, lower is better")
     assert columns[at + 1] == "RMSE, lower is better"
     assert [row[at : at + 2] for row in rows] == [["-", "-"], ["0.5000", "-"], ["-", "0.5000"]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.harness.run.success import Window
+from experiments.harness.run.success import ErrorWindow
 from lstm_jax.tasks import Success
 
 ROWS = 4
@@ -44,7 +44,7 @@ def test_random_streams_in_random_chunks(limit, mean_limit, window_counts):
         errors = rng.uniform(0, 0.7, (3, 30)).astype(np.float32)
         errors[rng.random(errors.shape) < 0.2] = rng.choice([np.nan, np.inf, 0.5, 2.0])
         cuts = sorted(rng.choice(np.arange(1, 30), rng.integers(0, 8), replace=False))
-        window = Window(success(limit, mean_limit, window_counts), 3)
+        window = ErrorWindow(success(limit, mean_limit, window_counts), 3)
         expected = [brute_force(run, limit, mean_limit, window_counts) for run in errors]
         assert first_success(window, errors, cuts) == expected
         told += expected
@@ -55,7 +55,7 @@ def test_a_window_that_goes_on_from_what_was_kept_tells_the_same():
     rng = np.random.default_rng(1)
     for cut in range(1, 12):
         errors = rng.uniform(0, 0.6, (5, 12)).astype(np.float32)
-        whole, before, after = (Window(success(), 5) for _ in range(3))
+        whole, before, after = (ErrorWindow(success(), 5) for _ in range(3))
         expected = first_success(whole, errors, [cut])
         first = before.solved(errors[:, :cut], 0)
         after.recent = before.recent.copy()
@@ -66,13 +66,13 @@ def test_a_window_that_goes_on_from_what_was_kept_tells_the_same():
 
 def test_what_stands_at_the_limit_is_not_below_it():
     at_limit, below = np.full((1, ROWS), 0.5, np.float32), np.full((1, ROWS), 0.25, np.float32)
-    assert Window(success(limit=0.5, mean_limit=np.inf), 1).solved(at_limit, 0) == [None]
-    assert Window(success(limit=np.inf, mean_limit=0.25), 1).solved(below, 0) == [None]
-    assert Window(success(limit=0.5, mean_limit=0.3), 1).solved(below, 0) == [ROWS]
-    assert Window(success(window_counts=False), 1).solved(below, 0) == [0]
+    assert ErrorWindow(success(limit=0.5, mean_limit=np.inf), 1).solved(at_limit, 0) == [None]
+    assert ErrorWindow(success(limit=np.inf, mean_limit=0.25), 1).solved(below, 0) == [None]
+    assert ErrorWindow(success(limit=0.5, mean_limit=0.3), 1).solved(below, 0) == [ROWS]
+    assert ErrorWindow(success(window_counts=False), 1).solved(below, 0) == [0]
 
 
 def test_fewer_sequences_than_the_window_asks_for_solve_nothing():
-    window = Window(success(np.inf, np.inf), 1)
+    window = ErrorWindow(success(np.inf, np.inf), 1)
     assert window.solved(np.zeros((1, ROWS - 1), np.float32), 0) == [None]
     assert window.solved(np.zeros((1, 1), np.float32), ROWS - 1) == [ROWS]

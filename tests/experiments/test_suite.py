@@ -289,7 +289,7 @@ def test_the_score_at_each_length_is_that_of_the_strings_of_this_length(tmp_path
     runs = [model.init(key) for key in jax.random.split(jax.random.key(0), 2)]
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs)
     job = types.SimpleNamespace(setting=Setting(task, None), model=model)
-    told = lengths.by_length((5, 2), job, params, tmp_path)
+    told = lengths.score_by_length((5, 2), job, params, tmp_path)
     (title,) = told.scores
     assert title == "accuracy by length in steps, trained on 1 to 4 steps"
     assert list(told.scores[title]) == ["5 steps", "2 steps"]
@@ -310,7 +310,7 @@ def test_a_task_of_one_length_has_no_table_by_length(tmp_path):
     task = types.SimpleNamespace(name="digits", test_at=None)
     job = types.SimpleNamespace(setting=Setting(task, None), model=None)
     with pytest.raises(ValueError, match="tasks: digits has one length alone"):
-        lengths.by_length((5,), job, None, tmp_path)
+        lengths.score_by_length((5,), job, None, tmp_path)
 
 
 def test_lengths_that_a_task_has_not_are_refused_before_it_is_trained():
@@ -357,15 +357,15 @@ def test_a_column_counts_steps_whatever_test_at_counts(task, length, column):
     batch = tasks.make(task).test_at(length, 3)
     steps = batch.xs.values.shape[0] if isinstance(batch.xs, tasks.Sequences) else len(batch.xs)
     assert column.startswith(f"{steps} steps")
-    assert lengths.column(length, batch.xs) == column
-    assert curves.place(column) == steps
+    assert lengths.column_name(length, batch.xs) == column
+    assert curves.axis_position(column) == steps
 
 
 def test_columns_without_a_number_have_no_place_on_an_axis():
-    assert curves.place("60 to 80 steps (length 70)") == 70
-    assert [curves.place(column) for column in ("20", "greedy", "beam of 5", "3d")] == [20] + 3 * [
-        None
-    ]
+    assert curves.axis_position("60 to 80 steps (length 70)") == 70
+    assert [curves.axis_position(column) for column in ("20", "greedy", "beam of 5", "3d")] == [
+        20
+    ] + 3 * [None]
 
 
 def test_a_budget_beside_seconds_is_refused(capsys):

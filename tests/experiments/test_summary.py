@@ -16,7 +16,10 @@ ACCURACY = Score("accuracy", None, True, 0.1)
 
 
 def test_the_interval_is_the_bootstrap_of_the_median():
-    assert summary.interval([3.0, 1.0, 2.0], LOSS) == [1.0, 3.0]  # 7 of 27 draws have each median
+    assert summary.bootstrap_interval([3.0, 1.0, 2.0], LOSS) == [
+        1.0,
+        3.0,
+    ]  # 7 of 27 draws have each median
     values = [float(value) for value in (5, 1, 9, 2, 8, 3, 7, 4, 6)]
 
     def up_to(k):  # the share of drawn medians that are no larger than the k-th smallest value
@@ -24,7 +27,7 @@ def test_the_interval_is_the_bootstrap_of_the_median():
         return sum(math.comb(9, n) * share**n * (1 - share) ** (9 - n) for n in range(5, 10))
 
     low, high = (next(k for k in range(1, 10) if up_to(k) >= q) for q in (0.025, 0.975))
-    assert summary.interval(values, LOSS) == [low, high] == [2.0, 8.0]
+    assert summary.bootstrap_interval(values, LOSS) == [low, high] == [2.0, 8.0]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,7 @@ def test_the_interval_is_the_bootstrap_of_the_median():
     [([0.5, 0.5, 0.5], [0.5, 0.5]), ([0.5, 0.25], None), ([0.5, None, 0.25, 0.125], None)],
 )
 def test_intervals_of_equal_of_few_and_of_diverged_scores(values, expected):
-    assert summary.interval(values, LOSS) == expected
+    assert summary.bootstrap_interval(values, LOSS) == expected
 
 
 def success(limit, mean_limit, on):
@@ -100,37 +103,39 @@ def test_the_best_score_is_the_largest_where_higher_is_better():
 
 
 def test_sequences_to_success_are_the_median_of_all_runs():
-    assert summary.sequences({"solved": [100, None, 300]}) == 300
-    assert summary.sequences({"solved": [100, None, None]}) is None
-    assert summary.sequences({"solved": [100, 300]}) == 200
-    assert summary.solved({"solved": [100, None, 0]}) == 2
+    assert summary.median_sequences({"solved": [100, None, 300]}) == 300
+    assert summary.median_sequences({"solved": [100, None, None]}) is None
+    assert summary.median_sequences({"solved": [100, 300]}) == 200
+    assert summary.count_solved({"solved": [100, None, 0]}) == 2
 
 
 def test_columns_that_say_nothing_are_left_out():
     plain = setting("made", contender("rnn"), success=None)
-    columns, rows = report.table_of(plain)
+    columns, rows = report.make_table(plain)
     assert columns == ["contender", "hidden size", "parameters", "learning rate", "median",
                        "best to worst", "seconds"]  # fmt: skip
     assert rows == [["rnn", "7", "77", "0.01", "0.5000", "0.5000 to 0.5000", "12"]]
     told = setting("made", contender("rnn", published="0.9"), contender("gru", solved=(8, 16)))
-    columns, rows = report.table_of(told)
+    columns, rows = report.make_table(told)
     assert columns[-4:] == ["solved", "sequences", "published", "seconds"]
     assert [row[-4:] for row in rows] == [["0 of 2", "-", "0.9", "12"], ["2 of 2", "12", "", "12"]]
 
 
 def test_the_heading_says_the_budget_and_the_caption_what_is_easy():
     parts = contender("rnn", steps=50), contender("gru", steps=90)
-    text = report.heading(setting("made", *parts, until_solved=True, seconds=1.5, batch_size=1))
+    text = report.setting_title(
+        setting("made", *parts, until_solved=True, seconds=1.5, batch_size=1)
+    )
     assert text == ("made: test accuracy, higher is better (2 seeds, at most 50 to 90 steps of "
                     "1 sequence in 1.5 s)")  # fmt: skip
-    text = report.heading(setting("made", *parts[:1]))
+    text = report.setting_title(setting("made", *parts[:1]))
     assert text == "made: test accuracy, higher is better (2 seeds, 50 steps of 8 sequences)"
-    text = report.chance(setting("made", memoryless=0.5))
+    text = report.describe_chance(setting("made", memoryless=0.5))
     assert text == ("chance: 0.2500; without memory: 0.5000; solved: each error below 0.5, on "
                     "validation data (a paper)")  # fmt: skip
-    ended = report.chance(setting("made", memoryless=0.5, until_solved=True))
+    ended = report.describe_chance(setting("made", memoryless=0.5, until_solved=True))
     assert ended == text + ", with which a run ends"
-    assert report.chance(setting("made", success=None)) == "chance: 0.2500"
+    assert report.describe_chance(setting("made", success=None)) == "chance: 0.2500"
 
 
 def many():
@@ -150,8 +155,8 @@ def many():
 
 
 def test_the_overview_is_of_all_settings_and_contenders():
-    assert overview.wanted(many()) and not overview.wanted(handmade.summary(setting("a")))
-    columns, rows = overview.table_of(many())
+    assert overview.is_needed(many()) and not overview.is_needed(handmade.summary(setting("a")))
+    columns, rows = overview.make_table(many())
     assert columns == ["task", "lstm", "rnn"]
     assert rows == [
         ["adding(50)", "1.00 (2/2)", "0.75 (2/2)"],
@@ -164,21 +169,21 @@ def test_the_overview_is_of_all_settings_and_contenders():
 
 
 def test_the_longest_lag_is_one_that_most_runs_solve():
-    columns, rows = overview.longest(many())
+    columns, rows = overview.longest_lags(many())
     assert columns == ["longest lag solved", "lstm", "rnn"]
     assert rows == [["adding (of 50, 200)", "200", "50"], ["copy (of 10, 20)", "-", "-"]]
-    assert overview.longest(handmade.summary(setting("adding(50)", lag=50))) is None
-    assert overview.longest(handmade.summary(setting("digits"))) is None
+    assert overview.longest_lags(handmade.summary(setting("adding(50)", lag=50))) is None
+    assert overview.longest_lags(handmade.summary(setting("digits"))) is None
 
 
 def test_figures_over_all_settings_are_written_where_there_is_something_to_draw(tmp_path):
-    overview.draw(many(), tmp_path / "overview.png")
-    assert curves.lags(many(), tmp_path / "lags.png") is True
+    overview.draw_overview(many(), tmp_path / "overview.png")
+    assert curves.draw_lags(many(), tmp_path / "lags.png") is True
     for name in ("overview", "lags"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     one_lag = handmade.summary(setting("adding(50)", contender("rnn"), lag=50))
-    assert curves.lags(one_lag, tmp_path / "none.png") is False
-    assert curves.lags(handmade.summary(setting("digits")), tmp_path / "none.png") is False
+    assert curves.draw_lags(one_lag, tmp_path / "none.png") is False
+    assert curves.draw_lags(handmade.summary(setting("digits")), tmp_path / "none.png") is False
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lags.png", "overview.png"]
 
 
@@ -196,7 +201,7 @@ def test_a_figure_by_length_says_whose_chance_it_shows(panels):
         "gru": {"40 steps (length 30)": [None, 0.5], "4 to 6 steps (length 3)": [1.0, 1.0]},
     }
     title = "accuracy by length in steps, trained on 1 to 5 steps"
-    curves.against(title, rows, None, chance=0.25)
+    curves.draw_by_length(title, rows, None, chance=0.25)
     (panel,) = panels
     lines = {line.get_label(): line for line in panel.lines}
     assert list(lines) == ["rnn", "gru", "chance at the trained lengths"]
@@ -207,7 +212,7 @@ def test_a_figure_by_length_says_whose_chance_it_shows(panels):
 
 
 def test_a_loss_above_1_is_in_the_figure(panels):
-    curves.against("MSE by length", {"rnn": {"5": [0.5], "40": [3.0]}}, None,
+    curves.draw_by_length("MSE by length", {"rnn": {"5": [0.5], "40": [3.0]}}, None,
                    higher_is_better=False)  # fmt: skip
     low, high = panels[0].get_ylim()
     assert low == 0 and high >= 3

@@ -6,7 +6,7 @@ import pytest
 
 from experiments.__main__ import main
 from experiments.general import task
-from experiments.harness.run.learning_rates import TRIED, Chosen
+from experiments.harness.run.learning_rates import TRIED_RATES, ChosenRate
 from lstm_jax import tasks
 
 
@@ -36,8 +36,8 @@ def test_rates_are_those_of_adding_and_digits_and_else_of_three():
     names = ("adding(length=30)", "adding(variable=True)", "parity(max_length=3)")
     known, *others = task.settings(task.Config(names=names))
     assert tuple(known.rates("lstm")) == ((1e-2,), "chosen at length 100, the nearest to 30")
-    assert [of.rates("lstm").values for of in others] == [TRIED, TRIED]
-    assert task.rates_on("adding")["gru"] == Chosen(3e-2)
+    assert [of.rates("lstm").values for of in others] == [TRIED_RATES, TRIED_RATES]
+    assert task.rates_on("adding")["gru"] == ChosenRate(3e-2)
     assert task.rates_on("digits")["rnn"] == 1e-3
 
 

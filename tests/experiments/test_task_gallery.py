@@ -82,13 +82,13 @@ def test_pictures_of_others_are_left_alone(registry, tmp_path, capsys):
 
 
 def test_the_example_is_the_longest_row_within_its_length():
-    one = task_pictures.of(made_up())
+    one = task_pictures.make_example(made_up())
     batch = made_up().sample(jax.random.key(0), task_pictures.ROWS)
     assert one.inputs.shape == (5, 3)
     np.testing.assert_array_equal(one.inputs, batch.xs.values[:, 3])
     np.testing.assert_array_equal(one.targets["target"], batch.targets[:, 3])
     symbols = one.inputs.argmax(axis=1)
-    assert task_pictures.answers(one.targets["target"], one, "abc") == {
+    assert task_pictures.answers_by_step(one.targets["target"], one, "abc") == {
         step: "abc"[symbol] for step, symbol in enumerate(symbols)
     }
 
@@ -96,24 +96,24 @@ def test_the_example_is_the_longest_row_within_its_length():
 def test_what_is_asked_for_is_told_in_words_at_its_step():
     inputs = np.zeros((4, 2))
     last = task_pictures.Example("", inputs, {}, "last")
-    assert task_pictures.answers(np.array(1), last, ("no", "yes")) == {3: "yes"}
-    assert task_pictures.answers(np.array(7), last, ()) == {3: "7"}
-    assert task_pictures.answers(np.array([0.5, 2.0], np.float32), last, ()) == {3: "0.5 2"}
+    assert task_pictures.answers_by_step(np.array(1), last, ("no", "yes")) == {3: "yes"}
+    assert task_pictures.answers_by_step(np.array(7), last, ()) == {3: "7"}
+    assert task_pictures.answers_by_step(np.array([0.5, 2.0], np.float32), last, ()) == {3: "0.5 2"}
     every = last._replace(reads="every")
-    assert task_pictures.answers(np.array([-1, 0, -1, 1]), every, "ab") == {1: "a", 3: "b"}
+    assert task_pictures.answers_by_step(np.array([-1, 0, -1, 1]), every, "ab") == {1: "a", 3: "b"}
 
 
 def test_the_picture_shows_the_inputs():
     panel = Figure().subplots()
     values = np.array([[0.0, 1.0], [-0.5, 0.25], [1.0, 0.0]])
-    task_pictures.heat(panel, values, ("first", "second"))
+    task_pictures.draw_heatmap(panel, values, ("first", "second"))
     np.testing.assert_array_equal(panel.images[0].get_array(), values.T)
     low, high = panel.images[0].get_clim()
     assert low == -high and high >= 1  # 0 is in the middle of the colours: white
     assert [text.get_text() for text in panel.get_yticklabels()] == ["first", "second"]
     assert not panel.texts  # these are no symbols
     panel = Figure().subplots()
-    task_pictures.heat(panel, np.eye(3), "xyz")
+    task_pictures.draw_heatmap(panel, np.eye(3), "xyz")
     places = {text.get_text(): text.get_position() for text in panel.texts}
     assert places == {"x": (0, 0), "y": (1, 1), "z": (2, 2)}
 

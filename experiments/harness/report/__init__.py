@@ -1,1 +1,1 @@
-"""Tables, figures and pictures of what was run."""
+"""Tables, figures and pictures of results."""

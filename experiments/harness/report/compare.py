@@ -1,9 +1,10 @@
-"""Runs side by side, from what their folders hold; nothing is trained.
+"""Compares finished runs side by side, from the results in their folders; nothing is trained.
 
     python -m experiments compare RUN RUN ...
 
-A table a task that more than one run has; before them, what differs between the runs: the fields
-of the configuration (of the contenders that they share), the versions, the revision, the machine.
+First come the differences between the runs: in configuration (of the contenders that they share),
+versions, revision and machine. Then comes one table per task that more than one run has. A single
+RUN shows all its tables.
 """
 
 import argparse
@@ -14,20 +15,25 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from experiments.harness import conduct
 from experiments.harness.report import report
+from experiments.harness.report.console import make_console, print_table
 from experiments.harness.run import run_folder
 from experiments.harness.run.jobs import slug
 
-ABSENT = "-"  # where a run has no such field
+ABSENT = "-"  # of a field that a run does not have
 
 
-class Unreadable(ValueError):
-    """A folder whose numbers cannot be shown; the message names it."""
+class UnreadableRun(ValueError):
+    """A run folder without readable results; the message names it."""
 
 
 class Run(NamedTuple):
-    """A finished run. settings: of results.json, by task."""
+    """A finished run.
+
+    config: config.json.
+    starts: environment.json.
+    settings: the settings of results.json, by task.
+    """
 
     name: str
     config: dict[str, Any]
@@ -36,7 +42,7 @@ class Run(NamedTuple):
 
 
 def main(argv: list[str]) -> int:
-    """The exit code; a folder that cannot be read is one line."""
+    """Runs the command and returns its exit code; an unreadable folder is a one-line error."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments compare",
         description=__doc__,
@@ -44,76 +50,88 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("run", nargs="+", type=Path, help="folder of a finished run")
     try:
-        compare(parser.parse_args(argv).run, conduct.wide_console())
-    except Unreadable as error:
+        compare(parser.parse_args(argv).run, make_console())
+    except UnreadableRun as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def compare(paths: list[Path], console: Console) -> None:
-    """Prints the tables. Raises Unreadable for a folder that is no finished run, one that is given
-    twice, and runs that have no task in common."""
+    """Prints the tables.
+
+    Raises:
+        UnreadableRun: if a folder is not a finished run or is given twice, or if the runs have no
+            task in common.
+    """
     for path in paths:
         if [other.resolve() for other in paths].count(path.resolve()) > 1:
-            raise Unreadable(f"{path}: expected each run once, got it twice")
+            raise UnreadableRun(f"{path}: expected each run once, got it twice")
     last = [path.resolve().name for path in paths]
     names = last if len(set(last)) == len(last) else [str(path) for path in paths]
-    runs = [read(path, name) for path, name in zip(paths, names, strict=True)]
-    shared = [task for task in every(run.settings for run in runs) if len(having(runs, task)) > 1]
+    runs = [read_run(path, name) for path, name in zip(paths, names, strict=True)]
+    shared = [
+        task
+        for task in all_keys(run.settings for run in runs)
+        if len(runs_with_task(runs, task)) > 1
+    ]
     if len(runs) > 1 and not shared:
         tasks = "; ".join(f"{run.name} has {', '.join(run.settings)}" for run in runs)
-        raise Unreadable(f"the runs share no task: {tasks}")
+        raise UnreadableRun(f"expected runs with a task in common, got none: {tasks}")
     if len(runs) > 1:
-        show_differences(console, "configuration", names, configurations(runs))
-        show_differences(console, "versions and machine", names, environments(runs))
+        print_differences(console, "configuration", names, configuration_differences(runs))
+        print_differences(console, "versions and machine", names, environment_differences(runs))
     for task in shared or runs[0].settings:
         console.print()
-        report.show(console, *table_of(task, having(runs, task)))
+        print_table(console, *make_table(task, runs_with_task(runs, task)))
     console.print(report.footnote(), highlight=False)
 
 
-def read(path: Path, name: str) -> Run:
-    """The run in the folder. Raises Unreadable, which says how far it is."""
+def read_run(path: Path, name: str) -> Run:
+    """Reads the run in the folder ``path``.
+
+    Raises:
+        UnreadableRun: if it has no results; the message says how far the run is.
+    """
     if not (path / "config.json").is_file():
-        raise Unreadable(f"{path} is no run folder")
-    config = parsed(path / "config.json")
+        raise UnreadableRun(f"{path} is not a run folder")
+    config = parse_json(path / "config.json")
     if "experiment" not in config:
-        raise Unreadable(f"{path} is no run folder: its config.json is of something else")
+        raise UnreadableRun(f"{path} is not a run folder: its config.json is from something else")
     file = path / "environment.json"
-    starts = parsed(file, list) if file.exists() else []
+    starts = parse_json(file, list) if file.exists() else []
     if not all(isinstance(start, dict) for start in starts):
-        raise Unreadable(f"{file} cannot be read: it is not of a run")
+        raise UnreadableRun(f"{file} cannot be read: it does not come from a run")
     if not (path / "results.json").exists():
-        raise Unreadable(f"{path} has no results.json yet: {progress(path, config)}")
-    settings = parsed(path / "results.json").get("settings", [])
+        raise UnreadableRun(f"{path} has no results.json yet: {describe_progress(path, config)}")
+    settings = parse_json(path / "results.json").get("settings", [])
     try:
         run = Run(name, config, starts, {setting["task"]: setting for setting in settings})
         for task in run.settings:
-            table_of(task, [run])
+            make_table(task, [run])
     except (LookupError, TypeError, ValueError, AttributeError):
-        raise Unreadable(
-            f"{path} has a results.json of an older version, or of something else; "
+        raise UnreadableRun(
+            f"{path} has a results.json from an older version or from something else; "
             "run its command again"
         ) from None
     return run
 
 
-def parsed(file: Path, kind: type = dict) -> Any:
-    """What the file holds. Raises Unreadable where that is no JSON of this kind."""
+def parse_json(file: Path, kind: type = dict) -> Any:
+    """The JSON in the file. Raises UnreadableRun if it is not of type ``kind``."""
     try:
         value = run_folder.read_json(file)
     except (OSError, ValueError) as error:
-        raise Unreadable(f"{file} cannot be read: {error}") from None
+        raise UnreadableRun(f"{file} cannot be read: {error}") from None
     if not isinstance(value, kind):
-        raise Unreadable(f"{file} cannot be read: it is not of a run")
+        raise UnreadableRun(f"{file} cannot be read: it does not come from a run")
     return value
 
 
-def progress(path: Path, config: dict[str, Any]) -> str:
-    """How far an unfinished run is, and what to do."""
+def describe_progress(path: Path, config: dict[str, Any]) -> str:
+    """Says how far an unfinished run is, and how to continue it."""
     if (path / "sweep.json").exists():
-        return "expected a run without --sweep, got a sweep, which looks at no test data"
+        return "expected a run without --sweep, got a sweep, which is not scored on test data"
     jobs = [path / slug(task) / slug(name) for task, name in contenders(config)]
     done = [(job / "result.json").exists() for job in jobs]
     text = f"{sum(done)} of {len(jobs)} contenders are done"
@@ -123,7 +141,7 @@ def progress(path: Path, config: dict[str, Any]) -> str:
         step = lines[-1]["step"] if lines else 0
         text += f", and {job.relative_to(path)} is at step {step}"
     command = f"python -m experiments {config['experiment']} ... --out {path}"
-    return f"{text}; the command that started it goes on: {command}"
+    return f"{text}; the command that started it continues it: {command}"
 
 
 def contenders(config: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -136,82 +154,85 @@ def contenders(config: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-def configurations(runs: list[Run]) -> dict[str, list[str]]:
-    """What differs, one entry a run, by field; a field that differs in the same way for all
-    contenders that all runs have stands once, and elsewhere the task and the contender are named.
+def configuration_differences(runs: list[Run]) -> dict[str, list[str]]:
+    """The fields of the configuration that differ, with one entry per run.
+
+    A field that differs in the same way for all shared contenders is listed once; otherwise it is
+    listed for each task and contender.
     """
-    found = {"experiment": [run.config["experiment"] for run in runs]}
+    fields = {"experiment": [run.config["experiment"] for run in runs]}
     of_runs = [contenders(run.config) for run in runs]
-    for task in every(run.settings for run in runs):
-        found[f"contenders on {task}"] = [
+    for task in all_keys(run.settings for run in runs):
+        fields[f"contenders on {task}"] = [
             ", ".join(name for at, name in of_run if at == task) or ABSENT for of_run in of_runs
         ]
     shared = [pair for pair in of_runs[0] if all(pair in of_run for of_run in of_runs)]
     by_field: dict[str, dict[str, list[str]]] = {}
     for task, name in shared:
-        flat = [run_folder.flat(of_run[task, name]) for of_run in of_runs]
-        for field in every(flat):
-            values = [told(fields.get(field, ABSENT)) for fields in flat]
+        flattened = [run_folder.flatten(of_run[task, name]) for of_run in of_runs]
+        for field in all_keys(flattened):
+            values = [format_value(fields.get(field, ABSENT)) for fields in flattened]
             by_field.setdefault(field, {})[f"{task} {name}: {field}"] = values
     for field, by_pair in by_field.items():
         first, *others = by_pair.values()
         alike = len(by_pair) == len(shared) and all(values == first for values in others)
-        found.update({field: first} if alike else by_pair)
-    return differing(found)
+        fields.update({field: first} if alike else by_pair)
+    return keep_differing(fields)
 
 
-def environments(runs: list[Run]) -> dict[str, list[str]]:
-    """What differs, by field; of a run that was started several times, all that it met."""
-    fields = every(start for run in runs for start in run.starts)
-    found = {
+def environment_differences(runs: list[Run]) -> dict[str, list[str]]:
+    """The fields of the environment that differ, with one entry per run, which lists the values of
+    all its starts."""
+    fields = all_keys(start for run in runs for start in run.starts)
+    values = {
         field: [
-            "; ".join(dict.fromkeys(told(start.get(field, ABSENT)) for start in run.starts))
+            "; ".join(dict.fromkeys(format_value(start.get(field, ABSENT)) for start in run.starts))
             for run in runs
         ]
         for field in fields
         if field != "started"
     }
-    return differing(found)
+    return keep_differing(values)
 
 
-def differing(found: dict[str, list[str]]) -> dict[str, list[str]]:
-    return {field: values for field, values in found.items() if len(set(values)) > 1}
+def keep_differing(fields: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {field: values for field, values in fields.items() if len(set(values)) > 1}
 
 
-def show_differences(
+def print_differences(
     console: Console, what: str, names: list[str], fields: dict[str, list[str]]
 ) -> None:
     if not fields:
         console.print(f"No difference in {what}", highlight=False)
         return
     rows = [[field, *values] for field, values in fields.items()]
-    report.show(console, f"What differs: {what}", ["field", *names], rows)
+    print_table(console, f"Differences in {what}", ["field", *names], rows)
 
 
-def table_of(task: str, runs: list[Run]) -> tuple[str, list[str], list[list[str]], str]:
-    """Title, columns, rows and caption: a row a run and contender."""
+def make_table(task: str, runs: list[Run]) -> tuple[str, list[str], list[list[str]], str]:
+    """Title, columns, rows and caption of a task's table: one row per run and contender."""
     settings = [run.settings[task] for run in runs]
     owners = [run.name for run in runs for _ in run.settings[task]["contenders"]]
     together = [contender for setting in settings for contender in setting["contenders"]]
     scores = {other["score"]: other for of in settings for other in of.get("scores", ())}
     first = {**settings[0], "contenders": together, "scores": list(scores.values())}
-    columns, rows = report.table_of(first)
+    columns, rows = report.make_table(first)
     rows = [
         [owner, *row[:-1], str(contender["steps"]), row[-1]]
         for owner, contender, row in zip(owners, together, rows, strict=True)
     ]
     title = f"{task}: test {first['score']}, {first['direction']}"
-    return title, ["run", *columns[:-1], "steps", columns[-1]], rows, report.chance(first)
+    return title, ["run", *columns[:-1], "steps", columns[-1]], rows, report.describe_chance(first)
 
 
-def having(runs: list[Run], task: str) -> list[Run]:
+def runs_with_task(runs: list[Run], task: str) -> list[Run]:
     return [run for run in runs if task in run.settings]
 
 
-def every(found: Iterable[Mapping[str, Any]]) -> list[str]:
-    """All keys of several mappings, once, in order."""
-    return list(dict.fromkeys(key for mapping in found for key in mapping))
+def all_keys(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The keys of all mappings, each once, in order."""
+    return list(dict.fromkeys(key for mapping in mappings for key in mapping))
 
 
-def told(value: Any) -> str:
+def format_value(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""What a comparison found, as JSON: all that tables and figures show."""
+"""The results of a comparison as JSON, with everything that tables and figures show."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ RESAMPLES = 2000
 
 
 def summarize(name: str, jobs: list[Job], results: list[dict[str, Any]]) -> dict[str, Any]:
-    """The settings of a comparison with their contenders, each at the rate that validation data
-    chose: ``test``, ``solved`` and ``further`` have one entry a seed at that rate; ``runs`` are
-    the numbers by which ``train.load_model`` knows these."""
+    """The settings of a comparison with their contenders, each at the rate chosen on validation
+    data: ``test``, ``solved`` and ``further`` have one entry per seed at that rate, and ``runs``
+    are the numbers of these runs for ``train.load_model``."""
     settings: dict[str, Any] = {}
     for job, result in zip(jobs, results, strict=True):
         setting = settings.setdefault(job.setting.task.name, _setting(job))
-        kept = best_rate.runs_of(job, best_rate.best(job, result))
+        kept = best_rate.runs_at(job, best_rate.best(job, result))
         further = result.get("further", {})
         setting["texts"] += further.get("texts", [])
         for title, scores in further.get("scores", {}).items():
@@ -60,7 +60,7 @@ def _setting(job: Job) -> dict[str, Any]:
 
 def _contender(job: Job, result: dict[str, Any], kept: list[int]) -> dict[str, Any]:
     task = job.setting.task
-    others = result.get("scores", {})  # runs of older versions have none
+    others = result.get("scores", {})  # missing in runs of older versions
     return {
         "contender": job.contender,
         "hidden_size": job.model.size,
@@ -70,9 +70,9 @@ def _contender(job: Job, result: dict[str, Any], kept: list[int]) -> dict[str, A
         "rate_source": job.rate_source,
         "runs": kept,
         "seeds": [job.seeds[k] for k in kept],
-        **of_runs([result["test"][k] for k in kept], task.score),
+        **summarize_scores([result["test"][k] for k in kept], task.score),
         "scores": {
-            other.name: of_runs([others[other.name][k] for k in kept], other)
+            other.name: summarize_scores([others[other.name][k] for k in kept], other)
             for other in task.scores
             if other.name in others
         },
@@ -83,44 +83,44 @@ def _contender(job: Job, result: dict[str, Any], kept: list[int]) -> dict[str, A
     }
 
 
-def of_runs(test: list[float | None], score: Score) -> dict[str, Any]:
-    """A score of all runs, and what tables say of it."""
+def summarize_scores(test: list[float | None], score: Score) -> dict[str, Any]:
+    """A score of all runs, with the statistics that tables show."""
     worst_last = np.sort(score.or_worst(test))[:: -1 if score.higher_is_better else 1]
     return {
         "test": test,
-        "median": finite(np.median(worst_last)),
-        "interval": interval(test, score),
-        "best": finite(worst_last[0]),
-        "worst": finite(worst_last[-1]),
+        "median": finite_or_none(np.median(worst_last)),
+        "interval": bootstrap_interval(test, score),
+        "best": finite_or_none(worst_last[0]),
+        "worst": finite_or_none(worst_last[-1]),
     }
 
 
-def interval(values: list[float | None], score: Score) -> list[float] | None:
-    """A 95 % bootstrap interval of the median over the seeds; None of fewer than three seeds, and
-    where one diverged."""
+def bootstrap_interval(values: list[float | None], score: Score) -> list[float] | None:
+    """A 95 % bootstrap interval of the median over seeds; None for fewer than three seeds, and if
+    one diverged."""
     scores = score.or_worst(values)
     if scores.size < 3 or not np.isfinite(scores).all():
         return None
     if np.ptp(scores) == 0:
         return [float(scores[0])] * 2
-    found = scipy.stats.bootstrap(
+    result = scipy.stats.bootstrap(
         (scores,), np.median, n_resamples=RESAMPLES, method="percentile",
         rng=np.random.default_rng(0),
     )  # fmt: skip
-    return [float(bound) for bound in found.confidence_interval]
+    return [float(bound) for bound in result.confidence_interval]
 
 
-def finite(score: float) -> float | None:
-    """For JSON: None is the score of a run that diverged."""
+def finite_or_none(score: float) -> float | None:
+    """``score`` for JSON, which has no NaN: None stands for a run that diverged."""
     return float(score) if np.isfinite(score) else None
 
 
-def solved(contender: dict[str, Any]) -> int:
+def count_solved(contender: dict[str, Any]) -> int:
     """How many runs met the criterion of success."""
     return sum(count is not None for count in contender["solved"])
 
 
-def sequences(contender: dict[str, Any]) -> float | None:
-    """The median over all runs of the sequences to success; None where half never came there."""
+def median_sequences(contender: dict[str, Any]) -> float | None:
+    """The median over runs of the sequences until success; None if half of them had none."""
     counts = [np.inf if count is None else count for count in contender["solved"]]
-    return finite(np.median(counts))
+    return finite_or_none(np.median(counts))

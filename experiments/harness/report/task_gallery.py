@@ -1,10 +1,10 @@
-"""Every registered task, or some: a table of what each asks, and a picture of one example of each.
+"""The tasks, all registered ones or those named: a table, and a picture of an example of each.
 
     python -m experiments tasks
     python -m experiments tasks my_task --load my_task.py
 
-The table has the tasks at their defaults, the pictures short sequences. A task whose files or
-packages are not there is left out with a note.
+The table shows the tasks at their defaults, the pictures show short sequences. A task whose files
+or packages are missing is left out with a note.
 """
 
 import inspect
@@ -13,19 +13,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from experiments.harness.report import task_pictures
-from experiments.harness.report.report import rows_of, shown
+from experiments.harness.report.console import make_console
+from experiments.harness.report.markdown import markdown_table
+from experiments.harness.report.report import format_score
 from experiments.harness.run import lengths, loading, run_folder, user_errors
 from experiments.harness.run.jobs import criterion, slug
 from lstm_jax import tasks
 from lstm_jax._internal import calls
 from lstm_jax.tasks import classes
 
-MADE = "`python -m experiments tasks` made this"
+MARK = "`python -m experiments tasks` made this"
 SOLVED = "solved when"
 COLUMNS = (
     "task",
@@ -42,8 +43,12 @@ COLUMNS = (
 
 
 class Entry(NamedTuple):
-    """name: as registered, with its options. source: the first paragraph of its factory's text.
-    cells: what ``COLUMNS`` says."""
+    """One task of the gallery.
+
+    name: as registered, with its options.
+    source: the first paragraph of its factory's docstring.
+    cells: its row in the table, by ``COLUMNS``.
+    """
 
     name: str
     source: str
@@ -51,7 +56,7 @@ class Entry(NamedTuple):
 
 
 def main(argv: list[str]) -> int:
-    """The exit code of the command."""
+    """Runs the command and returns its exit code."""
     import tyro
 
     def command(
@@ -63,7 +68,7 @@ def main(argv: list[str]) -> int:
         """Prints the table, and writes it with the pictures.
 
         Args:
-            names: The tasks, by their registered names, options in brackets; all if none is given.
+            names: Tasks by their registered names, with options in brackets; all if not given.
             out: Folder for tasks.md and the pictures.
             load: Python files to run first, which register tasks of your own.
         """
@@ -71,11 +76,11 @@ def main(argv: list[str]) -> int:
             loading.load_files(load)
             for name in names:
                 calls.parse("names", name, tasks.registry)
-        except user_errors.MENDABLE as error:
-            if not user_errors.is_mistake(error):
+        except user_errors.USER_ERRORS as error:
+            if not user_errors.is_user_error(error):
                 raise
-            return user_errors.tell(error)
-        return gallery(out, names or sorted(tasks.registry))
+            return user_errors.print_error(error)
+        return write_gallery(out, names or sorted(tasks.registry))
 
     return tyro.cli(
         command, args=argv, prog="python -m experiments tasks", description=__doc__,
@@ -83,14 +88,14 @@ def main(argv: list[str]) -> int:
     )  # fmt: skip
 
 
-def gallery(out: Path, names: Sequence[str]) -> int:
-    """Tables and pictures of the tasks with these names: the exit code."""
+def write_gallery(out: Path, names: Sequence[str]) -> int:
+    """Writes the table and the pictures of the tasks, and returns the exit code."""
     try:
-        run_folder.require_free_or_own(out, "tasks.md", MADE)
+        run_folder.require_free_or_own(out, "tasks.md", MARK)
         out.mkdir(parents=True, exist_ok=True)
-        if not (out / "tasks.md").exists():  # by which a killed run knows its folder again
-            run_folder.write(out / "tasks.md", f"{MADE}, and has not ended.\n")
-    except run_folder.Refused as error:
+        if not (out / "tasks.md").exists():  # so that the next run knows the folder as its own
+            run_folder.write(out / "tasks.md", f"{MARK}, and did not finish.\n")
+    except run_folder.RunFolderError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -101,57 +106,57 @@ def gallery(out: Path, names: Sequence[str]) -> int:
         name, options = tasks.parse(text)
         file = f"{slug(text)}.png"
         try:
-            entries.append(entry(text, tasks.make(text)))
+            entries.append(make_entry(text, tasks.make(text)))
             short = tasks.make(text, **({} if options else task_pictures.SHORT.get(name, {})))
-        except user_errors.MENDABLE as error:  # such as of files that are others
+        except user_errors.USER_ERRORS as error:  # such as files with the wrong checksum
             skipped[text] = str(error)
             continue
-        called = task_pictures.NAMES.get(name, task_pictures.Names())
-        task_pictures.picture(task_pictures.of(short), called, out / file)
+        labels = task_pictures.NAMES.get(name, task_pictures.Names())
+        task_pictures.draw_picture(task_pictures.make_example(short), labels, out / file)
         print(file, file=sys.stderr)
-    show(entries, skipped)
-    run_folder.write(out / "tasks.md", markdown(entries, skipped))
-    print(f"kept in {out}")
+    print_entries(entries, skipped)
+    run_folder.write(out / "tasks.md", render_markdown(entries, skipped))
+    print(f"saved in {out}")
     return 0
 
 
-def entry(text: str, task: tasks.Task) -> Entry:
+def make_entry(text: str, task: tasks.Task) -> Entry:
     score = task.score
     cells = (
         task.name,
         str(task.input_size),
         str(task.output_size),
-        lengths.told(task.test.xs),
+        lengths.describe_steps(task.test.xs),
         f"the {task.reads}" if task.reads == "last" else task.reads,
-        "; ".join(name_of(one) for one in (score, *task.scores)),
-        shown(score.chance),
-        "" if score.memoryless is None else shown(score.memoryless),
-        "" if task.success is None else solved(task.success),
+        "; ".join(describe_score(one) for one in (score, *task.scores)),
+        format_score(score.chance),
+        "" if score.memoryless is None else format_score(score.memoryless),
+        "" if task.success is None else describe_success(task.success),
         "" if task.test_at is None else "yes",
     )
-    return Entry(text, source(tasks.registry[tasks.parse(text)[0]]), cells)
+    return Entry(text, first_paragraph(tasks.registry[tasks.parse(text)[0]]), cells)
 
 
-def name_of(score: tasks.Score) -> str:
+def describe_score(score: tasks.Score) -> str:
     return score.name if score.higher_is_better else f"{score.name}, {score.direction}"
 
 
-def solved(success: tasks.Success) -> str:
-    """The criterion in words, and what the error of a sequence is."""
+def describe_success(success: tasks.Success) -> str:
+    """The criterion of success in words, with the error that it applies to."""
     name = getattr(success.error, "__name__", "").strip("_").replace("_", " ")
     name = "share of wrong answers" if success.error is classes.error_rate else name
     return criterion(success) + (f"; error: {name}" if name else "")
 
 
-def source(factory: Callable) -> str:
-    """The first paragraph of the factory's text, in one line that ends in a full stop."""
+def first_paragraph(factory: Callable) -> str:
+    """The first paragraph of the factory's docstring, as one line that ends in a full stop."""
     first = (inspect.getdoc(factory) or "").split("\n\n")[0]
     return " ".join(first.split()).rstrip(":.") + "."
 
 
-def show(entries: list[Entry], skipped: dict[str, str]) -> None:
-    """On the terminal: the table, and what is too long for it."""
-    console = Console(width=None if sys.stdout.isatty() else 140)  # a file has no width
+def print_entries(entries: list[Entry], skipped: dict[str, str]) -> None:
+    """Prints the table, and below it what is too long for it."""
+    console = make_console(140)
     table = Table()
     narrow = [i for i, column in enumerate(COLUMNS) if column != SOLVED]
     for i in narrow:
@@ -168,12 +173,16 @@ def show(entries: list[Entry], skipped: dict[str, str]) -> None:
         console.print(f"{name} is left out: {reason}", highlight=False, markup=False)
 
 
-def markdown(entries: list[Entry], skipped: dict[str, str]) -> str:
-    """The table and the pictures, as ``tasks.md`` has them."""
+def render_markdown(entries: list[Entry], skipped: dict[str, str]) -> str:
+    """tasks.md: the table and the pictures."""
     rows = [(f"[{one.cells[0]}](#{slug(one.name).lower()})", *one.cells[1:]) for one in entries]
-    lines = ["# tasks", "", f"{MADE}: all registered tasks at "]
-    lines[-1] += "their defaults, and an example of each, of a short one where that is long."
-    lines += ["", *rows_of(COLUMNS, rows), ""]
+    lines = [
+        "# tasks",
+        "",
+        f"{MARK}: the registered tasks at their defaults, and an example of each, at a short "
+        "length if the default is long.",
+    ]
+    lines += ["", *markdown_table(COLUMNS, rows), ""]
     lines += [f"{name} is left out: {reason}\n" for name, reason in skipped.items()]
     for one in entries:
         lines += [

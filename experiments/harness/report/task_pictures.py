@@ -1,4 +1,4 @@
-"""One sequence of a task, and its picture: what is shown at each step, and what is asked for."""
+"""Pictures of one sequence of a task: the inputs at each step, and the targets."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,25 +9,30 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.harness.report.curves import save
+from experiments.harness.report.style import save_figure
 from lstm_jax import tasks
 from lstm_jax.tasks.formal import listops
 
-ROWS = 8  # are drawn, and the longest is shown
-WRITTEN_STEPS = 60  # up to here each step has a cell of its own, with what is asked for in it
-WRITTEN_NAMES = 26
+SAMPLED = 8  # sequences, of which the longest is shown
+MAX_LABELLED_STEPS = 60  # the longest sequence whose steps are drawn as cells, with their targets
+MAX_LABELLED_INPUTS = 26
 
 
 class Names(NamedTuple):
-    """What inputs and classes are called; numbers where there are none."""
+    """Labels of inputs and classes; without them, they are numbered."""
 
     inputs: Sequence[str] = ()
     targets: Sequence[str] = ()
 
 
 class Example(NamedTuple):
-    """name: of the task. inputs: ``[T, D]``. targets: by name, ``[T, ...]`` where asked for at
-    every step, ``[...]`` where at the last one."""
+    """One sequence of a task.
+
+    name: the task's name.
+    inputs: ``[T, D]``.
+    targets: by name; ``[T, ...]`` if the task reads every step, ``[...]`` if only the last.
+    reads: as in ``Task``.
+    """
 
     name: str
     inputs: np.ndarray
@@ -39,7 +44,7 @@ def _distractors(count: int, *others: str) -> list[str]:
     return [*(f"a{n + 1}" for n in range(count)), *others]
 
 
-# Options that make a sequence short enough to be looked at, and names, by the registered name.
+# By the registered name: options that make a sequence short enough to look at, and labels.
 SHORT: Mapping[str, Mapping[str, Any]] = {
     "adding": {"length": 24},
     "adding_1997": {"length": 24},
@@ -87,29 +92,29 @@ NAMES: Mapping[str, Names] = {
 }
 
 
-def of(task: tasks.Task) -> Example:
-    """The longest of a few training sequences, the same in every run."""
-    batch = task.sample(jax.random.key(0, impl="threefry2x32"), ROWS)
+def make_example(task: tasks.Task) -> Example:
+    """The longest of a few training sequences; always the same one."""
+    batch = task.sample(jax.random.key(0, impl="threefry2x32"), SAMPLED)
     row, xs = 0, batch.xs
     if isinstance(xs, tasks.Sequences):
         row = int(np.argmax(xs.lengths))
         xs = xs.values[: int(xs.lengths[row])]
-    asked = batch.targets
-    if hasattr(asked, "_asdict"):
-        asked = asked._asdict()
-    leaves = asked if isinstance(asked, dict) else {"target": asked}
+    targets = batch.targets
+    if hasattr(targets, "_asdict"):
+        targets = targets._asdict()
+    leaves = targets if isinstance(targets, dict) else {"target": targets}
     every = task.reads == "every"
-    targets = {
+    of_row = {
         name: np.asarray(leaf[: len(xs), row] if every else leaf[row])
         for name, leaf in leaves.items()
     }
-    return Example(task.name, np.asarray(xs[:, row]), targets, task.reads)
+    return Example(task.name, np.asarray(xs[:, row]), of_row, task.reads)
 
 
-def picture(example: Example, names: Names, path: Path) -> None:
-    """Writes the picture to ``path`` (PNG): inputs by step, and below them what is asked for."""
+def draw_picture(example: Example, names: Names, path: Path) -> None:
+    """Writes the picture to ``path`` (PNG): the inputs by step, and below them the targets."""
     steps, size = example.inputs.shape
-    heights = [max(0.9, 0.19 * size if size <= WRITTEN_NAMES else 3.4)]
+    heights = [max(0.9, 0.19 * size if size <= MAX_LABELLED_INPUTS else 3.4)]
     heights += [0.19 * leaf.shape[-1] if is_set(leaf, example) else 0.3
                 for leaf in example.targets.values()]  # fmt: skip
     figure = Figure(
@@ -121,29 +126,29 @@ def picture(example: Example, names: Names, path: Path) -> None:
         len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
     )[:, 0]
     if size == 1:
-        line(panels[0], example.inputs[:, 0], *names.inputs)
+        draw_line(panels[0], example.inputs[:, 0], *names.inputs)
     else:
-        heat(panels[0], example.inputs, names.inputs)
+        draw_heatmap(panels[0], example.inputs, names.inputs)
     for panel, (name, leaf) in zip(panels[1:], example.targets.items(), strict=True):
         if is_set(leaf, example):
-            heat(panel, leaf.astype(float), names.targets)
+            draw_heatmap(panel, leaf.astype(float), names.targets)
             panel.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
         else:
-            strip(panel, name, answers(leaf, example, names.targets), steps)
+            draw_answers(panel, name, answers_by_step(leaf, example, names.targets), steps)
     panels[0].set_title(example.name, fontsize=10)
     panels[-1].set_xlabel("step")
     panels[-1].set_xlim(-0.5, steps - 0.5)
     panels[-1].xaxis.get_major_locator().set_params(integer=True)
-    save(figure, path)
+    save_figure(figure, path)
 
 
 def is_set(leaf: np.ndarray, example: Example) -> bool:
-    """Whether it says of each class whether it is in a set, at every step."""
+    """Whether ``leaf`` has one value per class at every step, as targets that are sets do."""
     return example.reads == "every" and leaf.ndim == 2
 
 
-def answers(leaf: np.ndarray, example: Example, names: Sequence[str]) -> dict[int, str]:
-    """What is asked for, in words, by the step at which it is; classes below 0 ask nothing."""
+def answers_by_step(leaf: np.ndarray, example: Example, names: Sequence[str]) -> dict[int, str]:
+    """The targets as text, by step; classes below 0 are left out."""
     last = len(example.inputs) - 1
     by_step = dict(enumerate(leaf)) if example.reads == "every" else {last: leaf}
     if not np.issubdtype(leaf.dtype, np.integer):
@@ -154,32 +159,32 @@ def answers(leaf: np.ndarray, example: Example, names: Sequence[str]) -> dict[in
     return {t: names[v] if names else str(v) for t, v in classes.items()}
 
 
-def heat(panel: Axes, values: np.ndarray, names: Sequence[str]) -> None:
-    """``values [T, D]``: white for 0, blue for more, red for less."""
+def draw_heatmap(panel: Axes, values: np.ndarray, names: Sequence[str]) -> None:
+    """Draws ``values [T, D]``: white for 0, blue above, red below."""
     steps, size = values.shape
-    bound = 1.25 * float(np.abs(values).max() or 1.0)  # the ends of the colours are near black
+    bound = 1.25 * float(np.abs(values).max() or 1.0)  # the ends of the colour map are nearly black
     panel.imshow(
         values.T, cmap="RdBu", vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest"
     )
-    if size <= WRITTEN_NAMES:
+    if size <= MAX_LABELLED_INPUTS:
         panel.set_yticks(range(size), names or [str(i) for i in range(size)], fontsize=8)
-        if steps <= WRITTEN_STEPS:
-            cells(panel, steps, size)
-            name_symbols(panel, values, names)
+        if steps <= MAX_LABELLED_STEPS:
+            draw_grid(panel, steps, size)
+            write_symbols(panel, values, names)
     else:
         panel.set_ylabel("input")
 
 
-def cells(panel: Axes, steps: int, size: int) -> None:
-    """Thin lines between the cells."""
+def draw_grid(panel: Axes, steps: int, size: int) -> None:
+    """Draws thin lines between the cells."""
     panel.set_xticks(np.arange(steps + 1) - 0.5, minor=True)
     panel.set_yticks(np.arange(size + 1) - 0.5, minor=True)
     panel.grid(which="minor", color="0.88", linewidth=0.5)
     panel.tick_params(which="minor", length=0)
 
 
-def name_symbols(panel: Axes, values: np.ndarray, names: Sequence[str]) -> None:
-    """One-hot symbols by their names."""
+def write_symbols(panel: Axes, values: np.ndarray, names: Sequence[str]) -> None:
+    """Writes the names of one-hot symbols into their cells."""
     if names and set(np.unique(values)) <= {0.0, 1.0}:
         for step, symbol in np.argwhere(values):
             name = names[symbol]
@@ -189,22 +194,22 @@ def name_symbols(panel: Axes, values: np.ndarray, names: Sequence[str]) -> None:
             )  # fmt: skip
 
 
-def line(panel: Axes, values: np.ndarray, name: str = "input") -> None:
-    """A single input."""
+def draw_line(panel: Axes, values: np.ndarray, name: str = "input") -> None:
+    """Draws the values ``[T]`` of a single input."""
     panel.axhline(0, color="0.8", linewidth=0.8)
-    if len(values) <= WRITTEN_STEPS:
+    if len(values) <= MAX_LABELLED_STEPS:
         panel.vlines(range(len(values)), 0, values, color="#0072B2", linewidth=2)
     else:
         panel.fill_between(range(len(values)), 0, values, color="#0072B2", step="mid", linewidth=0)
     panel.set_ylabel(name)
 
 
-def strip(panel: Axes, name: str, answers: dict[int, str], steps: int) -> None:
-    """What is asked for, written at its steps; a dot where that would be too much."""
-    written = steps <= WRITTEN_STEPS or len(answers) <= 2
+def draw_answers(panel: Axes, name: str, answers: dict[int, str], steps: int) -> None:
+    """Writes each target at its step, or a dot if there is no room for the text."""
+    has_room = steps <= MAX_LABELLED_STEPS or len(answers) <= 2
     for step, text in answers.items():
-        if written:
-            edge = step == steps - 1 and (len(text) > 3 or steps > WRITTEN_STEPS)
+        if has_room:
+            edge = step == steps - 1 and (len(text) > 3 or steps > MAX_LABELLED_STEPS)
             panel.text(
                 steps - 0.6 if edge else step, 0.5, text, fontsize=9, color="#B03A00",
                 fontweight="bold", ha="right" if edge else "center", va="center_baseline",

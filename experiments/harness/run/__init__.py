@@ -1,1 +1,1 @@
-"""From a setting to kept results: jobs, compiled programs, the runner, the run folder."""
+"""From a setting to stored results: jobs, compiled programs, the runner, the run folder."""

@@ -1,6 +1,6 @@
-"""The measurements as event files for TensorBoard: an option, which decides no number.
+"""The measurements as event files for TensorBoard; an option that does not affect the numbers.
 
-FOLDER/SETTING/CONTENDER/tensorboard/   training loss and validation score, a tag a run
+FOLDER/SETTING/CONTENDER/tensorboard/   training loss and validation score, one tag per run
 """
 
 from pathlib import Path
@@ -9,23 +9,25 @@ from typing import Any
 from experiments.harness.run.jobs import Job, slug
 
 
-def require() -> None:
-    """Raises ImportError where the library is missing."""
+def require_tensorboard() -> None:
+    """Raises ImportError if tensorboardX is missing."""
     try:
         import tensorboardX  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            f"tensorboard: needs the package tensorboardX ({error}); "
-            "takes pip install 'lstm_jax[tensorboard]'"
+            f"tensorboard: expected the package tensorboardX, got {error}; "
+            "install it with pip install 'lstm_jax[tensorboard]'"
         ) from None
 
 
 class Events:
-    """The event file of one job, made anew from the lines so far whenever a process starts, so
-    that no step is in it twice."""
+    """The event file of one job.
+
+    Each process writes it anew from the lines so far, so that no step is in it twice.
+    """
 
     def __init__(self, job: Job, path: Path, lines: list[dict[str, Any]]):
-        """path: the job's folder."""
+        """Writes the ``lines`` so far to ``path``, the job's folder."""
         from tensorboardX import SummaryWriter
 
         folder = path / "tensorboard"
@@ -42,8 +44,8 @@ class Events:
             self.add(line)
 
     def add(self, line: dict[str, Any]) -> None:
-        """The numbers of a line of metrics.jsonl; a run that diverged has none."""
-        # The time is that of training, so that the relative axis shows it, resumed or not.
+        """Adds the numbers of a line of metrics.jsonl; a run that diverged has none."""
+        # The clock counts training only, so that the relative axis is right even after a resume.
         self._seconds += line["seconds"]
         for tag, name in (("train_loss", "train_loss"), (self._score, "validation")):
             for run, value in zip(self._runs, line[name], strict=True):

@@ -1,4 +1,4 @@
-"""Length generalisation: the score at lengths that were not trained."""
+"""Length generalisation: scores at lengths beyond the trained ones."""
 
 import functools
 from collections.abc import Callable
@@ -20,13 +20,13 @@ ROWS = 256  # of each length
 TestAt = Callable[[int, int], Batch]  # as ``Task`` has it
 
 
-def require(lengths: tuple[int, ...], task: AnyTask[Any]) -> TestAt:
-    """The task's ``test_at``. Raises ValueError, before anything is trained, if ``task`` has no
-    sequences of one of ``lengths``."""
+def require_lengths(lengths: tuple[int, ...], task: AnyTask[Any]) -> TestAt:
+    """The task's ``test_at``. Raises ValueError if ``task`` has no sequences of one of ``lengths``;
+    to be called before training."""
     test_at: TestAt | None = getattr(task, "test_at", None)  # only a Task has it
     if test_at is None:
         raise WrongValue(
-            f"tasks: expected tasks with test_at, got {task.name}, which has one length alone"
+            f"tasks: expected tasks with test_at, got {task.name}, which has only one length"
         )
     if not lengths:
         raise WrongValue("lengths: expected at least one, got none")
@@ -38,19 +38,19 @@ def require(lengths: tuple[int, ...], task: AnyTask[Any]) -> TestAt:
     return test_at
 
 
-def told(xs: Any) -> str:
-    """T of ``xs``, or the range of its lengths, such as "1 to 40"."""
+def describe_steps(xs: Any) -> str:
+    """The number of steps of ``xs`` as text, or their range, such as "1 to 40"."""
     if not isinstance(xs, Sequences):
         return str(len(xs))
     low, high = int(np.min(xs.lengths)), int(np.max(xs.lengths))
     return f"{low} to {high}" if low < high else str(high)
 
 
-def by_length(lengths: tuple[int, ...], job: Job, params: Any, folder: Path) -> Further:
-    """``Setting.further``, once ``lengths`` are given: the task's score on held-out sequences of
-    each of them. Raises what ``require`` does."""
+def score_by_length(lengths: tuple[int, ...], job: Job, params: Any, folder: Path) -> Further:
+    """The task's score on held-out sequences of each length; with ``lengths`` bound, a function for
+    ``Setting.further``. Raises ValueError as ``require_lengths`` does."""
     task, model = job.setting.task, job.model
-    test_at = require(lengths, task)
+    test_at = require_lengths(lengths, task)
 
     def score(params: Any, batch: Batch) -> jax.Array:
         answers = answer_in_parts(lambda xs: model.answer(params, xs), task, batch)
@@ -62,13 +62,13 @@ def by_length(lengths: tuple[int, ...], job: Job, params: Any, folder: Path) -> 
     for length in lengths:
         batch = test_at(length, ROWS)
         values = np.asarray(of_runs(on_one_device, batch))
-        scores[column(length, batch.xs)] = [float(value) for value in values]
-    trained = f"trained on {told(task.validation.xs)} steps"
+        scores[column_name(length, batch.xs)] = [float(value) for value in values]
+    trained = f"trained on {describe_steps(task.validation.xs)} steps"
     return Further({f"{task.score.name} by length in steps, {trained}": scores}, [], [])
 
 
-def column(length: int, xs: Any) -> str:
-    """The steps of the sequences that ``test_at`` gave for ``length``, which is told beside them
-    where it counts something else, such as a lag."""
-    steps = told(xs)
+def column_name(length: int, xs: Any) -> str:
+    """The number of steps of the sequences ``xs`` that ``test_at`` made for ``length``, followed by
+    ``length`` if that is something else, such as a lag."""
+    steps = describe_steps(xs)
     return f"{steps} steps" if steps == str(length) else f"{steps} steps (length {length})"

@@ -1,7 +1,7 @@
-"""Files that bring cells and tasks of their own: what ``--load`` runs.
+"""``--load``: runs Python files that register cells and tasks.
 
-Each runs as a module. Its folder comes first on ``sys.path``, so that it can import what lies
-beside it, later in a function too.
+Each file runs as a module. Its folder comes first on ``sys.path``, so that it can import the
+modules beside it, even later from within a function.
 """
 
 import hashlib
@@ -20,18 +20,22 @@ from lstm_jax import tasks
 from lstm_jax._internal.errors import WrongValue
 
 _folders: list[Path] = []  # of the files of this command, on sys.path
-_files: dict[str, Path] = {}  # the files of this command, by the names of their modules
-_brought: set[tuple[str, str]] = set()  # kind and name of all that files have registered
+_files: dict[str, Path] = {}  # the files of this command, by module name
+_registered_by_files: set[tuple[str, str]] = set()  # kinds and names
 
 
 def load_files(files: Sequence[Path]) -> None:
-    """Runs the files of one command, which put cells or tasks into their registries; what the
-    files of an earlier command in this process imported is imported anew.
+    """Runs the files of one command, which register cells or tasks.
 
-    Raises OSError for a file that is not there, ValueError for one that registers a name that is in
-    use, and RuntimeError for one that ends the program. What a file raises passes, with a note.
+    Modules that an earlier command in this process has loaded are loaded anew.
+
+    Raises:
+        OSError: if a file does not exist.
+        ValueError: if a file registers a name that is already in use.
+        RuntimeError: if a file ends the program.
+        Exception: whatever a file raises, with a note that says which file it was.
     """
-    for name in _modules():
+    for name in _loaded_modules():
         del sys.modules[name]
     for folder in _folders:
         if str(folder) in sys.path:
@@ -43,37 +47,38 @@ def load_files(files: Sequence[Path]) -> None:
         if not file.is_file():
             names = "" if file.suffix else "; names of tasks stand before the options"
             raise FileNotFoundError(f"load: expected a Python file{names}, got {file}")
-        before = _registered()
+        before = _registry_entries()
         _run(file)
-        for entry, factory in _registered().items():
+        for entry, factory in _registry_entries().items():
             if factory is before.get(entry):
                 continue
-            if entry in owners or (entry in before and entry not in _brought):
+            if entry in owners or (entry in before and entry not in _registered_by_files):
                 kind, name = entry
-                by = f"as {owners[entry]} has it" if entry in owners else "as lstm_jax has it"
+                owner = owners.get(entry, "lstm_jax")
                 raise WrongValue(
-                    f"load: {file}: expected a {kind} of a new name, got {name!r}, {by}"
+                    f"load: {file}: expected a new name for the {kind}, got {name!r}, which is "
+                    f"already registered by {owner}"
                 )
             owners[entry] = file
-            _brought.add(entry)
+            _registered_by_files.add(entry)
 
 
 def loaded_files() -> list[Path]:
-    """The files of this command, and all that they imported from beside them: what else than
-    lstm_jax the numbers depend on."""
-    imported = (_file_of(module) for module in _modules().values())
+    """The files of this command, and the modules that they import from their folders: the code
+    besides lstm_jax that the numbers depend on."""
+    imported = (_file_of(module) for module in _loaded_modules().values())
     return sorted({file for file in (*_files.values(), *imported) if file is not None})
 
 
-def _registered() -> dict[tuple[str, str], Any]:
+def _registry_entries() -> dict[tuple[str, str], Any]:
     registries: dict[str, Mapping[str, Any]] = {"cell": lj.cells.registry, "task": tasks.registry}
     return {
         (kind, name): of for kind, entries in registries.items() for name, of in entries.items()
     }
 
 
-def _modules() -> dict[str, ModuleType]:
-    """The modules of the files, and those that lie beside them."""
+def _loaded_modules() -> dict[str, ModuleType]:
+    """The modules of the files, and those that were imported from their folders."""
     return {
         name: module
         for name, module in list(sys.modules.items())
@@ -82,17 +87,17 @@ def _modules() -> dict[str, ModuleType]:
 
 
 def _is_neighbour(name: str, module: Any) -> bool:
-    """Whether a module was found in the folder of a file, and not by chance on another path: what
-    lstm_jax itself runs on stays as it is, wherever a file lies."""
+    """Whether a module was imported from the folder of a loaded file. Modules that lstm_jax itself
+    uses do not count, wherever a file lies."""
     if name.partition(".")[0] in ("lstm_jax", "experiments", "__main__", "tests"):
         return False
     file = _file_of(module)
-    return file is not None and any(_top(name, folder) in (file, *file.parents)
+    return file is not None and any(_top_level_path(name, folder) in (file, *file.parents)
                                     for folder in _folders)  # fmt: skip
 
 
-def _top(name: str, folder: Path) -> Path:
-    """Where in ``folder`` the module ``name``, or the package that it is in, would be."""
+def _top_level_path(name: str, folder: Path) -> Path:
+    """The path in ``folder`` of the module ``name``, or of the package that it is in."""
     top = name.partition(".")[0]
     return folder / top if (folder / top).is_dir() else folder / f"{top}.py"
 
@@ -108,8 +113,8 @@ def _run(file: Path) -> None:
     name = _module_name(path)
     if _file_of(sys.modules.get(name)) == path:
         _files[name] = path
-        return  # a file before this one has imported it
-    _put_aside(path.parent)
+        return  # an earlier file has imported it
+    _unload_namesakes(path.parent)
     _folders.append(path.parent)
     sys.path.insert(0, str(path.parent))
     spec = importlib.util.spec_from_file_location(name, path)
@@ -118,18 +123,20 @@ def _run(file: Path) -> None:
     sys.modules[name], _files[name] = module, path
     try:
         with _no_bytecode():
-            # Not by the loader, which may take yesterday's bytecode for today's file.
+            # Not by the loader, which may use stale bytecode.
             exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     except SystemExit as error:
-        raise RuntimeError(f"load: {file} ends the program, by sys.exit({error.code!r})") from error
+        raise RuntimeError(
+            f"load: {file} ends the program with sys.exit({error.code!r})"
+        ) from error
     except Exception as error:
         error.add_note(f"(raised by {file}, which --load runs)")
         raise
 
 
 def _module_name(path: Path) -> str:
-    """The file's own name, by which others beside it import it, and another where a module
-    elsewhere has that."""
+    """The file's own name, so that its neighbours can import it, or a unique one if another module
+    already has that name."""
     name = path.stem
     if name.isidentifier():
         if name in sys.modules:
@@ -144,10 +151,10 @@ def _module_name(path: Path) -> str:
     return f"{name}_{digest}"
 
 
-def _put_aside(folder: Path) -> None:
-    """Modules from beside other files, where ``folder`` has others of the same names."""
-    for name, module in _modules().items():
-        file, top = _file_of(module), _top(name, folder)
+def _unload_namesakes(folder: Path) -> None:
+    """Unloads modules from other folders if ``folder`` has modules of the same names."""
+    for name, module in _loaded_modules().items():
+        file, top = _file_of(module), _top_level_path(name, folder)
         here = file is not None and top in (file, *file.parents)
         if name not in _files and top.exists() and not here:
             del sys.modules[name]
@@ -155,7 +162,7 @@ def _put_aside(folder: Path) -> None:
 
 @contextmanager
 def _no_bytecode() -> Iterator[None]:
-    """Nothing is written beside the files."""
+    """Keeps Python from writing bytecode beside the files."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield

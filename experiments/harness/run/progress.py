@@ -1,4 +1,4 @@
-"""A progress bar over all jobs, with the time left, and a line for each job that is done."""
+"""A progress bar over all jobs, with the time left, and one line per finished job."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from experiments.harness.run.jobs import Job
 
 
 class Progress:
-    """A context; work is counted in training steps times steps in time."""
+    """A context manager; the unit of work is one time step of one training step."""
 
     def __init__(self, jobs: list[Job], console: Console):
         self._done = {job.folder: 0 for job in jobs}
@@ -28,7 +28,7 @@ class Progress:
             transient=True,
             speed_estimate_period=120.0,  # cells differ in speed
         )
-        self._total = sum(map(work, jobs))
+        self._total = sum(map(amount_of_work, jobs))
         self._task = self._bar.add_task("start", total=self._total)
 
     def __enter__(self) -> "Progress":
@@ -38,49 +38,50 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def say(self, text: str) -> None:
+    def show_status(self, text: str) -> None:
         self._bar.update(self._task, description=text)
 
     def warn(self, text: str) -> None:
         self._bar.console.print(text, style="red", highlight=False, soft_wrap=True)
 
     def skip(self, done: list[Job]) -> None:
-        """Takes out work that was finished before, which says nothing about the time left."""
+        """Removes jobs that were finished before this start, which would distort the time left."""
         for job in done:
             del self._done[job.folder]
-            self._total -= work(job)
+            self._total -= amount_of_work(job)
         self._bar.update(self._task, total=self._total)
 
-    def at(self, job: Job, step: int, steps: int) -> None:
-        """The job is at ``step`` of ``steps``."""
-        self._done[job.folder] = work(job) * step // steps
+    def advance_to(self, job: Job, step: int, steps: int) -> None:
+        """Shows that the job is at ``step`` of ``steps``."""
+        self._done[job.folder] = amount_of_work(job) * step // steps
         self._bar.update(
             self._task,
             completed=sum(self._done.values()),
             description=f"{job.name} ({len(job.seeds)} runs), step {step} of {steps}",
         )
 
-    def end_of_dry_run(self, job: Job) -> None:
-        self._done[job.folder] = work(job)
+    def finish(self, job: Job) -> None:
+        """Counts the job as done."""
+        self._done[job.folder] = amount_of_work(job)
         self._bar.update(self._task, completed=sum(self._done.values()))
 
-    def end(self, job: Job, result: dict[str, Any]) -> None:
+    def print_result(self, job: Job, result: dict[str, Any]) -> None:
+        """Counts the job as done, and prints a line with its result."""
         line = f"{job.name}: {result['seconds']:.0f} s of training"
         if "test" in result:
             score = job.setting.task.score
-            kept = best_rate.runs_of(job, best_rate.best(job, result))
+            kept = best_rate.runs_at(job, best_rate.best(job, result))
             median = np.median(score.or_worst([result["test"][run] for run in kept]))
             line += f", test {score.name} {median:.3g}"
         if any(count is not None for count in result["solved"]):
             solved = sum(count is not None for count in result["solved"])
             line += f", {solved} of {len(job.seeds)} solved"
-        self._done[job.folder] = work(job)
-        self._bar.update(self._task, completed=sum(self._done.values()))
+        self.finish(job)
         self._bar.console.print(line, highlight=False)
 
 
-def work(job: Job) -> int:
-    """Contenders of one setting are of about equal size, and so of about equal cost a step."""
+def amount_of_work(job: Job) -> int:
+    """An estimate; contenders of one setting have about equal sizes, and so about equal costs."""
     if job.setting.budget.seconds is not None:
         return round(1000 * job.setting.budget.seconds)
     time_steps = sum(

@@ -1,4 +1,4 @@
-"""What --overwrite removes: what runs write, and nothing that somebody else put into the folder."""
+"""--overwrite: removes what runs write, and nothing that anybody else put into the folder."""
 
 import contextlib
 import json
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from lstm_jax._internal import storage
 
-# By their paths in the folder; figures besides these are found in what the run says of them.
-WRITTEN = re.compile(
+# By their paths in the folder; further figures are found in the results that name them.
+RUN_FILES = re.compile(
     r"(environment|made_from|results|sweep)\.json|report\.md"
     r"|(curves|lags|overview|growth|stream|ratios_\w+)(\.tmp)?\.png"
     r"|measured/\w[^/]*\.json"
@@ -20,40 +20,42 @@ FIGURES = re.compile(r'"([^"/]+\.png)"')
 
 
 def remove_run(path: Path) -> None:
-    """Removes the files of a run, and the folders that are then empty; links, files of other names
-    and config.json stay, of which the new run's takes the place. A killed removal can be repeated.
+    """Removes the files of a run, and the folders that are then empty.
+
+    Links and files of other names stay, and so does config.json, which the new run replaces. A
+    removal that is killed can be repeated.
     """
-    figures = figures_of(path)
+    figures = figure_names(path)
     folders = []
-    for entry in sorted(path.rglob("*"), reverse=True):  # what is in a folder before it
+    for entry in sorted(path.rglob("*"), reverse=True):  # the content of a folder before the folder
         name = entry.relative_to(path).as_posix()
-        if entry.is_symlink() or any(parent.is_symlink() for parent in parents(entry, path)):
+        if entry.is_symlink() or any(parent.is_symlink() for parent in parents_within(entry, path)):
             continue
         if entry.is_dir():
             folders.append(entry)
-        elif name in figures or WRITTEN.fullmatch(whole_name(name)):
+        elif name in figures or RUN_FILES.fullmatch(final_name(name)):
             entry.unlink()
     for folder in folders:
-        with contextlib.suppress(OSError):  # it holds what somebody else put there
+        with contextlib.suppress(OSError):  # it holds files of somebody else
             folder.rmdir()
 
 
-def figures_of(path: Path) -> set[str]:
-    """The figures that results.json and the contenders' results name, by their paths."""
-    found = set()
+def figure_names(path: Path) -> set[str]:
+    """The paths of the figures that results.json and the contenders' results name."""
+    figures = set()
     for file in [path / "results.json", *path.glob("*/*/result.json")]:
         if file.is_file():
             folder = file.parent.relative_to(path)
             names = FIGURES.findall(file.read_text(encoding="utf-8", errors="replace"))
-            found |= {(folder / json.loads(f'"{name}"')).as_posix() for name in names}
-    return found
+            figures |= {(folder / json.loads(f'"{name}"')).as_posix() for name in names}
+    return figures
 
 
-def whole_name(name: str) -> str:
-    """The name of the file that a killed process has begun; any other as it is."""
-    begun = re.sub(r"\.[0-9a-f]{8}" + re.escape(storage.PART) + r"(?=/|$)", "", name)
-    return begun.removesuffix(".tmp")
+def final_name(name: str) -> str:
+    """The final name of a file that a killed process left unfinished; other names unchanged."""
+    final = re.sub(r"\.[0-9a-f]{8}" + re.escape(storage.PART) + r"(?=/|$)", "", name)
+    return final.removesuffix(".tmp")
 
 
-def parents(entry: Path, path: Path) -> list[Path]:
+def parents_within(entry: Path, path: Path) -> list[Path]:
     return [parent for parent in entry.parents if path in parent.parents]

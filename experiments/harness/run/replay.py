@@ -1,7 +1,8 @@
-"""A run whose loss is not finite: its batch and the params that met it are kept, to be looked at.
+"""Runs whose loss is not finite: their params and batch are stored, so that the step can be
+replayed.
 
-FOLDER/not_finite/RUN/   a checkpoint: the state before the step that went bad, the run's key,
-                         and the batch of that step
+    FOLDER/not_finite/RUN/   a checkpoint: the state before the step whose loss was not finite, the
+                             key of the step and its batch
 """
 
 from pathlib import Path
@@ -14,34 +15,40 @@ from experiments.harness.run.jobs import Job
 from lstm_jax import train
 
 
-class Replayed(NamedTuple):
-    """loss: of the kept params on the kept batch. gradient_norms: by the parameter's name."""
+class Replay(NamedTuple):
+    """The step, computed again from the stored params and batch.
+
+    gradient_norms: by parameter.
+    """
 
     loss: float
     gradient_norms: dict[str, float]
 
 
 def keep(
-    job: Job, before: train.TrainState, told: train.Steps, lines: list[dict[str, Any]], path: Path
+    job: Job, before: train.TrainState, steps: train.Steps, lines: list[dict[str, Any]], path: Path
 ) -> None:
-    """Keeps, of each run whose loss became not finite in the last chunk, what its first bad step
-    was made of.
+    """Stores the first bad step of each run whose loss stopped being finite in the last chunk.
 
-    before: all runs before the chunk. told: of the chunk's steps, runs first. lines: measurements
-    so far, the chunk's included.
+    Args:
+        job: The job.
+        before: The state of all runs before the chunk.
+        steps: The record of the chunk's steps, with runs as the first axis.
+        lines: All measurements so far, including the chunk's.
+        path: The folder ``not_finite``.
     """
-    for run, losses in enumerate(told.loss):
+    for run, losses in enumerate(steps.loss):
         bad = np.flatnonzero(~np.isfinite(losses))
         folder = path / str(run)
         ended = len(lines) > 1 and lines[-2]["train_loss"][run] is None
         if bad.size and not ended and train.checkpoint.latest_step(folder) is None:
             state = jax.tree.map(lambda leaf, run=run: leaf[run], jax.device_get(before))
-            kept = at_step(job, run, state, int(bad[0]))
+            kept = state_before_step(job, run, state, int(bad[0]))
             train.checkpoint.save(folder, int(kept["state"].step), kept)
 
 
-def at_step(job: Job, run: int, state: train.TrainState, steps: int) -> dict[str, Any]:
-    """``steps`` steps on from ``state``: the state, the key and the batch of the step to come."""
+def state_before_step(job: Job, run: int, state: train.TrainState, steps: int) -> dict[str, Any]:
+    """``steps`` steps after ``state``: the state, and the key and batch of the next step."""
     from experiments.harness.run.compiled import start
 
     task, batch_size = job.setting.task, job.setting.budget.batch_size
@@ -58,14 +65,20 @@ def at_step(job: Job, run: int, state: train.TrainState, steps: int) -> dict[str
     return {"state": state, "key": step_key, "batch": train.drawn(task, step_key, batch_size)[0]}
 
 
-def replay(job: Job, run: int, path: Path) -> Replayed:
-    """Computes the loss and the gradient of the kept step again.
+def replay(job: Job, run: int, path: Path) -> Replay:
+    """Computes the loss and the gradient of the stored step again.
 
-    path: the job's folder. Raises CheckpointError where no such run was kept.
+    Args:
+        job: The job.
+        run: The index of the run.
+        path: The job's folder.
+
+    Raises:
+        CheckpointError: if no step of this run was stored.
     """
     from experiments.harness.run.compiled import start
 
-    like = jax.eval_shape(lambda: at_step(job, run, start(job, run)[0], 0))
+    like = jax.eval_shape(lambda: state_before_step(job, run, start(job, run)[0], 0))
     kept = train.checkpoint.restore(path / "not_finite" / str(run), like)
     batch, (_, key_noise) = kept["batch"], jax.random.split(kept["key"])
 
@@ -77,4 +90,4 @@ def replay(job: Job, run: int, path: Path) -> Replayed:
         jax.tree_util.keystr(path, simple=True, separator="."): float(np.linalg.norm(leaf))
         for path, leaf in jax.tree_util.tree_leaves_with_path(gradient)
     }
-    return Replayed(float(loss), norms)
+    return Replay(float(loss), norms)

@@ -1,13 +1,13 @@
-"""The run folder: what a run leaves behind, and what it needs to go on after being killed.
+"""The run folder: what a run produces, and what it needs to continue after being killed.
 
-    config.json        all that was asked for; another configuration is refused
-    made_from.json     the code, loaded files and data that it was made from; others are refused
+    config.json        the configuration; a start with a different one is refused
+    made_from.json     the code, loaded files and data; a start with different ones is refused
     environment.json   versions, git revision and machine of every start
-    SETTING/CONTENDER/ metrics.jsonl (one line a measurement), checkpoints, result.json when done
-                       with --tensorboard event files too
+    SETTING/CONTENDER/ metrics.jsonl (one line per measurement), checkpoints, result.json when done,
+                       and event files with --tensorboard
     results.json, report.md, curves.png and further figures
 
-Files are written whole: to a name aside, then renamed.
+Files are written to a temporary name and then renamed, so they are always complete.
 """
 
 import contextlib
@@ -27,21 +27,21 @@ from lstm_jax._internal.errors import WrongValue
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing guards a folder against a second run
+except ImportError:  # Windows has none; there, a folder is not guarded against a second run
     fcntl = None  # type: ignore[assignment]
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "lstm_jax")
 MADE_FROM = "made_from.json"
-# What a start that was killed at once may leave.
-BEFORE_THE_CONFIG = {"lock", MADE_FROM, "config.json.tmp"}
+# What a start leaves behind if it is killed at once.
+FILES_BEFORE_CONFIG = {"lock", MADE_FROM, "config.json.tmp"}
 
 
-class Refused(ValueError):
-    """The command and the run folder do not fit together; the message says what to do."""
+class RunFolderError(ValueError):
+    """The command cannot use the run folder; the message says what to do."""
 
 
 def write(path: Path, text: str) -> None:
-    """The whole text or none of it, whenever the process is killed."""
+    """Writes the whole text or nothing, even if the process is killed."""
     with storage.replacing(path, "w") as file:
         file.write(text)
 
@@ -55,43 +55,49 @@ def read_json(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def opened(
+def open_folder(
     path: Path,
     config: dict[str, Any],
     made_from: dict[str, Any] | None = None,
     *,
     overwrite: bool = False,
 ) -> Iterator[Path]:
-    """The folder for this configuration, new or to go on in, for this process alone.
+    """Opens the run folder of a configuration, new or to be continued, for this process alone.
 
-    made_from: as ``provenance.made_from`` gives it; None for the code without any task. Raises
-    Refused where the folder was made with another configuration or from anything else, is no run
-    folder, is in use, or cannot be written to.
+    Args:
+        path: The folder.
+        config: The configuration.
+        made_from: The sources, from ``provenance.collect``; None for the code without any task.
+        overwrite: Whether to delete the run that is in the folder.
+
+    Raises:
+        RunFolderError: if the folder was made with a different configuration or from different
+            sources, is not a run folder, is in use, or cannot be written to.
     """
-    made_from = provenance.made_from() if made_from is None else made_from
-    start = environment(made_from)  # nothing is written before all of it is known
+    made_from = provenance.collect() if made_from is None else made_from
+    start = describe_environment(made_from)  # fully known before anything is written
     if path.exists() and not path.is_dir():
-        raise Refused(f"{path} is a file; give another --out")
+        raise RunFolderError(f"{path} is a file; choose another --out")
     if path.is_dir() and not is_free_or_run({entry.name for entry in path.iterdir()}):
-        raise Refused(f"{path} holds files but no run; give another --out")
+        raise RunFolderError(f"{path} holds files but no run; choose another --out")
     try:
         path.mkdir(parents=True, exist_ok=True)
         (path / "lock").touch()
     except OSError as error:
-        raise Refused(
-            f"{path} cannot be written to ({error.strerror}); give another --out"
+        raise RunFolderError(
+            f"{path} cannot be written to ({error.strerror}); choose another --out"
         ) from None
     with (path / "lock").open("w") as lock:
         if fcntl is not None:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # falls with the process
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when the process ends
             except OSError:
-                raise Refused(f"{path} is in use by another process") from None
+                raise RunFolderError(f"{path} is in use by another process") from None
         if overwrite:
             removal.remove_run(path)
         if not overwrite and (path / "config.json").exists():
-            require_same(path, saved_config(path), config)
-            require_made_from(path, made_from)
+            require_same_config(path, read_config(path), config)
+            require_same_sources(path, made_from)
         else:
             write_json(path / MADE_FROM, made_from)
             write_json(path / "config.json", config)
@@ -100,82 +106,86 @@ def opened(
 
 
 def is_free_or_run(names: set[str]) -> bool:
-    """Whether a folder with these entries is a run's, or has nothing that could be lost. Many a
-    program writes a config.json: what makes a run of it stands beside it."""
+    """Whether a folder with these entries belongs to a run, or has nothing that could be lost.
+
+    Many programs write a config.json; only the files beside it show that it is a run's.
+    """
     if "config.json" in names:
         return bool(names & {"lock", "environment.json"})
     return all(
-        name in BEFORE_THE_CONFIG
+        name in FILES_BEFORE_CONFIG
         or any(storage.is_part(Path(name), whole) for whole in ("config.json", MADE_FROM))
         for name in names
     )
 
 
 def require_free_or_own(path: Path, file: str, head: str) -> None:
-    """Raises Refused where the folder holds files, and not a ``file`` with the text ``head``, by
-    which a program that writes without a configuration knows its own."""
+    """Raises RunFolderError if the folder holds files, but no ``file`` with the text ``head``, by
+    which a program that has no configuration recognizes its own folder."""
     if path.is_dir() and any(path.iterdir()):
         own = path / file
         if not own.is_file() or head not in own.read_text(encoding="utf-8", errors="replace"):
-            raise Refused(f"{path} holds other files; give another folder")
+            raise RunFolderError(f"{path} holds other files; choose another folder")
 
 
-def saved_config(path: Path) -> dict[str, Any]:
-    """The configuration that the folder was made with. Raises Refused where it cannot be read."""
+def read_config(path: Path) -> dict[str, Any]:
+    """The configuration of the folder. Raises RunFolderError if it is unreadable."""
     try:
         config = read_json(path / "config.json")
         if not isinstance(config, dict):
             raise WrongValue(f"it holds {config!r}")
     except ValueError as error:
-        raise Refused(f"{path / 'config.json'} cannot be read ({error}); give another --out, or "
-                      "--overwrite to lose the run in it") from None  # fmt: skip
+        raise RunFolderError(
+            f"{path / 'config.json'} cannot be read ({error}); choose another --out, or delete the "
+            "run in it with --overwrite"
+        ) from None
     return config
 
 
-def require_same(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> None:
-    before, now = flat(saved), flat(json.loads(json.dumps(config)))
+def require_same_config(path: Path, saved: dict[str, Any], config: dict[str, Any]) -> None:
+    before, now = flatten(saved), flatten(json.loads(json.dumps(config)))
     for field in [*now, *before]:
         if before.get(field) != now.get(field):
-            raise Refused(
+            raise RunFolderError(
                 f"{path} was made with {field} = {before.get(field)}, and this command has "
-                f"{now.get(field)}; give another --out, or --overwrite to lose the run in it"
+                f"{now.get(field)}; choose another --out, or delete the run in it with --overwrite"
             )
 
 
-def require_made_from(path: Path, now: dict[str, Any]) -> None:
-    """Raises Refused, saying what changed, where the run was made from anything else."""
+def require_same_sources(path: Path, now: dict[str, Any]) -> None:
+    """Raises RunFolderError, saying what changed, if the run was made from different sources."""
     before = None
     if (path / MADE_FROM).exists():
         with contextlib.suppress(ValueError):
             before = read_json(path / MADE_FROM)
-    changed = provenance.difference(before if isinstance(before, dict) else None, now)
+    changed = provenance.describe_difference(before if isinstance(before, dict) else None, now)
     if changed is not None:
-        raise Refused(
-            f"{path} was made from {changed}; give another --out, or --overwrite to lose the run "
+        raise RunFolderError(
+            f"{path} was made from {changed}; choose another --out, or --overwrite to lose the run "
             "in it"
         )
 
 
-def flat(tree: Any, name: str = "") -> dict[str, Any]:
-    """Nested dicts as one, under names such as "adding(100).lstm.steps"."""
+def flatten(tree: Any, name: str = "") -> dict[str, Any]:
+    """Nested dicts as one, with keys such as "adding(100).lstm.steps"."""
     if not isinstance(tree, dict):
         return {name: tree}
     return {
         inner: leaf
         for key, value in tree.items()
-        for inner, leaf in flat(value, f"{name}.{key}" if name else key).items()
+        for inner, leaf in flatten(value, f"{name}.{key}" if name else key).items()
     }
 
 
-def environment(made_from: dict[str, Any]) -> dict[str, Any]:
-    """What is noted of a start: bits are promised within the same versions on the same machine
-    only."""
+def describe_environment(made_from: dict[str, Any]) -> dict[str, Any]:
+    """What environment.json notes for each start: results are reproducible to the bit only with the
+    same versions on the same machine."""
     return {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        **{name: versions.version_of(name) for name in PACKAGES},
+        **{name: versions.package_version(name) for name in PACKAGES},
         "git": made_from.get("revision"),
-        "code": provenance.sum_of_code(made_from),
+        "code": provenance.code_digest(made_from),
         "loaded": [f"{name} {digest[:12]}" for name, digest in made_from["loaded"].items()],
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "devices": [str(device) for device in jax.devices()],
@@ -188,18 +198,18 @@ def record_environment(path: Path, start: dict[str, Any]) -> None:
 
 
 class Metrics:
-    """JSON lines, one a measurement, never twice for one step."""
+    """The lines of metrics.jsonl: one per measurement, and never two for one step."""
 
     def __init__(self, path: Path, upto: int):
-        """Keeps the lines up to step ``upto``, where the checkpoint is; those after it were
-        written by a process that was killed, and will be written again."""
+        """Keeps the lines up to the checkpoint at step ``upto``; those after it are from a process
+        that was killed, and will be written again."""
         self.path = path
         self.lines = [line for line in read_lines(path) if line["step"] <= upto]
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, "".join(json.dumps(line) + "\n" for line in self.lines))
 
     def append(self, line: dict[str, Any]) -> None:
-        """On disk before it returns, so that no checkpoint is ever ahead of its metrics."""
+        """Writes to disk before it returns, so that no checkpoint is ever ahead of its metrics."""
         self.lines.append(line)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -208,7 +218,7 @@ class Metrics:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file; one that was cut off in writing ends it."""
+    """The lines of a metrics file, up to the first one that is incomplete."""
     lines: list[dict[str, Any]] = []
     if not path.exists():
         return lines

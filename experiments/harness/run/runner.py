@@ -20,7 +20,7 @@ from experiments.harness.run.compiled import Programs
 from experiments.harness.run.event_files import Events
 from experiments.harness.run.jobs import Job
 from experiments.harness.run.progress import Progress
-from experiments.harness.run.success import Window
+from experiments.harness.run.success import ErrorWindow
 from lstm_jax import train
 
 # Seconds between checkpoints, at most: a killed run loses no more than this and one chunk. The
@@ -56,7 +56,7 @@ def run_all(
     for first in range(0, len(left), COMPILED_AT_ONCE):
         some = left[first : first + COMPILED_AT_ONCE]
         # These programs are compiled first, on all cores, and then nothing disturbs the timings.
-        progress.say(f"compiling {len(some)} programs")
+        progress.show_status(f"compiling {len(some)} programs")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             compiled = list(pool.map(Programs, some))
         for job, programs in zip(some, compiled, strict=True):
@@ -91,7 +91,7 @@ def run_job(
     steps = steps_of(job, programs, path)
     runs = Runs(job, programs, path)
     events = Events(job, path, runs.lines) if tensorboard else None
-    progress.at(job, runs.step, steps)
+    progress.advance_to(job, runs.step, steps)
     saved = -math.inf  # so the first chunk is saved: a run that is killed early and often gets on
     while runs.step < steps and runs.goes_on().any():
         before = runs.state
@@ -103,7 +103,7 @@ def run_job(
         if runs.step >= steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
             runs.save()
             saved = time.monotonic()
-        progress.at(job, runs.step, steps)
+        progress.advance_to(job, runs.step, steps)
     runs.save()
     if events is not None:
         events.close()
@@ -122,7 +122,7 @@ def run_job(
             for name, values in programs.scores(runs.state.params, task.test).items()
         }
         if job.setting.further is not None:
-            progress.say(f"{job.name}: further measurements")
+            progress.show_status(f"{job.name}: further measurements")
             further = job.setting.further(job, runs.state.params, path)
             rows = {
                 title: {
@@ -134,7 +134,7 @@ def run_job(
         if job.model.source is not None:
             train.save_model(path / "model", job.model.source, jax.device_get(runs.state.params))
     run_folder.write_json(path / "result.json", result)
-    progress.end(job, result)
+    progress.print_result(job, result)
     return result
 
 
@@ -160,7 +160,7 @@ class Runs:
         self._job, self._programs, self._folder = job, programs, path / "checkpoints"
         success, count = job.setting.task.success, len(job.seeds)
         streamed = success is not None and success.on == "training"
-        self._window = Window(success, count) if success is not None and streamed else None
+        self._window = ErrorWindow(success, count) if success is not None and streamed else None
         self.state = programs.state
         self.step = self._saved = train.checkpoint.latest_step(self._folder) or 0
         if self.step:
@@ -207,7 +207,7 @@ class Runs:
         if self._window is not None and told.errors is not None:
             finite_so_far = np.logical_and.accumulate(np.isfinite(told.loss), axis=1)
             errors = np.where(finite_so_far[..., None], told.errors, np.inf)
-            return self._window.solved(errors.reshape(len(met), -1), seen)
+            return self._window.update(errors.reshape(len(met), -1), seen)
         sequences = line["step"] * self._job.setting.budget.batch_size
         finite = [loss is not None for loss in line["train_loss"]]
         return [sequences if a and b else None for a, b in zip(met, finite, strict=True)]

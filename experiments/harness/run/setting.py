@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 import lstm_jax as lj
-from experiments.harness.run.learning_rates import Chosen, Rates, rates_for
+from experiments.harness.run.learning_rates import ChosenRate, Rates, rates_for
 from lstm_jax import tasks, train
 from lstm_jax._internal import calls, checking
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
@@ -189,7 +189,7 @@ class Setting:
 
     task: AnyTask[Any]
     budget: Training
-    chosen: Mapping[str, float | Chosen] = dataclasses.field(default_factory=dict)
+    chosen: Mapping[str, float | ChosenRate] = dataclasses.field(default_factory=dict)
     model: Callable[..., train.Model] = cell_model
     further: Callable[..., Any] | None = None
     published: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Which errors are one line on the command line: a user's mistakes. Others show a traceback."""
+"""User errors, which the command line reports in one line; all others show a traceback."""
 
 import sys
 import traceback
@@ -7,18 +7,22 @@ from pathlib import Path
 from experiments.harness.run import loading
 from lstm_jax._internal.errors import ArgumentError
 
-MENDABLE = (ArgumentError, ImportError, OSError)  # an option; a package or a file that is missing
+USER_ERRORS = (
+    ArgumentError,
+    ImportError,
+    OSError,
+)  # an option; a package or a file that is missing
 
 
-def is_mistake(error: Exception) -> bool:
-    """Whether the error's text is all that a user has to know.
+def is_user_error(error: Exception) -> bool:
+    """Whether the error's text is all that the user needs to know.
 
-    It is not where a note on the error says that a loaded file or a function of a task raised it,
-    nor where a loaded file missed a package or another file: those are faults of a
-    program, and the traceback tells where they stand.
+    It is not if a loaded file or a function of a task raised the error, which a note on it says, or
+    if a loaded file lacks a package or another file: these are faults in a program, and the
+    traceback shows where.
     """
     notes = getattr(error, "__notes__", ())  # JAX adds some of its own
-    if not isinstance(error, MENDABLE) or any(note.startswith("(raised by ") for note in notes):
+    if not isinstance(error, USER_ERRORS) or any(note.startswith("(raised by ") for note in notes):
         return False
     if isinstance(error, ArgumentError):
         return True
@@ -27,7 +31,7 @@ def is_mistake(error: Exception) -> bool:
     return files.isdisjoint(loading.loaded_files())
 
 
-def tell(error: Exception) -> int:
-    """Prints the line, and gives the exit code."""
+def print_error(error: Exception) -> int:
+    """Prints the error in one line, and returns the exit code."""
     print(f"error: {error}", file=sys.stderr)
     return 2
