@@ -1,1 +1,1 @@
-"""Speed and memory of lstm_jax beside its peers: ``python -m benchmarks``."""
+"""Speed and RAM of lstm_jax compared with its peers: ``python -m benchmarks``."""

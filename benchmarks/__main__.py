@@ -1,8 +1,8 @@
-"""lstm_jax beside its peers, in one process, in turns: ``python -m benchmarks``.
+"""Compares lstm_jax with its peers, in one process, in turns: ``python -m benchmarks``.
 
-Flax NNX, Haiku, Equinox, Keras on JAX and PyTorch are given the same weights and the same work,
-and their numbers are compared before any is timed. A killed run goes on with the same command.
-The whole takes tens of minutes; ``--cells lstm --shapes 20x35x200x200 --layers 1 --no-memory
+Flax NNX, Haiku, Equinox, Keras on JAX and PyTorch get the same weights and the same work, and their
+results are compared before anything is timed. A killed run continues with the same command. All of
+it takes tens of minutes; ``--cells lstm --shapes 20x35x200x200 --layers 1 --no-memory
 --no-allocator`` takes one.
 """
 
@@ -14,15 +14,15 @@ INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 
 def main(argv: list[str]) -> int:
-    """The exit code; an error that a user can mend is one line, without a traceback."""
+    """Runs the command and returns its exit code; a user's mistake is a one-line error."""
     import tyro
 
     from benchmarks.harness import conduct
-    from benchmarks.harness.settings import Settings
+    from benchmarks.harness.config import BenchmarkConfig
     from lstm_jax._internal.errors import ArgumentError
 
     def command(
-        settings: Annotated[Settings, tyro.conf.arg(name="")],
+        settings: Annotated[BenchmarkConfig, tyro.conf.arg(name="")],
         *,
         out: Path = Path("runs/benchmarks"),
         overwrite: bool = False,
@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
         Args:
             settings: What is compared.
             out: Run folder.
-            overwrite: Start afresh, and lose the run that is in the folder.
+            overwrite: Start from scratch, and delete the run that is in the folder.
         """
         return conduct.conduct(settings, out, overwrite=overwrite)
 
@@ -42,13 +42,14 @@ def main(argv: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        again = " ".join(["python -m benchmarks", *argv])
-        print(f"\nstopped; the same command goes on from here: {again}", file=sys.stderr)
+        command_line = " ".join(["python -m benchmarks", *argv])
+        print(f"\nstopped; the same command continues from here: {command_line}", file=sys.stderr)
         return INTERRUPTED
 
 
 def use_all_cores() -> None:
-    """Makes each core a device of JAX, and compile times real ones; before JAX is used."""
+    """Makes each core a device of JAX, and turns off the compilation cache, so that compile times
+    are real; to be called before JAX is used."""
     import jax
 
     import lstm_jax as lj

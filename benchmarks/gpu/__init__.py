@@ -1,1 +1,1 @@
-"""A first hour on a GPU, in ten minutes: tests and measurements (``python -m benchmarks.gpu``)."""
+"""Tests and measurements on a GPU, in ten minutes (``python -m benchmarks.gpu``)."""

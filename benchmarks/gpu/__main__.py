@@ -1,14 +1,14 @@
 """Tests and measurements on a GPU, in at most ten minutes: ``python -m benchmarks.gpu``.
 
-It takes nothing but JAX with CUDA, lstm_jax's own requirements and pytest, and sets nothing up;
-Flax, PyTorch and cuDNN are compared where they are here. In the order of their worth: the tests of
-references, unroll, the laws of ten cells, attention and training; LSTM and GRU beside the peers;
-``associative`` and ``parallel`` beside ``scan``; seeds under vmap. Each section has a time limit of
-its own, and what one leaves over goes to the next. What is known is on disk within a second:
-results.json, report.md, and the tracebacks of failures in failures.txt.
+It needs only JAX with CUDA, lstm_jax's own requirements and pytest, and installs nothing; Flax,
+PyTorch and cuDNN are compared if they are installed. The sections, the most important first: tests
+(references, unroll, the laws of ten cells, attention and training), cells (LSTM and GRU beside the
+peers), methods (``associative`` and ``parallel`` beside ``scan``) and seeds (training under vmap).
+Each section has its own time limit, and the time that one leaves goes to the next. Results are on
+disk within a second: results.json, report.md, and the tracebacks of failures in failures.txt.
 
-``--small`` rehearses all of it on a CPU. ``--sections cells seeds`` runs some alone, and keeps
-what an earlier run found of the others.
+``--small`` rehearses everything on a CPU. ``--sections cells seeds`` runs some sections only, and
+keeps the earlier results of the others.
 """
 
 import argparse
@@ -33,14 +33,14 @@ ROOT = Path(benchmarks.__file__).parent.parent
 OUT = ROOT / "benchmarks" / "results" / "gpu"
 SECTIONS = ("tests", *NAMES)
 SECONDS = {"tests": 270.0, "cells": 180.0, "methods": 60.0, "seeds": 40.0}
-START_SECONDS = 60.0  # for a process that says what machine this is
-SHARE_OF_MEMORY = "0.6"  # of a card for JAX, so that PyTorch has the rest
-WRITE_SECONDS = 1.0  # between two writes of the report while tests pass
+START_SECONDS = 60.0  # for the process that describes the machine
+JAX_RAM_SHARE = "0.6"  # of the GPU's RAM; PyTorch gets the rest
+WRITE_SECONDS = 1.0  # between two writes of the report as long as tests pass
 INTERRUPTED = 130
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    # Not tyro, as elsewhere: such a machine may have no more than JAX.
+    # Not tyro, as elsewhere, since only JAX may be installed.
     parser = argparse.ArgumentParser(
         "python -m benchmarks.gpu",
         description=__doc__,
@@ -49,9 +49,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=OUT, help="folder for the results")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--small", action="store_true", help="small sizes, on any device")
-    parser.add_argument("--workers", type=int, help="tests at a time")
+    parser.add_argument("--workers", type=int, help="number of test processes")
     for name, seconds in SECONDS.items():
-        text = f"time limit (default {seconds:g})"
+        text = f"time limit in seconds (default {seconds:g})"
         parser.add_argument(f"--{name}-seconds", type=float, default=seconds, help=text)
     given = parser.parse_args(argv)
     if given.workers is not None and given.workers < 1:
@@ -60,7 +60,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 
 class Report:
-    """The results so far, in the folder."""
+    """The results so far, and their files."""
 
     def __init__(self, out: Path, small: bool):
         self._out, self._json = out, out / "results.json"
@@ -69,7 +69,7 @@ class Report:
         self.results: dict[str, Any] = {"small": small, "sections": {}}
         if self._json.exists():
             before = json.loads(self._json.read_text(encoding="utf-8"))
-            if before.get("small") == small:  # sizes are not mixed
+            if before.get("small") == small:  # not mixed with results of other sizes
                 self.results = before
 
     def write(self) -> None:
@@ -79,14 +79,14 @@ class Report:
             if name in self.results["sections"]
         }
         files.write_json(self._json, self.results)
-        files.write(self._out / "report.md", tables.markdown(self.results))
+        files.write(self._out / "report.md", tables.render_markdown(self.results))
 
     def write_failures(self, failures: dict[str, str]) -> None:
         text = "\n".join(f"{'=' * 80}\n{name}\n\n{trace}\n" for name, trace in failures.items())
         files.write(self._out / "failures.txt", text or "No test failed.\n")
 
 
-def show(text: str) -> None:
+def print_line(text: str) -> None:
     print(text, flush=True)
 
 
@@ -97,8 +97,8 @@ def section_unit(name: str, seconds: float, small: bool) -> Unit:
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """The environment, from a process of its own: this one leaves the card to the others."""
-    found: list[dict[str, Any]] = []
+    """The environment, from a separate process, so that this one does not occupy the GPU."""
+    records: list[dict[str, Any]] = []
     status = processes.run(
         [section_unit("environment", START_SECONDS, True)],
         folder,
@@ -106,18 +106,18 @@ def describe(folder: Path) -> dict[str, Any]:
         env=os.environ,
         workers=1,
         deadline=time.monotonic() + START_SECONDS,
-        on_record=lambda _, record: found.append(record),
+        on_record=lambda _, record: records.append(record),
     )["environment"]
-    if not found:
-        raise RuntimeError(f"JAX did not start here: {status}")
-    return found[0]
+    if not records:
+        raise RuntimeError(f"JAX did not start: {status}")
+    return records[0]
 
 
 def run_tests(report: Report, section: dict[str, Any], folder: Path, **given: Any) -> None:
     if importlib.util.find_spec("pytest") is None:
-        section["status"] = "pytest is not installed here"
+        section["status"] = "pytest is not installed"
         return
-    outcomes, written = suite.Outcomes(show), time.monotonic()
+    outcomes, written = suite.Outcomes(print_line), time.monotonic()
 
     def add(unit: str, record: dict[str, Any]) -> None:
         nonlocal written
@@ -132,7 +132,7 @@ def run_tests(report: Report, section: dict[str, Any], folder: Path, **given: An
     cores = os.cpu_count() or 1
     workers = given["workers"] or max(2, min(12, cores - 2))
     on_gpu = section["environment"]["platform"] == "gpu"
-    units = suite.units(suite.arguments(given["small"]))
+    units = suite.make_units(suite.pytest_arguments(given["small"]))
     section |= {"tests": outcomes.summary(), "units": {}}
     report.write_failures({})
     section["units"] = processes.run(
@@ -149,7 +149,7 @@ def run_tests(report: Report, section: dict[str, Any], folder: Path, **given: An
     bad = [f"{name}: {status}" for name, status in section["units"].items() if status != DONE]
     section["status"] = "; ".join(bad) or DONE
     tests = section["tests"]
-    show(f"tests: {tests['ran']} ran, {len(tests['failed'])} failed: {tests['failed']}")
+    print_line(f"tests: {tests['ran']} ran, {len(tests['failed'])} failed: {tests['failed']}")
 
 
 def run_section(
@@ -160,10 +160,10 @@ def run_section(
     def add(_: str, record: dict[str, Any]) -> None:
         section["records"].append(record)
         report.write()
-        show(f"{name}: {summary(record)}")
+        print_line(f"{name}: {summary(record)}")
 
-    env = {"XLA_PYTHON_CLIENT_MEM_FRACTION": SHARE_OF_MEMORY, **os.environ}
-    if given["small"]:  # nobody reads the times
+    env = {"XLA_PYTHON_CLIENT_MEM_FRACTION": JAX_RAM_SHARE, **os.environ}
+    if given["small"]:  # the times do not matter
         env["XLA_FLAGS"] = f"{env.get('XLA_FLAGS', '')} --xla_backend_optimization_level=0".strip()
     seconds = given["deadline"] - time.monotonic()
     section["status"] = processes.run(
@@ -188,27 +188,29 @@ def summary(record: dict[str, Any]) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """The exit code: 0 where every section ended and every test passed."""
+    """Returns the exit code: 0 if every section finished and every test passed."""
     given = parse(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED))  # as Ctrl-C: children go too
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(INTERRUPTED)
+    )  # as for Ctrl-C, so that the children are killed too
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="lstm_jax_gpu_") as scratch:
         try:
             return conduct(given, Path(scratch), start)
         except (RuntimeError, files.RunFolderError) as error:
-            show(f"error: {error}")
+            print_line(f"error: {error}")
             return 1
         except KeyboardInterrupt:
-            show(f"stopped; what was found is in {given.out}")
+            print_line(f"stopped; the results so far are in {given.out}")
             return INTERRUPTED
 
 
 def conduct(given: argparse.Namespace, scratch: Path, start: float) -> int:
     where = describe(scratch / "environment")
-    show(json.dumps(where))
+    print_line(json.dumps(where))
     if where["platform"] != "gpu" and not given.small:
         raise RuntimeError(
-            f"JAX sees no GPU here, but {where['device']}; --small rehearses on any device"
+            f"expected a GPU, got {where['device']}; --small rehearses on any device"
         )
     report = Report(given.out, given.small)
     deadline = start
@@ -226,8 +228,8 @@ def conduct(given: argparse.Namespace, scratch: Path, start: float) -> int:
         finally:
             section["seconds"] = round(time.monotonic() - began, 1)
             report.write()
-        show(f"{name}: {section['status']} after {section['seconds']} s")
-    show(f"kept in {given.out}")
+        print_line(f"{name}: {section['status']} after {section['seconds']} s")
+    print_line(f"saved in {given.out}")
     ran = [report.results["sections"][name] for name in given.sections]
     failed = any(section.get("tests", {}).get("failed") for section in ran)
     return int(failed or any(section["status"] != DONE for section in ran))

@@ -1,7 +1,7 @@
 """LSTM and GRU beside Flax, PyTorch and cuDNN: forward, and forward with backward.
 
-All are given the same weights and the same work; outputs and gradients are compared before the
-clock starts, and whoever disagrees, fails or runs out of memory is named and left out.
+All contenders get the same weights and the same work. Outputs and gradients are compared before
+timing; a contender that disagrees, fails or runs out of RAM is named and left out.
 """
 
 import functools
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 import lstm_jax as lj
 from benchmarks.gpu import measuring
-from benchmarks.gpu.measuring import Clock, Emit
+from benchmarks.gpu.measuring import Deadline, Emit
 from benchmarks.harness import build, work
 from benchmarks.harness.work import Layer
 from benchmarks.peers import CUDNN, OURS, TITLES, TORCH, available, load, version
@@ -23,7 +23,7 @@ PROGRAMS = ("both", "forward")
 
 
 class Sizes(NamedTuple):
-    """Batch x time x inputs x hidden, in the order of their worth."""
+    """Batch x time steps x input size x hidden size, the most important first."""
 
     shapes: tuple[str, ...] = (
         "128x1024x1024x1024",
@@ -38,22 +38,22 @@ class Sizes(NamedTuple):
 
 SMALL = Sizes(("4x8x8x8",), rounds=3, budget=1.0)
 
-# Shares of the largest value. bfloat16: one rounding is 0.4 %; weight gradients are the wider
-# since a sum over time that is kept in bfloat16, as in Flax, is off by a tenth after 1,000 steps.
+# Shares of the largest value. In bfloat16 one rounding is 0.4 %, and weight gradients need more
+# room, since a sum over time in bfloat16, as in Flax, is off by a tenth after 1,000 steps.
 TOLERANCES = {
     "float32": {"outputs": build.TOLERANCE, "weights": build.TOLERANCE},
     "bfloat16": {"outputs": 0.05, "weights": 0.4},
 }
-# Not TF32. For bfloat16 operands there is but one product.
+# Not TF32. For bfloat16 operands there is only one precision.
 PRECISIONS = {"float32": "highest", "bfloat16": "default"}
 
 
-def run(sizes: Sizes, emit: Emit, clock: Clock) -> None:
-    """Records of comparisons, the most telling ones first, until the time is up."""
+def run(sizes: Sizes, emit: Emit, clock: Deadline) -> None:
+    """Emits records of comparisons, the most important first, until the time is up."""
     here, absent = available(PEERS)
     if CUDNN in here and jax.default_backend() != "gpu":
         here = tuple(name for name in here if name != CUDNN)
-        absent[CUDNN] = f"{TITLES[CUDNN]} takes a GPU"
+        absent[CUDNN] = f"{TITLES[CUDNN]} requires a GPU"
     emit({"absent": absent, "versions": {name: version(name) for name in here}})
     for text in sizes.shapes:
         shape = work.Shape.parse(text)
@@ -77,20 +77,20 @@ def compare(
 ) -> None:
     """One record for each program, each written when it has been timed."""
     jax.config.update("jax_default_matmul_precision", PRECISIONS[dtype])
-    ready, errors = measuring.attempt(makers(given, dtype, peers))
+    ready, errors = measuring.run_concurrently(contender_builders(given, dtype, peers))
     facts: dict[str, dict[str, Any]] = {
         name: {"compile_seconds": round(one.compile_seconds, 2),
                "temporary_bytes": one.temporary_bytes}
         if isinstance(one, build.Compiled) else {}
         for name, one in ready.items()
     }  # fmt: skip
-    reference = first_of_ours(ready, errors)
+    reference = find_reference(ready, errors)
     for name in list(ready):
         try:
             if reference is not None and name != reference[0]:
-                facts[name]["distances"] = distances(name, ready[name], reference[1], dtype)
-        except Exception as error:  # a disagreement, or what a contender raises when it runs
-            errors[name] = measuring.reason(error)
+                facts[name]["distances"] = require_near_ours(name, ready[name], reference[1], dtype)
+        except Exception as error:  # a disagreement, or whatever a contender raises
+            errors[name] = measuring.describe_error(error)
             del ready[name]
     for program in PROGRAMS:
         calls: dict[str, Callable[[], Any]] = {
@@ -99,27 +99,30 @@ def compare(
         times, failed = measuring.alternate(calls, sizes.rounds, sizes.budget)
         errors |= failed
         columns = {
-            name: {**facts[name], "ms": measuring.rounded(values)} for name, values in times.items()
+            name: {**facts[name], "ms": measuring.round_times(values)}
+            for name, values in times.items()
         }
         emit({**which, "program": program, "columns": columns, "errors": dict(errors)})
 
 
-def makers(
+def contender_builders(
     given: work.Work, dtype: str, peers: tuple[str, ...]
 ) -> dict[str, Callable[[], build.Ready]]:
-    """What builds each contender: ours by each method, and the peers that have this cell and
-    dtype."""
+    """A function that builds each contender: ours by each method, and the peers that have this cell
+    and dtype."""
     made: dict[str, Callable[[], build.Ready]] = {}
-    for method in measuring.eligible(plain_cell(given), given.shape.inputs):
-        made[f"{OURS}, {method}"] = functools.partial(in_jax, OURS, given, dtype, method=method)
+    for method in measuring.eligible_methods(plain_cell(given), given.shape.inputs):
+        made[f"{OURS}, {method}"] = functools.partial(
+            build_in_jax, OURS, given, dtype, method=method
+        )
     for name in peers:
         if name == TORCH:
-            made[name] = functools.partial(in_torch, given, dtype)
+            made[name] = functools.partial(build_in_torch, given, dtype)
         elif name == CUDNN:
             if given.cell in load(name).CONVENTIONS and dtype == "float32":
-                made[name] = functools.partial(in_jax, name, given, dtype)
+                made[name] = functools.partial(build_in_jax, name, given, dtype)
         else:
-            made[name] = functools.partial(in_jax, name, given, dtype, dtype=jnp.dtype(dtype))
+            made[name] = functools.partial(build_in_jax, name, given, dtype, dtype=jnp.dtype(dtype))
     return made
 
 
@@ -127,44 +130,46 @@ def plain_cell(given: work.Work) -> lj.Cell:
     return lj.lstm(given.shape.hidden) if given.cell == "lstm" else lj.gru(given.shape.hidden)
 
 
-def in_jax(name: str, given: work.Work, dtype_of_all: str, **options: Any) -> build.Ready:
+def build_in_jax(name: str, given: work.Work, dtype_of_all: str, **options: Any) -> build.Ready:
     model = load(name).model(given.cell, given.layers, **options)
-    return build.compiled(model, given, jax.devices()[:1], dtype_of_all)
+    return build.compile_model(model, given, jax.devices()[:1], dtype_of_all)
 
 
-def in_torch(given: work.Work, dtype: str) -> build.Ready:
+def build_in_torch(given: work.Work, dtype: str) -> build.Ready:
     device = "cuda" if jax.default_backend() == "gpu" else "cpu"
     return load(TORCH).Torch(given, device=device, dtype=dtype)
 
 
-class Kept(NamedTuple):
-    """The numbers of a contender, run once."""
+class Numbers(NamedTuple):
+    """The results of a contender."""
 
     outputs: Any
     layer: Layer
     d_xs: Any
 
 
-def kept(ready: build.Ready) -> Kept:
+def run_once(ready: build.Ready) -> Numbers:
     (layer,), d_xs = ready.gradients()
-    return Kept(ready.outputs(), layer, d_xs)
+    return Numbers(ready.outputs(), layer, d_xs)
 
 
-def first_of_ours(ready: dict[str, build.Ready], errors: dict[str, str]) -> tuple[str, Kept] | None:
-    """The first of our methods that runs, with its numbers: what all others are held against."""
+def find_reference(
+    ready: dict[str, build.Ready], errors: dict[str, str]
+) -> tuple[str, Numbers] | None:
+    """The first of our methods that runs, with its results: the reference for all others."""
     for name in [name for name in ready if name.startswith(OURS)]:
         try:
-            return name, kept(ready[name])
-        except Exception as error:  # out of memory, say
-            errors[name] = measuring.reason(error)
+            return name, run_once(ready[name])
+        except Exception as error:  # such as running out of RAM
+            errors[name] = measuring.describe_error(error)
             del ready[name]
     return None
 
 
-def distances(name: str, ready: build.Ready, ours: Kept, dtype: str) -> dict[str, float]:
-    """How far each result is from ours. Raises build.Disagreement where that is too far."""
-    theirs, allowed = kept(ready), TOLERANCES[dtype]
-    measure = functools.partial(measuring.compare, name)
+def require_near_ours(name: str, ready: build.Ready, ours: Numbers, dtype: str) -> dict[str, float]:
+    """How far each result is from ours. Raises build.Disagreement if that is too far."""
+    theirs, allowed = run_once(ready), TOLERANCES[dtype]
+    measure = functools.partial(measuring.require_same, name)
     found = {
         "outputs": measure("outputs", theirs.outputs, ours.outputs, allowed["outputs"]),
         "xs": measure("gradient of xs", theirs.d_xs, ours.d_xs, allowed["outputs"]),

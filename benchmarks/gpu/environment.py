@@ -1,4 +1,4 @@
-"""The card, its driver, and the versions of all that the numbers depend on."""
+"""The GPU, its driver, and the versions of everything that the numbers depend on."""
 
 import importlib.metadata
 import subprocess
@@ -9,7 +9,7 @@ QUERY = "name,driver_version,memory.total,clocks.max.sm"
 
 
 def describe() -> dict[str, Any]:
-    """As JSON; starts JAX. What is not here is None."""
+    """The environment as JSON, with None for what is not installed; starts JAX."""
     import jax
 
     import lstm_jax
@@ -21,30 +21,30 @@ def describe() -> dict[str, Any]:
         "platform": device.platform,
         "device": device.device_kind,
         "devices": len(jax.devices()),
-        "card": cards(),
+        "card": query_cards(),
         **machine.describe(),
         **{name: versions.package_version(name) for name in PACKAGES},
         "lstm_jax": lstm_jax.__version__,
-        **cuda_of_jax(),
-        **cuda_of_torch(),
+        **jax_cuda_versions(),
+        **torch_cuda_versions(),
         "nvidia_packages": nvidia_packages(),
         "git": versions.git_revision(),
     }
 
 
-def cards() -> list[dict[str, str]] | None:
-    """What the driver says of each card."""
+def query_cards() -> list[dict[str, str]] | None:
+    """The driver's description of each GPU; None without a driver."""
     command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    rows = [line.split(", ") for line in done.stdout.splitlines() if line.strip()]
+    rows = [line.split(", ") for line in result.stdout.splitlines() if line.strip()]
     return [dict(zip(QUERY.split(","), row, strict=False)) for row in rows]
 
 
 def nvidia_packages() -> dict[str, str]:
-    """CUDA's libraries and JAX's plugins for it, where they were installed as Python packages."""
+    """CUDA's libraries and JAX's plugins, if they are installed as Python packages."""
     found = {dist.metadata["Name"]: dist.version for dist in importlib.metadata.distributions()}
     return {
         name: found[name]
@@ -53,22 +53,22 @@ def nvidia_packages() -> dict[str, str]:
     }
 
 
-def cuda_of_jax() -> dict[str, int | None]:
-    """As numbers such as 13000 for CUDA 13.0 and 91002 for cuDNN 9.10.2."""
+def jax_cuda_versions() -> dict[str, int | None]:
+    """Versions as numbers, such as 13000 for CUDA 13.0 and 91002 for cuDNN 9.10.2."""
     names = {"cuda": "cuda_runtime_get_version", "cudnn": "cudnn_get_version"}
     try:
         from jax._src.lib import cuda_versions  # JAX has no public name for them
 
         return {key: int(getattr(cuda_versions, name)()) for key, name in names.items()}
-    except Exception:  # no CUDA, or another JAX
+    except Exception:  # no CUDA, or an incompatible JAX
         return dict.fromkeys(names)
 
 
-def cuda_of_torch() -> dict[str, Any]:
+def torch_cuda_versions() -> dict[str, Any]:
     try:
         import torch
 
         cudnn = torch.backends.cudnn.version()
         return {"torch_cuda": torch.version.cuda, "torch_cudnn": cudnn}
-    except Exception:  # not here, or broken
+    except Exception:  # not installed, or broken
         return {"torch_cuda": None, "torch_cudnn": None}

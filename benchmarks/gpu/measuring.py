@@ -1,4 +1,4 @@
-"""What the measurements share: a clock, contenders that may fail, and comparison on the device."""
+"""Shared by the measurements: deadlines, contenders that may fail, comparison on the device."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,12 +13,12 @@ from benchmarks.harness import timing
 from benchmarks.harness.build import Disagreement, require_near
 from lstm_jax.unrolling.methods import METHODS
 
-Emit = Callable[[dict[str, Any]], None]  # writes a record of what was measured
+Emit = Callable[[dict[str, Any]], None]  # writes a record of a measurement
 MESSAGE_LENGTH = 300  # characters of an error that are kept
 
 
-class Clock:
-    """The time of a section."""
+class Deadline:
+    """The time limit of a section."""
 
     def __init__(self, seconds: float):
         self._end = time.monotonic() + seconds
@@ -27,8 +27,8 @@ class Clock:
         return max(self._end - time.monotonic(), 0.0)
 
 
-def eligible(cell: lj.Cell, input_size: int) -> list[str]:
-    """The methods that can run the cell, the one that "auto" takes first."""
+def eligible_methods(cell: lj.Cell, input_size: int) -> list[str]:
+    """The methods that can run the cell, with the one that "auto" chooses first."""
     params = jax.eval_shape(lambda key: cell.init(key, input_size), jax.random.key(0))
     xs = jax.ShapeDtypeStruct((2, 1, input_size), jnp.float32)
     names = []
@@ -41,9 +41,13 @@ def eligible(cell: lj.Cell, input_size: int) -> list[str]:
     return names
 
 
-def attempt(make: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], dict[str, str]]:
-    """What each call gives, and of those that fail the reason. They run side by side, since
-    compiling is what they spend their time on."""
+def run_concurrently(
+    make: Mapping[str, Callable[[], Any]],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The results of the calls, and the reasons of those that fail.
+
+    The calls run concurrently, since they spend their time compiling.
+    """
     made, failed = {}, {}
     with ThreadPoolExecutor(max(len(make), 1)) as pool:
         futures = {name: pool.submit(call) for name, call in make.items()}
@@ -52,12 +56,12 @@ def attempt(make: Mapping[str, Callable[[], Any]]) -> tuple[dict[str, Any], dict
         if error is None:
             made[name] = future.result()
         else:
-            failed[name] = reason(error)
+            failed[name] = describe_error(error)
     return made, failed
 
 
-def reason(error: BaseException) -> str:
-    """In a line; running out of memory is the one that is expected."""
+def describe_error(error: BaseException) -> str:
+    """The error in one line; running out of RAM is the expected one."""
     text = " ".join(str(error).split())
     kind = "out of memory" if is_out_of_memory(error) else type(error).__name__
     return f"{kind}: {text}"[:MESSAGE_LENGTH]
@@ -75,13 +79,13 @@ class _Failed(Exception):
 def alternate(
     calls: Mapping[str, Callable[[], Any]], rounds: int, budget: float
 ) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """``timing.alternate`` of those that run, and of those that fail the reason."""
+    """``timing.alternate`` for the calls that run, and the reasons of those that fail."""
 
     def guarded(name: str, call: Callable[[], Any]) -> Callable[[], None]:
         def run() -> None:
             try:
                 call()
-            except Exception as error:  # what a contender raises is its own affair
+            except Exception as error:  # a contender may raise anything
                 raise _Failed(name, error) from error
 
         return run
@@ -92,7 +96,7 @@ def alternate(
             guards = {name: guarded(name, call) for name, call in left.items()}
             return timing.alternate(guards, rounds, budget), failed
         except _Failed as failure:
-            failed[failure.name] = reason(failure.error)
+            failed[failure.name] = describe_error(failure.error)
             del left[failure.name]
 
 
@@ -102,17 +106,18 @@ def _distance(got: Any, expected: Any) -> jax.Array:
     return jnp.max(jnp.abs(got - expected)) / jnp.max(jnp.abs(expected))
 
 
-def compare(name: str, what: str, got: Any, expected: Any, tolerance: float) -> float:
+def require_same(name: str, what: str, got: Any, expected: Any, tolerance: float) -> float:
     """The largest difference, as a share of the largest value of ``expected``.
 
-    Raises Disagreement where it is above ``tolerance``, or not a number.
+    Raises:
+        Disagreement: if it is above ``tolerance``, or not a number.
     """
     if got.shape != expected.shape:
-        raise Disagreement(f"{name}: {what} has shape {got.shape}, ours {expected.shape}")
+        raise Disagreement(f"{name}: {what}: expected shape {expected.shape}, got {got.shape}")
     distance = float(_distance(jnp.asarray(got), jnp.asarray(expected)))
     require_near(name, what, distance, tolerance)
     return distance
 
 
-def rounded(times: Iterable[float]) -> list[float]:
+def round_times(times: Iterable[float]) -> list[float]:
     return [round(value, 4) for value in times]

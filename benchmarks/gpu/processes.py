@@ -1,4 +1,4 @@
-"""Processes side by side until a deadline, with the lines of JSON that each writes read at once."""
+"""Runs processes in parallel until a deadline, and reads the JSON lines that they write at once."""
 
 import contextlib
 import json
@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 POLL_SECONDS = 0.2
-LAST_LINES = 40  # of what a process printed before it died
+LAST_LINES = 40  # of the output of a process that died
 DONE, KILLED, NOT_STARTED = "done", "killed: time was up", "not started: time was up"
 
 
 class Unit(NamedTuple):
-    """A command that writes its records to the file whose path ends it."""
+    """A command that writes its records to the file that is its last argument."""
 
     name: str
     command: Sequence[str]
-    fine: Sequence[int] = (0,)  # exit codes of a process that did its work
+    success_codes: Sequence[int] = (0,)  # exit codes of a process that did its work
 
 
 class Process:
@@ -37,14 +37,14 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=dict(env),
                 cwd=root,
-                start_new_session=True,  # killed with whatever it started itself
+                start_new_session=True,  # so that its children are killed with it
             )
 
     def running(self) -> bool:
         return self._process.poll() is None
 
     def new_records(self) -> Iterator[dict[str, Any]]:
-        """What was written since the last call; a line that is not whole yet waits."""
+        """The records written since the last call, except for an incomplete last line."""
         if not self._records.exists():
             return
         with self._records.open("rb") as file:
@@ -56,9 +56,9 @@ class Process:
                 yield json.loads(line)
 
     def status(self) -> str:
-        """How it ended: with its last lines if it died."""
+        """How the process ended, with its last lines if it died."""
         code = self._process.returncode
-        if code in self.unit.fine:
+        if code in self.unit.success_codes:
             return DONE
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join([f"died: exit code {code}", *lines[-LAST_LINES:]])
@@ -79,11 +79,17 @@ def run(
     deadline: float,
     on_record: Callable[[str, dict[str, Any]], None],
 ) -> dict[str, str]:
-    """Runs the units in their order, ``workers`` at a time: how each ended.
+    """Runs the units in order, and returns how each of them ended.
 
-    folder: for logs and records. root: the working directory. deadline: of ``time.monotonic``;
-    what still runs then is killed. on_record: gets each record, with its unit's name, within a
-    fraction of a second of its being written.
+    Args:
+        units: The commands.
+        folder: The folder for logs and records.
+        root: The working directory.
+        env: The environment variables.
+        workers: How many units run in parallel.
+        deadline: By ``time.monotonic``; units that are still running then are killed.
+        on_record: Called with the unit's name and each record, a fraction of a second after it is
+            written.
     """
     left, active, statuses = list(enumerate(units)), list[Process](), dict[str, str]()
     try:

@@ -1,8 +1,8 @@
-"""One section in a process of its own, which may crash or hang without harm to the others.
+"""Runs one section in its own process, which may crash or hang without affecting the others.
 
     python -m benchmarks.gpu.section NAME SECONDS full|small RECORDS
 
-Each record is a line of JSON at the end of the file RECORDS, written as soon as it is known.
+Each record is a line of JSON, appended to the file RECORDS as soon as it is known.
 """
 
 import json
@@ -24,10 +24,10 @@ def main(name: str, seconds: str, sizes: str, path: str) -> None:
         return emit(environment.describe())
     import importlib
 
-    from benchmarks.gpu.measuring import Clock
+    from benchmarks.gpu.measuring import Deadline
     from benchmarks.harness import timing
 
-    clock = Clock(float(seconds))
+    clock = Deadline(float(seconds))
     module = importlib.import_module(f"benchmarks.gpu.{name}")
     if sizes != "small":
         timing.warm_up()

@@ -1,6 +1,6 @@
-"""Training of many seeds at once, by vmap: steps of all seeds together in a second.
+"""Training many seeds at once with vmap: training steps per second of all seeds together.
 
-An LSTM on adding, as ``python -m experiments adding`` trains it.
+It trains an LSTM on adding, as ``python -m experiments adding`` does.
 """
 
 from functools import partial
@@ -11,15 +11,15 @@ import jax.numpy as jnp
 
 import lstm_jax as lj
 from benchmarks.gpu import measuring
-from benchmarks.gpu.measuring import Clock, Emit
+from benchmarks.gpu.measuring import Deadline, Emit
 
 
 class Sizes(NamedTuple):
-    seeds: tuple[int, ...] = (1, 64, 16, 4)  # in the order of their worth
+    seeds: tuple[int, ...] = (1, 64, 16, 4)  # the most important first
     length: int = 100
     batch: int = 32
     size: int = 64
-    steps: int = 20  # of training, in one call
+    steps: int = 20  # training steps in one call
     rounds: int = 7
     budget: float = 12.0
 
@@ -27,10 +27,10 @@ class Sizes(NamedTuple):
 SMALL = Sizes((1, 4), length=8, batch=2, size=4, steps=2, rounds=3, budget=1.0)
 
 
-def run(sizes: Sizes, emit: Emit, clock: Clock) -> None:
-    """A record for each number of seeds, after rounds in which all take turns."""
-    programs, errors = measuring.attempt(
-        {str(count): partial(compile_, count, sizes) for count in sizes.seeds}
+def run(sizes: Sizes, emit: Emit, clock: Deadline) -> None:
+    """Emits a record for each number of seeds, after rounds in which all take turns."""
+    programs, errors = measuring.run_concurrently(
+        {str(count): partial(compile_training, count, sizes) for count in sizes.seeds}
     )
     budget = min(sizes.budget, clock.left())
     times, failed = measuring.alternate(programs, sizes.rounds, budget)
@@ -39,13 +39,13 @@ def run(sizes: Sizes, emit: Emit, clock: Clock) -> None:
         which = {"seeds": int(name), "steps": sizes.steps, "length": sizes.length,
                  "batch": sizes.batch, "size": sizes.size}  # fmt: skip
         if name in times:
-            emit({**which, "ms": measuring.rounded(times[name])})
+            emit({**which, "ms": measuring.round_times(times[name])})
         else:
             emit({**which, "error": errors[name]})
 
 
-def compile_(count: int, sizes: Sizes) -> Any:
-    """A call that trains ``count`` seeds for some steps, and waits for them."""
+def compile_training(count: int, sizes: Sizes) -> Any:
+    """Compiles a call that trains ``count`` seeds for some steps, and waits for them."""
     import optax
 
     from lstm_jax import tasks, train

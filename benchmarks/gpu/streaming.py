@@ -1,10 +1,10 @@
-"""A pytest plugin that writes each outcome as a line of JSON at once, with the whole traceback.
+"""A pytest plugin that writes each outcome at once, as a line of JSON with the full traceback.
 
     python -m pytest -p benchmarks.gpu.streaming --records outcomes.jsonl tests/...
 
-A run that is killed has told all that it knew: ``{"collected": [names]}``, then for each test
-``{"started": name}`` and ``{"test": name, "outcome": ..., "seconds": ..., "text": ...}``. JAX is
-not imported here: the tests set it up before it is used.
+The lines are ``{"collected": [names]}``, then for each test ``{"started": name}`` and
+``{"test": name, "outcome": ..., "seconds": ..., "text": ...}``, so that a run that is killed loses
+nothing. JAX is not imported here, since the tests configure it before its first use.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 
 
 class Stream:
-    """The hooks that write."""
+    """The hooks of the plugin."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -35,7 +35,7 @@ class Stream:
         self._write({"started": nodeid})
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """Of the three phases the call, and whichever of the others did not pass."""
+        """Writes the outcome of the call, and of setup or teardown if they did not pass."""
         if report.when == "call" or not report.passed:
             self._write_report(report, report.duration)
 

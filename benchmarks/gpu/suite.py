@@ -1,4 +1,4 @@
-"""The tests on a GPU: which are run, in what order, and what is kept of their outcomes."""
+"""The tests on a GPU: which are run, in what order, and the record of their outcomes."""
 
 import os
 import sys
@@ -23,13 +23,13 @@ SMALL = (
     ("tests/test_references.py", "-k", "rnn_equals_flax"),
     ("tests/test_conformance.py", "-k", "test_law[rnn-the_contract", "-m", "slow or not slow"),
 )
-# A test's program runs a few times: trying out which product is fastest would take longer.
+# Tests run their programs only a few times; autotuning would take longer than it saves.
 QUICK_COMPILES = ("--xla_gpu_autotune_level=0", "--xla_gpu_enable_triton_gemm=false")
-FINE = (0, 1)  # of pytest: all passed; some failed, which the records say
+PYTEST_RAN = (0, 1)  # exit codes: all tests passed; some failed, as the records say
 
 
-def arguments(small: bool) -> list[tuple[str, ...]]:
-    """What each pytest process is given, in the order of worth."""
+def pytest_arguments(small: bool) -> list[tuple[str, ...]]:
+    """The arguments of each pytest process, the most important first."""
     if small:
         return list(SMALL)
     laws = [
@@ -39,13 +39,14 @@ def arguments(small: bool) -> list[tuple[str, ...]]:
     return [*((file,) for file in FILES), *laws, *((file,) for file in FURTHER_FILES)]
 
 
-def units(given: list[tuple[str, ...]]) -> list[Unit]:
+def make_units(given: list[tuple[str, ...]]) -> list[Unit]:
     base = (sys.executable, "-m", "pytest", "-q", "-p", "benchmarks.gpu.streaming")
-    return [Unit(" ".join(one), (*base, *one, "--records"), FINE) for one in given]
+    return [Unit(" ".join(one), (*base, *one, "--records"), PYTEST_RAN) for one in given]
 
 
 def environment(on_gpu: bool) -> dict[str, str]:
-    """Products in full float32, and memory as it is needed, since many processes share a card."""
+    """Environment variables: products in full float32, and RAM allocated only as needed, since many
+    processes share a GPU."""
     flags = [os.environ.get("XLA_FLAGS", ""), *(QUICK_COMPILES if on_gpu else ())]
     return {
         **os.environ,
@@ -57,12 +58,12 @@ def environment(on_gpu: bool) -> dict[str, str]:
 
 
 class Outcomes:
-    """What is known of the tests so far; failures are printed in full as they come."""
+    """The outcomes of the tests so far; failures are printed in full at once."""
 
     def __init__(self, show: Callable[[str], None]):
         self._show = show
         self._collected: dict[str, None] = {}
-        self._running: dict[str, str] = {}  # the test that each unit is at
+        self._running: dict[str, str] = {}  # the current test of each unit
         self._tests: dict[str, dict[str, Any]] = {}
 
     def add(self, unit: str, record: dict[str, Any]) -> None:
@@ -73,7 +74,7 @@ class Outcomes:
         else:
             name = record["test"]
             before = self._tests.get(name)
-            if before is None or before["outcome"] == "passed":  # a teardown may fail yet
+            if before is None or before["outcome"] == "passed":  # a teardown may still fail
                 self._tests[name] = {key: record[key] for key in ("outcome", "seconds", "text")}
             if self._running.get(unit) == name:
                 del self._running[unit]
@@ -81,13 +82,13 @@ class Outcomes:
                 self._show(f"FAILED {name}\n{record['text']}\n")
 
     def failures(self) -> dict[str, str]:
-        """The whole tracebacks, by test."""
+        """The full tracebacks, by test."""
         return {
             name: test["text"] for name, test in self._tests.items() if test["outcome"] == "failed"
         }
 
     def summary(self) -> dict[str, Any]:
-        """As JSON, every test by its name."""
+        """All outcomes as JSON, by the names of tests."""
 
         def names(outcome: str) -> list[str]:
             return [name for name, test in self._tests.items() if test["outcome"] == outcome]

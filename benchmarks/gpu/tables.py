@@ -12,52 +12,52 @@ Results = dict[str, Any]
 PROGRAM_TITLES = {"both": "forward and backward", "forward": "forward"}
 
 
-def markdown(results: Results) -> str:
-    """What there is so far."""
+def render_markdown(results: Results) -> str:
+    """report.md: the tables of all sections so far."""
     lines = ["# On a GPU", ""]
     if results["small"]:
-        lines += ["**A rehearsal at small sizes: no number below says anything of a GPU.**", ""]
-    found = [environment_table(results["sections"])]
+        lines += ["**A rehearsal at small sizes: these numbers say nothing about a GPU.**", ""]
+    made = [environment_table(results["sections"])]
     sections = results["sections"]
     if "tests" in sections.get("tests", {}):
-        found += test_tables(sections["tests"])
+        made += test_tables(sections["tests"])
     if "cells" in sections:
-        found += cell_tables(sections["cells"])
+        made += cell_tables(sections["cells"])
     if "methods" in sections:
-        found += method_tables(sections["methods"])
+        made += method_tables(sections["methods"])
     if "seeds" in sections:
-        found.append(seeds_table(sections["seeds"]["records"]))
-    for table in found:
-        lines += tables.text(table)
+        made.append(seeds_table(sections["seeds"]["records"]))
+    for table in made:
+        lines += tables.to_markdown(table)
     return "\n".join(lines)
 
 
 def environment_table(sections: Results) -> Table:
-    """A column for each environment; one where all sections ran in the same."""
+    """One column per environment; a single one if all sections ran in the same."""
     where: dict[str, list[str]] = {}
     rows: dict[str, dict[str, str]] = {}
     for name, section in sections.items():
-        seen = {field: cell_text(value) for field, value in section["environment"].items()}
+        seen = {field: format_cell(value) for field, value in section["environment"].items()}
         key = str(seen)
         where.setdefault(key, []).append(name)
         for field, value in seen.items():
             rows.setdefault(field, {})[key] = value
     header = ["", *(", ".join(names) for names in where.values())]
     values = [[field, *(row.get(key, "") for key in where)] for field, row in rows.items()]
-    status = [[f"{name}: how it ended", section["status"]] for name, section in sections.items()]
+    status = [[f"{name}: status", section["status"]] for name, section in sections.items()]
     width = len(header)
     return Table(
-        "Where", header, [*values, *([*row, *[""] * (width - len(row))] for row in status)]
+        "Environment", header, [*values, *([*row, *[""] * (width - len(row))] for row in status)]
     )
 
 
-def cell_text(value: Any) -> str:
-    """In one cell of a table."""
+def format_cell(value: Any) -> str:
+    """The value as text for a cell of a table."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {cell_text(entry)}" for key, entry in value.items())
+        return ", ".join(f"{key} {format_cell(entry)}" for key, entry in value.items())
     if isinstance(value, list):
-        return "; ".join(map(cell_text, value))
-    return "not here" if value is None else str(value).replace("|", "/").replace("\n", "; ")
+        return "; ".join(map(format_cell, value))
+    return "not installed" if value is None else str(value).replace("|", "/").replace("\n", "; ")
 
 
 def test_tables(section: Results) -> list[Table]:
@@ -67,79 +67,81 @@ def test_tables(section: Results) -> list[Table]:
         ["ran", str(tests["ran"])],
         ["failed", str(len(tests["failed"]))],
         ["skipped", str(len(skipped))],
-        ["had no time", str(len(not_run) + len(tests["running_at_the_end"]))],
+        ["not finished in time", str(len(not_run) + len(tests["running_at_the_end"]))],
     ]
     ended = {unit: status for unit, status in section["units"].items() if status != "done"}
     named = [*((name, "failed") for name in tests["failed"]),
              *((name, "was running at the end") for name in tests["running_at_the_end"]),
-             *((unit, cell_text(status)) for unit, status in ended.items())]  # fmt: skip
+             *((unit, format_cell(status)) for unit, status in ended.items())]  # fmt: skip
     note = (
-        "In float32 all products are in full float32. The tracebacks stand in failures.txt, the "
+        "In float32, all products are in full float32. The tracebacks are in failures.txt, the "
         "names of all tests in results.json."
     )
     made = [Table("Tests", ["", "tests"], rows, note)]
     if named:
-        made.append(Table("What did not pass", ["test", "outcome"], [list(row) for row in named]))
+        made.append(
+            Table("Tests that did not pass", ["test", "outcome"], [list(row) for row in named])
+        )
     return made
 
 
 def cell_tables(section: Results) -> list[Table]:
     records = section["records"]
-    names = columns_of(records, first=f"{OURS}, ")
+    names = column_names(records, first=f"{OURS}, ")
     made = []
     for program, title in PROGRAM_TITLES.items():
         rows = [
-            [record["cell"].upper(), record["dtype"], record["shape"], *ratios(record, names)]
+            [record["cell"].upper(), record["dtype"], record["shape"], *make_cells(record, names)]
             for record in records
             if record.get("program") == program
         ]
-        header = ["", "dtype", "B x T x D x H", *map(title_of, names)]
-        made.append(Table(f"LSTM and GRU, {title}", header, rows, RATIOS))
-    made[-1] = made[-1]._replace(note=" ".join([RATIOS, *notes(records)]))
+        header = ["", "dtype", "B x T x D x H", *map(column_title, names)]
+        made.append(Table(f"LSTM and GRU, {title}", header, rows, TIMES_NOTE))
+    made[-1] = made[-1]._replace(note=" ".join([TIMES_NOTE, *make_notes(records)]))
     return made
 
 
 def method_tables(section: Results) -> list[Table]:
     records = section["records"]
-    names = columns_of(records, first="scan")
+    names = column_names(records, first="scan")
     made = []
     for program, title in PROGRAM_TITLES.items():
         rows = [
-            [record["cell"], record["shape"], *ratios(record, names)]
+            [record["cell"], record["shape"], *make_cells(record, names)]
             for record in records
             if record.get("program") == program
         ]
         header = ["", "B x T x D x H", *names]
-        made.append(Table(f"Methods beside scan, float32, {title}", header, rows, RATIOS))
-    made[-1] = made[-1]._replace(note=" ".join([RATIOS, *notes(records)]))
+        made.append(Table(f"Methods beside scan, float32, {title}", header, rows, TIMES_NOTE))
+    made[-1] = made[-1]._replace(note=" ".join([TIMES_NOTE, *make_notes(records)]))
     return made
 
 
-RATIOS = (
-    "Median milliseconds; from the second column of times on, how many times as long as the "
-    "first (the median of paired rounds)."
+TIMES_NOTE = (
+    "Median milliseconds; from the second column of times on, also the ratio to the first (the "
+    "median over paired rounds)."
 )
 
 
-def columns_of(records: Sequence[Results], first: str) -> list[str]:
-    """The contenders of all records; those that begin with ``first`` stand first."""
+def column_names(records: Sequence[Results], first: str) -> list[str]:
+    """The contenders of all records, with those that begin with ``first`` first."""
     every = dict.fromkeys(name for record in records for name in record.get("columns", {}))
     failed = dict.fromkeys(name for record in records for name in record.get("errors", {}))
     return sorted(every | failed, key=lambda name: not name.startswith(first))
 
 
-def title_of(name: str) -> str:
+def column_title(name: str) -> str:
     return TITLES.get(name, name) + (" (jax.experimental.rnn)" if name == CUDNN else "")
 
 
-def ratios(record: Results, names: Sequence[str]) -> list[str]:
-    """The entries of a row: "12.3", then "1.50x 18.5"; errors by their first words."""
+def make_cells(record: Results, names: Sequence[str]) -> list[str]:
+    """The cells of a row: "12.3", then "1.50x 18.5", or the first words of an error."""
     times = {name: column["ms"] for name, column in record["columns"].items()}
     base = next((name for name in names if name in times), None)
     cells = []
     for name in names:
         if name in times:
-            ms = tables.shown(median(times[name]))
+            ms = tables.format_number(median(times[name]))
             alone = base is None or name == base
             ratio = "" if alone else f"{paired_ratio(times[name], times[base]):.2f}x "
             cells.append(ratio + ms)
@@ -148,11 +150,11 @@ def ratios(record: Results, names: Sequence[str]) -> list[str]:
     return cells
 
 
-def notes(records: Sequence[Results]) -> list[str]:
-    """Sentences on who was not here, what failed and what had no time."""
+def make_notes(records: Sequence[Results]) -> list[str]:
+    """Sentences on missing contenders, failures, and comparisons that were not reached in time."""
     absent = [text for record in records for text in record.get("absent", {}).values()]
     failed = {
-        f"{title_of(name)}, {record['cell']} {record['shape']}: {cell_text(text)}."
+        f"{column_title(name)}, {record['cell']} {record['shape']}: {format_cell(text)}."
         for record in records
         for name, text in record.get("errors", {}).items()
     }
@@ -161,8 +163,8 @@ def notes(records: Sequence[Results]) -> list[str]:
         for record in records
         if "left_out" in record
     ]
-    late = [f"Had no time: {'; '.join(left)}."] if left else []
-    return [*(f"Not here: {cell_text(text)}." for text in absent), *sorted(failed), *late]
+    late = [f"Not reached in time: {'; '.join(left)}."] if left else []
+    return [*(f"Left out: {format_cell(text)}." for text in absent), *sorted(failed), *late]
 
 
 def seeds_table(records: Sequence[Results]) -> Table:
@@ -175,10 +177,10 @@ def seeds_table(records: Sequence[Results]) -> Table:
         count = record["seeds"]
         if count in rates:
             beside = f"{rates[count] / rates[1]:.2f}x" if 1 in rates else ""
-            rows.append([str(count), tables.shown(rates[count]), beside])
+            rows.append([str(count), tables.format_number(rates[count]), beside])
         else:
-            rows.append([str(count), cell_text(record["error"]), ""])
-    note = "Training steps of all seeds together in a second; LSTM on adding."
+            rows.append([str(count), format_cell(record["error"]), ""])
+    note = "Training steps per second of all seeds together; an LSTM on adding."
     if records:
         one = records[0]
         note += f" T = {one['length']}, batches of {one['batch']}, {one['size']} units."

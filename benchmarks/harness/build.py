@@ -1,4 +1,4 @@
-"""A contender made ready to be timed, and the check that all compute the same."""
+"""Builds contenders for timing, and checks that all compute the same."""
 
 import functools
 import time
@@ -13,14 +13,17 @@ from benchmarks.harness import devices
 from benchmarks.harness.work import Layer, Work
 from benchmarks.peers import TORCH, Model, load
 
-TOLERANCE = 1e-4  # of the largest magnitude in an array: float32 over a thousand steps
+TOLERANCE = 1e-4  # of the largest magnitude in an array; float32 over a thousand steps
 
 
 class Ready(Protocol):
-    """Each call does the whole work and returns when it is done.
+    """A contender that is ready to be timed; each call returns when all its work is done.
 
-    forward: outputs alone. both: the loss, and its gradients to all weights and to the inputs.
-    outputs, gradients: the same, as ``[T, B, H]``, and as layers in our names with ``[T, B, D]``.
+    forward: computes the outputs only.
+    both: computes the loss and its gradients with respect to all weights and the inputs.
+    outputs: the outputs as ``[T, B, H]``.
+    gradients: the gradients of the weights, by layer in our names, and of the inputs
+        ``[T, B, D]``.
     """
 
     def forward(self) -> Any: ...
@@ -32,9 +35,9 @@ class Ready(Protocol):
 class Compiled(NamedTuple):
     """A JAX contender, compiled for its arrays.
 
-    compile_seconds: of tracing, lowering and compiling forward and backward.
-    temporary_bytes: what XLA reserves for that program, on each device, beside its arguments and
-        results; None where it does not say.
+    compile_seconds: for tracing, lowering and compiling forward and backward.
+    temporary_bytes: what XLA reserves for that program on each device, besides its arguments and
+        results; None if it does not say.
     """
 
     model: Model
@@ -64,21 +67,27 @@ class Compiled(NamedTuple):
 
 
 def build(name: str, work: Work, on: Sequence[jax.Device] | None = None) -> Ready:
-    """The contender ``name``. Raises Missing where its package is not here.
+    """Builds the contender ``name``.
 
-    on: the devices over which a JAX contender spreads its batch; the first device if not given.
+    Args:
+        name: As in ``peers.MODULES``.
+        work: The weights, the inputs and the loss.
+        on: The devices over which a JAX contender spreads its batch; the first one if not given.
+
+    Raises:
+        Missing: if its package is not installed.
     """
     module = load(name)
     if name == TORCH:
         return module.Torch(work)
     on = jax.devices()[:1] if on is None else on
-    return compiled(module.model(work.cell, work.layers), work, on)
+    return compile_model(module.model(work.cell, work.layers), work, on)
 
 
-def compiled(
+def compile_model(
     model: Model, work: Work, on: Sequence[jax.Device], dtype: str = "float32"
 ) -> Compiled:
-    """dtype: of weights and inputs; the loss is a sum in float32."""
+    """Compiles a JAX contender, with weights and inputs of ``dtype``; the loss is a float32 sum."""
 
     def loss(params: Any, xs: Any, r: Any) -> Any:
         return jnp.sum(model.run(params, xs).astype(r.dtype) * r)
@@ -86,11 +95,11 @@ def compiled(
     batch_axis = 1 - model.time_axis
     order = (0, 1, 2) if model.time_axis == 0 else (1, 0, 2)
     xs, r = (
-        devices.placed(np.ascontiguousarray(a.transpose(order)), batch_axis, on)
+        devices.place(np.ascontiguousarray(a.transpose(order)), batch_axis, on)
         for a in (work.xs.astype(dtype), work.r)
     )
     cast = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), model.params)
-    params = devices.placed(cast, None, on)
+    params = devices.place(cast, None, on)
     both: Any
     if len(on) == 1:
         forward, both = jax.jit(model.run), jax.jit(jax.value_and_grad(loss, (0, 1)))
@@ -105,33 +114,37 @@ def compiled(
     start = time.perf_counter()
     both_program = both.lower(params, xs, r).compile()
     seconds = time.perf_counter() - start
-    memory = both_program.memory_analysis()
-    size = None if memory is None else int(memory.temp_size_in_bytes)
+    allocation = both_program.memory_analysis()
+    size = None if allocation is None else int(allocation.temp_size_in_bytes)
     return Compiled(model, forward_program, both_program, xs, r, params, seconds, size)
 
 
 class Disagreement(ValueError):
-    """Two contenders do not compute the same, so that their times say nothing."""
+    """Two contenders do not compute the same, so their times cannot be compared."""
 
 
-def compare(name: str, what: str, got: Any, expected: Any) -> None:
-    """Raises Disagreement where the arrays differ by more than rounding."""
+def require_same(name: str, what: str, got: Any, expected: Any) -> None:
+    """Raises Disagreement if the arrays differ by more than rounding."""
     if got.shape != expected.shape:
-        raise Disagreement(f"{name}: {what} has shape {got.shape}, ours {expected.shape}")
+        raise Disagreement(
+            f"{name}: {what}: expected shape {expected.shape}, as ours, got {got.shape}"
+        )
     got, expected = np.asarray(got), np.asarray(expected)
     require_near(name, what, np.max(np.abs(got - expected)) / np.max(np.abs(expected)), TOLERANCE)
 
 
 def require_near(name: str, what: str, distance: Any, tolerance: float) -> None:
-    if not distance <= tolerance:  # NaN is a disagreement too
-        raise Disagreement(f"{name}: {what} differs from ours by {distance:.1e} of the largest")
+    if not distance <= tolerance:  # NaN counts as a disagreement
+        raise Disagreement(
+            f"{name}: {what} differs from ours by {distance:.1e} of the largest value"
+        )
 
 
 def require_equal(name: str, got: Ready, expected: Ready) -> None:
-    """Raises Disagreement unless outputs and all gradients of the two are equal to rounding."""
-    compare(name, "outputs", got.outputs(), expected.outputs())
+    """Raises Disagreement unless outputs and all gradients are equal up to rounding."""
+    require_same(name, "outputs", got.outputs(), expected.outputs())
     (layers, xs), (layers_expected, xs_expected) = got.gradients(), expected.gradients()
-    compare(name, "gradient of xs", xs, xs_expected)
+    require_same(name, "gradient of xs", xs, xs_expected)
     for i, (layer, same) in enumerate(zip(layers, layers_expected, strict=True)):
         for key in ("w_x", "w_h", "b"):
-            compare(name, f"gradient of {key} in layer {i}", layer[key], same[key])
+            require_same(name, f"gradient of {key} in layer {i}", layer[key], same[key])

@@ -1,4 +1,4 @@
-"""A benchmark from its settings to its report, in a run folder that a killed run goes on in."""
+"""Runs a benchmark from its configuration to its report; a killed run continues in its folder."""
 
 import functools
 import sys
@@ -10,58 +10,60 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 import lstm_jax as lj
-from benchmarks.harness import allocation, latency, machine, ram, report, timing
+from benchmarks.harness import allocator, latency, machine, ram, report, timing
 from benchmarks.harness.build import Disagreement
+from benchmarks.harness.config import BenchmarkConfig, list_comparisons
 from benchmarks.harness.measure import measure
-from benchmarks.harness.settings import Settings, keys
 from benchmarks.peers import OURS, available, version
+from experiments.harness.report.console import make_console
 from experiments.harness.run import provenance, run_folder
 
 
-def conduct(settings: Settings, out: Path, *, overwrite: bool) -> int:
-    """Runs, or goes on with, the benchmark in the folder ``out``: the exit code."""
-    console = Console(width=None if sys.stdout.isatty() else 120)  # a file has no width
-    announce_memory(console, settings.keep_memory)
+def conduct(settings: BenchmarkConfig, out: Path, *, overwrite: bool) -> int:
+    """Starts or continues the benchmark in the folder ``out``; returns the exit code."""
+    console = make_console(120)
+    announce_allocator(console, settings.keep_memory)
     here, absent = available(settings.peers)
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
-    config = {"benchmark": "peers", **settings.decides(), "versions": versions(here)}
+    config = {"benchmark": "peers", **settings.fixed_options(), "versions": peer_versions(here)}
     made_from = provenance.collect(program="benchmarks")
     try:
         with run_folder.open_folder(out, config, made_from, overwrite=overwrite) as path:
-            run(plan(settings, here, path), path, console)
+            run_jobs(plan(settings, here, path), path, console)
             summary = report.collect(path, machine.describe(), config, absent)
-            report.report(summary, path, console)
+            report.write_report(summary, path, console)
     except (run_folder.RunFolderError, Disagreement) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    console.print(f"kept in {out}", highlight=False, soft_wrap=True)
+    console.print(f"saved in {out}", highlight=False, soft_wrap=True)
     return 0
 
 
-def announce_memory(console: Console, wanted: bool) -> None:
-    if not wanted:
-        text = "freed memory goes back to the system (--no-keep-memory)"
+def announce_allocator(console: Console, keep_memory: bool) -> None:
+    """Has the allocator keep freed memory, if asked to, and prints what it does."""
+    if not keep_memory:
+        text = "the allocator returns freed memory to the system (--no-keep-memory)"
     elif lj.train.keep_freed_memory():
-        text = "freed memory is kept, for every contender (--no-keep-memory turns it off)"
+        text = "the allocator keeps freed memory, for every contender (--no-keep-memory: off)"
     else:
-        text = "freed memory goes back to the system: keeping it takes glibc"
+        text = "the allocator returns freed memory to the system: keeping it requires glibc"
     console.print(text, highlight=False, soft_wrap=True)
 
 
-def versions(peers: tuple[str, ...]) -> dict[str, str | None]:
+def peer_versions(peers: tuple[str, ...]) -> dict[str, str | None]:
     return {name: version(name) for name in (OURS, *peers)}
 
 
-Job = tuple[str, str, Callable[[], Any]]  # its name, its file, and what gives its JSON
+Job = tuple[str, str, Callable[[], Any]]  # name, file, and the function that measures (JSON)
 
 
-def plan(settings: Settings, peers: tuple[str, ...], path: Path) -> list[Job]:
-    """All that is to be measured."""
-    comparisons = list(keys(settings))
+def plan(settings: BenchmarkConfig, peers: tuple[str, ...], path: Path) -> list[Job]:
+    """Lists all measurements."""
+    comparisons = list(list_comparisons(settings))
     jobs: list[Job] = [
-        (str(key), key.file, functools.partial(measure, key, peers, settings))
-        for key in comparisons
+        (str(one), one.file, functools.partial(measure, one, peers, settings))
+        for one in comparisons
     ]
     cells = settings.cells
     if settings.latency:
@@ -72,19 +74,19 @@ def plan(settings: Settings, peers: tuple[str, ...], path: Path) -> list[Job]:
         ]  # fmt: skip
     if settings.memory:
         jobs += [
-            (f"memory, {cell}", f"memory_{cell}.json",
+            (f"peak RAM, {cell}", f"memory_{cell}.json",
              functools.partial(ram.measure, cell, peers))
             for cell in cells
         ]  # fmt: skip
     if settings.allocator and comparisons:
-        key = comparisons[0]
-        work = functools.partial(allocation.measure, key, peers, settings, path)
-        jobs.append((f"allocator, {key}", f"allocator_{key.file}", work))
+        first = comparisons[0]
+        job = functools.partial(allocator.measure, first, peers, settings, path)
+        jobs.append((f"allocator, {first}", f"allocator_{first.file}", job))
     return jobs
 
 
-def run(jobs: list[Job], path: Path, console: Console) -> None:
-    """Does what no file says has been done; each result is on disk before the next begins."""
+def run_jobs(jobs: list[Job], path: Path, console: Console) -> None:
+    """Runs the jobs that have no file yet; each result is on disk before the next job starts."""
     (path / "measured").mkdir(exist_ok=True)
     left = [job for job in jobs if not (path / "measured" / job[1]).exists()]
     if left:

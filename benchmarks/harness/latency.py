@@ -1,4 +1,4 @@
-"""Streaming: microseconds of one step at batch 1, with the state carried from call to call."""
+"""Latency: microseconds of one step at batch 1, with the state carried from call to call."""
 
 import time
 from collections.abc import Callable
@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.harness import work
-from benchmarks.harness.build import compare
-from benchmarks.peers import TORCH, base, entrants, load
+from benchmarks.harness.build import require_same
+from benchmarks.peers import TORCH, contenders, counterpart, load
 
 SIZES = (64, 128, 512)  # input and hidden size alike
 ROUNDS, CALLS = 20, 100
@@ -18,13 +18,16 @@ CHECKED = 5  # steps whose outputs are compared before any is timed
 
 
 def measure(cell: str, size: int, peers: tuple[str, ...]) -> dict[str, Any]:
-    """The median over 2,000 calls, 100 at a time in turns, each waited for, as one who streams
-    waits; microseconds by contender. A call from Python is part of it."""
+    """Microseconds per call by contender: the median over 2,000 calls.
+
+    Contenders take turns of 100 calls. As in streaming, each call is waited for before the next
+    one. The overhead of the call from Python is included.
+    """
     given = work.make(cell, work.Shape(1, CHECKED, size, size), 1)
-    steps = {name: stepper(name, given) for name in entrants(peers, cell)}
+    steps = {name: make_stepper(name, given) for name in contenders(peers, cell)}
     ys = {name: first_outputs(name, given) for name in steps}
     for name, outputs in ys.items():
-        compare(name, "outputs of single steps", outputs, ys[base(name, cell)])
+        require_same(name, "outputs of single steps", outputs, ys[counterpart(name, cell)])
 
     calls: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(ROUNDS):
@@ -40,15 +43,15 @@ def measure(cell: str, size: int, peers: tuple[str, ...]) -> dict[str, Any]:
 
 def first_outputs(name: str, given: work.Work) -> np.ndarray:
     """The outputs ``[T, 1, H]`` of single steps on the same input."""
-    step = stepper(name, given)
+    step = make_stepper(name, given)
     return np.stack([np.asarray(step()) for _ in range(CHECKED)])
 
 
-def stepper(name: str, given: work.Work) -> Callable[[], Any]:
-    """A call does one step on the first input, from where the call before left off."""
+def make_stepper(name: str, given: work.Work) -> Callable[[], Any]:
+    """A function whose every call does one step on the first input, from the previous state."""
     module = load(name)
     if name == TORCH:
-        return module.stepper(given.cell, given.layers, given.xs[0])
+        return module.make_stepper(given.cell, given.layers, given.xs[0])
     model = module.model(given.cell, given.layers)
     params, x = jax.device_put((model.params, jnp.asarray(given.xs[0])), jax.devices()[0])
     state = jax.device_put(model.state, jax.devices()[0])

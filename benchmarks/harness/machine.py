@@ -1,4 +1,4 @@
-"""The machine that the numbers belong to."""
+"""The machine that the numbers were measured on."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ def describe() -> dict[str, str | int]:
 
 
 def processor() -> str:
-    """As Linux names it; elsewhere what Python knows."""
+    """The processor's name, from Linux if possible and otherwise from Python."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""One comparison: all contenders built, held against ours, and timed in turns."""
+"""One comparison: builds all contenders, checks them against ours, and times them in turns."""
 
 import os
 from collections.abc import Callable
@@ -8,31 +8,35 @@ import jax
 
 from benchmarks.harness import timing, work
 from benchmarks.harness.build import Compiled, Ready, build, require_equal
-from benchmarks.harness.settings import Key, Settings
-from benchmarks.peers import TORCH, base, entrants
+from benchmarks.harness.config import BenchmarkConfig, Comparison
+from benchmarks.peers import TORCH, contenders, counterpart
 
 PROGRAMS = ("forward", "both")
 MATRIX = "matrix product"
 
 
-def column(name: str, devices: int) -> str:
+def column_name(name: str, devices: int) -> str:
     return f"{name}@{devices}"
 
 
-def measure(key: Key, peers: tuple[str, ...], settings: Settings) -> dict[str, Any]:
-    """Times and sizes of one comparison, as JSON. Raises Disagreement before anything is timed.
+def measure(key: Comparison, peers: tuple[str, ...], settings: BenchmarkConfig) -> dict[str, Any]:
+    """Times and sizes of one comparison, as JSON.
 
-    columns: by contender and devices ("flax@1", "flax@2"); times in milliseconds, one a round.
+    The entry ``columns`` has one entry per contender and number of devices ("flax@1", "flax@2"),
+    with times in milliseconds, one per round.
+
+    Raises:
+        Disagreement: before timing, if a contender does not compute the same as ours.
     """
     given = work.make(key.cell, key.shape, key.layers)
-    built = built_columns(given, peers)
+    built = build_columns(given, peers)
     for name, ready in built.items():
         contender = name.split("@")[0]
-        reference = column(base(contender, key.cell), 1)
+        reference = column_name(counterpart(contender, key.cell), 1)
         if name != reference:
             require_equal(contender, ready, built[reference])
 
-    columns = {name: facts(ready) for name, ready in built.items()}
+    columns = {name: compile_facts(ready) for name, ready in built.items()}
     product, flops = timing.matrix_product()
     matrix: list[float] = []
     for program in PROGRAMS:
@@ -43,7 +47,7 @@ def measure(key: Key, peers: tuple[str, ...], settings: Settings) -> dict[str, A
         matrix += times.pop(MATRIX)
         for name, values in times.items():
             columns[name][f"{program}_ms"] = [round(value, 4) for value in values]
-    passes = work.products_flops(key.cell, key.shape, key.layers)
+    passes = work.matmul_flops(key.cell, key.shape, key.layers)
     return {
         "cell": key.cell,
         "shape": str(key.shape),
@@ -54,26 +58,26 @@ def measure(key: Key, peers: tuple[str, ...], settings: Settings) -> dict[str, A
     }
 
 
-def built_columns(given: work.Work, peers: tuple[str, ...]) -> dict[str, Ready]:
-    """Every contender on one device and, where there are more rows than one, on all of them.
+def build_columns(given: work.Work, peers: tuple[str, ...]) -> dict[str, Ready]:
+    """Every contender on one device and, if the batch can be divided among them, on all devices.
 
-    PyTorch has one column: its threads are on all cores anyway, as XLA's are on one device.
+    PyTorch has one column: its threads use all cores anyway, as XLA's do on one device.
     """
     built: dict[str, Ready] = {}
     counts = [1]
     if jax.device_count() > 1 and given.shape.batch % jax.device_count() == 0:
         counts.append(jax.device_count())
-    for name in entrants(peers, given.cell):
+    for name in contenders(peers, given.cell):
         if name == TORCH:
-            built[column(name, os.cpu_count() or 1)] = build(name, given)
+            built[column_name(name, os.cpu_count() or 1)] = build(name, given)
             continue
         for count in counts:
-            built[column(name, count)] = build(name, given, jax.devices()[:count])
+            built[column_name(name, count)] = build(name, given, jax.devices()[:count])
     return built
 
 
-def facts(ready: Ready) -> dict[str, Any]:
-    """What is known before timing: seconds of compilation, temporary bytes on each device."""
+def compile_facts(ready: Ready) -> dict[str, Any]:
+    """Seconds of compilation, and temporary bytes on each device, of a JAX contender."""
     if not isinstance(ready, Compiled):
         return {}
     return {

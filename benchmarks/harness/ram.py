@@ -1,8 +1,8 @@
-"""Peak memory of forward and backward, each contender in a process of its own.
+"""Peak RAM of forward and backward, each contender in its own process.
 
-The process is what the system sees of it, so XLA and PyTorch are measured alike: by how much the
-resident memory rises above what it was with weights and inputs in place. In these processes the
-allocator gives memory back, or what the compiler left would hide the rise.
+XLA and PyTorch are measured alike, by what the system reports for the process: how far its resident
+set rises above its size with weights and inputs in place. In these processes the allocator returns
+freed memory to the system; otherwise what the compiler has left over would hide the rise.
 """
 
 import contextlib
@@ -14,19 +14,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers import entrants
+from benchmarks.peers import contenders
 
 SHAPE = "64x784x1x128"
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def measure(cell: str, peers: tuple[str, ...]) -> dict[str, Any]:
-    """The rise in bytes by contender; None where this system does not tell."""
-    rises = {name: in_a_process(name, cell) for name in entrants(peers, cell)}
+    """The rise in bytes by contender; None if this system does not report it."""
+    rises = {name: measure_in_subprocess(name, cell) for name in contenders(peers, cell)}
     return {"cell": cell, "shape": SHAPE, "peak_bytes": rises}
 
 
-def in_a_process(name: str, cell: str, shape: str = SHAPE) -> int | None:
+def measure_in_subprocess(name: str, cell: str, shape: str = SHAPE) -> int | None:
     command = [sys.executable, "-m", "benchmarks.harness.ram", name, cell, shape]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -34,35 +34,35 @@ def in_a_process(name: str, cell: str, shape: str = SHAPE) -> int | None:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def rise(name: str, cell: str, shape: str) -> int | None:
-    """Bytes by which one call of forward and backward raises this process's resident memory."""
+def measure_rise(name: str, cell: str, shape: str) -> int | None:
+    """Bytes by which one call of forward and backward raises this process's resident set."""
     from benchmarks.harness.build import build
     from benchmarks.harness.work import Shape, make
 
-    build(name, make(cell, Shape(2, 3, 4, 5), 1)).both()  # libraries load, threads start
+    build(name, make(cell, Shape(2, 3, 4, 5), 1)).both()  # loads libraries and starts threads
     ready = build(name, make(cell, Shape.parse(shape), 1))
     gc.collect()
-    give_back_freed_memory()
+    trim_heap()
     before = reset_peak()
     if before is None:
         return None
-    kept = ready.both()  # gradients count as long as they are held
-    peak = status("VmHWM")
-    del kept
+    gradients = ready.both()  # which count as long as they are referenced
+    peak = read_status("VmHWM")
+    del gradients
     return None if peak is None else peak - before
 
 
 def reset_peak() -> int | None:
-    """The peak starts again from the resident memory, whose bytes are returned; None: cannot."""
+    """Resets the peak to the current resident set and returns that; None if it cannot be reset."""
     try:
         CLEAR.write_text("5")
     except OSError:
         return None
-    return status("VmRSS")
+    return read_status("VmRSS")
 
 
-def status(field: str) -> int | None:
-    """Bytes, of a line such as "VmHWM:     1234 kB"."""
+def read_status(field: str) -> int | None:
+    """The bytes in the line of ``field``, such as "VmHWM:     1234 kB"."""
     try:
         lines = STATUS.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -71,10 +71,11 @@ def status(field: str) -> int | None:
     return 1024 * int(found[0]) if found else None
 
 
-def give_back_freed_memory() -> None:
+def trim_heap() -> None:
+    """Returns freed memory to the system."""
     with contextlib.suppress(OSError, TypeError, AttributeError):  # not glibc
         ctypes.CDLL(None).malloc_trim(0)
 
 
 if __name__ == "__main__":
-    print(json.dumps(rise(*sys.argv[1:4])))
+    print(json.dumps(measure_rise(*sys.argv[1:4])))

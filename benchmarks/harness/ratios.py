@@ -1,55 +1,55 @@
-"""From times to ratios: what the tables and the figure say of one comparison."""
+"""Ratios of times, for the tables and the figure."""
 
 from typing import Any
 
-from benchmarks.harness.measure import column
+from benchmarks.harness.measure import column_name
 from benchmarks.harness.timing import geometric_mean, paired_ratio
-from benchmarks.peers import OURS, PEERS, TORCH, Missing, base
+from benchmarks.peers import OURS, PEERS, TORCH, Missing, counterpart
 
 Result = dict[str, Any]
 
 
 def device_counts(results: list[Result]) -> list[int]:
-    """1 and, where it was measured, all."""
+    """The numbers of devices that were measured: 1, and perhaps all."""
     names = {name for result in results for name in result["columns"]}
     return sorted(int(name.split("@")[1]) for name in names if name.startswith(f"{OURS}@"))
 
 
 def times(result: Result, name: str, devices: int, program: str) -> list[float] | None:
-    """Milliseconds, one a round; None where the contender was not there."""
+    """Milliseconds, one per round; None if the contender was not measured."""
     columns = result["columns"]
     if name == TORCH:
         found = next((columns[key] for key in columns if key.startswith(f"{TORCH}@")), None)
     else:
-        found = columns.get(column(name, devices))
+        found = columns.get(column_name(name, devices))
     return None if found is None else found[f"{program}_ms"]
 
 
 def ratio(result: Result, name: str, devices: int, program: str) -> float | None:
-    """Their time over ours on as many devices, in the convention of the contender's cell."""
+    """The contender's time over ours, on as many devices, for the same convention of the cell."""
     theirs = times(result, name, devices, program)
     if theirs is None:
         return None
-    ours = times(result, convention(result, name), devices, program)
+    ours = times(result, our_counterpart(result, name), devices, program)
     return None if ours is None else paired_ratio(theirs, ours)
 
 
-def convention(result: Result, name: str) -> str:
-    """Ours with which the contender is compared, also where the contender is not installed."""
+def our_counterpart(result: Result, name: str) -> str:
+    """Which of our contenders a peer is compared with, even if the peer is not installed."""
     try:
-        return base(name, result["cell"])
+        return counterpart(name, result["cell"])
     except Missing:
         return OURS
 
 
 def fastest_jax_peer(result: Result, devices: int, program: str) -> tuple[str | None, float | None]:
-    """The JAX peer with the smallest ratio, and that ratio, of those that compute our default
-    cell: a ratio to another cell of ours would not say which is faster."""
+    """The JAX peer with the smallest ratio, and that ratio, among those that compute our default
+    cell; ratios to different cells of ours cannot be compared."""
     ratios = {
         name: value
         for name in PEERS
         if name != TORCH
-        and convention(result, name) == OURS
+        and our_counterpart(result, name) == OURS
         and (value := ratio(result, name, devices, program)) is not None
     }
     if not ratios:
@@ -59,7 +59,7 @@ def fastest_jax_peer(result: Result, devices: int, program: str) -> tuple[str | 
 
 
 def mean_ratio(results: list[Result], name: str, devices: int, program: str) -> float | None:
-    """The geometric mean over the comparisons that have the contender on so many devices."""
+    """The geometric mean over the comparisons that have the contender on this many devices."""
     found = (ratio(result, name, devices, program) for result in results)
     return geometric_mean(value for value in found if value is not None)
 
@@ -70,7 +70,8 @@ def mean_fastest(results: list[Result], devices: int, program: str) -> float | N
 
 
 def matrix_share(result: Result, name: str, devices: int) -> float | None:
-    """FLOP/s of the products, forward and backward, over those of a large product just then."""
+    """FLOP/s of the matrix products, forward and backward, over those of a large product that was
+    measured in the same rounds."""
     milliseconds = times(result, name, devices, "both")
     if milliseconds is None:
         return None

@@ -1,13 +1,13 @@
-"""What a benchmark ends in: tables, report.md, results.json and figures."""
+"""The report of a benchmark: tables, report.md, results.json and figures."""
 
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table as Shown
+from rich.table import Table as RichTable
 
-from benchmarks.harness import figure, sections, tables
-from benchmarks.harness.settings import Key
+from benchmarks.harness import extra_tables, ratio_figure, tables
+from benchmarks.harness.config import Comparison
 from benchmarks.harness.work import Shape
 from benchmarks.peers import TITLES
 from experiments.harness.run import run_folder
@@ -16,9 +16,9 @@ from experiments.harness.run import run_folder
 def collect(
     path: Path, machine: dict[str, Any], config: dict[str, Any], absent: dict[str, str]
 ) -> dict[str, Any]:
-    """All that was measured in the run folder, as JSON."""
+    """All measurements in the run folder, as JSON."""
     read = {file.stem: run_folder.read_json(file) for file in (path / "measured").glob("*.json")}
-    results = sorted((r for r in read.values() if "columns" in r), key=key_of)
+    results = sorted((r for r in read.values() if "columns" in r), key=sort_key)
     parts = {
         section: [read[name] for name in sorted(read) if name.startswith(f"{section}_")]
         for section in ("latency", "memory", "allocator")
@@ -36,56 +36,60 @@ def collect(
     }
 
 
-def key_of(result: dict[str, Any]) -> tuple[bool, int, Key]:
-    """In order of work; batch 1, which has no column of several devices, last."""
+def sort_key(result: dict[str, Any]) -> tuple[bool, int, Comparison]:
+    """By the amount of work; batch 1, which cannot be spread over devices, last."""
     shape = Shape.parse(result["shape"])
     size = shape.batch * shape.steps * shape.hidden * (shape.inputs + shape.hidden)
-    return shape.batch == 1, size, Key(result["cell"], shape, result["layers"])
+    return shape.batch == 1, size, Comparison(result["cell"], shape, result["layers"])
 
 
-def report(summary: dict[str, Any], path: Path, console: Console) -> None:
+def write_report(summary: dict[str, Any], path: Path, console: Console) -> None:
     """Prints the tables, and writes results.json, report.md and the figures into ``path``."""
     results = summary["results"]
-    all_tables = tables.speed_tables(results) + sections.tables(summary)
+    all_tables = tables.speed_tables(results) + extra_tables.make_tables(summary)
     for table in all_tables:
-        console.print(printed(table))
+        console.print(to_rich_table(table))
     figures = [f"ratios_{cell}" for cell in dict.fromkeys(result["cell"] for result in results)]
     for name in figures:
-        figure.draw_ratios(results, name.removeprefix("ratios_"), path / f"{name}.png")
+        ratio_figure.draw_ratios(results, name.removeprefix("ratios_"), path / f"{name}.png")
     run_folder.write_json(path / "results.json", summary)
-    run_folder.write(path / "report.md", markdown(summary, all_tables, figures))
+    run_folder.write(path / "report.md", render_markdown(summary, all_tables, figures))
 
 
-def printed(table: tables.Table) -> Shown:
-    """For the terminal."""
-    shown = Shown(title=table.title, caption=table.note, title_justify="left")
+def to_rich_table(table: tables.Table) -> RichTable:
+    """The table for the terminal."""
+    printed = RichTable(title=table.title, caption=table.note, title_justify="left")
     for i, name in enumerate(table.header):
-        shown.add_column(name, justify="right" if i else "left")
+        printed.add_column(name, justify="right" if i else "left")
     for row in table.rows:
-        shown.add_row(*row)
-    return shown
+        printed.add_row(*row)
+    return printed
 
 
-def markdown(summary: dict[str, Any], all_tables: list[tables.Table], figures: list[str]) -> str:
-    lines = ["# lstm_jax beside its peers", "", *heading(summary), ""]
+def render_markdown(
+    summary: dict[str, Any], all_tables: list[tables.Table], figures: list[str]
+) -> str:
+    lines = ["# lstm_jax beside its peers", "", *describe_run(summary), ""]
     lines += [line for figure in figures for line in (f"![{figure}]({figure}.png)", "")]
-    return "\n".join([*lines, *(line for table in all_tables for line in tables.text(table))])
+    return "\n".join(
+        [*lines, *(line for table in all_tables for line in tables.to_markdown(table))]
+    )
 
 
-def heading(summary: dict[str, Any]) -> list[str]:
-    """What the numbers belong to, and who was not there."""
+def describe_run(summary: dict[str, Any]) -> list[str]:
+    """Machine, versions, options and missing contenders, as lines of report.md."""
     machine, settings = summary["machine"], summary["settings"]
     versions = ", ".join(f"{TITLES[n]} {v}" for n, v in summary["versions"].items())
-    kept = "was told to keep" if settings["keep_memory"] else "was not told to keep"
+    allocator = "kept" if settings["keep_memory"] else "did not keep"
     lines = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; "
         f"Python {machine['python']}, jax {summary['jax']}; {versions}. "
-        f"{settings['rounds']} rounds or {settings['budget']:g} s a comparison, in turns. "
-        f"The allocator {kept} freed memory, for every contender.",
+        f"{settings['rounds']} rounds or {settings['budget']:g} s per comparison, in turns. "
+        f"The allocator {allocator} freed memory, for every contender.",
     ]
     revisions = [revision for revision in summary["revisions"] if revision]
     if revisions:
         lines += ["", f"Revision {', '.join(revisions)}."]
     for reason in summary["absent"].values():
-        lines += ["", f"Column left empty: {reason}."]
+        lines += ["", f"Empty column: {reason}."]
     return lines

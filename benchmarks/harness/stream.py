@@ -1,4 +1,4 @@
-"""A sequence as long as one likes, in chunks: the memory is that of one chunk."""
+"""Streams a sequence of any length in chunks; it takes the RAM of one chunk."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import lstm_jax as lj
 from benchmarks.harness import ram
 
-POINTS = 200  # at most so many are recorded along the way
+POINTS = 200  # recorded along the sequence, at most
 
 
 def measure(
@@ -17,9 +17,8 @@ def measure(
 ) -> dict[str, Any]:
     """Seconds and this process's resident bytes along the sequence, forward only.
 
-    One program, compiled once, takes the state and a chunk of inputs and gives the state and a
-    sum of the outputs. Drawing the inputs is not part of the seconds. The last chunk is whole: the
-    sequence is as long as the chunks that cover ``steps``.
+    One program, compiled once, maps the state and a chunk of inputs to the next state and a sum of
+    the outputs. Drawing the inputs is not timed. ``steps`` is rounded up to whole chunks.
     """
     made = lj.lstm(hidden) if cell == "lstm" else lj.gru(hidden)
     params = made.init(jax.random.key(0), inputs)
@@ -34,7 +33,7 @@ def measure(
     def draw() -> np.ndarray:
         return rng.standard_normal((chunk, batch, inputs), np.float32)
 
-    jax.block_until_ready(advance(params, state, draw()))  # compiles; the state is thrown away
+    jax.block_until_ready(advance(params, state, draw()))  # compiles; the result is dropped
     count = -(-steps // chunk)
     every = max(count // POINTS, 1)
     seconds, total, along = 0.0, 0.0, []
@@ -45,7 +44,7 @@ def measure(
         seconds += time.perf_counter() - start
         total += float(chunk_sum)
         if i == 1 or i % every == 0 or i == count:
-            resident = ram.status("VmRSS")
+            resident = ram.read_status("VmRSS")
             along.append({"steps": i * chunk, "seconds": round(seconds, 4), "bytes": resident})
     if not np.isfinite(total):
         raise FloatingPointError("the streamed outputs are not finite")

@@ -1,15 +1,16 @@
-"""The tables of the report, as text."""
+"""The tables of the report."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmarks.harness import ratios
-from benchmarks.harness.measure import PROGRAMS, column
+from benchmarks.harness.measure import PROGRAMS, column_name
 from benchmarks.harness.timing import median
 from benchmarks.peers import OURS, OURS_BEFORE, PEERS, TITLES
+from experiments.harness.report.markdown import markdown_table
 
 Result = dict[str, Any]
-NONE = ""  # a contender that is not here, or that has no such column
+NONE = ""  # of a contender that is not installed, or has no such value
 PROGRAM_TITLES = {"forward": "forward", "both": "forward and backward"}
 
 
@@ -21,7 +22,7 @@ class Table(NamedTuple):
 
 
 def speed_tables(results: list[Result]) -> list[Table]:
-    """The overview, then the times and ratios by cell, program and devices, then the rest."""
+    """The overview, the times and ratios by cell, program and devices, and the compiler's facts."""
     if not results:
         return []
     groups = [
@@ -31,21 +32,21 @@ def speed_tables(results: list[Result]) -> list[Table]:
         for devices in ratios.device_counts(results)
     ]
     times = [times_table(results, *group) for group in groups]
-    return [overview(results, groups), *times, share_table(results), *compile_tables(results)]
+    return [overview_table(results, groups), *times, share_table(results), *compile_tables(results)]
 
 
-def overview(results: list[Result], groups: list[tuple[str, str, int]]) -> Table:
+def overview_table(results: list[Result], groups: list[tuple[str, str, int]]) -> Table:
     rows = []
     for cell, program, devices in groups:
         chosen = [result for result in results if result["cell"] == cell]
         means = [ratios.mean_ratio(chosen, name, devices, program) for name in PEERS]
         fastest = ratios.mean_fastest(chosen, devices, program)
-        title = f"{cell.upper()}, {PROGRAM_TITLES[program]}, {on(devices)}"
-        rows.append([title, times_(fastest), *map(times_, means)])
+        title = f"{cell.upper()}, {PROGRAM_TITLES[program]}, {devices_label(devices)}"
+        rows.append([title, format_ratio(fastest), *map(format_ratio, means)])
     header = ["geometric mean over shapes", "fastest JAX peer", *(TITLES[name] for name in PEERS)]
     note = (
-        "Their time over ours: above 1 lstm_jax is faster. The fastest JAX peer is chosen shape by "
-        "shape. PyTorch has its threads on all cores in every row."
+        "The peer's time over ours: above 1, lstm_jax is faster. The fastest JAX peer is chosen "
+        "for each shape. PyTorch uses all cores in every row."
     )
     return Table("Ratios", header, rows, note)
 
@@ -54,35 +55,43 @@ def times_table(results: list[Result], cell: str, program: str, devices: int) ->
     chosen = [
         result
         for result in results
-        if result["cell"] == cell and column(OURS, devices) in result["columns"]
+        if result["cell"] == cell and column_name(OURS, devices) in result["columns"]
     ]
     rows = []
     for result in chosen:
         ours = ratios.times(result, OURS, devices, program) or []
-        cells = [peer_cell(result, name, devices, program) for name in PEERS]
-        fastest = times_(ratios.fastest_jax_peer(result, devices, program)[1])
-        rows.append([named(result), f"{shown(median(ours))} ({shown(min(ours))})", *cells, fastest])
-    means = [times_(ratios.mean_ratio(chosen, name, devices, program)) for name in PEERS]
+        cells = [format_peer(result, name, devices, program) for name in PEERS]
+        fastest = format_ratio(ratios.fastest_jax_peer(result, devices, program)[1])
+        rows.append(
+            [
+                shape_label(result),
+                f"{format_number(median(ours))} ({format_number(min(ours))})",
+                *cells,
+                fastest,
+            ]
+        )
+    means = [format_ratio(ratios.mean_ratio(chosen, name, devices, program)) for name in PEERS]
     rows.append(
-        ["geometric mean", "", *means, times_(ratios.mean_fastest(chosen, devices, program))]
+        ["geometric mean", "", *means, format_ratio(ratios.mean_fastest(chosen, devices, program))]
     )
     header = ["B x T x D x H", "lstm_jax", *(TITLES[name] for name in PEERS), "fastest JAX peer"]
-    note = "Median milliseconds (the least in brackets); peers: ratio to ours, median milliseconds."
-    if cell == "gru" and any(column(OURS_BEFORE, 1) in result["columns"] for result in chosen):
+    note = "Median milliseconds (minimum in brackets); peers: ratio to ours, median milliseconds."
+    if cell == "gru" and any(column_name(OURS_BEFORE, 1) in result["columns"] for result in chosen):
         note += (
-            " Haiku's GRU resets before the product: it is checked and timed against our cell in "
-            "that convention (`reset_after=False`), its ratio is to that, and the fastest peer is "
-            "chosen among the others."
+            " Haiku's GRU resets before the product: it is checked, timed and compared with our "
+            "cell in that convention (`reset_after=False`), and the fastest peer is chosen among "
+            "the others."
         )
-    title = f"{cell.upper()}, {PROGRAM_TITLES[program]}, {on(devices)}"
+    title = f"{cell.upper()}, {PROGRAM_TITLES[program]}, {devices_label(devices)}"
     return Table(title, header, rows, note)
 
 
-def peer_cell(result: Result, name: str, devices: int, program: str) -> str:
+def format_peer(result: Result, name: str, devices: int, program: str) -> str:
     value = ratios.ratio(result, name, devices, program)
     if value is None:
         return NONE
-    return f"{times_(value)} {shown(median(ratios.times(result, name, devices, program) or []))}"
+    milliseconds = median(ratios.times(result, name, devices, program) or [])
+    return f"{format_ratio(value)} {format_number(milliseconds)}"
 
 
 def share_table(results: list[Result]) -> Table:
@@ -92,14 +101,14 @@ def share_table(results: list[Result]) -> Table:
 
     note = (
         "FLOP/s of the matrix products, forward and backward, over those of one large float32 "
-        "product measured in the same rounds; one JAX device has the threads of all cores."
+        "product measured in the same rounds; one JAX device uses the threads of all cores."
     )
     return by_contender("Share of the machine's matrix rate, one device", results, cell, note)
 
 
 def compile_tables(results: list[Result]) -> list[Table]:
     def fact(result: Result, name: str, key: str) -> Any:
-        return result["columns"].get(column(name, 1), {}).get(key)
+        return result["columns"].get(column_name(name, 1), {}).get(key)
 
     def seconds(result: Result, name: str) -> str:
         value = fact(result, name, "compile_seconds")
@@ -107,13 +116,13 @@ def compile_tables(results: list[Result]) -> list[Table]:
 
     def megabytes(result: Result, name: str) -> str:
         value = fact(result, name, "temporary_bytes")
-        return NONE if value is None else shown(value / 1e6)
+        return NONE if value is None else format_number(value / 1e6)
 
     compile_note = "Seconds to trace, lower and compile forward and backward, on one device."
-    memory_note = "MB that XLA reserves beside arguments and results: forward and backward."
+    allocation_note = "MB that XLA reserves besides arguments and results, forward and backward."
     return [
         by_contender("Compile time", results, seconds, compile_note),
-        by_contender("Temporary memory", results, megabytes, memory_note),
+        by_contender("Temporary allocation", results, megabytes, allocation_note),
     ]
 
 
@@ -122,38 +131,34 @@ def by_contender(
     records: list[Result],
     cell: Callable[[Result, str], str],
     note: str,
-    label: Callable[[Result], str] = lambda result: f"{result['cell'].upper()} {named(result)}",
+    label: Callable[[Result], str] = lambda result: (
+        f"{result['cell'].upper()} {shape_label(result)}"
+    ),
 ) -> Table:
-    """A row a record, a column a contender; a column without any entry is left out."""
+    """One row per record and one column per contender; columns without any entry are left out."""
     names = [name for name in TITLES if any(cell(record, name) for record in records)]
     rows = [[label(record), *(cell(record, name) for name in names)] for record in records]
     return Table(title, ["", *(TITLES[name] for name in names)], rows, note)
 
 
-def named(result: Result) -> str:
+def shape_label(result: Result) -> str:
     return result["shape"] + (f", {result['layers']} layers" if result["layers"] > 1 else "")
 
 
-def on(devices: int) -> str:
+def devices_label(devices: int) -> str:
     return "one device" if devices == 1 else f"{devices} devices"
 
 
-def times_(ratio: float | None) -> str:
+def format_ratio(ratio: float | None) -> str:
     return NONE if ratio is None else f"{ratio:.2f}x"
 
 
-def shown(value: float) -> str:
+def format_number(value: float) -> str:
     """Three significant digits, without an exponent."""
     return f"{value:.0f}" if value >= 99.95 else f"{value:#.3g}".rstrip(".")
 
 
-def text(table: Table) -> list[str]:
-    """As Markdown."""
-    lines = [f"## {table.title}", ""]
-    lines += [line(table.header), "|---" + "|---:" * (len(table.header) - 1) + "|"]
-    lines += [line(row) for row in table.rows]
-    return [*lines, "", table.note, ""] if table.note else [*lines, ""]
-
-
-def line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def to_markdown(table: Table) -> list[str]:
+    """The table as lines of Markdown."""
+    lines = [f"## {table.title}", "", *markdown_table(table.header, table.rows), ""]
+    return [*lines, table.note, ""] if table.note else lines

@@ -1,4 +1,4 @@
-"""Turns about: every contender once a round, so that a slow minute of the machine meets all."""
+"""Timing in turns: every contender runs once per round, so that a slow minute affects all alike."""
 
 import math
 import time
@@ -11,19 +11,22 @@ import numpy as np
 from lstm_jax._internal.errors import WrongValue
 
 WARM_UP_SECONDS = 2.0
-LEAST_ROUNDS = 3
-REST_SECONDS = 0.002  # idle threads of the contender before go on spinning for about so long
+MIN_ROUNDS = 3
+REST_SECONDS = 0.002  # the previous contender's idle threads keep spinning for about this long
 MATRIX_SIZE = 2048
 
 
 def alternate(
     calls: Mapping[str, Callable[[], object]], rounds: int, budget: float
 ) -> dict[str, list[float]]:
-    """Milliseconds of each call in each round, after one call of each that does not count.
+    """Milliseconds of each call in each round, after one untimed call of each.
 
-    Within a round the order is random, since what ran before leaves its mark on the caches.
+    The order within a round is random, since each call affects the caches for the next.
 
-    budget: seconds; past them no round begins, though there are at least three.
+    Args:
+        calls: The calls by name.
+        rounds: The number of rounds.
+        budget: Seconds after which no further round starts, except for the first three.
     """
     for call in calls.values():
         call()
@@ -31,7 +34,7 @@ def alternate(
     times: dict[str, list[float]] = {name: [] for name in calls}
     end = time.perf_counter() + budget
     for done in range(max(rounds, 1)):
-        if done >= LEAST_ROUNDS and time.perf_counter() > end:
+        if done >= MIN_ROUNDS and time.perf_counter() > end:
             break
         for name in order.permutation(list(calls)):
             time.sleep(REST_SECONDS)
@@ -46,27 +49,27 @@ def median(values: Sequence[float]) -> float:
 
 
 def paired_ratio(other: Sequence[float], ours: Sequence[float]) -> float:
-    """The median over rounds of their time divided by ours: above 1 we are faster."""
+    """The median over rounds of the other time divided by ours: above 1, ours is faster."""
     if len(other) != len(ours):
-        raise WrongValue(f"expected as many of each, got {len(other)} and {len(ours)} rounds")
+        raise WrongValue(f"other: expected as many rounds as ours, {len(ours)}, got {len(other)}")
     return float(np.median(np.divide(other, ours)))
 
 
 def geometric_mean(ratios: Iterable[float]) -> float | None:
-    """None of nothing."""
+    """The geometric mean; None if there are no ratios."""
     logs = [math.log(ratio) for ratio in ratios]
     return math.exp(sum(logs) / len(logs)) if logs else None
 
 
 def matrix_product() -> tuple[Callable[[], object], float]:
-    """A large float32 product on one JAX device, which has all cores' threads, and its FLOPs."""
+    """A large float32 product on one JAX device, which uses all cores, and its FLOPs."""
     a = jnp.ones((MATRIX_SIZE, MATRIX_SIZE), jnp.float32)
     product = jax.jit(jnp.matmul).lower(a, a).compile()
     return lambda: jax.block_until_ready(product(a, a)), 2.0 * MATRIX_SIZE**3
 
 
 def warm_up(seconds: float = WARM_UP_SECONDS) -> None:
-    """Work for all cores, so that the first contender does not meet a machine at rest."""
+    """Keeps all cores busy, so that the first contender does not start on an idle machine."""
     call, _ = matrix_product()
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:

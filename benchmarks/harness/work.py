@@ -1,4 +1,4 @@
-"""What every contender is given: the shape, and the same weights and inputs as NumPy arrays."""
+"""The work that all contenders do: a shape, and the same weights and inputs as NumPy arrays."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class Shape(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Shape":
-        """From "64x784x1x128": batch, steps in time, input size, hidden size."""
+        """From "64x784x1x128": batch, time steps, input size, hidden size."""
         sizes = text.split("x")
         if len(sizes) != 4 or not all(size.isdecimal() and int(size) > 0 for size in sizes):
             raise WrongValue(f"shapes: expected BxTxDxH such as 64x784x1x128, got {text!r}")
@@ -32,11 +32,11 @@ class Shape(NamedTuple):
 
 
 class Work(NamedTuple):
-    """One comparison: the loss is sum(ys * r), its gradients go to all weights and to xs.
+    """The weights and inputs; the loss is sum(ys * r), with gradients to all weights and to xs.
 
-    layers: a layer's weights, in the order and the names of lstm_jax: ``w_x [D, G*H]``,
-        ``w_h [H, G*H]``, ``b [G*H]``. The GRU's recurrent candidate bias, which Flax does not
-        have, is zero everywhere.
+    layers: the weights of each layer, with lstm_jax's names and gate order: ``w_x [D, G*H]``,
+        ``w_h [H, G*H]``, ``b [G*H]``. The GRU's recurrent candidate bias is zero for all, since
+        Flax does not have it.
     xs, r: ``[T, B, D]`` and ``[T, B, H]``.
     """
 
@@ -48,7 +48,7 @@ class Work(NamedTuple):
 
 
 def make(cell: str, shape: Shape, layers: int) -> Work:
-    """float32 arrays that depend on the arguments alone."""
+    """Draws float32 arrays, which depend only on the arguments."""
     rng = np.random.default_rng([SEED, CELLS.index(cell), *shape, layers])
     bound = shape.hidden**-0.5  # PyTorch's initial weights
 
@@ -66,18 +66,18 @@ def make(cell: str, shape: Shape, layers: int) -> Work:
     return Work(cell, shape, [weights(size) for size in sizes], xs, r)
 
 
-def products_flops(cell: str, shape: Shape, layers: int) -> float:
+def matmul_flops(cell: str, shape: Shape, layers: int) -> float:
     """FLOPs of the matrix products of one forward pass; the backward pass has twice as many."""
     width = GATES[cell] * shape.hidden
     sources = (shape.inputs + shape.hidden) + (layers - 1) * 2 * shape.hidden
     return 2.0 * shape.batch * shape.steps * sources * width
 
 
-def columns(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
-    """The packed last axis with its gates in another order: gate i comes from ``order[i]``."""
+def reorder_gates(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+    """Reorders the gates in the packed last axis: gate i of the result is gate ``order[i]``."""
     gates = np.split(np.asarray(array), len(order), axis=-1)
     return np.concatenate([gates[i] for i in order], axis=-1)
 
 
-def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+def invert_order(order: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(order.index(i) for i in range(len(order)))

@@ -1,8 +1,8 @@
-"""The contenders, a file each. A file that cannot be imported is a column left empty.
+"""The contenders, one file each. If a file cannot be imported, its column is empty.
 
-A JAX contender's file has ``model(cell, layers)``, which gives a ``Model``; ``PACKAGE``, whose
-version is noted; and ``CONVENTIONS``, the variant of each cell that it computes. PyTorch's file
-has its own ``build``; see ``pytorch.py``.
+The file of a JAX contender has ``model(cell, layers)``, which returns a ``Model``; ``PACKAGE``,
+whose version is noted; and ``CONVENTIONS``, the variant of each cell that it computes. PyTorch's
+file has its own class; see ``pytorch.py``.
 """
 
 import importlib
@@ -19,7 +19,7 @@ OURS_BEFORE = "lstm_jax_before"
 TORCH = "torch"
 CUDNN = "cudnn"
 
-# Ours first: it is the reference of every comparison. The titles are the columns of the tables.
+# Ours first, since it is the reference. The titles are the columns of the tables.
 MODULES = {
     OURS: "ours",
     OURS_BEFORE: "ours_before",
@@ -40,7 +40,7 @@ TITLES = {
     TORCH: "PyTorch",
     CUDNN: "cuDNN by JAX",
 }
-# CUDNN is for GPUs, and compared in benchmarks.gpu alone.
+# CUDNN is for GPUs, and only compared in benchmarks.gpu.
 PEERS = tuple(name for name in MODULES if name not in (OURS, OURS_BEFORE, CUDNN))
 
 
@@ -49,10 +49,11 @@ class Model(NamedTuple):
 
     params: a pytree; what its own training loop would differentiate.
     run: ``run(params, xs) -> ys``, from a zero state, in its own layout.
-    to_layers: a pytree like params (gradients) as layers in lstm_jax's names and gate order.
-    time_axis: 0 for ``[T, B, D]``, 1 for ``[B, T, D]``: the layout in which it gets its arrays.
+    to_layers: converts a pytree like params, such as gradients, to layers with lstm_jax's names
+        and gate order.
+    time_axis: the layout of its arrays: 0 for ``[T, B, D]``, 1 for ``[B, T, D]``.
     step: ``step(params, state, x) -> (state, y)`` of the first layer, at batch 1.
-    state: zeros, for ``step``.
+    state: the zero state for ``step``.
     data_parallel: its own way to spread a batch over devices; None for that of ``devices.py``.
     """
 
@@ -66,21 +67,21 @@ class Model(NamedTuple):
 
 
 class Missing(Exception):
-    """A peer that is not installed, or not for this JAX."""
+    """A peer that is not installed, or does not work with this JAX."""
 
 
 def load(name: str) -> ModuleType:
-    """The contender's file. Raises Missing where its package cannot be imported."""
+    """Imports the contender's file. Raises Missing if its package cannot be imported."""
     if name not in MODULES:
         raise WrongValue(f"peers: expected {', '.join(PEERS)}, got {name!r}")
     try:
         return importlib.import_module(f"benchmarks.peers.{MODULES[name]}")
-    except (ImportError, AttributeError) as error:  # or made for another JAX
+    except (ImportError, AttributeError) as error:  # or incompatible with this JAX
         raise Missing(f"{TITLES[name]} cannot be imported ({error})") from error
 
 
 def available(peers: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Those of ``peers`` that are here, and for each of the others the reason why not."""
+    """The ``peers`` that are installed, and for each other one the reason why it is missing."""
     here, absent = [], {}
     for name in peers:
         try:
@@ -91,17 +92,17 @@ def available(peers: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
     return tuple(here), absent
 
 
-def base(name: str, cell: str) -> str:
-    """Ours in the convention of the contender ``name``: equal numbers, and the ratio's base."""
+def counterpart(name: str, cell: str) -> str:
+    """Which of ours computes the same as the contender ``name``: the base of its ratio."""
     return OURS if load(name).CONVENTIONS[cell] == "default" else OURS_BEFORE
 
 
-def entrants(peers: tuple[str, ...], cell: str) -> tuple[str, ...]:
-    """Ours, in each convention that ``peers`` call for, and ``peers``."""
-    ours = dict.fromkeys([OURS, *(base(name, cell) for name in peers)])
+def contenders(peers: tuple[str, ...], cell: str) -> tuple[str, ...]:
+    """Ours, in each convention that ``peers`` have, followed by ``peers``."""
+    ours = dict.fromkeys([OURS, *(counterpart(name, cell) for name in peers)])
     return (*ours, *peers)
 
 
 def version(name: str) -> str | None:
-    """Of the contender's package; None where it is there and not installed."""
+    """The version of the contender's package; None if it can be imported but is not installed."""
     return versions.package_version(load(name).PACKAGE)

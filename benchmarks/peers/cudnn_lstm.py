@@ -1,7 +1,7 @@
-"""cuDNN's LSTM as JAX gives it, ``jax.experimental.rnn``: on an NVIDIA GPU alone, batch first.
+"""cuDNN's LSTM through JAX, ``jax.experimental.rnn``: only on an NVIDIA GPU, batch first.
 
-Gates in our order, weights transposed, all in one flat array, and a second bias, which is zero
-here. It computes in float32 alone.
+Its gates are in our order; its weights are transposed, in one flat array, with a second bias, which
+is zero here. It computes in float32 only.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ def flat(layer: Layer) -> np.ndarray:
 
 def model(cell: str, layers: list[Layer]) -> Model:
     if cell not in CONVENTIONS:
-        raise WrongValue(f"cell: expected lstm, the only one that it has, got {cell}")
+        raise WrongValue(f"cell: expected lstm, cuDNN's only cell, got {cell}")
     (layer,) = layers
     inputs, hidden = layer["w_x"].shape[0], layer["w_h"].shape[0]
 

@@ -1,7 +1,8 @@
-"""Equinox: ``eqx.nn.LSTMCell`` or ``eqx.nn.GRUCell`` in ``jax.lax.scan``, as its docs write it.
+"""Equinox: ``eqx.nn.LSTMCell`` or ``eqx.nn.GRUCell`` in ``jax.lax.scan``, as in its docs.
 
-Its cells take one row, so the scan is mapped over the batch with ``jax.vmap``; over axis 1, so
-that time comes first and nothing is transposed. Weights are transposed ours, in our gate order.
+Its cells take a single row, so the scan is mapped over the batch with ``jax.vmap``, along axis 1,
+so that time comes first and nothing is transposed. Its weights are ours transposed, in our gate
+order.
 """
 
 from typing import Any

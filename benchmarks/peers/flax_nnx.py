@@ -1,7 +1,7 @@
 """Flax NNX: ``nnx.RNN(nnx.OptimizedLSTMCell)`` or ``nnx.RNN(nnx.GRUCell)``, time first.
 
-The gates stand in our order. The GRU has no recurrent candidate bias. The layout is chosen for
-speed: ``nnx.RNN`` with batch first would put a transpose on either side of the same loop.
+The gates are in our order. The GRU has no recurrent candidate bias. Time first is its faster
+layout: with batch first, ``nnx.RNN`` transposes before and after the same loop.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ CONVENTIONS = {"lstm": "default", "gru": "default"}
 
 
 def model(cell: str, layers: list[Layer], *, dtype: Any = None) -> Model:
-    """dtype: of its products; None for that of the weights and inputs, the wider one."""
+    """dtype: of its products; if None, the wider one of the weights' and the inputs'."""
     biased = "dense_h" if cell == "lstm" else "dense_i"
 
     def filled(layer: Layer) -> nnx.RNN:

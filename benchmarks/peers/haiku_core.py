@@ -1,7 +1,8 @@
 """Haiku: ``hk.LSTM`` or ``hk.GRU`` under ``hk.dynamic_unroll``, layer by layer, time first.
 
-The LSTM has the order input, cell, forget, output, and adds 1 to the forget gate. The GRU resets
-before the product, and its update gate says what is written, where ours says what is kept.
+The LSTM's gate order is input, cell, forget, output, and it adds 1 to the forget gate. The GRU
+resets before the product, and its update gate is the share that is written, while ours is the share
+that is kept.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.harness.work import Layer, columns
+from benchmarks.harness.work import Layer, reorder_gates
 from benchmarks.peers import Model
 
 PACKAGE = "dm-haiku"
@@ -22,7 +23,7 @@ ORDER = {"lstm": (0, 2, 1, 3), "gru": (1, 0, 2)}  # each its own inverse
 def model(cell: str, layers: list[Layer]) -> Model:
     size = layers[0]["w_h"].shape[0]
     order = ORDER[cell]
-    # sigmoid(-a) = 1 - sigmoid(a) turns what is written into what is kept.
+    # sigmoid(-a) = 1 - sigmoid(a) turns the share written into the share kept.
     signs = np.repeat(np.array([1, 1, 1, 1] if cell == "lstm" else [-1, 1, 1], np.float32), size)
     forget = np.repeat(np.array([0, 0, 1, 0], np.float32), size)
 
@@ -36,7 +37,7 @@ def model(cell: str, layers: list[Layer]) -> Model:
         return xs
 
     def weights(i: int, layer: Layer) -> dict[str, Any]:
-        w_x, w_h, b = (columns(layer[name], order) * signs for name in ("w_x", "w_h", "b"))
+        w_x, w_h, b = (reorder_gates(layer[name], order) * signs for name in ("w_x", "w_h", "b"))
         if cell == "lstm":
             stacked = np.concatenate([w_x, w_h])
             return {f"layer_{i}/linear": {"w": stacked, "b": b - forget}}
@@ -50,7 +51,7 @@ def model(cell: str, layers: list[Layer]) -> Model:
             part = tree[f"layer_{i}"]
             w_x, w_h = part["w_i"], part["w_h"]
         named = {"w_x": w_x, "w_h": w_h, "b": part["b"]}
-        return {name: columns(np.asarray(a) * signs, order) for name, a in named.items()}
+        return {name: reorder_gates(np.asarray(a) * signs, order) for name, a in named.items()}
 
     params: dict[str, Any] = {}
     for i, layer in enumerate(layers):

@@ -1,7 +1,7 @@
 """Keras on JAX: ``keras.layers.LSTM`` or ``GRU``, with ``stateless_call`` under ``jax.jit``.
 
-Keras takes batch first and transposes inside; it has no layout without. The LSTM has our gate
-order, the GRU update, reset, candidate.
+Keras takes batch first and transposes inside; it has no other layout. The LSTM has our gate order;
+the GRU's is update, reset, candidate.
 """
 
 import os
@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
-from benchmarks.harness.work import Layer, columns
+from benchmarks.harness.work import Layer, reorder_gates
 from benchmarks.peers import Model
 
 if keras.backend.backend() != "jax":
-    raise ImportError("Keras was imported before with another backend than JAX")
+    raise ImportError("Keras is already imported with a backend other than JAX")
 
 PACKAGE = "keras"
 CONVENTIONS = {"lstm": "default", "gru": "default"}
@@ -29,7 +29,7 @@ def model(cell: str, layers: list[Layer]) -> Model:
     order = ORDER[cell]
 
     def weights(layer: Layer) -> list[Any]:
-        w_x, w_h, b = (columns(layer[name], order) for name in ("w_x", "w_h", "b"))
+        w_x, w_h, b = (reorder_gates(layer[name], order) for name in ("w_x", "w_h", "b"))
         bias = b if cell == "lstm" else np.stack([b, np.zeros_like(b)])  # the recurrent one: zero
         return [jnp.asarray(array) for array in (w_x, w_h, bias)]
 
@@ -53,7 +53,7 @@ def model(cell: str, layers: list[Layer]) -> Model:
     def to_layer(values: Any) -> Layer:
         w_x, w_h, bias = map(np.asarray, values)
         named = {"w_x": w_x, "w_h": w_h, "b": bias if cell == "lstm" else bias[0]}
-        return {name: columns(array, order) for name, array in named.items()}
+        return {name: reorder_gates(array, order) for name, array in named.items()}
 
     zeros = jnp.zeros((1, size))
     return Model(

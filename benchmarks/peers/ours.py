@@ -1,4 +1,4 @@
-"""lstm_jax: ``lj.unroll`` of a cell, or of a chain of cells; by default it chooses the method."""
+"""lstm_jax: ``lj.unroll`` of a cell or a chain of cells, by default with method "auto"."""
 
 from typing import Any
 

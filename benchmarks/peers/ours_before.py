@@ -1,4 +1,4 @@
-"""lstm_jax's GRU with the reset gate before the product: the one that equals Haiku's."""
+"""lstm_jax's GRU with the reset gate before the product, which equals Haiku's."""
 
 from benchmarks.harness.work import Layer
 from benchmarks.peers import Model, ours

@@ -1,7 +1,7 @@
-"""PyTorch: ``nn.LSTM`` or ``nn.GRU``, time first; a thread for each core, or cuDNN on a GPU.
+"""PyTorch: ``nn.LSTM`` or ``nn.GRU``, time first; one thread per core, or cuDNN on a GPU.
 
-Gates in our order, weights transposed, and a second bias, which is zero here; its gradient is
-computed, and not compared.
+Its gates are in our order, its weights transposed. It has a second bias, which is zero here, and
+whose gradient is computed but not compared.
 """
 
 import os
@@ -30,10 +30,12 @@ def module(cell: str, layers: list[Layer]) -> torch.nn.Module:
 
 
 class Torch:
-    """Ready to be timed; see ``benchmarks.harness.build``.
+    """The contender, ready to be timed, as ``benchmarks.harness.build.Ready``.
 
-    device: "cpu" or "cuda", where float32 products are in float32 (and not TF32). dtype: of
-        weights, inputs and outputs; the loss is a sum in float32.
+    Args:
+        work: The weights, the inputs and the loss.
+        device: "cpu" or "cuda"; there, float32 products are in full float32 and not in TF32.
+        dtype: Of weights, inputs and outputs; the loss is a sum in float32.
     """
 
     def __init__(self, work: Work, *, device: str = "cpu", dtype: str = "float32"):
@@ -50,14 +52,14 @@ class Torch:
 
     def forward(self) -> Any:
         with torch.no_grad():
-            return self._finished(self._module(self._xs)[0])
+            return self._wait(self._module(self._xs)[0])
 
     def both(self) -> Any:
         loss = (self._module(self._xs)[0].to(self._r.dtype) * self._r).sum()
-        return self._finished((loss.detach(), torch.autograd.grad(loss, self._leaves)))
+        return self._wait((loss.detach(), torch.autograd.grad(loss, self._leaves)))
 
-    def _finished(self, result: Any) -> Any:
-        """A call to a GPU returns before its work is done."""
+    def _wait(self, result: Any) -> Any:
+        """Waits for a GPU, whose calls return before their work is done."""
         if self._on_gpu:
             torch.cuda.synchronize()
         return result
@@ -80,8 +82,9 @@ class Torch:
         return layers, gradients[-1]
 
 
-def stepper(cell: str, layers: list[Layer], x: np.ndarray) -> Callable[[], Any]:
-    """One step at a time of ``nn.LSTMCell`` or ``nn.GRUCell``, with the state carried."""
+def make_stepper(cell: str, layers: list[Layer], x: np.ndarray) -> Callable[[], Any]:
+    """A function whose every call does one step of ``nn.LSTMCell`` or ``nn.GRUCell``, from the
+    previous state."""
     torch.set_num_threads(os.cpu_count() or 1)
     kind: Any = torch.nn.LSTMCell if cell == "lstm" else torch.nn.GRUCell
     (layer,) = layers

@@ -1,12 +1,12 @@
-"""Attention cells beside softmax attention by JAX itself, and the latency of their steps.
+"""Attention cells compared with JAX's own softmax attention, and the latency of their steps.
 
-    python -m benchmarks.studies.attention
+    python -m benchmarks.studies.attention [FOLDER]
 
-Forward and backward to all weights and inputs, 32 rows of 512 steps of 128 inputs, 128 units in 4
-heads, in turns. The yardstick is ``jax.nn.dot_product_attention`` between the same products of
-inputs and outputs, over all 512 steps; ``attention(512)`` is the same computation, and is compared
-with it before it is timed. Takes 2 minutes on two cores; report.md and results.json go to
-runs/attention, or to the folder that is given. Kept results: benchmarks/results/attention.
+Times forward and backward to all weights and inputs, in turns: 32 rows of 512 steps, 128 inputs,
+128 units in 4 heads. The yardstick is ``jax.nn.dot_product_attention`` over all 512 steps, between
+the same products for inputs and outputs. ``attention(512)`` is the same computation, and is checked
+against it before timing. It takes 2 minutes on two cores; report.md and results.json go to FOLDER,
+by default runs/attention. The results in benchmarks/results/attention are from one such run.
 """
 
 import sys
@@ -18,15 +18,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich.console import Console
 
 import lstm_jax as lj
 from benchmarks.harness import machine, report, tables, timing
+from experiments.harness.report.console import make_console
 from experiments.harness.run import run_folder, versions
 
 BATCH, STEPS, SIZE, HEADS = 32, 512, 128, 4
 ROUNDS, BUDGET = 9, 90.0
-CALLS = 500  # of one step
+CALLS = 500  # to time one step
 TITLE = "# Attention cells beside softmax attention by JAX"
 YARDSTICK = "dot_product_attention"
 CELLS: dict[str, lj.Cell] = {
@@ -45,7 +45,7 @@ CELLS: dict[str, lj.Cell] = {
 
 
 def softmax(params: Any, xs: jax.Array) -> jax.Array:
-    """The yardstick, with the params of ``lj.attention`` without positions."""
+    """The yardstick, on the params of ``lj.attention`` without positions."""
     packed = xs @ params["w_x"] + params["b"]
     q, k, v = (
         part.reshape(STEPS, BATCH, HEADS, -1).swapaxes(0, 1) for part in jnp.split(packed, 3, -1)
@@ -54,15 +54,15 @@ def softmax(params: Any, xs: jax.Array) -> jax.Array:
     return o.reshape(STEPS, BATCH, SIZE) @ params["w_y"] + params["b_y"]
 
 
-def compiled(run: Callable[..., jax.Array], params: Any, xs: jax.Array) -> Any:
-    """``run``, forward and backward to params and inputs."""
+def compile_gradient(run: Callable[..., jax.Array], params: Any, xs: jax.Array) -> Any:
+    """Compiles ``run``, forward and backward to params and inputs."""
     weights = jax.random.normal(jax.random.key(2), xs.shape)
     gradient = jax.grad(lambda params, xs: jnp.vdot(weights, run(params, xs)), (0, 1))
     return jax.jit(gradient).lower(params, xs).compile()
 
 
-def microseconds(cell: lj.Cell, params: Any) -> float:
-    """The median of one step at batch 1, each waited for; a call from Python is part of it."""
+def step_microseconds(cell: lj.Cell, params: Any) -> float:
+    """The median time of one step at batch 1, waited for and with its overhead in Python."""
     step = jax.jit(cell.step)
     state, x = cell.initial_state(params, (1,)), jnp.ones((1, SIZE))
     times = []
@@ -75,16 +75,18 @@ def microseconds(cell: lj.Cell, params: Any) -> float:
 
 
 def measure() -> dict[str, Any]:
-    """Milliseconds of all rounds, temporary memory and latency by contender."""
+    """Milliseconds of all rounds, temporary bytes and latency by contender."""
     xs = jax.random.normal(jax.random.key(1), (STEPS, BATCH, SIZE))
     params = {name: c.init(jax.random.key(0), SIZE) for name, c in CELLS.items()}
     same = next(iter(CELLS))
     np.testing.assert_allclose(
         lj.unroll(CELLS[same], params[same], xs)[1], softmax(params[same], xs), atol=1e-4
     )
-    programs = {YARDSTICK: compiled(softmax, params[same], xs)}
+    programs = {YARDSTICK: compile_gradient(softmax, params[same], xs)}
     for name, cell in CELLS.items():
-        programs[name] = compiled(lambda p, xs, c=cell: lj.unroll(c, p, xs)[1], params[name], xs)
+        programs[name] = compile_gradient(
+            lambda p, xs, c=cell: lj.unroll(c, p, xs)[1], params[name], xs
+        )
     params[YARDSTICK] = params[same]
     calls = {
         name: lambda name=name: jax.block_until_ready(programs[name](params[name], xs))
@@ -96,11 +98,13 @@ def measure() -> dict[str, Any]:
         "temporary_bytes": {
             name: program.memory_analysis().temp_size_in_bytes for name, program in programs.items()
         },
-        "step_microseconds": {name: microseconds(c, params[name]) for name, c in CELLS.items()},
+        "step_microseconds": {
+            name: step_microseconds(c, params[name]) for name, c in CELLS.items()
+        },
     }
 
 
-def table(measured: dict[str, Any]) -> tables.Table:
+def make_table(measured: dict[str, Any]) -> tables.Table:
     times, latency = measured["milliseconds"], measured["step_microseconds"]
     rows = [
         [
@@ -116,9 +120,9 @@ def table(measured: dict[str, Any]) -> tables.Table:
         f"{BATCH} x {STEPS} x {SIZE}, {HEADS} heads, forward and backward",
         ["", "ms", "yardstick / it", "temporary MB", "one step, µs"],
         rows,
-        f"Medians of {len(times[YARDSTICK])} rounds in turns, and of the ratios within a round: "
-        "above 1 faster than the yardstick, softmax attention over all steps. A step is one call "
-        "at batch 1.",
+        f"Medians over {len(times[YARDSTICK])} rounds, of times and of ratios within a round: "
+        "above 1 is faster than the yardstick, softmax attention over all steps. A step is one "
+        "call at batch 1.",
     )
 
 
@@ -127,8 +131,8 @@ def main(out: Path) -> None:
     lj.train.keep_freed_memory()
     measured = measure()
     where = {**machine.describe(), "jax": jax.__version__, "device": jax.devices()[0].device_kind}
-    shown = table(measured)
-    Console(width=None if sys.stdout.isatty() else 100).print(report.printed(shown))
+    table = make_table(measured)
+    make_console(100).print(report.to_rich_table(table))
     out.mkdir(parents=True, exist_ok=True)
     revision = versions.git_revision()
     run_folder.write_json(
@@ -136,9 +140,10 @@ def main(out: Path) -> None:
     )
     head = (
         f"{where['processor']}, {where['cores']} cores, {where['system']}; Python "
-        f"{where['python']}, jax {where['jax']}. Revision {revision}. Freed memory was kept."
+        f"{where['python']}, jax {where['jax']}. Revision {revision}. The allocator "
+        "kept freed memory."
     )
-    lines = [TITLE, "", head, "", *tables.text(shown)]
+    lines = [TITLE, "", head, "", *tables.to_markdown(table)]
     run_folder.write(out / "report.md", "\n".join(lines))
 
 

@@ -1,13 +1,13 @@
-"""Is what the deferred method takes the fastest of its ways?
+"""Does the deferred method choose its fastest options?
 
     python -m benchmarks.studies.choices
 
-Every way (product, what is kept, steps a block) on many shapes, forward and backward to weights
-and inputs, in turns; a row a shape. The way taken is marked, with how much longer it takes than
-the fastest. Give shapes as B,T,D,H to time others, ``--cell gru`` for the other cell and
-``--devices 1`` for one device: by default the batch is spread over all cores where it divides.
-The decisions stand in ``lstm_jax/unrolling/choice.py``; on another kind of machine run this, and
-change them there.
+Times all options (product, what is stored, steps per block) on many shapes, forward and backward to
+weights and inputs, in turns. The table has one row per shape, with the chosen options and how much
+longer they take than the fastest. Pass shapes as B,T,D,H to time others, ``--cell gru`` for another
+cell and ``--devices 1`` for one device; by default the batch is spread over all cores if it can be
+divided. The choices are made in ``lstm_jax/unrolling/methods/deferred_options.py``; on a different
+kind of machine, run this and adjust them there.
 """
 
 import sys
@@ -46,20 +46,22 @@ ROUNDS = 7
 SECONDS = 15.0
 
 
-def ways(choice: Choice, steps: int, additive: bool) -> list[lj.Deferred]:
-    """The way taken, then those that differ in one decision, blocks of half and twice the length,
-    and all steps at once."""
-    taken = lj.Deferred(choice.product, choice.keep, choice.block or steps)
-    block = taken.block or steps
-    others = [taken._replace(product=p) for p in ("apart", "joined", "hoisted")]
-    others += [taken._replace(keep="states")]
-    others += [taken._replace(block=n) for n in (block // 2, 2 * block, steps) if 0 < n <= steps]
-    allowed = [way for way in others if additive or way.product != "joined"]
-    return list(dict.fromkeys([taken, *allowed]))
+def list_options(choice: Choice, steps: int, additive: bool) -> list[lj.Deferred]:
+    """The chosen options, followed by those that differ from them in one choice: the product, what
+    is stored, or blocks of half and twice the length and of all steps."""
+    chosen = lj.Deferred(choice.product, choice.keep, choice.block or steps)
+    block = chosen.block or steps
+    others = [chosen._replace(product=p) for p in ("apart", "joined", "hoisted")]
+    others += [chosen._replace(keep="states")]
+    others += [chosen._replace(block=n) for n in (block // 2, 2 * block, steps) if 0 < n <= steps]
+    allowed = [one for one in others if additive or one.product != "joined"]
+    return list(dict.fromkeys([chosen, *allowed]))
 
 
-def programs(cell: lj.Cell, shape: Shape, devices: int) -> tuple[list[lj.Deferred], list[Callable]]:
-    """The ways and, for each, a call that waits for its result."""
+def compile_options(
+    cell: lj.Cell, shape: Shape, devices: int
+) -> tuple[list[lj.Deferred], list[Callable]]:
+    """The options and, for each, a call that waits for its result."""
     batch, steps, inputs, size = shape
     spread = jax.devices()[:devices] if batch % devices == 0 else jax.devices()[:1]
     params = cell.init(jax.random.key(0), inputs)
@@ -71,31 +73,31 @@ def programs(cell: lj.Cell, shape: Shape, devices: int) -> tuple[list[lj.Deferre
     local = (steps, batch // len(spread), inputs)
     split = form.split(params)[0]
     choice = choose(form, split, local, lj.Deferred())
-    found = ways(choice, steps, reads_only_the_sum(form, split))
+    found = list_options(choice, steps, reads_only_the_sum(form, split))
 
-    def call(way: lj.Deferred) -> Callable:
+    def make_call(options: lj.Deferred) -> Callable:
         def loss(params: Any, xs: jax.Array, weights: jax.Array) -> jax.Array:
-            return jnp.sum(weights * lj.unroll(cell, params, xs, method=way)[1])
+            return jnp.sum(weights * lj.unroll(cell, params, xs, method=options)[1])
 
         step = lj.data_parallel(loss, (0, 1), batch_axes=(None, 1, 1), reduce="sum", devices=spread)
         return lambda: jax.block_until_ready(step(params, xs, weights))
 
-    return found, [call(way) for way in found]
+    return found, [make_call(options) for options in found]
 
 
-def row(shape: Shape, found: Sequence[lj.Deferred], medians: Sequence[float]) -> list[str]:
+def make_row(shape: Shape, found: Sequence[lj.Deferred], medians: Sequence[float]) -> list[str]:
     best = min(range(len(found)), key=lambda i: medians[i])
     others = sorted(range(1, len(found)), key=lambda i: medians[i])
     return [
         " x ".join(map(str, shape)),
-        f"{named(found[0])}: {medians[0]:.1f}",
+        f"{option_label(found[0])}: {medians[0]:.1f}",
         "the fastest" if best == 0 else f"{100 * (medians[0] / medians[best] - 1):.0f} % longer",
-        "; ".join(f"{named(found[i])}: {medians[i]:.1f}" for i in others),
+        "; ".join(f"{option_label(found[i])}: {medians[i]:.1f}" for i in others),
     ]
 
 
-def named(way: lj.Deferred) -> str:
-    return f"{way.product}, {way.keep}, {way.block}"
+def option_label(options: lj.Deferred) -> str:
+    return f"{options.product}, {options.keep}, {options.block}"
 
 
 def main(
@@ -104,25 +106,27 @@ def main(
     cell: str = "lstm",
     devices: int | None = None,
 ) -> None:
-    """Times the ways of the deferred method.
+    """Times the options of the deferred method.
 
     Args:
-        shapes: Batch, time, input size, hidden size.
+        shapes: Batch, time steps, input size, hidden size, as B,T,D,H.
         cell: A registered cell of the gated form.
-        devices: Over which the batch is spread; all if not given.
+        devices: Number of devices over which the batch is spread; all if not given.
     """
     lj.train.keep_freed_memory()
     devices = devices or jax.local_device_count()
     title = f"{cell}, forward and backward, ms (median), {devices} devices, jax {jax.__version__}"
-    table = Table("B x T x D x H", "taken", "against the fastest", "others", title=title)
+    table = Table("B x T x D x H", "chosen", "against the fastest", "others", title=title)
     timing.warm_up()
     for text in track(shapes, description="shapes", console=Console(stderr=True)):
         batch, steps, inputs, size = (int(n) for n in text.split(","))
         shape = (batch, steps, inputs, size)
-        found, calls = programs(lj.cells.make(cell, size), shape, devices)
-        calls_by_name = {named(way): call for way, call in zip(found, calls, strict=True)}
+        found, calls = compile_options(lj.cells.make(cell, size), shape, devices)
+        calls_by_name = {option_label(one): call for one, call in zip(found, calls, strict=True)}
         times = timing.alternate(calls_by_name, ROUNDS, SECONDS)
-        table.add_row(*row(shape, found, [timing.median(times[named(way)]) for way in found]))
+        table.add_row(
+            *make_row(shape, found, [timing.median(times[option_label(one)]) for one in found])
+        )
     Console().print(table)
 
 

@@ -1,9 +1,9 @@
-"""Which solver of the linear recurrence is fastest, and which method for whole linear cells.
+"""Which solver of the linear recurrence is fastest, and which method for whole linear cells?
 
     python -m benchmarks.studies.linear_recurrence
 
-A row a shape; the contenders take turns, and the median of their times counts. "all at once" is
-``jax.lax.associative_scan``. Give shapes as T,B,H to time others: ``... 784,64,128 200,8,32``.
+Prints the median times of contenders that take turns, one row per shape. "all at once" is
+``jax.lax.associative_scan``. Pass shapes as T,B,H to time others: ``... 784,64,128 200,8,32``.
 """
 
 import statistics
@@ -32,7 +32,7 @@ CHUNK = 64
 
 
 def in_chunks(a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: Times) -> jax.Array:
-    """A contender that the library does not have: a loop over chunks, each solved at once."""
+    """A solver that the library does not have: a loop over chunks, each solved all at once."""
     a = a + jnp.zeros_like(b)
     steps = b.shape[0]
     short = -steps % CHUNK
@@ -69,20 +69,20 @@ METHODS = ("scan", "associative")
 ROUNDS = 9
 
 
-def medians(programs: Sequence[Callable], *args: Any) -> list[float]:
-    """The median milliseconds of each program, all of them taking turns."""
+def median_times(programs: Sequence[Callable], *args: Any) -> list[float]:
+    """The median milliseconds of each program; the programs take turns."""
     times: list[list[float]] = [[] for _ in programs]
     for turn in range(ROUNDS + 1):
-        for program, taken in zip(programs, times, strict=True):
+        for program, milliseconds in zip(programs, times, strict=True):
             start = time.perf_counter()
             jax.block_until_ready(program(*args))
-            if turn > 0:  # the first one compiles
-                taken.append(1e3 * (time.perf_counter() - start))
-    return [statistics.median(taken) for taken in times]
+            if turn > 0:  # the first call compiles
+                milliseconds.append(1e3 * (time.perf_counter() - start))
+    return [statistics.median(milliseconds) for milliseconds in times]
 
 
-def solvers(shape: Shape, dtype: str) -> list[float]:
-    """The recurrence alone, by each solver."""
+def time_solvers(shape: Shape, dtype: str) -> list[float]:
+    """Times the recurrence alone, by each solver."""
     gate, value, weights, phase = jax.random.normal(jax.random.key(0), (4, *shape))
     a, b = jax.nn.sigmoid(gate), value
     if dtype == "complex64":
@@ -92,11 +92,11 @@ def solvers(shape: Shape, dtype: str) -> list[float]:
         return jnp.vdot(weights, linear_recurrence(a, b, h0, False, False, solver).real)
 
     programs = [jax.jit(jax.grad(partial(loss, s), (0, 1, 2))) for s in SOLVERS.values()]
-    return medians(programs, a, b, jnp.zeros_like(b[0]))
+    return median_times(programs, a, b, jnp.zeros_like(b[0]))
 
 
-def unrolls(shape: Shape, name: str) -> list[float]:
-    """A whole cell with H inputs and H units, by each method."""
+def time_unrolls(shape: Shape, name: str) -> list[float]:
+    """Times a whole cell with H inputs and H units, by each method."""
     cell = CELLS[name](shape[-1])
     params = cell.init(jax.random.key(0), shape[-1])
     xs, weights = jax.random.normal(jax.random.key(1), (2, *shape))
@@ -105,10 +105,10 @@ def unrolls(shape: Shape, name: str) -> list[float]:
         return jnp.vdot(weights, lj.unroll(cell, params, xs, method=method)[1])
 
     programs = [jax.jit(jax.grad(partial(loss, m), (0, 1))) for m in METHODS]
-    return medians(programs, params, xs)
+    return median_times(programs, params, xs)
 
 
-def table(
+def make_table(
     measure: Callable, rows: Sequence[str], contenders: Iterable[str], shapes: list[Shape]
 ) -> Table:
     where = f"{jax.devices()[0].device_kind}, jax {jax.__version__}"
@@ -118,19 +118,19 @@ def table(
     for shape in shapes:
         for row in rows:
             times = measure(shape, row)
-            shown = [f"[bold]{t:.1f}[/]" if t == min(times) else f"{t:.1f}" for t in times]
-            result.add_row(*map(str, shape), row, *shown)
+            cells = [f"[bold]{t:.1f}[/]" if t == min(times) else f"{t:.1f}" for t in times]
+            result.add_row(*map(str, shape), row, *cells)
     return result
 
 
 def main(arguments: list[str]) -> None:
-    shapes = [shape_named(argument) for argument in arguments] or SHAPES
+    shapes = [parse_shape(argument) for argument in arguments] or SHAPES
     console = Console()
-    console.print(table(solvers, ("float32", "complex64"), SOLVERS, shapes))
-    console.print(table(unrolls, tuple(CELLS), METHODS, shapes))
+    console.print(make_table(time_solvers, ("float32", "complex64"), SOLVERS, shapes))
+    console.print(make_table(time_unrolls, tuple(CELLS), METHODS, shapes))
 
 
-def shape_named(argument: str) -> Shape:
+def parse_shape(argument: str) -> Shape:
     steps, batch, size = (int(n) for n in argument.split(","))
     return steps, batch, size
 

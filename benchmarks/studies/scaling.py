@@ -1,8 +1,9 @@
-"""How time and memory grow: ``python -m benchmarks.studies.scaling``.
+"""How time and RAM scale with the shape: ``python -m benchmarks.studies.scaling``.
 
-Time steps, hidden size, batch and layers are varied one at a time around a base shape, forward and
-backward on one device; and one long sequence is streamed in chunks, forward, with the state
-carried from chunk to chunk. A killed run goes on with the same command.
+The number of time steps, the hidden size, the batch and the number of layers are varied one at a
+time around a base shape, forward and backward on one device. In addition, one long sequence is
+streamed in chunks, forward only, with the state carried from chunk to chunk. A killed run continues
+with the same command.
 """
 
 import dataclasses
@@ -11,37 +12,36 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from rich.console import Console
-
 from benchmarks.__main__ import INTERRUPTED, use_all_cores
 from benchmarks.harness import conduct, machine, stream, timing, work
 from benchmarks.harness.build import Compiled, Disagreement, build, require_equal
-from benchmarks.harness.settings import Key
+from benchmarks.harness.config import Comparison
 from benchmarks.harness.work import CELLS, Shape
-from benchmarks.peers import PEERS, available, base, entrants
+from benchmarks.peers import PEERS, available, contenders, counterpart
 from benchmarks.studies import scaling_report
+from experiments.harness.report.console import make_console
 from experiments.harness.run import provenance, run_folder
 from lstm_jax._internal.errors import ArgumentError, WrongValue
 
 
 @dataclasses.dataclass(frozen=True)
-class Sweep:
-    """What is varied around what.
+class ScalingConfig:
+    """What is varied, around which base.
 
     Args:
         cell: lstm or gru.
         base: Batch x time x input size x hidden size.
-        steps: Time steps T.
+        steps: Numbers of time steps T.
         hidden: Hidden sizes H.
         batch: Batch sizes B.
-        layers: Heights of the stack.
+        layers: Numbers of layers.
         peers: flax, haiku, equinox, keras, torch.
-        rounds: In each round every contender runs once.
-        budget: Seconds for the rounds of one point; three rounds at least.
+        rounds: Number of rounds; in each, every contender runs once.
+        budget: Seconds for all rounds of one point; at least three rounds are run.
         keep_memory: Have the allocator keep freed memory (glibc only).
         stream_steps: Length of the streamed sequence; 0 for none.
-        chunk: Steps of one chunk of it.
-        stream_batch: Rows that are streamed side by side.
+        chunk: Steps in one chunk of it.
+        stream_batch: Batch size of the streamed sequence.
     """
 
     cell: str = "lstm"
@@ -67,31 +67,34 @@ class Sweep:
                 raise WrongValue(f"peers: expected {', '.join(PEERS)}, got {name!r}")
         sizes = (*self.steps, *self.hidden, *self.batch, *self.layers)
         if min((*sizes, self.rounds, self.chunk, self.stream_batch)) < 1 or self.stream_steps < 0:
-            raise WrongValue("sizes and rounds: take integers of 1 or more")
+            raise WrongValue("sizes and rounds: expected integers of 1 or more, got a smaller one")
 
-    def decides(self) -> dict[str, Any]:
-        """What a run folder must agree on; further points may come later."""
+    def fixed_options(self) -> dict[str, Any]:
+        """The options that must stay the same in a run folder; further points may follow later."""
         fields = ("cell", "base", "peers", "rounds", "budget", "keep_memory")
         streamed = ("stream_steps", "chunk", "stream_batch")
         return {field: getattr(self, field) for field in (*fields, *streamed)}
 
 
-def points(sweep: Sweep) -> list[tuple[str, int, Key]]:
-    """What is varied ("steps", ...), its value, and the comparison; the base is in each sweep."""
-    base = Shape.parse(sweep.base)
+def list_points(config: ScalingConfig) -> list[tuple[str, int, Comparison]]:
+    """For each point, what is varied ("steps", ...), its value and the comparison; the base is on
+    every axis."""
+    base = Shape.parse(config.base)
     found = []
     for axis in ("steps", "hidden", "batch"):
-        for value in getattr(sweep, axis):
-            found.append((axis, value, Key(sweep.cell, base._replace(**{axis: value}), 1)))
-    return found + [("layers", value, Key(sweep.cell, base, value)) for value in sweep.layers]
+        for value in getattr(config, axis):
+            found.append((axis, value, Comparison(config.cell, base._replace(**{axis: value}), 1)))
+    return found + [
+        ("layers", value, Comparison(config.cell, base, value)) for value in config.layers
+    ]
 
 
-def measure(key: Key, peers: tuple[str, ...], rounds: int, budget: float) -> dict[str, Any]:
-    """Milliseconds of forward and backward, one a round, and temporary bytes, by contender."""
+def measure(key: Comparison, peers: tuple[str, ...], rounds: int, budget: float) -> dict[str, Any]:
+    """Milliseconds of forward and backward, one per round, and temporary bytes, by contender."""
     given = work.make(key.cell, key.shape, key.layers)
-    built = {name: build(name, given) for name in entrants(peers, key.cell)}
+    built = {name: build(name, given) for name in contenders(peers, key.cell)}
     for name, ready in built.items():
-        reference = base(name, key.cell)
+        reference = counterpart(name, key.cell)
         if name != reference:
             require_equal(name, ready, built[reference])
     times = timing.alternate({name: ready.both for name, ready in built.items()}, rounds, budget)
@@ -107,39 +110,42 @@ def measure(key: Key, peers: tuple[str, ...], rounds: int, budget: float) -> dic
     }
 
 
-def plan(sweep: Sweep, peers: tuple[str, ...]) -> list[conduct.Job]:
+def plan(config: ScalingConfig, peers: tuple[str, ...]) -> list[conduct.Job]:
     jobs: list[conduct.Job] = []
-    if sweep.stream_steps:  # first, before anything else has made the process large
-        base = Shape.parse(sweep.base)
-        given = (sweep.cell, sweep.stream_batch, base.inputs, base.hidden)
-        long = functools.partial(stream.measure, *given, sweep.stream_steps, sweep.chunk)
-        jobs.append((f"{sweep.stream_steps} steps in chunks", "stream.json", long))
+    if config.stream_steps:  # first, while the process is still small
+        base = Shape.parse(config.base)
+        given = (config.cell, config.stream_batch, base.inputs, base.hidden)
+        long = functools.partial(stream.measure, *given, config.stream_steps, config.chunk)
+        jobs.append((f"{config.stream_steps} steps in chunks", "stream.json", long))
     measured = set()
-    for axis, value, key in points(sweep):
-        if key.file not in measured:  # the base is in every sweep, and measured once
+    for axis, value, key in list_points(config):
+        if key.file not in measured:  # the base is on every axis, and measured once
             measured.add(key.file)
-            work = functools.partial(measure, key, peers, sweep.rounds, sweep.budget)
+            work = functools.partial(measure, key, peers, config.rounds, config.budget)
             jobs.append((f"{axis} {value}", key.file, work))
     return jobs
 
 
-def run(sweep: Sweep, out: Path, *, overwrite: bool) -> int:
-    """Runs, or goes on with, the sweep in the folder ``out``: the exit code."""
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    conduct.announce_memory(console, sweep.keep_memory)
-    here, absent = available(sweep.peers)
+def run(config: ScalingConfig, out: Path, *, overwrite: bool) -> int:
+    """Starts or continues the study in the folder ``out``; returns the exit code."""
+    console = make_console(120)
+    conduct.announce_allocator(console, config.keep_memory)
+    here, absent = available(config.peers)
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
-    config = {"benchmark": "sweep", **sweep.decides(), "versions": conduct.versions(here)}
+    versions = conduct.peer_versions(here)
+    settings = {"benchmark": "scaling", **config.fixed_options(), "versions": versions}
     made_from = provenance.collect(program="benchmarks")
     try:
-        with run_folder.open_folder(out, config, made_from, overwrite=overwrite) as path:
-            conduct.run(plan(sweep, here), path, console)
-            scaling_report.report(points(sweep), machine.describe(), config, absent, path, console)
+        with run_folder.open_folder(out, settings, made_from, overwrite=overwrite) as path:
+            conduct.run_jobs(plan(config, here), path, console)
+            scaling_report.write_report(
+                list_points(config), machine.describe(), settings, absent, path, console
+            )
     except (run_folder.RunFolderError, Disagreement) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    console.print(f"kept in {out}", highlight=False, soft_wrap=True)
+    console.print(f"saved in {out}", highlight=False, soft_wrap=True)
     return 0
 
 
@@ -147,19 +153,19 @@ def main(argv: list[str]) -> int:
     import tyro
 
     def command(
-        sweep: Annotated[Sweep, tyro.conf.arg(name="")],
+        config: Annotated[ScalingConfig, tyro.conf.arg(name="")],
         *,
-        out: Path = Path("runs/sweep"),
+        out: Path = Path("runs/scaling"),
         overwrite: bool = False,
     ) -> int:
         """Measures and reports.
 
         Args:
-            sweep: What is varied.
+            config: What is varied.
             out: Run folder.
-            overwrite: Start afresh, and lose the run that is in the folder.
+            overwrite: Start from scratch, and delete the run that is in the folder.
         """
-        return run(sweep, out, overwrite=overwrite)
+        return run(config, out, overwrite=overwrite)
 
     try:
         return tyro.cli(
@@ -169,8 +175,8 @@ def main(argv: list[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        again = " ".join(["python -m benchmarks.studies.scaling", *argv])
-        print(f"\nstopped; the same command goes on from here: {again}", file=sys.stderr)
+        command_line = " ".join(["python -m benchmarks.studies.scaling", *argv])
+        print(f"\nstopped; the same command continues from here: {command_line}", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -1,10 +1,10 @@
-"""Whether an experiment's runs are faster side by side (vmap) or one after another on a device.
+"""Are the runs of an experiment faster side by side (vmap) or one after another on a device?
 
     python -m benchmarks.studies.seeds
 
-Steps a second of all runs together, by what the experiments themselves run: an LSTM on adding at
-T = 100, ten runs, as many at a time on each device. ``SMALL`` in
-``experiments/harness/run/compiled.py`` is from here.
+Prints the steps per second of all runs together, for programs that the experiments themselves run:
+an LSTM on adding at T = 100, ten runs, divided among the devices. ``SMALL`` in
+``experiments/harness/run/compiled.py`` was chosen by this.
 """
 
 import statistics

@@ -2,19 +2,19 @@
 
     python -m experiments state_tracking
 
-Deletang et al. 2022, "Neural networks and the Chomsky hierarchy": regular languages that a net
-solves at every length only if it keeps a state of its own. At 256 units, 128 rows a step and the
-best of 10 seeds and 3 rates they report that RNN and LSTM solve every regular task, and
-Transformers get parity 52 % and even pairs 96 % at the longer lengths (as we remember it). Beck et
-al. 2024 (xLSTM, two blocks, trained on 3 to 40, tested on 40 to 256) report a scaled accuracy of
-parity of 1.00 for the sLSTM and 0.04 for the mLSTM. Other tasks join by name, as in
+Deletang et al. 2022, "Neural networks and the Chomsky hierarchy": regular languages that a net can
+solve at every length only if it carries a state. With 256 units, batches of 128 and the best of 10
+seeds and 3 rates, they report that RNN and LSTM solve every regular task, and that Transformers
+reach 52 % on parity and 96 % on even pairs at the longer lengths (quoted from memory). Beck et al.
+2024 (xLSTM, two blocks, trained on lengths 3 to 40, tested on 40 to 256) report a scaled accuracy
+on parity of 1.00 for the sLSTM and 0.04 for the mLSTM. Other tasks can be given by name, as in
 
     python -m experiments state_tracking --tasks modular_arithmetic "word_problem(group='A5')" \\
         --lengths 21 41 81 161 321 501
 
-Expect, in 10 minutes on two cores (kept in experiments/results/state_tracking; two seeds): LSTM,
-GRU and sLSTM solve both tasks and are right at 500 symbols; mLSTM and attention stay at chance on
-parity, and fail on even pairs beyond the trained lengths; the tanh RNN solves even pairs alone.
+Expect, in 10 minutes on two cores (two seeds; results in experiments/results/state_tracking): LSTM,
+GRU and sLSTM solve both tasks, even at 500 symbols; mLSTM and attention stay at chance on parity,
+and fail on even pairs beyond the trained lengths; the tanh RNN solves only even pairs.
 """
 
 import dataclasses
@@ -45,9 +45,9 @@ PUBLISHED = {
 @dataclasses.dataclass(frozen=True)
 class Config(Budget):
     tasks: tuple[str, ...] = ("parity", "even_pairs")
-    """Tasks that are trained on a range of lengths, by their names in lstm_jax.tasks.registry."""
+    """Tasks that train on a range of lengths, by their names in lstm_jax.tasks.registry."""
     lengths: tuple[int, ...] = (20, 40, 80, 160, 320, 500)
-    """Lengths of the test sequences; modular_arithmetic has odd ones alone."""
+    """Lengths of the test sequences; modular_arithmetic has only odd ones."""
     cells: tuple[str, ...] = ("rnn", "lstm", "gru", "slstm", "mlstm", "attention")
     seeds: int = 2
     steps: int = 1500

@@ -2,16 +2,16 @@
 
     python -m experiments first_comparison
 
-What ``make compare`` runs: the experiments adding, at T = 100, and digits as one, at equal
-parameter counts (about 4,500), four seeds, and for each cell the learning rate that a sweep chose
-on validation data; see those two for sources and published numbers. On adding a run ends as soon as
-it meets the task's criterion, and what tells cells apart is how many sequences that took; digits,
-which have no criterion, get 600 steps.
+``make compare`` runs this. It combines the experiments adding, at T = 100, and digits, at equal
+parameter counts (about 4,500), with four seeds and, for each cell, the learning rate that a sweep
+chose on validation data; see these two for sources and published numbers. On adding, a run ends as
+soon as it meets the task's criterion, and the cells differ in how many sequences they need; digits,
+which has no criterion, gets 600 steps.
 
-Expect, in 2 minutes on two cores: attention and the GRU solve adding within 6,400 sequences, the
-LSTM within 32,000, and the tanh RNN stays at chance. On digits, which ask for little memory, the
-tanh RNN comes to about 89 %, GRU and LSTM to about 80 % and still rise, and attention stays near
-31 %. The numbers of one such run are kept in experiments/results/first_comparison.
+Expect, in 2 minutes on two cores (results in experiments/results/first_comparison): attention and
+the GRU solve adding within 6,400 sequences, the LSTM within 32,000, and the tanh RNN stays at
+chance. On digits, which needs little memory, the tanh RNN reaches about 89 %, GRU and LSTM reach
+about 80 % and still rise, and attention stays near 31 %.
 """
 
 import dataclasses

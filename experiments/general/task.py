@@ -1,14 +1,14 @@
-"""Cells of your choice on tasks of your choice: registered ones, or those that a file brings.
+"""Cells of your choice on tasks of your choice, registered here or in files of your own.
 
     python -m experiments task "delayed_recall(delay=20)" --cells lstm gru attention
     python -m experiments task my_task --load my_task.py --cells lstm gru --steps 2000
 
-docs/how_to/add_a_task.md goes from the file of a task to a trained cell. All cells have the same
-number of parameters. The rate of each is the one that a sweep chose, and where there is none, the
-best of three on validation data, so that a cell is trained three times.
+docs/how_to/add_a_task.md leads from the file of a task to a trained cell. All cells have the same
+number of parameters. The learning rate of each is the one that a sweep chose; if there is none, the
+cell is trained at three rates, and the best on validation data is reported.
 
-Expect, of the defaults (three cells, two seeds, 1,000 steps of 32 sequences) on two cores: about a
-minute for every 50 steps of a sequence.
+Expect, with the defaults (three cells, two seeds, 1,000 steps of 32 sequences) on two cores: about
+one minute per 50 time steps of the sequences.
 """
 
 import dataclasses
@@ -33,11 +33,11 @@ TIME = "1 min"
 @dataclasses.dataclass(frozen=True)
 class Config(Budget):
     names: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Tasks, by their names in lstm_jax.tasks.registry; options in brackets, as in
+    """Tasks, by their names in lstm_jax.tasks.registry, with options in brackets, as in
     "adding(length=50)"."""
     cells: tuple[str, ...] = ("lstm", "gru", "rnn")
     lengths: tuple[int, ...] = ()
-    """Lengths at which the trained cells are tested too, of tasks that have test_at."""
+    """Further lengths at which the trained cells are tested, for tasks that have test_at."""
     seeds: int = 2
 
     @property
@@ -48,8 +48,8 @@ class Config(Budget):
 def settings(config: Config) -> list[Setting]:
     if not config.names:
         raise WrongValue(
-            "names: expected the name of a task at least, got none; "
-            "python -m experiments tasks shows those that there are"
+            "names: expected the name of at least one task, got none; "
+            "python -m experiments tasks shows them all"
         )
     further = functools.partial(score_by_length, config.lengths) if config.lengths else None
     made = []
@@ -57,14 +57,14 @@ def settings(config: Config) -> list[Setting]:
         task = named_task(text, "names")
         if config.lengths:
             require_lengths(config.lengths, task)
-        unjudged = config.until_solved and task.success is None
-        budget = dataclasses.replace(config, until_solved=False) if unjudged else config
-        made.append(Setting(task, budget, rates_on(text), further=further))
+        without_criterion = config.until_solved and task.success is None
+        budget = dataclasses.replace(config, until_solved=False) if without_criterion else config
+        made.append(Setting(task, budget, chosen_rates(text), further=further))
     return made
 
 
-def rates_on(text: str) -> Mapping[str, float | ChosenRate]:
-    """What sweeps chose for the task, or for the same at another length."""
+def chosen_rates(text: str) -> Mapping[str, float | ChosenRate]:
+    """The rates that sweeps chose for the task, or for the same task at another length."""
     name, options = tasks.parse(text)
     if name == "adding" and not options.get("variable", False):
         return nearest_rates(adding.RATES, options.get("length", 100))
@@ -72,5 +72,5 @@ def rates_on(text: str) -> Mapping[str, float | ChosenRate]:
 
 
 def run_name(config: Config) -> str:
-    """Of the run folder: each choice of tasks has its own."""
+    """The name of the run folder; each choice of tasks has its own."""
     return "_".join(["task", *map(slug, config.names)])

@@ -34,7 +34,7 @@ def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:
     folders = [job.folder for job in jobs]
     for job in jobs:
         if folders.count(job.folder) > 1:
-            raise WrongValue(f"{job.name}: expected each contender on a task once, got it twice")
+            raise WrongValue(f"cells: expected each contender once, got {job.name} twice")
     for task in {id(setting.task): setting.task for setting in settings}.values():
         tasks.check(task)
     return jobs

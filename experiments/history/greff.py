@@ -3,18 +3,18 @@
     python -m experiments greff
 
 Greff et al. 2015, "LSTM: a search space odyssey": the vanilla LSTM (with peepholes) against eight
-variants that lack or change one thing: no input, forget or output gate (nig, nfg, nog), no input or
-output activation function (niaf, noaf), input and forget gate coupled (cifg), no peepholes (np),
-gates fed by the gates before (fgr). They report, as we remember it, on speech, handwriting and
-music: none is clearly better than the vanilla LSTM; without a forget gate or the output activation
-it is clearly worse; coupled gates and no peepholes cost nothing. The tasks here are others: adding
-(Arjovsky, Shah & Bengio 2016) over 50 steps, and temporal order (Hochreiter & Schmidhuber 1997,
-experiment 6a) over 50 to 55.
+variants, each of which removes or changes one thing: no input, forget or output gate (nig, nfg,
+nog), no input or output activation function (niaf, noaf), coupled input and forget gates (cifg), no
+peepholes (np), gates that also read the previous gates (fgr). On speech, handwriting and music they
+report (quoted from memory) that no variant is clearly better than the vanilla LSTM, that it is
+clearly worse without a forget gate or output activation, and that coupled gates and no peepholes
+cost nothing. The tasks here are different: adding (Arjovsky, Shah & Bengio 2016) over 50 steps, and
+temporal order (Hochreiter & Schmidhuber 1997, experiment 6a) over 50 to 55 steps.
 
-Expect, in 6 minutes on two cores (kept in experiments/results/greff; four seeds, 1,000 steps):
-coupled gates are the best on both tasks; without an input gate adding is not learnt at all, and
-without an output gate hardly; a lacking forget gate or output activation, the two that Greff et al.
-found to matter most, cost little here, where nothing is ever to be forgotten.
+Expect, in 6 minutes on two cores (four seeds, 1,000 steps; results in experiments/results/greff):
+coupled gates are best on both tasks. Without an input gate adding is not learnt at all, and without
+an output gate hardly. The lack of a forget gate or an output activation, which mattered most to
+Greff et al., costs little here, where nothing ever needs to be forgotten.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ PUBLISHED = {
 @dataclasses.dataclass(frozen=True)
 class Config(Budget):
     length: int = 50
-    """The shortest sequences of both tasks."""
+    """Length of the shortest sequences of both tasks."""
     cells: tuple[str, ...] = VARIANTS
     learning_rate: tuple[float, ...] = (3e-3, 1e-2)
 

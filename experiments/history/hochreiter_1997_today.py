@@ -2,13 +2,13 @@
 
     python -m experiments hochreiter_1997_today
 
-The tasks, losses and criteria of hochreiter_1997, with batches of 32 sequences, Adam, clipped
-gradients, and cells of equal parameter counts. The published numbers are those of the 1997 cell
-under the paper's own training, in sequences.
+The tasks, losses and criteria are those of hochreiter_1997, but with batches of 32 sequences, Adam,
+clipped gradients and cells of equal parameter counts. The published numbers are the sequences that
+the 1997 cell needed with the paper's own training.
 
-Expect, in 6 minutes on two cores (kept in experiments/results/hochreiter_1997_today; two seeds):
-the LSTM solves 3a and 2c, the GRU experiment 1, and nothing 2a or 4, in 32,000 sequences; the tanh
-RNN solves 1 and 3a with one seed of two.
+Expect, in 6 minutes on two cores (two seeds; results in experiments/results/hochreiter_1997_today):
+within 32,000 sequences the LSTM solves experiments 3a and 2c, the GRU solves 1, the tanh RNN solves
+1 and 3a with one of its two seeds, and no cell solves 2a or 4.
 """
 
 import dataclasses

@@ -1,14 +1,14 @@
-"""Real digits, one pixel a step: recurrent cells and attention at equal parameter counts.
+"""Real digits, one pixel per step: recurrent cells and attention at equal parameter counts.
 
     python -m experiments digits
 
-The 1797 handwritten digits of 8 by 8 pixels that scikit-learn carries, as sequences of 64 steps:
-a small stand-in for the sequential MNIST of Le, Jaitly & Hinton 2015 (784 steps), with no
-published numbers of its own. Accuracy on held-out digits.
+The 1797 handwritten digits of 8 by 8 pixels that come with scikit-learn, as sequences of 64 steps:
+a small stand-in for the sequential MNIST of Le, Jaitly & Hinton 2015 (784 steps), without published
+numbers. The score is the accuracy on held-out digits.
 
 Expect, in 1 minute on two cores: the tanh RNN 92 %, GRU and LSTM about 91 % and still rising, the
-IRNN 55 %. At 64 steps memory is not what decides. Attention, a single layer of it, stays near 33 %
-(on the sweep's validation data): it reads an average of pixels, each weighed by itself.
+IRNN 55 %. At 64 steps, memory does not decide. A single layer of attention stays near 33 % (on the
+sweep's validation data), since it reads an average of pixels, each weighted on its own.
 """
 
 import dataclasses

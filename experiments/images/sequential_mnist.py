@@ -1,18 +1,17 @@
-"""MNIST, one pixel a step over 784 steps: one short budget on real files.
+"""MNIST, one pixel per step over 784 steps, with a short budget.
 
     LSTM_JAX_DATA=FOLDER python -m experiments sequential_mnist
 
-Le, Jaitly & Hinton 2015; the files come from the folder that LSTM_JAX_DATA names or are
-downloaded. Published test accuracies are after many passes through the training digits: LSTM 98.9 %
-(100 units), IRNN 97.0, tanh RNN 35.0 (Cooijmans et al. 2016); LSTM 87.2, GRU 96.2, RNN 21.5 (70,000
-parameters, 10 epochs; Bai et al. 2018). Here each cell gets a small part of one pass, on two cores.
-On a GPU, not run here:
+Le, Jaitly & Hinton 2015. The files are read from the folder LSTM_JAX_DATA, or downloaded. Published
+test accuracies, after many epochs: LSTM 98.9 % (100 units), IRNN 97.0 %, tanh RNN 35.0 % (Cooijmans
+et al. 2016); LSTM 87.2 %, GRU 96.2 %, RNN 21.5 % (70,000 parameters, 10 epochs; Bai et al. 2018).
+Here each cell gets a small part of one epoch, on two cores. For a GPU (not yet run):
 
     python -m experiments sequential_mnist --permuted --parameters 70_000 --steps 11_000 \\
         --batch-size 50 --every 500
 
-Expect, in 3 minutes on two cores (kept in experiments/results/sequential_mnist; two seeds): LRU
-0.29, GRU 0.28, LSTM 0.22, tanh RNN at chance.
+Expect, in 3 minutes on two cores (two seeds; results in experiments/results/sequential_mnist): LRU
+0.29, GRU 0.28, LSTM 0.22, and the tanh RNN at chance.
 """
 
 import dataclasses
@@ -33,7 +32,7 @@ PUBLISHED = {
 @dataclasses.dataclass(frozen=True)
 class Config(Budget):
     permuted: bool = False
-    """Reorder the pixels, all digits alike."""
+    """Permute the pixels, in the same way for all digits."""
     cells: tuple[str, ...] = ("lstm", "gru", "rnn", "lru")
     seeds: int = 2
     steps: int = 300

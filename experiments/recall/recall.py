@@ -1,18 +1,19 @@
-"""Selective copying at a small length: which cells pick what matters out of noise, and keep it.
+"""Selective copying at a small length: which cells can select from noise, and remember?
 
     python -m experiments recall
 
-Gu & Dao 2023, "Mamba", section 4.1: 16 tokens among 4,096 blanks, two layers of 64. They report
-18.3 % for linear time-invariant models and above 96 % for selective ones; Feng et al. 2024 report
-99.5 % for minGRU and 96.0 % for minLSTM (three layers). Here 8 tokens stand among 64 blanks, and a
-model is one layer of 64 units. Induction heads and associative recall join by name:
+Gu & Dao 2023, "Mamba", section 4.1: 16 tokens among 4,096 blanks, two layers of 64 units. They
+report 18.3 % for linear time-invariant models and above 96 % for selective ones; Feng et al. 2024
+report 99.5 % for minGRU and 96.0 % for minLSTM (three layers). Here there are 8 tokens among 64
+blanks, and models have one layer of 64 units. Induction heads and associative recall can be given
+by name:
 
     python -m experiments recall --tasks "induction_heads(length=64)" associative_recall
 
-Expect, in 13 minutes on two cores that do other work too (kept in experiments/results/recall; two
-seeds): GRU 0.98 and LSTM 0.95 of the tokens right, both still rising; minGRU 0.42, attention 0.28,
-mLSTM 0.27 and LRU 0.23 (chance 0.07), all but flat. The LRU, whose steps cannot depend on the
-input, fails as reported of such models; what is reported to succeed has two or three layers.
+Expect, in 13 minutes on two busy cores (two seeds; results in experiments/results/recall): GRU 0.98
+and LSTM 0.95 of the tokens right, both still rising; minGRU 0.42, attention 0.28, mLSTM 0.27 and
+LRU 0.23 (chance 0.07), nearly flat. The LRU, whose transitions cannot depend on the input, fails as
+reported for such models; the models that are reported to succeed have two or three layers.
 """
 
 import dataclasses

@@ -58,7 +58,7 @@ def test_the_report_has_the_numbers_of_the_run(finished):
 
 def test_a_missing_peer_is_an_empty_column_and_a_note(finished):
     text = (finished[0] / "report.md").read_text()
-    assert "Column left empty: PyTorch cannot be imported" in text
+    assert "Empty column: PyTorch cannot be imported" in text
     row = next(line for line in text.splitlines() if line.startswith("| 4x3x2x5 |"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[2] and cells[3:7] == ["", "", "", ""]
@@ -87,14 +87,14 @@ def test_a_contender_that_disagrees_stops_the_run(tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize("wrong", ["--shapes 3x4", "--cells mgu", "--peers jraph"])
 def test_what_is_not_there_is_refused_in_a_line(wrong, tmp_path, capsys):
     assert main([*wrong.split(), "--out", str(tmp_path / "run")]) == 2
-    assert "takes" in capsys.readouterr().err
+    assert "expected" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_the_sweep_measures_the_base_once_and_streams(tmp_path, monkeypatch):
+def test_the_scaling_study_measures_the_base_once_and_streams(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.harness.timing.WARM_UP_SECONDS", 0.0)
     monkeypatch.setattr("benchmarks.harness.timing.MATRIX_SIZE", 16)
-    out = tmp_path / "sweep"
+    out = tmp_path / "scaling"
     command = "--base 2x3x2x5 --steps 3 6 --hidden 5 --batch 2 --layers 1 2 --rounds 3"
     command += " --stream-steps 95 --chunk 10 --stream-batch 2 --no-keep-memory"
     assert scaling.main([*command.split(), "--out", str(out)]) == 0
@@ -121,7 +121,7 @@ def test_the_sweep_measures_the_base_once_and_streams(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_peak_memory_is_that_of_a_process():
+def test_peak_ram_is_that_of_a_process():
     """At the size of this test the rise is small; None on a system that does not tell."""
-    rise = ram.in_a_process("lstm_jax", "lstm", "64x64x8x64")
+    rise = ram.measure_in_subprocess("lstm_jax", "lstm", "64x64x8x64")
     assert rise is None or 1e6 < rise < 1e9

@@ -27,7 +27,7 @@ def ours_in(name, cell, layers):
 @pytest.mark.parametrize("cell", work.CELLS)
 @pytest.mark.parametrize("name", HERE)
 def test_a_stack_of_two_agrees_with_ours(name, cell):
-    ours = ours_in(peers.base(name, cell), cell, 2)
+    ours = ours_in(peers.counterpart(name, cell), cell, 2)
     build.require_equal(name, build.build(name, work.make(cell, SHAPE, 2)), ours)
 
 
@@ -99,8 +99,8 @@ def ours():
 def test_haiku_is_compared_with_ours_in_its_convention():
     if "haiku" not in HERE:
         pytest.skip("Haiku is not installed")
-    assert peers.entrants(("haiku",), "gru") == ("lstm_jax", "lstm_jax_before", "haiku")
-    assert peers.entrants(("haiku",), "lstm") == ("lstm_jax", "haiku")
+    assert peers.contenders(("haiku",), "gru") == ("lstm_jax", "lstm_jax_before", "haiku")
+    assert peers.contenders(("haiku",), "lstm") == ("lstm_jax", "haiku")
 
 
 @pytest.mark.parametrize("name", ["keras", "torch"])
@@ -133,12 +133,12 @@ def test_data_parallel_is_value_and_grad(argnums):
 
 
 def test_flops_are_those_of_the_products():
-    assert work.products_flops("lstm", work.Shape(2, 3, 5, 7), 1) == 2 * 2 * 3 * (5 + 7) * 4 * 7
-    two = work.products_flops("gru", work.Shape(2, 3, 5, 7), 2)
+    assert work.matmul_flops("lstm", work.Shape(2, 3, 5, 7), 1) == 2 * 2 * 3 * (5 + 7) * 4 * 7
+    two = work.matmul_flops("gru", work.Shape(2, 3, 5, 7), 2)
     assert two == 2 * 2 * 3 * ((5 + 7) + (7 + 7)) * 3 * 7
 
 
 @pytest.mark.parametrize("text", ["64x784x1", "axbxcxd", "0x1x1x1", "1x-1x1x1"])
 def test_a_shape_that_is_none_is_refused(text):
-    with pytest.raises(ValueError, match="shapes: got"):
+    with pytest.raises(ValueError, match="shapes: expected BxTxDxH"):
         work.Shape.parse(text)

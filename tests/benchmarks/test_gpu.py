@@ -98,7 +98,7 @@ def test_without_its_fixture(broken):
 
 def units_of(path):
     given = [(str(path), "-p", "no:cacheprovider", "--rootdir", str(path.parent))]
-    return suite.units(given)
+    return suite.make_units(given)
 
 
 def test_each_outcome_is_known_by_name_and_failures_in_full(tmp_path):
@@ -153,7 +153,7 @@ def test_tests_that_had_no_time_are_named():
 def test_what_runs_on_a_gpu_is_there(monkeypatch):
     import lstm_jax as lj
 
-    given = suite.arguments(small=False)
+    given = suite.pytest_arguments(small=False)
     assert {Path(one[0]).exists() for one in given} == {True}
     assert set(suite.MAIN_CELLS) <= lj.cells.registry.keys() and len(suite.MAIN_CELLS) == 10
     assert next(one[2] for one in given if "-k" in one) == "test_law[lstm-"
@@ -171,7 +171,7 @@ TINY = cells.Sizes(("2x3x4x5",), rounds=3, budget=0.0)
 
 def collected(run, *given, seconds=600.0):
     records = []
-    run(*given, records.append, measuring.Clock(seconds))
+    run(*given, records.append, measuring.Deadline(seconds))
     return json.loads(json.dumps(records))  # as they are written
 
 
@@ -217,7 +217,7 @@ class Broken:
 
 def test_a_contender_that_fails_is_named_and_the_others_go_on(monkeypatch):
     monkeypatch.setattr(work, "CELLS", ("gru",))
-    makers = cells.makers
+    makers = cells.contender_builders
 
     def no_memory():
         raise RuntimeError("RESOURCE_EXHAUSTED: no room")
@@ -228,7 +228,7 @@ def test_a_contender_that_fails_is_named_and_the_others_go_on(monkeypatch):
         wrong = {"wrong": lambda: Broken(ours(), "wrong"), "late": lambda: Broken(ours(), "late")}
         return {**made, "flax": no_memory, **wrong}
 
-    monkeypatch.setattr(cells, "makers", with_bad_ones)
+    monkeypatch.setattr(cells, "contender_builders", with_bad_ones)
     _, both, forward = collected(cells.run, TINY._replace(dtypes=("float32",)))
     assert set(both["columns"]) == {"lstm_jax, deferred", "lstm_jax, scan", "late"}
     assert both["errors"]["flax"].startswith("out of memory: RESOURCE_EXHAUSTED: no room")
@@ -246,15 +246,15 @@ def test_what_had_no_time_is_said():
 
 def test_nan_is_a_disagreement():
     right = jnp.arange(4.0)
-    assert measuring.compare("same", "outputs", right, right, 0.0) == 0.0
+    assert measuring.require_same("same", "outputs", right, right, 0.0) == 0.0
     with pytest.raises(build.Disagreement, match="liar: outputs differs"):
-        measuring.compare("liar", "outputs", right.at[1].set(jnp.nan), right, 1e-4)
-    with pytest.raises(build.Disagreement, match=r"shape \(4,\), ours \(3,\)"):
-        measuring.compare("liar", "outputs", right, right[:3], 1e-4)
+        measuring.require_same("liar", "outputs", right.at[1].set(jnp.nan), right, 1e-4)
+    with pytest.raises(build.Disagreement, match=r"expected shape \(3,\), got \(4,\)"):
+        measuring.require_same("liar", "outputs", right, right[:3], 1e-4)
 
 
 def test_methods_stand_beside_scan(monkeypatch):
-    assert measuring.eligible(methods.CELLS["mlstm"](8), 8) == ["parallel", "scan"]
+    assert measuring.eligible_methods(methods.CELLS["mlstm"](8), 8) == ["parallel", "scan"]
     monkeypatch.setattr(methods, "CELLS", {"min_gru": methods.CELLS["min_gru"]})
     records = collected(methods.run, methods.SMALL)
     assert [(r["cell"], r["program"], set(r["columns"])) for r in records] == [
@@ -316,7 +316,7 @@ def faked(monkeypatch, tmp_path):
     }
     monkeypatch.setattr(command, "section_unit", lambda name, *_: python(name, lines[name]))
     units = units_of(file)
-    monkeypatch.setattr(suite, "units", lambda _: units)
+    monkeypatch.setattr(suite, "make_units", lambda _: units)
     return lines, tmp_path / "out"
 
 
@@ -368,7 +368,7 @@ def test_the_environment_is_described():
     found = json.loads(json.dumps(environment.describe()))
     assert found["platform"] == "cpu" and found["jax"] == jax.__version__
     assert {"card", "cuda", "cudnn", "torch", "flax", "jaxlib", "python"} <= found.keys()
-    assert tables.cell_text(found["torch"])
+    assert tables.format_cell(found["torch"])
 
 
 @pytest.mark.slow

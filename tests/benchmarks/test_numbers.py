@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.harness import ratios, sections, tables, timing
+from benchmarks.harness import extra_tables, ratios, tables, timing
 
 SHAPE = "2x3x5x7"
 
@@ -100,7 +100,7 @@ def test_the_tables_say_what_the_times_say():
     assert overview.rows[0] == [
         "LSTM, forward and backward, one device", "4.00x", "4.00x", "", "", "", "0.50x"
     ]  # fmt: skip
-    assert "| geometric mean |  | 4.00x |" in "\n".join(tables.text(both))
+    assert "| geometric mean |  | 4.00x |" in "\n".join(tables.to_markdown(both))
     assert made["Compile time"].header == ["", "lstm_jax", "Flax NNX"]
     assert made["Temporary memory"].rows[0][1] == "3.00"
 
@@ -114,7 +114,7 @@ def test_the_other_sections():
              "given_back_ms": {"lstm_jax": 3.0}}
         ],
     }  # fmt: skip
-    latency, memory, allocator = sections.tables(summary)
+    latency, memory, allocator = extra_tables.make_tables(summary)
     assert latency.rows == [["GRU, D = H = 64", "12.5", "20.0"]]
     assert (memory.header, memory.rows) == (["", "lstm_jax"], [[f"GRU {SHAPE}", "200"]])
     assert allocator.rows[-1] == ["ratio", "1.50x"]

@@ -116,7 +116,7 @@ def test_an_unfinished_run_says_how_far_it_is(tmp_path, capsys):
     assert main(["compare", str(path)]) == 1
     assert capsys.readouterr().err == (
         f"error: {path} has no results.json yet: 1 of 2 contenders are done, and adding_4/gru_a_1 "
-        f"is at step 20; the command that started it goes on: python -m experiments made ... "
+        f"is at step 20; the command that started it continues it: python -m experiments made ... "
         f"--out {path}\n"
     )
 
@@ -124,15 +124,18 @@ def test_an_unfinished_run_says_how_far_it_is(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda path: path.mkdir(), "is no run folder"),
-        (lambda path: made(path, {"parity": {}}, {"task": "parity"}), "of an older version"),
-        (lambda path: made(path, {"parity": {}}, "success"), "of an older version"),
+        (lambda path: path.mkdir(), "is not a run folder"),
+        (lambda path: made(path, {"parity": {}}, {"task": "parity"}), "from an older version"),
+        (lambda path: made(path, {"parity": {}}, "success"), "from an older version"),
         (lambda path: made(path, {}, setting("parity", {"contender": "rnn"})), "an older version"),
         (lambda path: made(path, {}, starts=(5,)), "environment.json cannot be read"),
         (lambda path: (made(path, {}) / "config.json").write_text("{"), "cannot be read"),
-        (lambda path: (made(path, {}) / "config.json").write_text("{}"), "is no run folder"),
-        (lambda path: (made(path, {}) / "sweep.json").write_text("{}"), "it is a sweep"),
-        (lambda path: made(path, {}, setting("dyck", contender("rnn"))), "share no task: one has"),
+        (lambda path: (made(path, {}) / "config.json").write_text("{}"), "is not a run folder"),
+        (lambda path: (made(path, {}) / "sweep.json").write_text("{}"), "got a sweep"),
+        (
+            lambda path: made(path, {}, setting("dyck", contender("rnn"))),
+            "a task in common, got none: one has",
+        ),
     ],
 )
 def test_folders_that_cannot_be_compared_are_one_line(two, tmp_path, capsys, make, message):

@@ -22,7 +22,7 @@ from experiments.language import reversal
 from experiments.memory import adding
 from lstm_jax import tasks
 
-TRIED_TEXT = "of 0.001, 0.003 and 0.01 the best on validation data, since none was chosen"
+TRIED_TEXT = "of 0.001, 0.003 and 0.01, the best on validation data, since no sweep has chosen one"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_digits_and_the_suite_say_whose_rate_a_cell_has():
     assert told[:3] == [((1e-2,), ""), ((1e-2,), "chosen for lstm"), ((1e-3,), "chosen for irnn")]
     assert told[3] == (
         (1e-2,),
-        "0.01, the suite's for every cell but a plain RNN, since none was chosen",
+        "0.01, the suite's rate for all cells but plain RNNs, since no sweep has chosen one",
     )
 
 
@@ -113,7 +113,8 @@ def test_what_writes_sequences_says_at_which_length_and_cell_its_rate_was_chosen
 
 def test_an_unknown_contender_is_refused_though_rates_would_be_tried():
     setting = Setting(tasks.make("adding", length=4), Budget(cells=("lsmt",)))
-    with pytest.raises(ValueError, match=r"cells: got 'lsmt' .did you mean 'lstm'"):
+    message = r"cells: expected one of .*, got 'lsmt' .did you mean 'lstm'"
+    with pytest.raises(ValueError, match=message):
         conduct.plan([setting], sweeping=False)
 
 

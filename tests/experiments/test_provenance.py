@@ -318,10 +318,10 @@ def test_nothing_is_written_before_all_is_known(tmp_path, monkeypatch):
 
 def test_a_benchmark_of_other_code_is_refused(tmp_path, capsys, monkeypatch):
     from benchmarks.harness import conduct as benchmarks_conduct
-    from benchmarks.harness import settings
+    from benchmarks.harness.config import BenchmarkConfig
 
-    chosen = settings.Settings(cells=(), peers=(), latency=False, memory=False, allocator=False)
-    monkeypatch.setattr(benchmarks_conduct, "run", lambda *_: None)
+    chosen = BenchmarkConfig(cells=(), peers=(), latency=False, memory=False, allocator=False)
+    monkeypatch.setattr(benchmarks_conduct, "run_jobs", lambda *_: None)
     monkeypatch.setattr(benchmarks_conduct.report, "collect", lambda *_: {})
     monkeypatch.setattr(benchmarks_conduct.report, "report", lambda *_: None)
     monkeypatch.setattr(provenance, "code", lambda program: {f"{program}/a.py": "1"})

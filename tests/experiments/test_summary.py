@@ -134,7 +134,7 @@ def test_the_heading_says_the_budget_and_the_caption_what_is_easy():
     assert text == ("chance: 0.2500; without memory: 0.5000; solved: each error below 0.5, on "
                     "validation data (a paper)")  # fmt: skip
     ended = report.describe_chance(setting("made", memoryless=0.5, until_solved=True))
-    assert ended == text + ", with which a run ends"
+    assert ended == text + ", which ends a run"
     assert report.describe_chance(setting("made", success=None)) == "chance: 0.2500"
 
 
@@ -191,7 +191,7 @@ def test_figures_over_all_settings_are_written_where_there_is_something_to_draw(
 def panels(monkeypatch):
     """The panels of the figures that would be saved."""
     saved = []
-    monkeypatch.setattr(curves, "save", lambda made, path: saved.extend(made.axes))
+    monkeypatch.setattr(curves, "save_figure", lambda made, path: saved.extend(made.axes))
     return saved
 
 

@@ -51,9 +51,12 @@ def test_each_task_has_a_folder_and_defaults_leave_no_trace_in_the_configuration
     ("options", "message"),
     [
         ("", "names: expected the name of a task at least, got none"),
-        ("paritty", "names: got 'paritty' (did you mean 'parity'?)"),
-        ("digits --lengths 5", "digits has one length alone"),
-        ("--load parity", "load: expected a Python file; names of tasks stand before, got parity"),
+        ("paritty", "got 'paritty' (did you mean 'parity'?)"),
+        ("digits --lengths 5", "got digits, which has only one length"),
+        (
+            "--load parity",
+            "load: expected a Python file; names of tasks come before the options, got parity",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(options, message, capsys):

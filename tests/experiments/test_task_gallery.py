@@ -77,13 +77,13 @@ def test_the_command_tells_and_draws_every_task(registry, tmp_path, capsys):
 def test_pictures_of_others_are_left_alone(registry, tmp_path, capsys):
     (tmp_path / "adding.png").write_text("mine")
     assert main(["tasks", "--out", str(tmp_path)]) == 2
-    assert "holds other files; give another folder" in capsys.readouterr().err
+    assert "holds other files; choose another folder" in capsys.readouterr().err
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_the_example_is_the_longest_row_within_its_length():
     one = task_pictures.make_example(made_up())
-    batch = made_up().sample(jax.random.key(0), task_pictures.ROWS)
+    batch = made_up().sample(jax.random.key(0), task_pictures.SAMPLED)
     assert one.inputs.shape == (5, 3)
     np.testing.assert_array_equal(one.inputs, batch.xs.values[:, 3])
     np.testing.assert_array_equal(one.targets["target"], batch.targets[:, 3])

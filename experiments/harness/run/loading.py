@@ -45,7 +45,7 @@ def load_files(files: Sequence[Path]) -> None:
     owners: dict[tuple[str, str], Path] = {}
     for file in files:
         if not file.is_file():
-            names = "" if file.suffix else "; names of tasks stand before the options"
+            names = "" if file.suffix else "; names of tasks come before the options"
             raise FileNotFoundError(f"load: expected a Python file{names}, got {file}")
         before = _registry_entries()
         _run(file)

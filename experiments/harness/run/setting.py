@@ -98,7 +98,7 @@ def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
     checking.positive_int("parameters", budget.parameters)
     name, options = calls.parse("cells", cell, lj.cells.registry)
     if budget.random_truncation and budget.truncate is None:
-        raise WrongValue("random_truncation: expected both, got it without truncate")
+        raise WrongValue("random_truncation: expected it only with truncate, got it alone")
     make: Callable[[int], Any] = functools.partial(lj.cells.make, name, **options)
     size = size_of(cell, make, budget, task)
     with naming(f"cells: {cell} of size {size}"):

@@ -1,30 +1,25 @@
-"""The ratios as points: a panel for each program and number of devices, a colour a peer."""
+"""The figure of ratios: one panel per program and number of devices, one colour per peer."""
 
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")  # a file, never a window
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from benchmarks.harness import ratios
 from benchmarks.harness.measure import PROGRAMS
-from benchmarks.harness.tables import PROGRAM_TITLES, named, on
+from benchmarks.harness.tables import PROGRAM_TITLES, devices_label, shape_label
 from benchmarks.peers import PEERS, TITLES
-from experiments.harness.report.curves import STYLES
-from lstm_jax._internal import storage
+from experiments.harness.report.style import STYLES, save_figure
 
 MARKERS = ("o", "s", "^", "D", "P")
 Result = dict[str, Any]
 
 
 def draw_ratios(results: list[Result], cell: str, path: Path) -> None:
-    """Writes the figure (PNG): their time over ours, comparison by comparison."""
+    """Writes the figure to ``path`` (PNG): the peers' times over ours, for each comparison."""
     chosen = [result for result in results if result["cell"] == cell]
     counts = ratios.device_counts(chosen)
     width = 1.5 + len(counts) * max(3.2, 0.62 * len(chosen))
@@ -32,26 +27,25 @@ def draw_ratios(results: list[Result], cell: str, path: Path) -> None:
     panels = figure.subplots(len(PROGRAMS), len(counts), squeeze=False, sharex=True, sharey="row")
     for row, program in zip(panels, reversed(PROGRAMS), strict=True):
         for panel, devices in zip(row, counts, strict=True):
-            draw(panel, chosen, program, devices)
-            panel.set_title(f"{PROGRAM_TITLES[program]}, {on(devices)}", fontsize=10)
+            draw_panel(panel, chosen, program, devices)
+            panel.set_title(f"{PROGRAM_TITLES[program]}, {devices_label(devices)}", fontsize=10)
         row[0].set_ylabel("their time / ours")
     handles, labels = panels[0][0].get_legend_handles_labels()
     figure.suptitle(f"{cell.upper()}: how many times as long the peers take", fontsize=12)
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    with storage.replacing(path) as file:
-        figure.savefig(file, format=path.suffix.removeprefix("."))
+    save_figure(figure, path)
 
 
-def draw(panel: Axes, results: list[Result], program: str, devices: int) -> None:
-    """A ratio that was not measured leaves its place empty."""
+def draw_panel(panel: Axes, results: list[Result], program: str, devices: int) -> None:
+    """Draws one panel; a ratio that was not measured is left out."""
     places = np.arange(len(results))
     for i, name in enumerate(PEERS):
-        found = [ratios.ratio(result, name, devices, program) for result in results]
-        if all(value is None for value in found):
+        values = [ratios.ratio(result, name, devices, program) for result in results]
+        if all(value is None for value in values):
             continue
         panel.plot(
             places + 0.12 * (i - (len(PEERS) - 1) / 2),
-            [np.nan if value is None else value for value in found],
+            [np.nan if value is None else value for value in values],
             color=STYLES[i][0], marker=MARKERS[i], linestyle="", markersize=6, label=TITLES[name],
         )  # fmt: skip
     panel.axhline(1, color="0.2", linewidth=1)
@@ -66,7 +60,7 @@ def draw(panel: Axes, results: list[Result], program: str, devices: int) -> None
     low, high = panel.get_ylim()
     panel.set_ylim(min(low, 0.7), max(high, 2.2))
     panel.set_xlim(-0.6, len(results) - 0.4)
-    labels = [named(result).replace(", ", "\n") for result in results]
+    labels = [shape_label(result).replace(", ", "\n") for result in results]
     panel.set_xticks(places, labels, rotation=45, ha="right", fontsize=8)
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(axis="y", alpha=0.3, linewidth=0.5)

@@ -1,4 +1,4 @@
-"""What is measured, and with how much patience."""
+"""The options of a benchmark, and the comparisons that they stand for."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ SHAPES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """What is compared, and how often.
+class BenchmarkConfig:
+    """The options of ``python -m benchmarks``.
 
     Args:
         cells: lstm, gru.
         shapes: Batch x time x input size x hidden size.
-        layers: Heights of the stack.
+        layers: Numbers of layers.
         peers: flax, haiku, equinox, keras, torch; those that are not installed are left out.
-        rounds: In each round every contender runs once.
-        budget: Seconds for the rounds of one shape, forward and backward each; three rounds at
-            least.
+        rounds: Number of rounds; in each, every contender runs once.
+        budget: Seconds for all rounds of one shape, for forward and for forward and backward each;
+            at least three rounds are run.
         keep_memory: Have the allocator keep freed memory, for every contender (glibc only).
-        latency: Measure one step at batch 1.
-        memory: Measure peak memory, each contender in a process of its own.
-        allocator: Measure what keeping freed memory is worth, in two processes.
+        latency: Measure the latency of one step at batch 1.
+        memory: Measure peak RAM, each contender in its own process.
+        allocator: Measure the speedup from keeping freed memory, in two processes.
     """
 
     cells: tuple[str, ...] = CELLS
@@ -57,16 +57,18 @@ class Settings:
             if name not in PEERS:
                 raise WrongValue(f"peers: expected {', '.join(PEERS)}, got {name!r}")
         if min((*self.layers, self.rounds)) < 1:
-            raise WrongValue("layers and rounds: take integers of 1 or more")
+            got = f"{', '.join(map(str, self.layers))} and {self.rounds}"
+            raise WrongValue(f"layers and rounds: expected integers of 1 or more, got {got}")
 
-    def decides(self) -> dict[str, Any]:
-        """What a run folder must agree on; cells, shapes, layers and sections may come later."""
+    def fixed_options(self) -> dict[str, Any]:
+        """The options that must stay the same in a run folder; further cells, shapes, layers and
+        sections may be added later."""
         fields = ("peers", "rounds", "budget", "keep_memory")
         return {field: getattr(self, field) for field in fields}
 
 
-class Key(NamedTuple):
-    """One comparison."""
+class Comparison(NamedTuple):
+    """One cell, shape and number of layers, on which contenders are compared."""
 
     cell: str
     shape: Shape
@@ -80,8 +82,8 @@ class Key(NamedTuple):
         return f"{self.cell}_{self.shape}_{self.layers}.json"
 
 
-def keys(settings: Settings) -> Iterator[Key]:
+def list_comparisons(settings: BenchmarkConfig) -> Iterator[Comparison]:
     for shape in settings.shapes:
         for cell in settings.cells:
             for layers in settings.layers:
-                yield Key(cell, Shape.parse(shape), layers)
+                yield Comparison(cell, Shape.parse(shape), layers)

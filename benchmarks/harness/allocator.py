@@ -1,38 +1,40 @@
-"""What keeping freed memory is worth: the first shape in two processes, with and without."""
+"""The speedup from keeping freed memory: the first shape, in two processes, with and without."""
 
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.settings import Key, Settings
+from benchmarks.harness.config import BenchmarkConfig, Comparison
 from benchmarks.harness.timing import median
 from experiments.harness.run import run_folder
 
 SECTIONS_OFF = ("--no-latency", "--no-memory", "--no-allocator")
 
 
-def measure(key: Key, peers: tuple[str, ...], settings: Settings, path: Path) -> dict[str, Any]:
+def measure(
+    key: Comparison, peers: tuple[str, ...], settings: BenchmarkConfig, path: Path
+) -> dict[str, Any]:
     """Median milliseconds, forward and backward on one device, by contender."""
-    both = {kept: in_a_process(key, peers, settings, path, kept) for kept in (True, False)}
+    times = {keep: run_in_subprocess(key, peers, settings, path, keep) for keep in (True, False)}
     return {
         "cell": key.cell,
         "shape": str(key.shape),
         "layers": key.layers,
-        "kept_ms": both[True],
-        "given_back_ms": both[False],
+        "kept_ms": times[True],
+        "given_back_ms": times[False],
     }
 
 
-def in_a_process(
-    key: Key, peers: tuple[str, ...], settings: Settings, path: Path, kept: bool
+def run_in_subprocess(
+    key: Comparison, peers: tuple[str, ...], settings: BenchmarkConfig, path: Path, keep: bool
 ) -> dict[str, float]:
-    """The benchmark itself, for this shape alone, in a folder within the run's."""
-    out = path / ("kept" if kept else "given_back")
+    """Runs the benchmark for this shape alone, in a folder inside the run folder."""
+    out = path / ("kept" if keep else "given_back")
     command = [sys.executable, "-m", "benchmarks", "--cells", key.cell, "--shapes", str(key.shape)]
     command += ["--layers", str(key.layers), "--rounds", str(settings.rounds)]
     command += ["--budget", str(settings.budget), "--peers", *peers]
-    command += ["--keep-memory" if kept else "--no-keep-memory", *SECTIONS_OFF]
+    command += ["--keep-memory" if keep else "--no-keep-memory", *SECTIONS_OFF]
     done = subprocess.run(
         [*command, "--out", str(out)], capture_output=True, text=True, check=False
     )
