@@ -1,5 +1,5 @@
-# `make compare` and `make test` set everything up by themselves, in a virtual environment here.
-# PYTHON chooses the interpreter (3.11 or later), found on the PATH or among pyenv's versions:
+# The targets set up everything that they need, in a virtual environment in this folder.
+# PYTHON chooses the interpreter (3.11 or later), from the PATH or from pyenv's versions:
 # `make test PYTHON=python3.13`.
 PYTHON ?= python3
 VENV ?= .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
@@ -9,13 +9,14 @@ READY := $(VENV)/ready
 .PHONY: help compare suite benchmarks gpu test test-slow laws lint types docs clean
 
 help:
-	@echo "make compare    which cell remembers: LSTM, GRU, tanh RNN, attention; in two minutes"
-	@echo "make suite      which cell remembers longest: a fair slice of every task, in half an hour"
-	@echo "make benchmarks speed and memory beside the peers; PyTorch too where it is installed"
-	@echo "make gpu        tests and measurements on a GPU, in ten minutes, with the JAX that is here"
-	@echo "make test       the tests (make laws: every cell through every law, which takes longer)"
-	@echo "make lint types formatting and style; static types"
-	@echo "make docs       the documentation, into docs/_build/html"
+	@echo "make compare    compares LSTM, GRU, tanh RNN and attention on two tasks, in two minutes"
+	@echo "make suite      which cell remembers longest? all kinds of tasks, in half an hour"
+	@echo "make benchmarks compares speed and RAM with other libraries (PyTorch if installed)"
+	@echo "make gpu        tests and measurements on a GPU, with the installed JAX, in ten minutes"
+	@echo "make test       runs the tests (test-slow: the slow ones; laws: every cell, every law)"
+	@echo "make lint       checks formatting and style"
+	@echo "make types      checks static types"
+	@echo "make docs       builds the documentation in docs/_build/html"
 
 compare: $(READY)
 	$(RUN) -m experiments first_comparison
@@ -26,15 +27,15 @@ suite: $(READY)
 benchmarks: $(VENV)/ready-benchmarks
 	$(RUN) -m benchmarks
 
-# Nothing is set up: pip would put a JAX for the CPU in the place of the one that knows the GPU.
+# Sets up nothing, since pip would replace the JAX for the GPU by one for the CPU.
 gpu:
 	@for python in "$(PYTHON)" "$(RUN)" python3 python; do \
 	  if "$$python" -c 'import jax; jax.devices("gpu")' >/dev/null 2>&1; then \
 	    exec "$$python" -m benchmarks.gpu $(OPTIONS); \
 	  fi; \
 	done; \
-	echo "PYTHON: expected one whose JAX sees a GPU, got $(PYTHON), $(RUN), python3, python, which" \
-	  "do not; python -m benchmarks.gpu --small rehearses on a CPU" >&2; exit 1
+	echo "PYTHON: expected one whose JAX sees a GPU, got $(PYTHON), $(RUN), python3 and python," \
+	  "which do not; python -m benchmarks.gpu --small rehearses on a CPU" >&2; exit 1
 
 test: $(READY)
 	$(RUN) -m pytest -n auto --dist loadgroup $(TESTS)
@@ -68,7 +69,7 @@ $(READY): pyproject.toml
 	    touch $(READY); exit 0; \
 	  fi; \
 	done; \
-	echo "PYTHON: got $(PYTHON), which is not here or is older than 3.11" >&2; exit 1
+	echo "PYTHON: expected Python 3.11 or later, got $(PYTHON), which is missing or older" >&2; exit 1
 
 $(VENV)/ready-benchmarks: $(READY)
 	$(RUN) -m pip install --quiet --editable '.[benchmarks]'

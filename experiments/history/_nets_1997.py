@@ -1,11 +1,12 @@
-"""The nets of Hochreiter & Schmidhuber 1997, as its tables 10 and 11 set them out, and a plain net
-of the same size beside each.
+"""The nets of Hochreiter & Schmidhuber 1997, from its tables 10 and 11, and for each a plain net of
+the same size.
 
-All are trained by gradient descent at a fixed rate, a sequence a step. What differs from net to
-net: blocks, who has biases, the width of the first weights, and which biases are set by hand.
+All are trained by gradient descent at a fixed rate, one sequence per step. The nets differ in their
+blocks, in which units have biases, in the range of initial weights, and in which biases are set by
+hand.
 
-The paper's text has g in [-2, 2] and h in [-1, 1], its table 10 g in [-1, 1] and h in [-2, 2]. Here
-all nets have the ranges of the table: with those of the text 2a was not learnt, and 2c only at
+The paper's text has g in [-2, 2] and h in [-1, 1]; its table 10 has g in [-1, 1] and h in [-2, 2].
+Here all nets use the ranges of the table: with those of the text, 2a was not learnt, and 2c only at
 twice the paper's rate.
 """
 
@@ -30,17 +31,17 @@ class Net(NamedTuple):
     """A row of the paper's tables.
 
     task, options: as in ``tasks.make``.
-    blocks, block_size: of the memory.
+    blocks, block_size: of memory cells.
     biases: which hidden units have one: "none", "gates" or "all".
-    input_gate_bias, output_gate_bias: first values, a block each; None where they are drawn as the
-        weights are.
-    scale: first weights, and biases that are not set, are uniform in plus or minus this.
+    input_gate_bias, output_gate_bias: initial values, one per block; None if they are drawn like
+        the weights.
+    scale: initial weights, and biases that are not set by hand, are uniform in plus or minus this.
     readout_bias: whether the outputs have biases.
     rate: the learning rate.
-    weights: their number, as printed in the paper.
-    sequences: to success, the mean over the paper's trials.
-    direct: the outputs see the inputs too, and the cell and its gate see nothing else ("each layer
-        receives connections from all layers below").
+    weights: the number of weights, as printed in the paper.
+    sequences: the number of sequences until success, the mean over the paper's trials.
+    direct: whether the outputs also read the inputs, and the cell and its gate read nothing else
+        ("each layer receives connections from all layers below").
     """
 
     task: str
@@ -77,7 +78,7 @@ def _two_sequence(n: int, length: int, sequences: int) -> Net:
                0.1, False, 1.0, 102, sequences)  # fmt: skip
 
 
-# Experiments by the paper's numbers; where it has several rows, what tells them apart follows.
+# By the numbers of the paper's experiments, followed by what distinguishes several rows of one.
 NETS = {
     "1": Net("embedded_reber", {}, 3, 2, "gates", None, (-1, -2, -3), 0.2, False, 0.5, 276, 8440),
     "1 four blocks": Net("embedded_reber", {}, 4, 1, "gates", None, (-1, -2, -3, -4), 0.2, False,
@@ -102,29 +103,29 @@ NETS = {
 }  # fmt: skip
 
 
-def paper(net: Net, task: Task) -> train.Model:
-    """The paper's net for its task, learning by the truncated gradient."""
-    return _with_readout(_cell(net), net, task, late=net.direct)
+def paper_model(net: Net, task: Task) -> train.Model:
+    """The paper's net for its task, trained with the truncated gradient."""
+    return _with_readout(_memory_cell(net), net, task, late=net.direct)
 
 
-def without_recurrence(net: Net, task: Task) -> train.Model:
-    """The paper's net, its memory cells and gates seeing the inputs alone: the weights from unit to
-    unit are there, and stay zero.
+def nonrecurrent_model(net: Net, task: Task) -> train.Model:
+    """The paper's net, except that its memory cells and gates read only the inputs: the weights
+    from unit to unit exist, and stay zero.
 
-    Gates are between 0 and 1, so that recurrent weights from them act as a bias of g: what it adds
-    to the state grows with the lag, until h is flat and nothing is learnt.
+    Gates are between 0 and 1, so recurrent weights from them act as a bias of g, which adds to the
+    state in proportion to the lag, until h is saturated and nothing is learnt.
     """
 
-    def cut(params: Any) -> Any:
+    def zero_recurrence(params: Any) -> Any:
         return params | {"w_h": jnp.zeros_like(params["w_h"])}
 
-    cell = _cell(net)
-    return _with_readout(cell, net, task, seen=cut)
+    cell = _memory_cell(net)
+    return _with_readout(cell, net, task, transform=zero_recurrence)
 
 
-def _cell(net: Net) -> lj.Cell:
+def _memory_cell(net: Net) -> lj.Cell:
     if net.direct:
-        return accumulator(net.scale)
+        return accumulator_cell(net.scale)
     cell = lj.lstm_1997(
         net.blocks, net.block_size, biases=net.biases, weight_scale=net.scale,
         g_range=G_RANGE, h_range=H_RANGE,
@@ -132,31 +133,34 @@ def _cell(net: Net) -> lj.Cell:
     if net.biases == "none":
         return cell
     spread = init.uniform(net.scale)
-    given = {"input": net.input_gate_bias, "output": net.output_gate_bias}
-    by_hand = {gate: bias for gate, bias in given.items() if bias is not None}
+    biases = {"input": net.input_gate_bias, "output": net.output_gate_bias}
+    by_hand = {gate: bias for gate, bias in biases.items() if bias is not None}
     return lj.initialize(cell, b=init.per_gate(spread, **by_hand))
 
 
-def plain(net: Net, task: Task) -> train.Model:
-    """A plain net of logistic units with about as many weights, learning by the full gradient."""
+def plain_model(net: Net, task: Task) -> train.Model:
+    """A plain net of logistic units with about as many weights, trained with the full gradient."""
     spread = init.uniform(net.scale)
 
-    def sized(size: int) -> train.Model:
+    def of_size(size: int) -> train.Model:
         cell = lj.rnn(size, activation="sigmoid")
         return _with_readout(lj.initialize(cell, w_x=spread, w_h=spread, b=spread), net, task)
 
-    return sized(train.size_near(sized, net.weights))
+    return of_size(train.size_near(of_size, net.weights))
 
 
-# The entry of the params that holds 0 until the memory cell is a part of the net, then 1. It is no
-# weight, and the number of parameters has it besides the paper's.
+# The entry of the params that is 0 until the memory cell is added to the net, then 1. It is not a
+# weight, but it is counted among the parameters, unlike in the paper.
 ADDED = "added"
 
 
-def cell_after(sequences: int, optimizer: optax.GradientTransformation) -> Any:
-    """``optimizer`` for nets that start without their memory cell, which is added after so many
-    sequences (section 5.2: once the error has stopped falling). Else the cell becomes a bias of the
-    easy outputs before any other use of it can be found (section 4, the abuse problem)."""
+def add_cell_after(sequences: int, optimizer: optax.GradientTransformation) -> Any:
+    """``optimizer`` for nets that start without their memory cell, which is added after this many
+    sequences (in section 5.2, once the error has stopped falling).
+
+    Otherwise the cell becomes a bias of the easy outputs before training finds another use for it
+    (section 4, the abuse problem).
+    """
 
     def init(params: Any) -> Any:
         return jnp.zeros((), jnp.int32), optimizer.init(params)
@@ -171,18 +175,19 @@ def cell_after(sequences: int, optimizer: optax.GradientTransformation) -> Any:
     return optax.GradientTransformation(init, update)
 
 
-class Sum(NamedTuple):
+class SumState(NamedTuple):
     s: Float[Array, "*batch 1"]
 
 
-def accumulator(scale: float) -> lj.Cell:
+def accumulator_cell(scale: float) -> lj.Cell:
     """The memory cell of experiments 2a and 2b: ``s += in g``, ``y = h(s)``.
 
-    Input gate and g are logistic functions of the input alone, g in [-1, 1] and h in [-2, 2]; there
-    is no output gate and no bias. Params ``w_x [D, 2]``, uniform in plus or minus scale.
-    The paper has g in [0, 1] and the identity for h (section 5.2 and table 10). Then the symbols in
-    between, 99 of them, add up to an s of some 25, which the rate of 1 is too large for: no run of
-    ours came to the criterion.
+    Input gate and g are logistic functions of the input only, with g in [-1, 1] and h in [-2, 2];
+    there is no output gate and no bias. Params ``w_x [D, 2]``, uniform in plus or minus ``scale``.
+
+    The paper has g in [0, 1] and the identity for h (section 5.2 and table 10). With these, the 99
+    symbols in between add up to an s of about 25, for which the rate of 1 is too large: none of our
+    runs met the criterion.
     """
     axis = lj.core.equal_gates(("input", "cell"), 1)
 
@@ -198,10 +203,10 @@ def accumulator(scale: float) -> lj.Cell:
         1,
         axis,
         init=lambda key, d, dtype: {"w_x": init.uniform(scale)(key, (d,), axis, dtype)},
-        state=lambda zeros: Sum(zeros(1)),
+        state=lambda zeros: SumState(zeros(1)),
         coefficients=coefficients,
         read=lambda state: state.s,
-        write=Sum,
+        write=SumState,
         output=lambda params, h, x: scaled(H_RANGE, h).astype(params["w_x"].dtype),
     )
 
@@ -211,12 +216,20 @@ def _with_readout(
     net: Net,
     task: Task,
     *,
-    seen: Callable[[Any], Any] = lambda params: params,
+    transform: Callable[[Any], Any] = lambda params: params,
     late: bool = False,
 ) -> train.Model:
-    """``cell`` and linear outputs, with the first weights and the biases of ``net``; the logistic
-    function of the outputs is in the task's loss. seen: the cell's params as it uses them. late:
-    the cell is added by ``cell_after``."""
+    """``cell`` with linear outputs and the initial weights and biases of ``net``.
+
+    The logistic function of the outputs is part of the task's loss.
+
+    Args:
+        cell: The memory cells.
+        net: The row of the paper's tables.
+        task: Its task.
+        transform: Maps the cell's params to those that it uses.
+        late: Whether the cell is added later, by ``add_cell_after``.
+    """
 
     def start(key: jax.Array) -> Any:
         key_cell, key_w, key_b = jax.random.split(key, 3)
@@ -224,12 +237,12 @@ def _with_readout(
         readout = {"w": _uniform(key_w, (sources, task.output_size), net.scale)}
         if net.readout_bias:
             readout["b"] = _uniform(key_b, (task.output_size,), net.scale)
-        params = {"cell": seen(cell.init(key_cell, task.input_size)), "readout": readout}
+        params = {"cell": transform(cell.init(key_cell, task.input_size)), "readout": readout}
         return params | ({ADDED: jnp.zeros(())} if late else {})
 
     def apply(params: Any, xs: Any, *, key: Key[Array, ""] | None = None) -> jax.Array:
         values, lengths = xs if isinstance(xs, Sequences) else (xs, None)
-        _, ys = lj.unroll(cell, seen(params["cell"]), values, lengths=lengths, key=key)
+        _, ys = lj.unroll(cell, transform(params["cell"]), values, lengths=lengths, key=key)
         if late:
             ys = ys * jax.lax.stop_gradient(params[ADDED])
         sources = jnp.concatenate([ys, values], axis=-1) if net.direct else ys

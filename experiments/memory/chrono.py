@@ -59,7 +59,7 @@ def settings(config: Config) -> list[Setting]:
     copying = tasks.make("copy_memory", length=config.length)
     adding = tasks.make("adding", length=config.length)
     return [
-        Setting(task, config, model=functools.partial(model, t_max), published=PUBLISHED[kind])
+        Setting(task, config, model=functools.partial(make_model, t_max), published=PUBLISHED[kind])
         for kind, task, t_max in (
             ("copy_memory", copying, 1.5 * config.length),
             ("adding", adding, 1.0 * config.length),
@@ -67,7 +67,7 @@ def settings(config: Config) -> list[Setting]:
     ]
 
 
-def model(t_max: float, task: Task, budget: Budget, contender: str) -> train.Model:
+def make_model(t_max: float, task: Task, budget: Budget, contender: str) -> train.Model:
     """The LSTM with one of the two initialisations."""
     checking.choice("cells", contender, CONTENDERS)
     size = size_of("lstm", lj.lstm, budget, task)

@@ -29,8 +29,8 @@ def test_the_paper_s_number_of_weights(name):
     net = NETS[name]
     task = shown(net)
     switch = int(net.direct)  # whether the cell is a part of the net yet
-    assert train.count_parameters(_nets_1997.paper(net, task)) == net.weights + switch
-    plain = train.count_parameters(_nets_1997.plain(net, task))
+    assert train.count_parameters(_nets_1997.paper_model(net, task)) == net.weights + switch
+    plain = train.count_parameters(_nets_1997.plain_model(net, task))
     assert abs(plain - net.weights) < 0.1 * net.weights
 
 
@@ -38,7 +38,7 @@ def test_the_paper_s_number_of_weights(name):
 def test_first_weights_and_biases_are_the_paper_s():
     for name, scale in {"1": 0.2, "3a": 0.1, "6b": 0.1}.items():
         net = NETS[name]
-        params = _nets_1997.paper(net, shown(net)).init(jax.random.key(0))
+        params = _nets_1997.paper_model(net, shown(net)).init(jax.random.key(0))
         weights = [params["cell"]["w_x"], params["cell"]["w_h"], params["readout"]["w"]]
         for leaf in weights:
             assert 0.8 * scale < np.abs(leaf).max() <= scale
@@ -62,7 +62,7 @@ def test_the_net_of_2a_by_hand():
     """A squashed sum of the gated inputs, and outputs that see the current input."""
     net = NETS["2a"]
     task = tasks.make("lags_2a", p=4)
-    model = _nets_1997.paper(net, task)
+    model = _nets_1997.paper_model(net, task)
     params = model.init(jax.random.key(1))
     xs = task.sample(jax.random.key(2), 3).xs
     w_x, w = np.asarray(params["cell"]["w_x"], float), np.asarray(params["readout"]["w"], float)
@@ -80,8 +80,8 @@ def test_the_net_of_2a_by_hand():
 def test_the_cell_is_added_after_so_many_sequences():
     """Until then nothing of it changes; from then on all of it does."""
     task = tasks.make("lags_2a", p=4)
-    model = _nets_1997.paper(NETS["2a"], task)
-    optimizer = _nets_1997.cell_after(3, optax.sgd(1.0))
+    model = _nets_1997.paper_model(NETS["2a"], task)
+    optimizer = _nets_1997.add_cell_after(3, optax.sgd(1.0))
     state = train.start(model, optimizer, jax.random.key(0))
     first, seen = state.params, []
     for _ in range(5):
@@ -108,7 +108,7 @@ def test_without_recurrence_units_see_the_inputs_alone():
     net = NETS["2c"]
     task = tasks.make("lags_2c", q=4)
     net = net._replace(options={"q": 4})
-    model = _nets_1997.without_recurrence(net, task)
+    model = _nets_1997.nonrecurrent_model(net, task)
     params, batch = model.init(jax.random.key(0)), task.sample(jax.random.key(1), 3)
     np.testing.assert_array_equal(params["cell"]["w_h"], 0)
     w_x = np.asarray(params["cell"]["w_x"], float)
@@ -129,7 +129,7 @@ def test_without_recurrence_units_see_the_inputs_alone():
 def test_the_last_step_of_each_row_is_read():
     net = NETS["6a"]
     task = tasks.make("temporal_order", min_length=20, max_length=24)
-    model = _nets_1997.paper(net, task)
+    model = _nets_1997.paper_model(net, task)
     params, batch = model.init(jax.random.key(3)), task.sample(jax.random.key(4), 5)
     outputs = model.apply(params, batch.xs)
     for row in range(5):
