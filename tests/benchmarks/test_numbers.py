@@ -102,7 +102,7 @@ def test_the_tables_say_what_the_times_say():
     ]  # fmt: skip
     assert "| geometric mean |  | 4.00x |" in "\n".join(tables.to_markdown(both))
     assert made["Compile time"].header == ["", "lstm_jax", "Flax NNX"]
-    assert made["Temporary memory"].rows[0][1] == "3.00"
+    assert made["Temporary allocation"].rows[0][1] == "3.00"
 
 
 def test_the_other_sections():

@@ -57,12 +57,12 @@ def test_the_command_tells_and_draws_every_task(registry, tmp_path, capsys):
     assert names == ["adding.png", "made_up.png", "tasks.md"]
     table = (tmp_path / "out" / "tasks.md").read_text()
     assert (
-        "| [made_up(5)](#made_up) | 3 | 3 | 1 to 5 | every | nats, lower is better | 1.2500 "
+        "| [made_up(5)](#made_up) | 3 | 3 | 1 to 5 | every step | nats, lower is better | 1.2500 "
         "| 0.5000 | each error below 0.25, their mean below 0.01, on the last 30 training "
         "sequences (nobody); error: share of wrong answers | yes |"
     ) in table
     assert (
-        "| [adding(100)](#adding) | 2 | 1 | 100 | the last | MSE, lower is better | 0.1667" in table
+        "| [adding(100)](#adding) | 2 | 1 | 100 | last step | MSE, lower is better | 0.1667" in table
     )
     assert "## made_up\n\nA task of nobody, of 2026.\n\n![made_up](made_up.png)" in table
     assert "missing is left out: folder: there is none" in table
