@@ -22,7 +22,7 @@ import functools
 from typing import Any
 
 from experiments.harness.run.lengths import require_lengths, score_by_length
-from experiments.harness.run.setting import Budget, Setting, named_task
+from experiments.harness.run.setting import Budget, Setting, make_task
 
 TIME = "10 min"
 
@@ -63,7 +63,7 @@ def settings(config: Config) -> list[Setting]:
     further = functools.partial(score_by_length, config.lengths)
     made = []
     for text in config.tasks:
-        task = named_task(text)
+        task = make_task(text)
         require_lengths(config.lengths, task)
         made.append(Setting(task, config, further=further, published=PUBLISHED.get(text, {})))
     return made

@@ -26,7 +26,7 @@ import re
 
 import lstm_jax as lj
 from experiments.harness.run.learning_rates import ChosenRate
-from experiments.harness.run.setting import Budget, Setting, named_task
+from experiments.harness.run.setting import Budget, Setting, make_task
 from lstm_jax._internal import calls
 from lstm_jax._internal.errors import WrongValue
 
@@ -73,7 +73,7 @@ def settings(config: Config) -> list[Setting]:
     if not named:
         named = [(text.format(lag), lag) for text, lags in LAG_TASKS.items() for lag in lags]
         named += [(task, None) for task in OTHER_TASKS]
-    made = [(named_task(text), lag) for text, lag in named]
+    made = [(make_task(text), lag) for text, lag in named]
     budget: Budget = config
     if config.steps and config.budget is not None:
         raise WrongValue(

@@ -21,7 +21,7 @@ import tyro
 from experiments.harness.run.jobs import slug
 from experiments.harness.run.learning_rates import ChosenRate, nearest_rates
 from experiments.harness.run.lengths import require_lengths, score_by_length
-from experiments.harness.run.setting import Budget, Setting, named_task
+from experiments.harness.run.setting import Budget, Setting, make_task
 from experiments.images import digits
 from experiments.memory import adding
 from lstm_jax import tasks
@@ -54,7 +54,7 @@ def settings(config: Config) -> list[Setting]:
     further = functools.partial(score_by_length, config.lengths) if config.lengths else None
     made = []
     for text in config.names:
-        task = named_task(text, "names")
+        task = make_task(text, "names")
         if config.lengths:
             require_lengths(config.lengths, task)
         without_criterion = config.until_solved and task.success is None

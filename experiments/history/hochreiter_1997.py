@@ -35,7 +35,7 @@ import dataclasses
 import functools
 from typing import Any
 
-from experiments.harness.run.setting import Setting, Training, as_named
+from experiments.harness.run.setting import Setting, Training, unchanged
 from experiments.history._nets_1997 import (
     NETS,
     Net,
@@ -115,7 +115,7 @@ def settings(config: Config) -> list[Setting]:
                     ("lstm_1997", NO_RECURRENCE), f"{net.sequences:,} sequences"
                 ),
                 lag=LAGS.get(name),
-                optimizer=add_cell if net.direct else as_named,
+                optimizer=add_cell if net.direct else unchanged,
             )
         )
     return made

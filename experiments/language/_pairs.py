@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 import lstm_jax as lj
 from experiments.harness.report import curves
-from experiments.harness.run.setting import Training, told_as
+from experiments.harness.run.setting import Training, rename_argument
 from lstm_jax import seq2seq, train
 from lstm_jax._internal import calls, checking
 from lstm_jax.tasks import PairBatch, Pairs, PairTask, Score, Vocabulary
@@ -99,7 +99,7 @@ def pair_model(
 
         return train.Model(size, model.init, apply, functools.partial(answer, model))
 
-    with told_as("budget:", f"parameters of {name} on {task.name}:"):
+    with rename_argument("budget", f"parameters of {name} on {task.name}"):
         return of_size(train.size_near(of_size, budget.parameters))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.harness.run.jobs import Job
 from experiments.harness.run.learning_rates import rates_from_defaults
-from experiments.harness.run.setting import Further, Scores, Setting
+from experiments.harness.run.setting import FurtherResults, Scores, Setting
 from experiments.language import _pairs
 from lstm_jax.tasks import PairTask, SymbolTask
 
@@ -48,7 +48,7 @@ def setting(symbols: SymbolTask, config: SymbolTraining, chosen: dict[str, float
 
 def by_length(
     symbols: SymbolTask, config: SymbolTraining, job: Job, params: Any, folder: Path
-) -> Further:
+) -> FurtherResults:
     """Exact match at lengths up to twice the trained one, and the picture of an alignment."""
     longest = symbols.max_length
     lengths = sorted({max(1, n * longest // 4) for n in range(1, 9)})
@@ -70,7 +70,7 @@ def by_length(
         _pairs.shown(model, _pairs.run_of(params, 0), example, (vocabulary, vocabulary), title,
                     folder / "alignment.png")  # fmt: skip
         figures.append("alignment.png")
-    return Further(
+    return FurtherResults(
         {f"exact match by length in symbols, trained up to {longest} symbols": scores},
         [],
         figures,

@@ -21,7 +21,7 @@ import numpy as np
 
 from experiments.harness.run.jobs import Job
 from experiments.harness.run.learning_rates import rates_from_defaults
-from experiments.harness.run.setting import Further, Setting
+from experiments.harness.run.setting import FurtherResults, Setting
 from experiments.language import _pairs
 from lstm_jax.tasks import PairTask
 from lstm_jax.tasks.pairs import dates
@@ -73,7 +73,7 @@ def settings(config: Config) -> list[Setting]:
 
 def by_style(
     written: dates.WrittenDates, config: Config, job: Job, params: Any, folder: Path
-) -> Further:
+) -> FurtherResults:
     """The styles that are read worst, and the picture of an alignment."""
     vocabularies = (dates.SOURCE_VOCABULARY, dates.TARGET_VOCABULARY)
     sizes = (len(vocabularies[0]), len(vocabularies[1]))
@@ -97,4 +97,4 @@ def by_style(
                     folder / "alignment.png")  # fmt: skip
         figures.append("alignment.png")
     text = f"{job.contender}: exact match of the styles that are read worst, all runs: {worst}."
-    return Further({}, [text], figures)
+    return FurtherResults({}, [text], figures)

@@ -29,7 +29,7 @@ import numpy as np
 from experiments.harness.run.jobs import Job
 from experiments.harness.run.learning_rates import rates_from_defaults
 from experiments.harness.run.parts import in_parts
-from experiments.harness.run.setting import Further, Scores, Setting
+from experiments.harness.run.setting import FurtherResults, Scores, Setting
 from experiments.language import _pairs
 from lstm_jax import seq2seq
 from lstm_jax._internal import checking
@@ -140,7 +140,9 @@ def text_of(vocabulary: Vocabulary, ids: np.ndarray) -> str:
     return multi30k.detokenise("unk" if word == SPECIALS[UNKNOWN] else word for word in words)
 
 
-def bleu(data: multi30k.Multi30k, config: Config, job: Job, params: Any, folder: Path) -> Further:
+def bleu(
+    data: multi30k.Multi30k, config: Config, job: Job, params: Any, folder: Path
+) -> FurtherResults:
     """BLEU of every run by greedy decoding and by beam search; translations, and an alignment."""
     vocabularies = (data.source_vocabulary, data.target_vocabulary)
     sizes = (len(vocabularies[0]), len(vocabularies[1]))
@@ -182,4 +184,4 @@ def bleu(data: multi30k.Multi30k, config: Config, job: Job, params: Any, folder:
         _pairs.shown(model, _pairs.run_of(params, 0), batch, vocabularies, title,
                     folder / "alignment.png")  # fmt: skip
         figures.append("alignment.png")
-    return Further({"BLEU of test_2016_flickr": scores}, [text], figures)
+    return FurtherResults({"BLEU of test_2016_flickr": scores}, [text], figures)

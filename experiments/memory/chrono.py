@@ -22,7 +22,7 @@ import functools
 from typing import Any
 
 import lstm_jax as lj
-from experiments.harness.run.setting import Budget, Setting, size_of
+from experiments.harness.run.setting import Budget, Setting, hidden_size
 from lstm_jax import tasks, train
 from lstm_jax._internal import checking
 from lstm_jax.core import initializers
@@ -70,7 +70,7 @@ def settings(config: Config) -> list[Setting]:
 def make_model(t_max: float, task: Task, budget: Budget, contender: str) -> train.Model:
     """The LSTM with one of the two initialisations."""
     checking.choice("cells", contender, CONTENDERS)
-    size = size_of("lstm", lj.lstm, budget, task)
+    size = hidden_size("lstm", lj.lstm, budget, task)
     cell: Any = lj.lstm(size, forget_bias=1.0)
     if contender == "chrono":
         cell = lj.initialize(cell, b=initializers.chrono(t_max))

@@ -18,7 +18,7 @@ reported for such models; the models that are reported to succeed have two or th
 
 import dataclasses
 
-from experiments.harness.run.setting import Budget, Setting, named_task
+from experiments.harness.run.setting import Budget, Setting, make_task
 
 TIME = "13 min"
 
@@ -43,6 +43,6 @@ class Config(Budget):
 
 def settings(config: Config) -> list[Setting]:
     return [
-        Setting(named_task(text), config, published=PUBLISHED if text == SELECTIVE_COPY else {})
+        Setting(make_task(text), config, published=PUBLISHED if text == SELECTIVE_COPY else {})
         for text in config.tasks
     ]

@@ -42,5 +42,5 @@ def test_every_way_runs():
 
 
 def test_only_cells_of_the_gated_form():
-    with pytest.raises(ValueError, match=r"^cell: got mgu\(4\)"):
+    with pytest.raises(ValueError, match=r"^cell: expected one of the gated form, got mgu\(4\)"):
         choices.compile_options(lj.mgu(4), (2, 6, 3, 4), devices=len(jax.devices()))

@@ -290,7 +290,7 @@ def listens_to_control_c():
 @pytest.mark.usefixtures("listens_to_control_c")
 def test_control_c_waits_for_a_checkpoint_to_be_written():
     done = False
-    with pytest.raises(KeyboardInterrupt), runner.uninterrupted():
+    with pytest.raises(KeyboardInterrupt), runner.delay_interrupts():
         signal.raise_signal(signal.SIGINT)
         done = True
     assert done

@@ -158,7 +158,7 @@ def test_a_budget_in_seconds_is_measured_once_and_kept(tmp_path, monkeypatch):
     result = run(job, programs, tmp_path / "kept")  # measures no more, or it would fail
     assert result["steps"] == 40 and [line["step"] for line in result["curve"]] == [10, 20, 30, 40]
     monkeypatch.setattr(programs, "seconds_a_chunk", lambda: 30.0)
-    assert runner.steps_of(job, programs, tmp_path / "slow") == 10  # one chunk at least
+    assert runner.number_of_steps(job, programs, tmp_path / "slow") == 10  # one chunk at least
 
 
 def rates_result(validation, solved=(None,) * 6):

@@ -62,7 +62,8 @@ def test_the_command_tells_and_draws_every_task(registry, tmp_path, capsys):
         "sequences (nobody); error: share of wrong answers | yes |"
     ) in table
     assert (
-        "| [adding(100)](#adding) | 2 | 1 | 100 | last step | MSE, lower is better | 0.1667" in table
+        "| [adding(100)](#adding) | 2 | 1 | 100 | last step | MSE, lower is better | 0.1667"
+        in table
     )
     assert "## made_up\n\nA task of nobody, of 2026.\n\n![made_up](made_up.png)" in table
     assert "missing is left out: folder: there is none" in table

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.stats
 
 from experiments.harness.run import best_rate
-from experiments.harness.run.jobs import Job, criterion
+from experiments.harness.run.jobs import Job, describe_criterion
 from lstm_jax.tasks import Score
 
 RESAMPLES = 2000
@@ -46,7 +46,7 @@ def _setting(job: Job) -> dict[str, Any]:
             }
             for other in task.scores
         ],
-        "success": None if task.success is None else criterion(task.success),
+        "success": None if task.success is None else describe_criterion(task.success),
         "lag": job.setting.lag,
         "batch_size": budget.batch_size,
         "until_solved": budget.until_solved,

@@ -21,7 +21,7 @@ from experiments.harness.report.console import make_console
 from experiments.harness.report.markdown import markdown_table
 from experiments.harness.report.report import format_score
 from experiments.harness.run import lengths, loading, run_folder, user_errors
-from experiments.harness.run.jobs import criterion, slug
+from experiments.harness.run.jobs import describe_criterion, slug
 from lstm_jax import tasks
 from lstm_jax._internal import calls
 from lstm_jax.tasks import classes
@@ -145,7 +145,7 @@ def describe_success(success: tasks.Success) -> str:
     """The criterion of success in words, with the error that it applies to."""
     name = getattr(success.error, "__name__", "").strip("_").replace("_", " ")
     name = "share of wrong answers" if success.error is classes.error_rate else name
-    return criterion(success) + (f"; error: {name}" if name else "")
+    return describe_criterion(success) + (f"; error: {name}" if name else "")
 
 
 def first_paragraph(factory: Callable) -> str:

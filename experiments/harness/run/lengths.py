@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.harness.run.compiled import answer_in_parts
 from experiments.harness.run.jobs import Job
-from experiments.harness.run.setting import Further, Scores
+from experiments.harness.run.setting import FurtherResults, Scores
 from lstm_jax._internal.errors import ArgumentError, WrongValue
 from lstm_jax.tasks import AnyTask, Batch, Sequences
 
@@ -46,7 +46,9 @@ def describe_steps(xs: Any) -> str:
     return f"{low} to {high}" if low < high else str(high)
 
 
-def score_by_length(lengths: tuple[int, ...], job: Job, params: Any, folder: Path) -> Further:
+def score_by_length(
+    lengths: tuple[int, ...], job: Job, params: Any, folder: Path
+) -> FurtherResults:
     """The task's score on held-out sequences of each length; with ``lengths`` bound, a function for
     ``Setting.further``. Raises ValueError as ``require_lengths`` does."""
     task, model = job.setting.task, job.model
@@ -64,7 +66,7 @@ def score_by_length(lengths: tuple[int, ...], job: Job, params: Any, folder: Pat
         values = np.asarray(of_runs(on_one_device, batch))
         scores[column_name(length, batch.xs)] = [float(value) for value in values]
     trained = f"trained on {describe_steps(task.validation.xs)} steps"
-    return Further({f"{task.score.name} by length in steps, {trained}": scores}, [], [])
+    return FurtherResults({f"{task.score.name} by length in steps, {trained}": scores}, [], [])
 
 
 def column_name(length: int, xs: Any) -> str:

@@ -1,4 +1,4 @@
-"""Runs jobs: all seeds of a contender together, measured, checkpointed, and able to go on."""
+"""Runs jobs: all seeds of a contender together, with measurements and checkpoints."""
 
 import contextlib
 import gc
@@ -23,10 +23,10 @@ from experiments.harness.run.progress import Progress
 from experiments.harness.run.success import ErrorWindow
 from lstm_jax import train
 
-# Seconds between checkpoints, at most: a killed run loses no more than this and one chunk. The
-# first chunk of a job, or after a start, is saved at once.
+# The largest number of seconds between checkpoints: a killed run loses no more than this and one
+# chunk. The first chunk after each start is saved at once.
 CHECKPOINT_SECONDS = 10.0
-COMPILED_AT_ONCE = 16  # jobs; each holds some programs, and a process cannot hold very many
+COMPILED_AT_ONCE = 16  # jobs; a process cannot hold very many compiled programs
 
 
 def run_all(
@@ -37,13 +37,18 @@ def run_all(
     sweeping: bool = False,
     tensorboard: bool = False,
 ) -> list[dict[str, Any]]:
-    """The results of all jobs, in order; what the folder already holds is not computed again.
+    """The results of all jobs, in order; those that the folder already has are not computed again.
 
-    A run whose loss is not finite is stopped and named, with seed and step, its batch is kept, and
-    it counts as the worst score; all other runs go on.
+    A run whose loss is not finite is stopped and reported, with its seed and step, and its batch is
+    stored. It counts as the worst score. All other runs continue.
 
-    sweeping: leave the test data alone, and expect divergence, since a sweep looks for the edge.
-    tensorboard: write event files too.
+    Args:
+        jobs: The jobs.
+        path: The run folder.
+        progress: The progress bar.
+        sweeping: Whether this is a sweep, which does not use test data, and does not report
+            divergence, since it looks for the largest usable rate.
+        tensorboard: Whether to write event files.
     """
     files = {job.folder: path / job.folder / "result.json" for job in jobs}
     results = {name: run_folder.read_json(file) for name, file in files.items() if file.exists()}
@@ -55,7 +60,7 @@ def run_all(
                 Events(job, path / job.folder, results[job.folder]["curve"]).close()
     for first in range(0, len(left), COMPILED_AT_ONCE):
         some = left[first : first + COMPILED_AT_ONCE]
-        # These programs are compiled first, on all cores, and then nothing disturbs the timings.
+        # All of these are compiled first, on all cores, so that compiling does not disturb timings.
         progress.show_status(f"compiling {len(some)} programs")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             compiled = list(pool.map(Programs, some))
@@ -82,24 +87,28 @@ def run_job(
 ) -> dict[str, Any]:
     """Trains all runs of one job, from the last checkpoint on.
 
-    The result holds, one entry a run: ``validation`` and ``test``, the scores at the end of the
-    budget; ``scores``, the task's further scores on test data, by name; ``solved``, the sequences
-    to success (None: not reached); further ``steps``, the budget; ``seconds`` of training, without
-    compiling and measuring; and ``curve``, all measurements.
+    Returns:
+        The content of result.json. With one entry per run: ``validation`` and ``test``, the scores
+        at the end of training; ``scores``, the task's further scores on test data, by name; and
+        ``solved``, the number of sequences until success (None: no success). For all runs
+        together: ``steps``, the budget; ``seconds`` of training, without compiling and measuring;
+        and ``curve``, all measurements.
     """
     task = job.setting.task
-    steps = steps_of(job, programs, path)
+    steps = number_of_steps(job, programs, path)
     runs = Runs(job, programs, path)
     events = Events(job, path, runs.lines) if tensorboard else None
     progress.advance_to(job, runs.step, steps)
-    saved = -math.inf  # so the first chunk is saved: a run that is killed early and often gets on
-    while runs.step < steps and runs.goes_on().any():
+    saved = (
+        -math.inf
+    )  # saves the first chunk, so that even a run that is killed early and often advances
+    while runs.step < steps and runs.active().any():
         before = runs.state
-        told = runs.advance(tell=not sweeping, progress=progress)
+        steps_taken = runs.advance(warn=not sweeping, progress=progress)
         if events is not None:
             events.add(runs.lines[-1])
         if not sweeping:
-            replay.keep(job, before, told, runs.lines, path / "not_finite")
+            replay.keep(job, before, steps_taken, runs.lines, path / "not_finite")
         if runs.step >= steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
             runs.save()
             saved = time.monotonic()
@@ -116,9 +125,9 @@ def run_job(
         "curve": runs.lines,
     }
     if not sweeping:
-        result["test"] = unless_diverged(programs.score(runs.state.params, task.test)[0], last)
+        result["test"] = drop_diverged(programs.score(runs.state.params, task.test)[0], last)
         result["scores"] = {
-            name: unless_diverged(values, last)
+            name: drop_diverged(values, last)
             for name, values in programs.scores(runs.state.params, task.test).items()
         }
         if job.setting.further is not None:
@@ -126,7 +135,8 @@ def run_job(
             further = job.setting.further(job, runs.state.params, path)
             rows = {
                 title: {
-                    column: unless_none(values, result["test"]) for column, values in row.items()
+                    column: drop_where_none(values, result["test"])
+                    for column, values in row.items()
                 }
                 for title, row in further.scores.items()
             }
@@ -138,9 +148,9 @@ def run_job(
     return result
 
 
-def steps_of(job: Job, programs: Programs, path: Path) -> int:
-    """The job's steps. Of a budget in seconds: as many as fit in by a first measurement, which is
-    kept, so that a run that goes on has the same."""
+def number_of_steps(job: Job, programs: Programs, path: Path) -> int:
+    """The number of steps of the job. For a budget in seconds, as many as fit, by a measurement that
+    is stored, so that a run that is continued has the same number."""
     budget = job.setting.budget
     if budget.seconds is None:
         return budget.steps
@@ -154,17 +164,18 @@ def steps_of(job: Job, programs: Programs, path: Path) -> int:
 
 
 class Runs:
-    """The runs of one job in the middle of training: state, measurements, who goes on."""
+    """The runs of one job during training: their state and measurements."""
 
     def __init__(self, job: Job, programs: Programs, path: Path):
         self._job, self._programs, self._folder = job, programs, path / "checkpoints"
         success, count = job.setting.task.success, len(job.seeds)
-        streamed = success is not None and success.on == "training"
-        self._window = ErrorWindow(success, count) if success is not None and streamed else None
+        self._window: ErrorWindow | None = None
+        if success is not None and success.on == "training":
+            self._window = ErrorWindow(success, count)
         self.state = programs.state
         self.step = self._saved = train.checkpoint.latest_step(self._folder) or 0
         if self.step:
-            with uninterrupted():
+            with delay_interrupts():
                 restored = train.checkpoint.restore(self._folder, self._tree())
             self.state = programs.place(restored["state"])
             if self._window is not None:
@@ -172,9 +183,9 @@ class Runs:
         self._metrics = run_folder.Metrics(path / "metrics.jsonl", self.step)
         self.lines = self._metrics.lines
 
-    def goes_on(self) -> np.ndarray:
-        """Which runs ``[runs]`` are trained further: not those that diverged, and not those that
-        solved the task where that is enough."""
+    def active(self) -> np.ndarray:
+        """Which runs ``[runs]`` are still trained: those that have not diverged and, if runs end as
+        soon as they solve the task, have not solved it."""
         if not self.lines:
             return np.ones(len(self._job.seeds), bool)
         last = self.lines[-1]
@@ -182,53 +193,56 @@ class Runs:
         solved = np.array([count is not None for count in last["solved"]])
         return ~(diverged | (solved & self._job.setting.budget.until_solved))
 
-    def advance(self, *, tell: bool, progress: Progress) -> train.Steps:
-        """One chunk of the runs that go on, and one more line of measurements."""
-        job, goes_on = self._job, self.goes_on()
+    def advance(self, *, warn: bool, progress: Progress) -> train.Steps:
+        """Trains the active runs for one chunk, and appends a line of measurements."""
+        job, active = self._job, self.active()
         budget, task = job.setting.budget, job.setting.task
-        self.state, told, seconds = self._programs.chunk(self.state, goes_on)
-        if tell:
-            tell_divergence(job, np.asarray(told.loss), goes_on, self.step, progress)
+        self.state, steps, seconds = self._programs.chunk(self.state, active)
+        if warn:
+            warn_of_divergence(job, np.asarray(steps.loss), active, self.step, progress)
         seen = self.step * budget.batch_size
         self.step += budget.every
         score, met = self._programs.score(self.state.params, task.validation)
-        line = {"step": self.step, "train_loss": numbers(told.loss.mean(axis=1)),
+        line = {"step": self.step, "train_loss": finite_or_none(steps.loss.mean(axis=1)),
                 "seconds": seconds}  # fmt: skip
-        line["validation"] = unless_diverged(score, line)
-        line["solved"] = self._solved(told, met, seen, line)
-        self._metrics.append(self._unless_ended(line, goes_on))
-        return told
+        line["validation"] = drop_diverged(score, line)
+        line["solved"] = self._count_until_solved(steps, met, seen, line)
+        self._metrics.append(self._keep_ended(line, active))
+        return steps
 
-    def _solved(
-        self, told: train.Steps, met: np.ndarray, seen: int, line: dict[str, Any]
+    def _count_until_solved(
+        self, steps: train.Steps, met: np.ndarray, seen: int, line: dict[str, Any]
     ) -> list[int | None]:
-        """Sequences to success of the runs that meet the criterion in this chunk; on the training
-        stream, before their loss is not finite: what follows may look like any answer."""
-        if self._window is not None and told.errors is not None:
-            finite_so_far = np.logical_and.accumulate(np.isfinite(told.loss), axis=1)
-            errors = np.where(finite_so_far[..., None], told.errors, np.inf)
+        """The number of sequences until success, for runs that meet the criterion in this chunk.
+
+        On the training stream, errors count only as long as the loss is finite: after that,
+        answers mean nothing.
+        """
+        if self._window is not None and steps.errors is not None:
+            finite_so_far = np.logical_and.accumulate(np.isfinite(steps.loss), axis=1)
+            errors = np.where(finite_so_far[..., None], steps.errors, np.inf)
             return self._window.update(errors.reshape(len(met), -1), seen)
         sequences = line["step"] * self._job.setting.budget.batch_size
         finite = [loss is not None for loss in line["train_loss"]]
         return [sequences if a and b else None for a, b in zip(met, finite, strict=True)]
 
-    def _unless_ended(self, line: dict[str, Any], goes_on: np.ndarray) -> dict[str, Any]:
-        """The line, in which runs that had ended keep their last numbers, and the first success
-        of each run stands."""
+    def _keep_ended(self, line: dict[str, Any], active: np.ndarray) -> dict[str, Any]:
+        """The line, in which runs that had ended keep their last numbers, and each run keeps its
+        first success."""
         if not self.lines:
             return line
         last = self.lines[-1]
         for name in ("train_loss", "validation"):
-            pairs = zip(goes_on, line[name], last[name], strict=True)
+            pairs = zip(active, line[name], last[name], strict=True)
             line[name] = [new if on else old for on, new, old in pairs]
-        counts = zip(goes_on, line["solved"], last["solved"], strict=True)
+        counts = zip(active, line["solved"], last["solved"], strict=True)
         line["solved"] = [new if on and old is None else old for on, new, old in counts]
         return line
 
     def save(self) -> None:
-        """A checkpoint, unless this step has one."""
+        """Saves a checkpoint, unless this step already has one."""
         if self.step > self._saved:
-            with uninterrupted():
+            with delay_interrupts():
                 train.checkpoint.save(self._folder, self.step, self._tree())
             self._saved = self.step
 
@@ -237,12 +251,12 @@ class Runs:
         return {"state": self.state, **recent}
 
 
-def tell_divergence(
-    job: Job, losses: np.ndarray, goes_on: Sequence[bool] | np.ndarray, step: int,
+def warn_of_divergence(
+    job: Job, losses: np.ndarray, active: Sequence[bool] | np.ndarray, step: int,
     progress: Progress,
 ) -> None:  # fmt: skip
-    """Names each run that went on and whose loss is not finite."""
-    for run in np.flatnonzero(goes_on):
+    """Prints a warning for each active run whose loss is not finite."""
+    for run in np.flatnonzero(active):
         try:
             train.require_finite(losses[run], job.run_name(int(run)), step)
         except train.NonFiniteLoss as error:
@@ -250,9 +264,9 @@ def tell_divergence(
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block: Orbax writes from threads of its own, which must not
-    be left behind by a process that ends."""
+def delay_interrupts() -> Iterator[None]:
+    """Delays Ctrl-C to the end of the block: Orbax writes from its own threads, which must finish
+    before the process ends."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -266,18 +280,18 @@ def uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def numbers(values: Any) -> list[float | None]:
-    """As JSON, exactly; None stands for what is not finite."""
+def finite_or_none(values: Any) -> list[float | None]:
+    """The values for JSON, exactly; None stands for what is not finite."""
     return [float(value) if np.isfinite(value) else None for value in np.array(values, float)]
 
 
-def unless_diverged(scores: Any, line: dict[str, Any]) -> list[float | None]:
-    """``scores``, one a run, as ``numbers``; None for the runs whose loss in ``line`` was not
-    finite, since answers that are tokens or classes look like any others."""
-    return unless_none(scores, line["train_loss"])
+def drop_diverged(scores: Any, line: dict[str, Any]) -> list[float | None]:
+    """``scores``, one per run, for JSON; None for runs whose loss in ``line`` is not finite, since
+    their answers, as tokens or classes, would look valid."""
+    return drop_where_none(scores, line["train_loss"])
 
 
-def unless_none(scores: Any, others: list[float | None]) -> list[float | None]:
-    """``scores`` as ``numbers``; None where ``others`` has it."""
+def drop_where_none(scores: Any, others: list[float | None]) -> list[float | None]:
+    """``scores`` for JSON, with None where ``others`` has None."""
     kept = [other is not None for other in others]
-    return numbers(np.where(kept, np.array(scores, float), np.nan))
+    return finite_or_none(np.where(kept, np.array(scores, float), np.nan))

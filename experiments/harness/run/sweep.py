@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.harness.run import best_rate, run_folder
-from experiments.harness.run.jobs import Job, every_pair, make_job
+from experiments.harness.run.jobs import Job, make_job, pair_seeds_and_rates
 from experiments.harness.run.progress import Progress
 from experiments.harness.run.runner import run_all
 from experiments.harness.run.setting import Setting
@@ -29,7 +29,7 @@ def sweep_jobs(settings: list[Setting]) -> list[Job]:
                 f"{', '.join(map(str, GRID))}, got {', '.join(map(str, rates))}"
             )
     return [
-        make_job(setting, contender, *every_pair(GRID, sweep_seeds(setting)))
+        make_job(setting, contender, *pair_seeds_and_rates(GRID, sweep_seeds(setting)))
         for setting in settings
         for contender in setting.budget.contenders
     ]
