@@ -41,7 +41,7 @@ def main(sizes: tuple[tuple[int, int], ...] = SIZES, rounds: int = 5, budget: fl
             )  # fmt: skip
             setting = Setting(task, budget_of, model=cell_model)
             job = make_job(setting, "lstm", tuple(range(RUNS)), (0.01,) * RUNS)
-            calls[vectorize] = Programs(job).seconds_a_chunk
+            calls[vectorize] = Programs(job).time_chunk
         times = alternate(calls, rounds, budget)
         turn, side = (1e3 * RUNS * STEPS / statistics.median(times[name]) for name in calls)
         table.add_row(

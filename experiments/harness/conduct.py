@@ -75,8 +75,8 @@ def dry_run(jobs: list[Job]) -> int:
             seconds = budget.seconds
             if seconds is None:
                 programs = Programs(job)
-                programs.seconds_a_chunk()  # the first is slower
-                seconds = programs.seconds_a_chunk() * budget.steps / budget.every
+                programs.time_chunk()  # the first is slower
+                seconds = programs.time_chunk() * budget.steps / budget.every
             total += seconds
             steps = f"{budget.steps}" if budget.seconds is None else "as many as fit"
             cells = [job.contender, f"{job.model.size}", f"{job.parameters}", steps]

@@ -1,5 +1,5 @@
-"""What the sequence-to-sequence experiments share: an encoder-decoder with attention against one
-whose decoder gets a fixed vector, as models of the runner, and what is told of them."""
+"""Shared by the sequence-to-sequence experiments: encoder-decoders with attention, and one whose
+decoder gets a fixed vector, as models for the runner; their losses, scores and pictures."""
 
 import dataclasses
 import functools
@@ -27,22 +27,22 @@ FIXED = "fixed"
 
 @dataclasses.dataclass(frozen=True)
 class PairTraining(Training):
-    """Encoder-decoders at equal parameter counts."""
+    """The options of comparisons between encoder-decoders at equal parameter counts."""
 
     models: tuple[str, ...] = ("additive", FIXED)
-    """By the attention with which the decoder reads the encoder's outputs, a name in
-    lj.attend.registry; fixed: it gets the encoder's last state alone, at first and at each step."""
+    """The models, by the attention with which the decoder reads the encoder's outputs, a name in
+    lj.attend.registry; with "fixed", it only gets the encoder's last state, at every step."""
     cell: str = "lstm"
-    """Cell of the encoder, in both directions, and of the decoder, by its name in the registry;
-    options in brackets."""
+    """Cell of the encoder, in both directions, and of the decoder, by its name in
+    lj.cells.registry, with options in brackets."""
     parameters: int = 60_000
-    """Parameters of each model; the hidden size that comes nearest is taken."""
+    """Parameters of each model; the hidden size that comes nearest is used."""
     embedding_size: int = 32
     """Size of the embeddings of source and target tokens."""
     dropout: float = 0.0
-    """Share of zeros in embeddings and in what the output layer reads."""
+    """Dropout rate of the embeddings and of the output layer's inputs."""
     label_smoothing: float = 0.0
-    """Share of the target's probability that is spread evenly in the loss."""
+    """Share of the target's probability that the loss spreads evenly over all tokens."""
 
     @property
     def contenders(self) -> tuple[str, ...]:
@@ -50,18 +50,20 @@ class PairTraining(Training):
 
     @property
     def options(self) -> dict[str, Any]:
-        told = {field.name for field in dataclasses.fields(Training)} | {"models", "parameters"}
-        return {name: of for name, of in dataclasses.asdict(self).items() if name not in told}
+        others = {field.name for field in dataclasses.fields(Training)} | {"models", "parameters"}
+        return {name: of for name, of in dataclasses.asdict(self).items() if name not in others}
 
 
 def encoder_decoder(
     budget: PairTraining, name: str, sizes: tuple[int, int], size: int
 ) -> seq2seq.Seq2Seq:
-    """The contender ``name`` with ``size`` units in the decoder, and half in each direction of the
-    encoder.
+    """Makes the contender ``name``.
 
     Args:
-        sizes: the numbers of tokens of source and target.
+        budget: The options.
+        name: The attention, or "fixed".
+        sizes: The sizes of the source's and the target's vocabulary.
+        size: The units of the decoder; each direction of the encoder has half as many.
     """
     make = functools.partial(lj.cells.make, budget.cell)
     half = (size + 1) // 2
@@ -82,8 +84,11 @@ def encoder_decoder(
 def pair_model(
     answer: Callable[..., Any], task: PairTask, budget: PairTraining, name: str
 ) -> train.Model:
-    """A model of the runner. Its outputs are the log-probabilities ``[T, B, V]`` of the target's
-    tokens; ``answer(model, params, pairs)`` is what its score is computed of."""
+    """The contender ``name`` as a model for the runner.
+
+    Its outputs are the log-probabilities ``[T, B, V]`` of the target's tokens. Its score is
+    computed from ``answer(model, params, batch)``.
+    """
     checking.choice("models", name, (*lj.attend.registry, FIXED))
     calls.parse("cell", budget.cell, lj.cells.registry)
 
@@ -103,8 +108,8 @@ def pair_model(
         return of_size(train.size_near(of_size, budget.parameters))
 
 
-def written(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.Array:
-    """What greedy decoding writes in as many steps as the target has: ``[T, B]``."""
+def decode_greedily(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.Array:
+    """The tokens ``[T, B]`` of greedy decoding, over as many steps as the target has."""
     steps = batch.target.shape[0]
     return model.decode(
         params, batch.source, max_steps=steps, source_lengths=batch.source_lengths
@@ -112,7 +117,7 @@ def written(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.Array:
 
 
 def cross_entropy(smoothing: float) -> Callable[[jax.Array, PairBatch], jax.Array]:
-    """The loss: nats a token. Raises ValueError for a share of 1 or more."""
+    """The loss, in nats per token, with label smoothing."""
     smoothing = checking.rate("label_smoothing", smoothing)
 
     def loss(outputs: Float[Array, "T B V"], batch: PairBatch) -> jax.Array:
@@ -123,29 +128,30 @@ def cross_entropy(smoothing: float) -> Callable[[jax.Array, PairBatch], jax.Arra
     return loss
 
 
-def right(tokens: jax.Array, batch: PairBatch) -> jax.Array:
-    """Which rows ``[B]`` are right in every token, the end included."""
+def find_right(tokens: jax.Array, batch: PairBatch) -> jax.Array:
+    """Which rows ``[B]`` are right in every token, including the end."""
     counts = jnp.arange(batch.target.shape[0])[:, None] < batch.target_lengths
     return jnp.all(jnp.where(counts, tokens == batch.target, True), axis=0)
 
 
 def exact_match(chance: float) -> Score:
-    """The share of rows that are right in every token."""
+    """The score: the share of rows that are right in every token."""
     return Score(
         "exact match",
-        lambda tokens, batch: jnp.mean(right(tokens, batch)),
+        lambda tokens, batch: jnp.mean(find_right(tokens, batch)),
         higher_is_better=True,
         chance=chance,
     )
 
 
-def on_device(batch: PairBatch) -> PairBatch:
+def to_device(batch: PairBatch) -> PairBatch:
     return PairBatch(*map(jnp.asarray, batch))
 
 
 def sample_pairs(pairs: Pairs, width: data.Width) -> Callable[[Any, int], PairBatch]:
-    """A ``sample`` that draws pairs with replacement, on the device, padded to one width."""
-    everything = on_device(whole(pairs, width))
+    """A function ``sample`` of a task, which draws pairs with replacement, on the device, padded to
+    one width."""
+    everything = to_device(pad_all(pairs, width))
 
     def take(rows: jax.Array) -> PairBatch:
         return PairBatch(*(leaf[..., rows] for leaf in everything))
@@ -153,26 +159,26 @@ def sample_pairs(pairs: Pairs, width: data.Width) -> Callable[[Any, int], PairBa
     return sample_rows(len(pairs.sources), take)
 
 
-def whole(rows: Pairs, width: data.Width) -> PairBatch:
+def pad_all(rows: Pairs, width: data.Width) -> PairBatch:
     """All rows as one batch."""
     return data.pad(rows, np.arange(len(rows.sources)), width)
 
 
-def widest(rows: Pairs) -> data.Width:
-    """The width that holds all of ``rows``."""
+def max_width(rows: Pairs) -> data.Width:
+    """The largest lengths of source and target."""
     source, target = rows.lengths()
     return int(source.max()), int(target.max())
 
 
-def run_of(params: Any, run: int) -> Any:
+def params_of_run(params: Any, run: int) -> Any:
     """The params of one run, on one device."""
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[run]), params)
 
 
-def joined(batches: Sequence[PairBatch]) -> PairBatch:
-    """Batches side by side, padded to the longest."""
+def join_batches(batches: Sequence[PairBatch]) -> PairBatch:
+    """Joins batches into one, padded to the longest."""
 
-    def padded(name: str) -> jax.Array:
+    def pad(name: str) -> jax.Array:
         leaves = [getattr(batch, name) for batch in batches]
         steps = max(leaf.shape[0] for leaf in leaves)
         return jnp.concatenate(
@@ -183,10 +189,10 @@ def joined(batches: Sequence[PairBatch]) -> PairBatch:
         name: jnp.concatenate([getattr(batch, name) for batch in batches])
         for name in ("source_lengths", "target_lengths")
     }
-    return PairBatch(source=padded("source"), target=padded("target"), **lengths)
+    return PairBatch(source=pad("source"), target=pad("target"), **lengths)
 
 
-def shown(
+def draw_alignment(
     model: seq2seq.Seq2Seq,
     params: Any,
     batch: PairBatch,
@@ -194,8 +200,8 @@ def shown(
     title: str,
     path: Path,
 ) -> None:
-    """Draws the alignment of the first row of ``batch``, as greedy decoding writes it; of several
-    heads the mean."""
+    """Draws the alignment of the first row of ``batch`` in greedy decoding; with several heads,
+    their mean."""
     one = PairBatch(*(a[..., :1] for a in batch))
     decoded = model.decode(
         params, one.source, max_steps=one.target.shape[0], source_lengths=one.source_lengths

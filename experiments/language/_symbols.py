@@ -1,4 +1,4 @@
-"""Symbol sequences to be rearranged: trained at short lengths, tested up to twice as long ones."""
+"""Shared by the tasks that rearrange symbols: trained at short lengths, tested at longer ones."""
 
 import dataclasses
 import functools
@@ -20,14 +20,14 @@ ROWS = 250  # of each length
 @dataclasses.dataclass(frozen=True)
 class SymbolTraining(_pairs.PairTraining):
     symbols: int = 10
-    """Different symbols K."""
+    """Number of different symbols, K."""
     max_length: int = 20
-    """Longest sequence in training; the shortest has one symbol."""
+    """Length of the longest training sequences; the shortest have one symbol."""
 
 
-def setting(symbols: SymbolTask, config: SymbolTraining, chosen: dict[str, float]) -> Setting:
-    """The comparison on ``symbols``. Chance is that of the best answer that knows the length alone,
-    the mean over the trained lengths."""
+def make_setting(symbols: SymbolTask, config: SymbolTraining, chosen: dict[str, float]) -> Setting:
+    """The setting of a comparison on ``symbols``. Chance is the best answer that knows only the
+    length, on average over the trained lengths."""
     size = len(symbols.vocabulary)
     chances = [symbols.chance(n + 1) for n in range(symbols.max_length)]
     task = PairTask(
@@ -40,24 +40,28 @@ def setting(symbols: SymbolTask, config: SymbolTraining, chosen: dict[str, float
         loss=_pairs.cross_entropy(config.label_smoothing),
         score=_pairs.exact_match(float(np.mean(chances))),
     )
-    model = functools.partial(_pairs.pair_model, _pairs.written)
-    further = functools.partial(by_length, symbols, config)
+    model = functools.partial(_pairs.pair_model, _pairs.decode_greedily)
+    further = functools.partial(score_by_length, symbols, config)
     near = rates_from_defaults(chosen, config, "max_length", "symbols", "cell")
     return Setting(task, config, near, model=model, further=further)
 
 
-def by_length(
+def score_by_length(
     symbols: SymbolTask, config: SymbolTraining, job: Job, params: Any, folder: Path
 ) -> FurtherResults:
-    """Exact match at lengths up to twice the trained one, and the picture of an alignment."""
+    """Exact match at lengths up to twice the trained ones, and the picture of an alignment."""
     longest = symbols.max_length
     lengths = sorted({max(1, n * longest // 4) for n in range(1, 9)})
-    batch = _pairs.joined([symbols.test_at(length, ROWS) for length in lengths])
+    batch = _pairs.join_batches([symbols.test_at(length, ROWS) for length in lengths])
     vocabulary = symbols.vocabulary
     model = _pairs.encoder_decoder(config, job.contender, (len(vocabulary),) * 2, job.model.size)
-    decode = jax.jit(lambda params: _pairs.right(_pairs.written(model, params, batch), batch))
+    decode = jax.jit(
+        lambda params: _pairs.find_right(_pairs.decode_greedily(model, params, batch), batch)
+    )
     runs = [
-        np.asarray(decode(_pairs.run_of(params, run))).reshape(len(lengths), ROWS).mean(axis=1)
+        np.asarray(decode(_pairs.params_of_run(params, run)))
+        .reshape(len(lengths), ROWS)
+        .mean(axis=1)
         for run in range(len(job.seeds))
     ]
     scores: Scores = {
@@ -67,8 +71,14 @@ def by_length(
     if job.contender != _pairs.FIXED:
         title = f"{job.contender} attention, {symbols.name}"
         example = symbols.test_at(longest, 1)
-        _pairs.shown(model, _pairs.run_of(params, 0), example, (vocabulary, vocabulary), title,
-                    folder / "alignment.png")  # fmt: skip
+        _pairs.draw_alignment(
+            model,
+            _pairs.params_of_run(params, 0),
+            example,
+            (vocabulary, vocabulary),
+            title,
+            folder / "alignment.png",
+        )
         figures.append("alignment.png")
     return FurtherResults(
         {f"exact match by length in symbols, trained up to {longest} symbols": scores},

@@ -1,17 +1,17 @@
-"""English captions to German ones: attention against a fixed vector, in BLEU.
+"""English to German captions: a decoder with attention against a fixed vector, in BLEU.
 
     LSTM_JAX_DATA=FOLDER python -m experiments translation
 
-Multi30k, task 1 (Elliott et al. 2016), 29,000 training pairs, from the folder that LSTM_JAX_DATA
-names or downloaded. The vocabulary is of the training text. Curves and learning rates are by the
-cross-entropy of the validation captions; BLEU (sacrebleu) is of test_2016_flickr, by greedy
-decoding and by beam search, and it is case-insensitive; a word outside the vocabulary is written
-"unk", and is wrong.
+Multi30k, task 1 (Elliott et al. 2016), with 29,000 training pairs, from the folder LSTM_JAX_DATA or
+downloaded. The vocabulary is that of the training text. Curves show the cross-entropy of validation
+captions, which also decides between learning rates. BLEU (sacrebleu, case-insensitive) is measured
+on test_2016_flickr, with greedy decoding and beam search; a word outside the vocabulary is written
+as "unk", and is wrong.
 
-Expect, in 15 minutes on two cores (1,500 steps of 64 captions, not quite three and a half times
-through the training text): BLEU 30 by beam search with additive attention, 28 greedily; 17 and 15
-with a fixed vector. The curves still fall; more is to be had from more steps. The numbers of one
-such run are kept in experiments/results/translation. What to try on a GPU, and was not run here:
+Expect, in 15 minutes on two cores (1,500 steps of 64 captions, almost 3.5 epochs; results in
+experiments/results/translation): with additive attention BLEU 30 by beam search and 28 by greedy
+decoding, with a fixed vector 17 and 15. The curves still fall, so more steps would help. For a GPU
+(not yet run):
 
     python -m experiments translation --min-count 2 --parameters 12_000_000 --embedding-size 256 \\
         --steps 9000 --batch-size 128 --dropout 0.4 --longest 40 --learning-rate 1e-3
@@ -28,7 +28,7 @@ import numpy as np
 
 from experiments.harness.run.jobs import Job
 from experiments.harness.run.learning_rates import rates_from_defaults
-from experiments.harness.run.parts import in_parts
+from experiments.harness.run.parts import map_in_parts
 from experiments.harness.run.setting import FurtherResults, Scores, Setting
 from experiments.language import _pairs
 from lstm_jax import seq2seq
@@ -43,7 +43,7 @@ TIME = "15 min"
 # One rate was tried.
 RATES = {"additive": 2e-3, "fixed": 2e-3}
 EXAMPLES = 3
-ROWS = 50  # that are scored or decoded at once
+ROWS = 50  # that are scored or decoded at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,23 +57,23 @@ class Config(_pairs.PairTraining):
     dropout: float = 0.2
     label_smoothing: float = 0.1
     min_count: int = 5
-    """Rarer words of the training text are unknown."""
+    """Words that are rarer in the training text are treated as unknown."""
     longest: int = 24
-    """Longer training pairs, in words with the end, are left out."""
+    """Largest length of training pairs, in words including the end; longer ones are left out."""
     width: int = 5
-    """Hypotheses of the beam search."""
+    """Number of hypotheses in the beam search."""
     length_penalty: float = 1.0
-    """Of the beam search (Wu et al. 2016, eq. 14)."""
+    """Length penalty of the beam search (Wu et al. 2016, eq. 14)."""
 
 
 def settings(config: Config) -> list[Setting]:
     checking.positive_int("width", config.width)
     checking.real("length_penalty", config.length_penalty)
-    multi30k.bleu(["."], ["."])  # raises before training where sacrebleu is missing
+    multi30k.bleu(["."], ["."])  # raises, before training, if sacrebleu is missing
     data = multi30k.multi30k(min_count=config.min_count)
     training = short_pairs(data.train.pairs, config.longest)
     validation, test = (
-        _pairs.on_device(_pairs.whole(split.pairs, _pairs.widest(split.pairs)))
+        _pairs.to_device(_pairs.pad_all(split.pairs, _pairs.max_width(split.pairs)))
         for split in (data.validation, data.test_2016_flickr)
     )
     vocabularies = (data.source_vocabulary, data.target_vocabulary)
@@ -86,10 +86,12 @@ def settings(config: Config) -> list[Setting]:
         validation=validation,
         test=test,
         loss=_pairs.cross_entropy(config.label_smoothing),
-        score=Score("nats a token", mean_loss, higher_is_better=False, chance=unigram(data)),
+        score=Score(
+            "nats per token", mean_loss, higher_is_better=False, chance=unigram_entropy(data)
+        ),
     )
     model = functools.partial(_pairs.pair_model, token_losses)
-    further = functools.partial(bleu, data, config)
+    further = functools.partial(measure_bleu, data, config)
     return [
         Setting(
             task, config, rates_from_defaults(RATES, config, "cell"), model=model, further=further
@@ -98,7 +100,7 @@ def settings(config: Config) -> list[Setting]:
 
 
 def short_pairs(rows: Pairs, longest: int) -> Pairs:
-    """The pairs that fit. Raises ValueError where none does."""
+    """The pairs that are at most ``longest`` long. Raises ValueError if there are none."""
     source, target = rows.lengths()
     kept = np.flatnonzero((source <= longest) & (target <= longest)).tolist()
     if not kept:
@@ -106,8 +108,8 @@ def short_pairs(rows: Pairs, longest: int) -> Pairs:
     return Pairs([rows.sources[i] for i in kept], [rows.targets[i] for i in kept])
 
 
-def unigram(data: multi30k.Multi30k) -> float:
-    """The cross-entropy of the best answer that looks at nothing: the test tokens' frequencies."""
+def unigram_entropy(data: multi30k.Multi30k) -> float:
+    """The cross-entropy of the best answer that ignores the input: the test tokens' frequencies."""
     rows = data.test_2016_flickr.pairs.targets
     ids = np.concatenate([np.append(row, END) for row in rows])
     shares = np.unique_counts(ids).counts / len(ids)
@@ -115,7 +117,7 @@ def unigram(data: multi30k.Multi30k) -> float:
 
 
 def token_losses(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.Array:
-    """Nats of each row's tokens together ``[B]``."""
+    """The loss of each row ``[B]`` in nats, summed over its tokens."""
 
     def of_rows(rows: PairBatch) -> jax.Array:
         logs = model.log_probabilities(
@@ -126,24 +128,24 @@ def token_losses(model: seq2seq.Seq2Seq, params: Any, batch: PairBatch) -> jax.A
         picked = jnp.take_along_axis(logs, rows.target[..., None], axis=-1)[..., 0]
         return -jnp.where(counts, picked, 0).sum(axis=0)
 
-    return in_parts(of_rows, batch, ROWS)
+    return map_in_parts(of_rows, batch, ROWS)
 
 
 def mean_loss(losses: jax.Array, batch: PairBatch) -> jax.Array:
     return losses.sum() / batch.target_lengths.sum()
 
 
-def text_of(vocabulary: Vocabulary, ids: np.ndarray) -> str:
-    """What the ids say, an unknown word being one word to sacrebleu, which would take "<unknown>"
-    for three."""
+def decode_text(vocabulary: Vocabulary, ids: np.ndarray) -> str:
+    """The text of the ids, with "unk" for an unknown word, since sacrebleu would count "<unknown>"
+    as three words."""
     words = vocabulary.decode(ids)
     return multi30k.detokenise("unk" if word == SPECIALS[UNKNOWN] else word for word in words)
 
 
-def bleu(
+def measure_bleu(
     data: multi30k.Multi30k, config: Config, job: Job, params: Any, folder: Path
 ) -> FurtherResults:
-    """BLEU of every run by greedy decoding and by beam search; translations, and an alignment."""
+    """BLEU of every run with greedy decoding and beam search; examples; an alignment."""
     vocabularies = (data.source_vocabulary, data.target_vocabulary)
     sizes = (len(vocabularies[0]), len(vocabularies[1]))
     model = _pairs.encoder_decoder(config, job.contender, sizes, job.model.size)
@@ -151,7 +153,7 @@ def bleu(
     steps = batch.target.shape[0]
 
     def greedy(params: Any) -> jax.Array:
-        return in_parts(lambda rows: _pairs.written(model, params, rows).T, batch, ROWS)
+        return map_in_parts(lambda rows: _pairs.decode_greedily(model, params, rows).T, batch, ROWS)
 
     def beam(params: Any) -> jax.Array:
         def best(rows: PairBatch) -> jax.Array:
@@ -161,27 +163,33 @@ def bleu(
             )  # fmt: skip
             return found.tokens[:, :, 0].T
 
-        return in_parts(best, batch, ROWS)
+        return map_in_parts(best, batch, ROWS)
 
     scores: Scores = {}
     for name, search in {"greedy": greedy, f"beam of {config.width}": beam}.items():
         search = jax.jit(search)
         for run in reversed(range(len(job.seeds))):
-            tokens = np.asarray(search(_pairs.run_of(params, run)))
-            texts = [text_of(vocabularies[1], row) for row in tokens]
+            tokens = np.asarray(search(_pairs.params_of_run(params, run)))
+            texts = [decode_text(vocabularies[1], row) for row in tokens]
             measured = multi30k.bleu(texts, test.targets)
             scores.setdefault(name, []).insert(0, measured.score)
     rows = [
         f"- {test.sources[i]}\n  - {texts[i]}\n  - *{test.targets[i]}*" for i in range(EXAMPLES)
     ]
     text = (
-        f"{job.contender}, beam of {config.width}: the source, the translation and the "
-        f"*reference* of the first test captions (BLEU's signature: `{measured.signature}`):\n\n"
+        f"{job.contender}, beam of {config.width}: source, translation and *reference* of the "
+        f"first test captions (BLEU's signature: `{measured.signature}`):\n\n"
     ) + "\n".join(rows)
     figures = []
     if job.contender != _pairs.FIXED:
         title = f"{job.contender} attention, English to German"
-        _pairs.shown(model, _pairs.run_of(params, 0), batch, vocabularies, title,
-                    folder / "alignment.png")  # fmt: skip
+        _pairs.draw_alignment(
+            model,
+            _pairs.params_of_run(params, 0),
+            batch,
+            vocabularies,
+            title,
+            folder / "alignment.png",
+        )
         figures.append("alignment.png")
     return FurtherResults({"BLEU of test_2016_flickr": scores}, [text], figures)

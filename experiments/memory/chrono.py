@@ -22,7 +22,7 @@ import functools
 from typing import Any
 
 import lstm_jax as lj
-from experiments.harness.run.setting import Budget, Setting, hidden_size
+from experiments.harness.run.setting import Budget, Setting, hidden_size, recurrent_model
 from lstm_jax import tasks, train
 from lstm_jax._internal import checking
 from lstm_jax.core import initializers
@@ -74,9 +74,5 @@ def make_model(t_max: float, task: Task, budget: Budget, contender: str) -> trai
     cell: Any = lj.lstm(size, forget_bias=1.0)
     if contender == "chrono":
         cell = lj.initialize(cell, b=initializers.chrono(t_max))
-    made = train.recurrent(
-        cell, task.input_size, task.output_size,
-        reads=task.reads, truncate=budget.truncate, random_offset=budget.random_truncation,
-    )  # fmt: skip
-    sizes = (task.input_size, task.output_size)
-    return made._replace(source=train.Description("lstm", size, *sizes, task.reads))
+    source = train.Description("lstm", size, task.input_size, task.output_size, task.reads)
+    return recurrent_model(cell, source, task, budget)

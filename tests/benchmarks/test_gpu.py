@@ -178,7 +178,7 @@ def collected(run, *given, seconds=600.0):
 def test_cells_are_compared_and_timed_by_every_method(monkeypatch):
     monkeypatch.setattr(work, "CELLS", ("lstm",))
     head, *records = collected(cells.run, TINY)
-    assert "takes a GPU" in head["absent"]["cudnn"] and "flax" in head["versions"]
+    assert "requires a GPU" in head["absent"]["cudnn"] and "flax" in head["versions"]
     assert [(r["dtype"], r["program"]) for r in records] == [
         ("float32", "both"), ("float32", "forward"),
         ("bfloat16", "both"), ("bfloat16", "forward"),
@@ -335,14 +335,14 @@ def test_the_whole_command_writes_what_each_section_found(faked, capsys):
     text = (out / "report.md").read_text()
     for line in (
         "| card | name A100 |",
-        "| cudnn | not here |",
+        "| cudnn | not installed |",
         "| failed | 2 |",
         "| LSTM | float32 | 1x2x3x4 | 2.00 | 1.50x 3.00 | out of memory |",
         "| 4 | 1000 | 2.00x |",
     ):
         assert line in text
-    assert "Not here: PyTorch cannot be imported." in text
-    assert "Had no time: gru float32 1x2x3x4." in text
+    assert "Left out: PyTorch cannot be imported." in text
+    assert "Not reached in time: gru float32 1x2x3x4." in text
 
     lines["seeds"] = f"write(**{SEED_RECORDS[1]!r})"
     assert command.main(["--out", str(out), "--sections", "seeds"]) == 0
@@ -354,7 +354,7 @@ def test_without_a_gpu_it_says_so(faked, capsys):
     lines, out = faked
     lines["environment"] = "write(platform='cpu', device='cpu')"
     assert command.main(["--out", str(out)]) == 1
-    assert "error: JAX sees no GPU here, but cpu; --small rehearses" in capsys.readouterr().out
+    assert "error: expected a GPU, got cpu; --small rehearses" in capsys.readouterr().out
     assert not out.exists()
     lines["environment"] = "sys.exit('no jax')"
     assert command.main(["--out", str(out)]) == 1

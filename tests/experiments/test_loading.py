@@ -142,7 +142,8 @@ def test_a_name_that_is_in_use_is_refused(tmp_path, capsys):
     first, second = tmp_path / "first.py", tmp_path / "second.py"
     assert main(["adding", "--dry-run", "--load", str(first), str(second)]) == 2
     assert capsys.readouterr().err == (
-        f"error: load: {second}: expected a cell of a new name, got 'mine', as {first} has it\n"
+        f"error: load: {second}: expected a new name for the cell, got 'mine', which is already "
+        f"registered by {first}\n"
     )
     write(tmp_path, first="from lstm_jax import tasks\ntasks.registry['adding'] = tuple\n")
     with pytest.raises(ValueError, match="expected a task of a new name, got 'adding', as lstm_ja"):

@@ -18,7 +18,7 @@ from experiments.__main__ import main
 from experiments.harness import conduct
 from experiments.harness.run import runner
 from experiments.harness.run.jobs import slug
-from experiments.harness.run.parts import in_parts
+from experiments.harness.run.parts import map_in_parts
 from experiments.harness.run.progress import Progress, amount_of_work
 from experiments.language import _pairs, _symbols, dates, reversal, translation
 from lstm_jax import train
@@ -79,7 +79,7 @@ def trained(out, job, programs):
     like = {"state": programs.state}
     state = train.checkpoint.restore(out / job.folder / "checkpoints", like)["state"]
     assert int(state.step[0]) == job.setting.budget.steps
-    return [_pairs.run_of(state.params, run) for run in range(len(job.seeds))]
+    return [_pairs.params_of_run(state.params, run) for run in range(len(job.seeds))]
 
 
 def model_of(job, sizes):
@@ -171,12 +171,12 @@ def test_sorting_and_dates_come_to_their_end(run):
     assert is_png(out / f"{slug(job.name)}_alignment.png")
     assert setting["chance"] == pytest.approx(1 / len(dates_of("test")))
     assert job.setting.task.test.target.shape == (11, 20)
-    assert "read worst" in (out / "report.md").read_text()
+    assert "worst scores" in (out / "report.md").read_text()
 
 
 def test_the_styles_that_are_read_worst_are_told(monkeypatch, tmp_path):
     written = written_dates(60, "test")
-    batch = _pairs.on_device(_pairs.whole(written.encode(), _pairs.widest(written.encode())))
+    batch = _pairs.to_device(_pairs.pad_all(written.encode(), _pairs.max_width(written.encode())))
     names = sorted(set(written.styles))
     bad, worse = names[3], names[8]
 
@@ -186,15 +186,15 @@ def test_the_styles_that_are_read_worst_are_told(monkeypatch, tmp_path):
         errs = jnp.where(run == 0, first, second)
         return jnp.where(errs & (jnp.arange(11) == 6)[:, None], END + 1, batch.target)
 
-    monkeypatch.setattr(_pairs, "written", spoilt)
-    monkeypatch.setattr(_pairs, "run_of", lambda params, run: run)
+    monkeypatch.setattr(_pairs, "decode_greedily", spoilt)
+    monkeypatch.setattr(_pairs, "params_of_run", lambda params, run: run)
     task = types.SimpleNamespace(test=batch)
     job = types.SimpleNamespace(
         setting=types.SimpleNamespace(task=task), seeds=(0, 1), contender=_pairs.FIXED,
         model=types.SimpleNamespace(size=2),
     )  # fmt: skip
     config = dates.Config(embedding_size=2)
-    (text,) = dates.by_style(written, config, job, None, tmp_path).texts
+    (text,) = dates.report_by_style(written, config, job, None, tmp_path).texts
     assert f"all runs: `{worse}` 0.000; `{bad}` 0.500; " in text and text.count("1.000") == 3
     assert len(STYLES) == 34
     assert TARGET_VOCABULARY.decode(batch.target[:, 0]) == list(written.targets[0])
@@ -207,7 +207,7 @@ def test_nats_a_token_are_those_of_the_captions_tokens(run, captions):
     sizes = (len(data.source_vocabulary), len(data.target_vocabulary))
     model = model_of(job, sizes)
     assert setting["task"] == f"multi30k(14 pairs, {sizes[0]} and {sizes[1]} tokens)"
-    assert setting["direction"] == "lower is better" and setting["score"] == "nats a token"
+    assert setting["direction"] == "lower is better" and setting["score"] == "nats per token"
     params = trained(out, job, programs)
     rows = data.test_2016_flickr.pairs
     expected = []
@@ -282,7 +282,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(run, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             again()
     with monkeypatch.context() as patch:
-        patch.setattr(_pairs, "shown", killing(_pairs.shown, 1, before=True))
+        patch.setattr(_pairs, "draw_alignment", killing(_pairs.draw_alignment, 1, before=True))
         with pytest.raises(Killed):
             again()
     whole = json.loads((out / job.folder / "result.json").read_text())
@@ -375,10 +375,12 @@ def test_the_picture_is_of_the_first_row_within_its_length(tmp_path, monkeypatch
     budget = _pairs.PairTraining(embedding_size=4)
     model = _pairs.encoder_decoder(budget, "multi_head", (7, 7), 3)
     params = model.init(jax.random.key(0))
-    batch = _pairs.joined([task.test_at(2, 1), task.test_at(4, 2)])
+    batch = _pairs.join_batches([task.test_at(2, 1), task.test_at(4, 2)])
     drawn = []
     monkeypatch.setattr(_pairs.curves, "alignment", lambda *given: drawn.append(given))
-    _pairs.shown(model, params, batch, (task.vocabulary,) * 2, "a title", tmp_path / "x.png")
+    _pairs.draw_alignment(
+        model, params, batch, (task.vocabulary,) * 2, "a title", tmp_path / "x.png"
+    )
     ((weights, read, written, title, path),) = drawn
     alone = task.test_at(2, 1)
     seen = model.decode(params, alone.source, max_steps=5)
@@ -397,7 +399,7 @@ def some_rows(count, seed=0):
 
 
 def test_a_function_of_a_few_rows_at_a_time_is_that_of_all():
-    batch = PairBatch(*map(jnp.asarray, _pairs.whole(some_rows(7), (5, 6))))
+    batch = PairBatch(*map(jnp.asarray, _pairs.pad_all(some_rows(7), (5, 6))))
 
     def function(rows):
         """Of each row alone, and of all that belongs to it."""
@@ -405,23 +407,23 @@ def test_a_function_of_a_few_rows_at_a_time_is_that_of_all():
         sums = rows.source.sum(0) * rows.source_lengths + rows.target_lengths
         return jnp.stack([sums, rows.target[0]], axis=1)
 
-    np.testing.assert_array_equal(in_parts(function, batch, 3), function(batch))
-    np.testing.assert_array_equal(in_parts(lambda rows: rows.target.T, batch, 9),
+    np.testing.assert_array_equal(map_in_parts(function, batch, 3), function(batch))
+    np.testing.assert_array_equal(map_in_parts(lambda rows: rows.target.T, batch, 9),
                                   batch.target.T)  # fmt: skip
 
 
 def test_the_last_part_has_no_rows_without_a_source():
-    batch = PairBatch(*map(jnp.asarray, _pairs.whole(some_rows(4), (5, 6))))
+    batch = PairBatch(*map(jnp.asarray, _pairs.pad_all(some_rows(4), (5, 6))))
     read = []
     with jax.disable_jit():
-        in_parts(lambda rows: read.append(rows) or rows.source_lengths, batch, 3)
+        map_in_parts(lambda rows: read.append(rows) or rows.source_lengths, batch, 3)
     assert [rows.source.shape[1] for rows in read] == [3, 3]
     assert all((np.asarray(rows.source_lengths) > 0).all() for rows in read)
 
 
 def test_batches_side_by_side_are_the_batches():
-    parts = [_pairs.whole(some_rows(3, seed), (5, 6 + seed)) for seed in (0, 1)]
-    joined = _pairs.joined(parts)
+    parts = [_pairs.pad_all(some_rows(3, seed), (5, 6 + seed)) for seed in (0, 1)]
+    joined = _pairs.join_batches(parts)
     assert joined.source.shape == (5, 6) and joined.target.shape == (7, 6)
     for part, columns in zip(parts, (slice(3), slice(3, 6)), strict=True):
         steps = len(part.target)
@@ -434,19 +436,19 @@ def test_batches_side_by_side_are_the_batches():
 def test_right_rows_are_those_that_match():
     """Whatever a decoder with as many steps as the target can write: END behind the end."""
     rng = np.random.default_rng(0)
-    batch = PairBatch(*map(jnp.asarray, _pairs.whole(some_rows(200), (5, 6))))
+    batch = PairBatch(*map(jnp.asarray, _pairs.pad_all(some_rows(200), (5, 6))))
     strange = rng.choice([PAD, END, 4, 5], (6, 200))
     tokens = np.where(rng.random((6, 200)) < 0.15, strange, batch.target)
     tokens = np.where(np.cumsum(tokens == END, axis=0) > 0, END, tokens)
     expected = rows_of_ids.matches(tokens, batch.target)
-    np.testing.assert_array_equal(_pairs.right(jnp.asarray(tokens), batch), expected)
+    np.testing.assert_array_equal(_pairs.find_right(jnp.asarray(tokens), batch), expected)
     assert 50 < expected.sum() < 150 and (tokens == PAD).any()
 
 
 def test_training_rows_are_drawn_from_all_and_stay_together():
     rows = some_rows(5)
     batch = _pairs.sample_pairs(rows, (5, 6))(jax.random.key(0), 64)
-    everything = _pairs.whole(rows, (5, 6))
+    everything = _pairs.pad_all(rows, (5, 6))
     known = {tuple(np.concatenate([a.reshape(-1, 5) for a in everything])[:, i]) for i in range(5)}
     drawn = np.concatenate([np.asarray(a).reshape(-1, 64) for a in batch])
     assert {tuple(column) for column in drawn.T} == known
@@ -455,7 +457,7 @@ def test_training_rows_are_drawn_from_all_and_stay_together():
 def test_an_unknown_word_is_one_wrong_word():
     vocabulary = Vocabulary.from_rows([["ein", "hund", "läuft", "hier", "."]])
     ids = [*vocabulary.encode(["ein", "dackel", "läuft", "hier", "."]), END, 4]
-    text = translation.text_of(vocabulary, np.array(ids))
+    text = translation.decode_text(vocabulary, np.array(ids))
     assert text == "ein unk läuft hier."
     reference = ["Ein Dackel läuft hier."]
     wrong = multi30k.bleu(["ein hund läuft hier."], reference)
@@ -471,7 +473,7 @@ def test_captions_that_are_too_long_are_left_out():
 
 def test_the_loss_is_that_of_the_tokens_within_the_lengths():
     rng = np.random.default_rng(0)
-    batch = _pairs.on_device(_pairs.whole(some_rows(3), (5, 6)))
+    batch = _pairs.to_device(_pairs.pad_all(some_rows(3), (5, 6)))
     outputs = jax.nn.log_softmax(rng.normal(size=(6, 3, 9)).astype(np.float32))
     losses, even = [], []
     for row, length in enumerate(batch.target_lengths.tolist()):

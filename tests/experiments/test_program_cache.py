@@ -85,7 +85,7 @@ def test_a_folder_that_cannot_be_written_to_is_a_warning(home, capsys):
     with program_cache.cache():
         compile_anew()
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"compiled programs are not kept: {home}")
+    assert line.startswith(f"compiled programs are not cached: {home}")
 
 
 def test_the_user_s_own_folder_is_taken_as_it_is(home, tmp_path):

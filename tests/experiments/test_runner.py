@@ -148,7 +148,7 @@ def test_a_budget_in_seconds_is_measured_once_and_kept(tmp_path, monkeypatch):
     budget = Budget(**{**vars(job.setting.budget), "seconds": 1.1, "until_solved": False})
     job = job._replace(setting=job.setting.__class__(job.setting.task, budget))
     measured = iter([9.0, 0.25])
-    monkeypatch.setattr(programs, "seconds_a_chunk", lambda: next(measured))
+    monkeypatch.setattr(programs, "time_chunk", lambda: next(measured))
     with monkeypatch.context() as patch:
         append = run_folder.Metrics.append
         patch.setattr(run_folder.Metrics, "append", killing(append, 2, before=False))
@@ -157,7 +157,7 @@ def test_a_budget_in_seconds_is_measured_once_and_kept(tmp_path, monkeypatch):
     assert run_folder.read_json(tmp_path / "kept" / "steps.json") == {"steps": 40}
     result = run(job, programs, tmp_path / "kept")  # measures no more, or it would fail
     assert result["steps"] == 40 and [line["step"] for line in result["curve"]] == [10, 20, 30, 40]
-    monkeypatch.setattr(programs, "seconds_a_chunk", lambda: 30.0)
+    monkeypatch.setattr(programs, "time_chunk", lambda: 30.0)
     assert runner.number_of_steps(job, programs, tmp_path / "slow") == 10  # one chunk at least
 
 

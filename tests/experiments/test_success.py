@@ -29,7 +29,7 @@ def first_success(windows, errors, cuts):
     """Of each run, fed in chunks that end at ``cuts``: the first that was told."""
     found = [None] * len(errors)
     for begin, end in zip([0, *cuts], [*cuts, errors.shape[1]], strict=True):
-        told = windows.solved(errors[:, begin:end], begin)
+        told = windows.update(errors[:, begin:end], begin)
         found = [new if old is None else old for old, new in zip(found, told, strict=True)]
     return found
 
@@ -57,22 +57,22 @@ def test_a_window_that_goes_on_from_what_was_kept_tells_the_same():
         errors = rng.uniform(0, 0.6, (5, 12)).astype(np.float32)
         whole, before, after = (ErrorWindow(success(), 5) for _ in range(3))
         expected = first_success(whole, errors, [cut])
-        first = before.solved(errors[:, :cut], 0)
+        first = before.update(errors[:, :cut], 0)
         after.recent = before.recent.copy()
-        second = after.solved(errors[:, cut:], cut)
+        second = after.update(errors[:, cut:], cut)
         assert [a if a is not None else b for a, b in zip(first, second, strict=True)] == expected
         np.testing.assert_array_equal(after.recent, whole.recent)
 
 
 def test_what_stands_at_the_limit_is_not_below_it():
     at_limit, below = np.full((1, ROWS), 0.5, np.float32), np.full((1, ROWS), 0.25, np.float32)
-    assert ErrorWindow(success(limit=0.5, mean_limit=np.inf), 1).solved(at_limit, 0) == [None]
-    assert ErrorWindow(success(limit=np.inf, mean_limit=0.25), 1).solved(below, 0) == [None]
-    assert ErrorWindow(success(limit=0.5, mean_limit=0.3), 1).solved(below, 0) == [ROWS]
-    assert ErrorWindow(success(window_counts=False), 1).solved(below, 0) == [0]
+    assert ErrorWindow(success(limit=0.5, mean_limit=np.inf), 1).update(at_limit, 0) == [None]
+    assert ErrorWindow(success(limit=np.inf, mean_limit=0.25), 1).update(below, 0) == [None]
+    assert ErrorWindow(success(limit=0.5, mean_limit=0.3), 1).update(below, 0) == [ROWS]
+    assert ErrorWindow(success(window_counts=False), 1).update(below, 0) == [0]
 
 
 def test_fewer_sequences_than_the_window_asks_for_solve_nothing():
     window = ErrorWindow(success(np.inf, np.inf), 1)
-    assert window.solved(np.zeros((1, ROWS - 1), np.float32), 0) == [None]
-    assert window.solved(np.zeros((1, 1), np.float32), ROWS - 1) == [ROWS]
+    assert window.update(np.zeros((1, ROWS - 1), np.float32), 0) == [None]
+    assert window.update(np.zeros((1, 1), np.float32), ROWS - 1) == [ROWS]

@@ -259,7 +259,7 @@ def test_a_dry_run_says_how_long_and_leaves_nothing(tmp_path, capsys, monkeypatc
         def __init__(self, job):
             self.times = iter([60.0, 30.0])
 
-        def seconds_a_chunk(self):
+        def time_chunk(self):
             return next(self.times)
 
     monkeypatch.setattr(conduct, "Programs", Programs)

@@ -52,7 +52,7 @@ def success(limit, mean_limit, on):
     ],
 )  # fmt: skip
 def test_the_criterion_in_words(criterion, text):
-    assert summary.criterion(criterion) == text
+    assert summary.describe_criterion(criterion) == text
 
 
 def made_job(score):

@@ -37,8 +37,8 @@ def test_rates_are_those_of_adding_and_digits_and_else_of_three():
     known, *others = task.settings(task.Config(names=names))
     assert tuple(known.rates("lstm")) == ((1e-2,), "chosen at length 100, the nearest to 30")
     assert [of.rates("lstm").values for of in others] == [TRIED_RATES, TRIED_RATES]
-    assert task.rates_on("adding")["gru"] == ChosenRate(3e-2)
-    assert task.rates_on("digits")["rnn"] == 1e-3
+    assert task.chosen_rates("adding")["gru"] == ChosenRate(3e-2)
+    assert task.chosen_rates("digits")["rnn"] == 1e-3
 
 
 def test_each_task_has_a_folder_and_defaults_leave_no_trace_in_the_configuration():
@@ -50,7 +50,7 @@ def test_each_task_has_a_folder_and_defaults_leave_no_trace_in_the_configuration
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("", "names: expected the name of a task at least, got none"),
+        ("", "names: expected the name of at least one task, got none"),
         ("paritty", "got 'paritty' (did you mean 'parity'?)"),
         ("digits --lengths 5", "got digits, which has only one length"),
         (

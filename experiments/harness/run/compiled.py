@@ -1,4 +1,4 @@
-"""The compiled functions of one job: training chunks and scores of all its runs."""
+"""The compiled programs of one job: training chunks and scores of all its runs."""
 
 import time
 from collections.abc import Callable
@@ -10,20 +10,20 @@ import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 
 from experiments.harness.run.jobs import Job
-from experiments.harness.run.parts import in_parts
+from experiments.harness.run.parts import map_in_parts
 from lstm_jax import train
 from lstm_jax.tasks import AnyBatch, AnyTask
 
-ROWS = 1000  # of held-out data that are answered at once
-# Products of so few numbers cost less than the calls around them: there runs go side by side.
-# (python -m benchmarks.studies.seeds measures it.)
+ROWS = 1000  # of held-out data that are answered at a time
+# Below this number of parameters times rows, products cost less than the calls around them, and
+# runs are computed side by side. (Measured by python -m benchmarks.studies.seeds.)
 SMALL = 20_000
 
 
 class Programs:
-    """The compiled functions of one job, and its state at step 0.
+    """The compiled programs of one job, and its state at step 0.
 
-    Everything has the runs as its leading axis.
+    Runs are the first axis of everything.
     """
 
     def __init__(self, job: Job):
@@ -34,22 +34,22 @@ class Programs:
         self.mesh = jax.make_mesh(
             (devices,), ("runs",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices]
         )
-        self.vectorized = vectorized(job)
+        self.vectorized = is_vectorized(job)
         states, keys = zip(*(start(job, run) for run in range(count)), strict=True)
-        # By NumPy: JAX would compile a program for each shape, here and in placing it.
+        # With NumPy, since JAX would compile a program for each shape, here and in ``place``.
         self.state = self.place(jax.tree.map(lambda *leaves: np.stack(leaves), *states))
         self._keys_and_rates = self.place((jnp.stack(keys), jnp.asarray(job.learning_rates)))
 
-        self._score = self.over_runs(self._score_of_run)
-        self._scores = self.over_runs(self._scores_of_run)  # compiled where it is needed
+        self._score = self.map_over_runs(self._measure_score)
+        self._scores = self.map_over_runs(self._measure_scores)  # compiled when it is needed
         self.score(self.state.params, task.validation)  # compiles
         run = (self.state, *self._keys_and_rates, self.place(jnp.ones(count, bool)))
-        self._chunk = self.over_runs(self._chunk_of_run).lower(run, None).compile()
+        self._chunk = self.map_over_runs(self._train_run).lower(run, None).compile()
         self.every = budget.every
 
-    def _chunk_of_run(self, run: tuple, _: None) -> tuple[train.TrainState, train.Steps]:
-        """``every`` steps, or none of a run that has ended."""
-        state, key, rate, goes_on = run
+    def _train_run(self, run: tuple, _: None) -> tuple[train.TrainState, train.Steps]:
+        """Trains one run for ``every`` steps, or for none if it has ended."""
+        state, key, rate, active = run
         budget, task, model = self._job.setting.budget, self._job.setting.task, self._job.model
 
         def steps(state: train.TrainState) -> tuple[train.TrainState, train.Steps]:
@@ -59,13 +59,13 @@ class Programs:
             )  # fmt: skip
 
         def none(state: train.TrainState) -> tuple[train.TrainState, train.Steps]:
-            told = jax.eval_shape(steps, state)[1]
-            return state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), told)
+            record = jax.eval_shape(steps, state)[1]
+            return state, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), record)
 
-        return jax.lax.cond(goes_on, steps, none, state)
+        return jax.lax.cond(active, steps, none, state)
 
-    def _score_of_run(self, params: Any, batch: AnyBatch) -> tuple[jax.Array, jax.Array]:
-        """The score, and whether a criterion of success on held-out data is met."""
+    def _measure_score(self, params: Any, batch: AnyBatch) -> tuple[jax.Array, jax.Array]:
+        """The score of one run, and whether it meets a criterion of success on held-out data."""
         task, model = self._job.setting.task, self._job.model
         answers = answer_in_parts(lambda xs: model.answer(params, xs), task, batch)
         score = task.score.measure(answers, batch)
@@ -74,19 +74,21 @@ class Programs:
             return score, jnp.zeros((), bool)
         return score, success.met(answers, batch)
 
-    def _scores_of_run(self, params: Any, batch: AnyBatch) -> dict[str, jax.Array]:
-        """The task's further scores, by name."""
+    def _measure_scores(self, params: Any, batch: AnyBatch) -> dict[str, jax.Array]:
+        """The task's further scores of one run, by name."""
         task, model = self._job.setting.task, self._job.model
         answers = answer_in_parts(lambda xs: model.answer(params, xs), task, batch)
         return {score.name: score.measure(answers, batch) for score in task.scores}
 
-    def over_runs(self, function: Callable[[Any, Any], Any]) -> Any:
-        """``function(run, shared)`` for every run: spread over the devices; on each one after
-        another, or, where ``vectorized``, side by side.
+    def map_over_runs(self, function: Callable[[Any, Any], Any]) -> Any:
+        """``function(run, shared)`` for every run, with the runs spread over the devices.
 
-        On two cores one after another trains 1.8 times as many steps a second as a loop over the
-        seeds, since small steps leave the second core idle. Side by side is no faster but for the
-        smallest nets, and its bits may depend on how many runs a device has; in turn they do not.
+        The runs of a device are computed one after another, or side by side if ``vectorized``.
+
+        On two cores, one after another trains 1.8 times as many steps per second as a loop over
+        the seeds, since small steps leave the second core idle. Side by side is faster only for the
+        smallest nets, and its rounding may depend on how many runs a device has; one after another
+        does not.
         """
 
         def one_device(runs: Any, shared: Any) -> Any:
@@ -96,33 +98,39 @@ class Programs:
 
         runs, whole = PartitionSpec("runs"), PartitionSpec()
         return jax.jit(
-            # Nothing is exchanged, so nothing need be known of what varies over the devices.
+            # Unchecked, since devices exchange nothing.
             jax.shard_map(
                 one_device, mesh=self.mesh, in_specs=(runs, whole), out_specs=runs, check_vma=False
             )
         )
 
     def place(self, tree: Any) -> Any:
-        """Puts each run's part where it is computed."""
+        """Puts each run's part of ``tree`` on its device."""
         return jax.device_put(tree, jax.NamedSharding(self.mesh, PartitionSpec("runs")))
 
     def chunk(
-        self, state: train.TrainState, goes_on: np.ndarray
+        self, state: train.TrainState, active: np.ndarray
     ) -> tuple[train.TrainState, train.Steps, float]:
-        """``every`` steps of the runs that go on: state, what is told of the steps with the runs
-        first, and the seconds it took. The others stay as they are, and zeros are told of them."""
+        """Trains the active runs for ``every`` steps.
+
+        Returns:
+            The new state, the record of the steps, and the seconds that it took. Runs that are not
+            active keep their state, and their record is zero.
+        """
         began = time.perf_counter()
-        state, told = self._chunk(
-            (state, *self._keys_and_rates, self.place(jnp.asarray(goes_on))), None
+        state, record = self._chunk(
+            (state, *self._keys_and_rates, self.place(jnp.asarray(active))), None
         )
-        told = jax.tree.map(np.asarray, told)  # waits
-        return state, told, time.perf_counter() - began
+        record = jax.tree.map(np.asarray, record)  # waits
+        return state, record, time.perf_counter() - began
 
     def score(self, params: Any, batch: AnyBatch) -> tuple[np.ndarray, np.ndarray]:
-        """The task's score on held-out data ``[runs]``, and whether success is met there.
+        """The task's score on held-out data ``[runs]``, and whether its criterion is met there.
 
-        NaN, and not met, of runs whose params are not finite: the last update of a chunk may spoil
-        them after its loss was taken, and answers that are classes look like any others."""
+        It is NaN, and the criterion not met, for runs whose params are not finite: the last update
+        of a chunk may ruin them after its loss was computed, and answers that are classes would
+        still look valid.
+        """
         score, met = self._score(params, batch)
         finite = finite_runs(params)
         return np.where(finite, np.asarray(score), np.nan), np.asarray(met) & finite
@@ -132,11 +140,11 @@ class Programs:
         ``score``."""
         if not self._job.setting.task.scores:
             return {}
-        found, finite = self._scores(params, batch), finite_runs(params)
-        return {name: np.where(finite, np.asarray(of), np.nan) for name, of in found.items()}
+        scores, finite = self._scores(params, batch), finite_runs(params)
+        return {name: np.where(finite, np.asarray(of), np.nan) for name, of in scores.items()}
 
-    def seconds_a_chunk(self) -> float:
-        """How long a chunk takes, by one from step 0 whose result is dropped."""
+    def time_chunk(self) -> float:
+        """The time of one chunk, from step 0; its result is dropped."""
         return self.chunk(self.state, np.ones(len(self._job.seeds), bool))[2]
 
 
@@ -147,15 +155,15 @@ def finite_runs(params: Any) -> np.ndarray:
 
 
 def start(job: Job, run: int) -> tuple[train.TrainState, jax.Array]:
-    """A run at step 0, and the key of its data and noise."""
+    """The state of a run at step 0, and the key of its data and noise."""
     key_init, key_data = jax.random.split(jax.random.key(job.seeds[run], impl="threefry2x32"))
     optimizer = job.optimizer(job.learning_rates[run])
     return train.start(job.model, optimizer, key_init), key_data
 
 
-def vectorized(job: Job) -> bool:
-    """Whether runs are computed side by side on a device: always on a GPU or TPU; on a CPU those
-    of the smallest nets."""
+def is_vectorized(job: Job) -> bool:
+    """Whether the runs of a device are computed side by side: always on a GPU or TPU, and on a CPU
+    for the smallest nets."""
     choice = job.setting.budget.vectorize
     if choice != "auto":
         return choice == "yes"
@@ -168,4 +176,4 @@ def answer_in_parts(
     """``answer(batch.xs)``, ``ROWS`` rows at a time if the task's answers can be put together."""
     if task.answers_axis is None:
         return answer(batch.xs)
-    return in_parts(answer, batch.xs, ROWS, task.answers_axis)
+    return map_in_parts(answer, batch.xs, ROWS, task.answers_axis)

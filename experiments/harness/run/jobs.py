@@ -66,7 +66,7 @@ def describe_criterion(success: Success) -> str:
     if math.isfinite(success.limit):
         conditions.append(f"each error below {success.limit:g}")
     if math.isfinite(success.mean_limit):
-        conditions.append(f"mean error below {success.mean_limit:g}")
+        conditions.append(f"their mean below {success.mean_limit:g}")
     where = "validation data"
     if success.on == "training":
         where = f"the last {success.rows} training sequences"

@@ -149,16 +149,16 @@ def run_job(
 
 
 def number_of_steps(job: Job, programs: Programs, path: Path) -> int:
-    """The number of steps of the job. For a budget in seconds, as many as fit, by a measurement that
-    is stored, so that a run that is continued has the same number."""
+    """The number of steps of the job. For a budget in seconds, as many as fit, by a measurement
+    that is stored, so that a run that is continued has the same number."""
     budget = job.setting.budget
     if budget.seconds is None:
         return budget.steps
     file = path / "steps.json"
     if not file.exists():
         path.mkdir(parents=True, exist_ok=True)
-        programs.seconds_a_chunk()  # the first is slower
-        chunks = max(1, int(budget.seconds / programs.seconds_a_chunk()))
+        programs.time_chunk()  # the first is slower
+        chunks = max(1, int(budget.seconds / programs.time_chunk()))
         run_folder.write_json(file, {"steps": chunks * budget.every})
     return run_folder.read_json(file)["steps"]
 

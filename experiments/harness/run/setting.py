@@ -104,14 +104,31 @@ def cell_model(task: Task, budget: Budget, cell: str) -> train.Model:
     size = hidden_size(cell, make, budget, task)
     with prefix_errors(f"cells: {cell} of size {size}"):
         made = make(size)
+    source = train.Description(name, size, task.input_size, task.output_size, task.reads, options)
+    return recurrent_model(made, source, task, budget)
+
+
+def recurrent_model(
+    cell: lj.Cell, source: train.Description, task: Task, budget: Budget
+) -> train.Model:
+    """The cell with a readout for the task.
+
+    Args:
+        cell: The cell.
+        source: What a saved model says of the cell.
+        task: The task.
+        budget: How gradients are truncated.
+
+    Raises:
+        ValueError: before training, if the model cannot be truncated or saved.
+    """
     model = train.recurrent(
-        made, task.input_size, task.output_size,
+        cell, task.input_size, task.output_size,
         reads=task.reads, truncate=budget.truncate, random_offset=budget.random_truncation,
     )  # fmt: skip
     if budget.truncate is not None:
         require_truncatable(model, task)
-    source = train.Description(name, size, task.input_size, task.output_size, task.reads, options)
-    source.as_json()  # raises, before training, if it cannot be saved
+    source.as_json()
     return model._replace(source=source)
 
 
