@@ -80,10 +80,7 @@ def test_the_table_has_a_column_for_each_score(trained):
     signs = [value for value in result["scores"]["right signs"] if value is not None]
     assert scores["right signs"]["best"] == max(signs)
     assert scores["right signs"]["median"] == min(signs)
-    assert (
-        "of MAE, chance: 0.1000, without memory: 0.0500; of right signs"
-        in report.describe_chance(made)
-    )
+    assert "MAE: chance 0.1000, without memory 0.0500; right signs" in report.describe_chance(made)
 
 
 def test_results_of_older_versions_have_one_score():
@@ -107,4 +104,4 @@ def test_runs_are_compared_by_every_score_that_one_of_them_has():
     at = columns.index("MAE, lower is better")
     assert columns[at + 1] == "RMSE, lower is better"
     assert [row[at : at + 2] for row in rows] == [["-", "-"], ["0.5000", "-"], ["-", "0.5000"]]
-    assert "of MAE, chance: 1.0000; of RMSE, chance: 1.0000" in caption
+    assert "MAE: chance 1.0000; RMSE: chance 1.0000" in caption
