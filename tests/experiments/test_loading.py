@@ -146,10 +146,8 @@ def test_a_name_that_is_in_use_is_refused(tmp_path, capsys):
         f"registered by {first}\n"
     )
     write(tmp_path, first="from lstm_jax import tasks\ntasks.registry['adding'] = tuple\n")
-    with pytest.raises(
-        ValueError,
-        match="expected a new name for the task, got 'adding', which is already registered by lstm_ja",
-    ):
+    message = "expected a new name for the task, got 'adding', which is already registered by lstm"
+    with pytest.raises(ValueError, match=message):
         loading.load_files([first])
 
 
