@@ -71,12 +71,15 @@ def take_steps(
     checking.positive_int("batch_size", batch_size)
     check_draws(task)
 
-    streamed = None if task.success is None or task.success.on != "training" else task.success
+    success = task.success
 
     def loss_of(params: Params, key: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         batch, key_noise = drawn(task, key, batch_size)
         outputs = model.apply(params, batch.xs, key=key_noise)
-        return task.loss(outputs, batch), streamed and streamed.error(outputs, batch)
+        errors = None
+        if success is not None and success.on == "training":
+            errors = success.error(outputs, batch)
+        return task.loss(outputs, batch), errors
 
     def step(state: TrainState, _: None) -> tuple[TrainState, Steps]:
         step_key = jax.random.fold_in(key, state.step)
