@@ -62,7 +62,7 @@ def test_the_command_trains_the_cells_and_reports_both_scores(folder, results):
     assert names == ["lstm", "gru"]
     report = (folder / "runs" / "task_change" / "report.md").read_text()
     assert "MAE, lower is better" in report and "6 steps" in report and "0.1667" in report
-    assert "lstm and gru: of 0.001, 0.003 and 0.01 the best on validation data" in report
+    assert "lstm and gru: of 0.001, 0.003 and 0.01, the best on validation data" in report
 
 
 def test_the_trained_cell_is_loaded_and_answers(results):
