@@ -59,7 +59,7 @@ def data_parallel(
     """``jax.value_and_grad(loss, argnums)``, jitted, with the batch spread over devices.
 
     Each device runs ``loss`` on its share of the rows. The value and the gradients are those of
-    the whole batch:
+    the whole batch.
 
         lj.use_cpu_cores()  # on a CPU, before JAX is used: each core is a device
 

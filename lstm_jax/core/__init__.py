@@ -6,7 +6,7 @@ A factory of a cell ends as follows::
     return lj.core.gated_cell("my_cell", size, axis, init=..., state=..., pointwise=...)
 """
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.core import initializers
 from lstm_jax.core.activations import ACTIVATIONS, activation
@@ -55,6 +55,7 @@ __all__ = [
     "WrongType",
     "WrongValue",
     "activation",
+    "cell_checks",
     "checking",
     "equal_gates",
     "factory",

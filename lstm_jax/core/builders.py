@@ -1,12 +1,6 @@
 """Builders of cells: one per form, and ``plain_cell`` for cells of no form.
 
-All share these arguments, and derive the step from the functions of the form:
-
-    name: What errors and tables call the cell.
-    size: The size H of its output.
-    axis: The packed gate axis of its weights.
-    init: ``(key, input_size, dtype) -> params``; its arguments are already checked.
-    state: ``(zeros) -> state``, the initial state made of ``zeros(*shape)``, without batch axes.
+They derive the step from the functions of the form.
 """
 
 from collections.abc import Callable
@@ -56,7 +50,11 @@ def plain_cell(
     """A cell of no form, which is unrolled by a plain scan.
 
     Args:
-        name, size, axis, init, state: See the head of this module.
+        name: What errors and tables call the cell.
+        size: The size H of its output.
+        axis: The packed gate axis of its weights.
+        init: ``(key, input_size, dtype) -> params``; its arguments are already checked.
+        state: ``zeros -> state``, the initial state made of ``zeros(*shape)``, without batch axes.
         advance: ``(params, state, x) -> (state, y)``, the equations of one step.
     """
 
@@ -84,7 +82,11 @@ def gated_cell(
     """A cell of the gated form (``Gated``).
 
     Args:
-        name, size, axis, init, state: See the head of this module.
+        name: What errors and tables call the cell.
+        size: The size H of its output.
+        axis: The packed gate axis of its weights.
+        init: ``(key, input_size, dtype) -> params``; its arguments are already checked.
+        state: ``zeros -> state``, the initial state made of ``zeros(*shape)``, without batch axes.
         pointwise: ``(vectors, state, z, r) -> (state, y, gates)``, elementwise, with the input's
             pre-activations z and the recurrent ones r, ``[..., G*H]``, and the gates by name.
         split: ``params -> (weights, vectors)``: the matrices of the two products, and what
@@ -117,7 +119,11 @@ def linear_cell(
     """A cell of the linear form (``Linear``), ``h_t = a_t h_{t-1} + b_t``.
 
     Args:
-        name, size, axis, init, state: See the head of this module.
+        name: What errors and tables call the cell.
+        size: The size H of its output.
+        axis: The packed gate axis of its weights.
+        init: ``(key, input_size, dtype) -> params``; its arguments are already checked.
+        state: ``zeros -> state``, the initial state made of ``zeros(*shape)``, without batch axes.
         coefficients: ``(params, x) -> (a, b)``.
         read: ``state -> h``, real or complex, in float32 or wider.
         write: ``h -> state``.
@@ -143,7 +149,11 @@ def matrix_cell(
     """A cell with a matrix memory (``MatrixMemory``).
 
     Args:
-        name, size, axis, init, state: See the head of this module.
+        name: What errors and tables call the cell.
+        size: The size H of its output.
+        axis: The packed gate axis of its weights.
+        init: ``(key, input_size, dtype) -> params``; its arguments are already checked.
+        state: ``zeros -> state``, the initial state made of ``zeros(*shape)``, without batch axes.
         project: ``(params, x) -> Projected``: queries, keys, values and gates.
         read: ``state -> (S, m)``, the memory and its stabiliser, which may be None.
         write: ``(S, m) -> state``.
@@ -170,7 +180,10 @@ def windowed_cell(
     """A cell of the windowed form (``Windowed``), whose state is an ``AttentionState``.
 
     Args:
-        name, size, axis, init: See the head of this module.
+        name: What errors and tables call the cell.
+        size: The size H of its output.
+        axis: The packed gate axis of its weights.
+        init: ``(key, input_size, dtype) -> params``; its arguments are already checked.
         heads: The number of heads, of ``size / heads`` units each.
         window: The number W of steps that the cell attends to, the current one included.
         project: ``(params, x) -> (q, k, v)``, each ``[..., heads, d]``.

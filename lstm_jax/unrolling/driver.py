@@ -96,8 +96,7 @@ def explain(
 ) -> str:
     """Explains how ``lj.unroll`` with these arguments traverses time; nothing is run.
 
-    Args:
-        cell, params, xs, ...: Those of ``lj.unroll``.
+    The arguments are those of ``lj.unroll``.
 
     Returns:
         A paragraph per cell that is unrolled, with its method and what that method decided, and

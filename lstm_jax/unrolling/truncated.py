@@ -42,8 +42,11 @@ def unroll_truncated(
     has the gradient of the chunk in which the row ends.
 
     Args:
-        cell, params, xs, ...: Those of ``lj.unroll``, with the same meaning of padding, resets and
-            noise.
+        cell: The cell. It and the following arguments are those of ``lj.unroll``, with the same
+            meaning of padding, resets and noise.
+        params: As ``cell.init(key, D)`` gives them.
+        xs: The inputs, ``[T, *batch, D]``.
+        state: The state before the first step.
         every: The steps of a chunk.
         offset: The steps of a shorter first chunk, in [0, every); 0 for none. If it is traced, it
             is taken modulo ``every``. If it is drawn anew for each batch, all steps are boundaries
@@ -51,7 +54,11 @@ def unroll_truncated(
             still biased towards short dependencies; Tallec & Ollivier 2017, "Unbiasing truncated
             backpropagation through time", also draw the lengths, and weight the gradient by how
             often it is cut, which is not done here.
+        lengths: The number of steps that count in each row, ``[*batch]``.
+        resets: The steps before which a row returns to the initial state, ``[T, *batch]``.
+        method: How time is traversed within a chunk.
         checkpoint_every: As in ``lj.unroll``, for blocks within a chunk.
+        key: The random key of noisy cells.
 
     Returns:
         ``(state, ys)``, as ``lj.unroll``.
