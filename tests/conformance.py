@@ -87,7 +87,7 @@ def arguments(case: Case, dtype: Any = jnp.float64, **given: Any) -> Args:
     return Args(params, xs, draw(case.cell.initial_state(params, (B,)), 3, dtype))._replace(**given)
 
 
-def weighed(tree: Any) -> Any:
+def weighted_sum(tree: Any) -> Any:
     """One number in which every floating value of ``tree`` counts, each with another weight."""
     total: Any = 0.0
     for i, leaf in enumerate(floats_of(tree)):
@@ -124,7 +124,7 @@ def _program(case: Case, **options: Any) -> Callable[[Args], Outcome]:
 
     def loss(params, xs, floats, args):
         state, ys = run(args._replace(params=params, xs=xs, state=with_floats(args.state, floats)))
-        return weighed((state, ys)), (state, ys)
+        return weighted_sum((state, ys)), (state, ys)
 
     @jax.jit
     def both(args: Args) -> Outcome:
@@ -205,7 +205,7 @@ def law_gradients_are_derivatives(case: Case) -> None:
             def loss(params, xs, floats):
                 state = with_floats(args.state, floats)
                 moved = args._replace(params=params, xs=xs, state=state)
-                return weighed(forward(case, method="scan")(moved))
+                return weighted_sum(forward(case, method="scan")(moved))
 
             _, forward_mode = jax.jit(partial(jax.jvp, loss))(point, v)
             np.testing.assert_allclose(along, forward_mode, rtol=1e-10, atol=1e-12)
@@ -255,7 +255,7 @@ def check_cut_gradient(case: Case, method: str) -> None:
             z, r = input_product(weights, x), product(source, weights.w_h)
             state, y, _ = apply_gates(cell.form, weights.w_p, vectors, state, z, r, x.dtype)
             ys.append(y)
-        return weighed((state, jnp.stack(ys)))
+        return weighted_sum((state, jnp.stack(ys)))
 
     grads = jax.jit(jax.grad(lambda p, xs: loss(args._replace(params=p, xs=xs)), (0, 1)))
     d_params, d_xs = grads(args.params, args.xs)
@@ -376,9 +376,9 @@ def law_causality(case: Case) -> None:
                     got = program(case, method=method, **options)(poisoned)
                     what = f"{method}, {options}, {bad}"
                     close(got.ys[before], clean.ys[before], what=f"{what}, before t")
-                    finite_alike(got.ys, expected.ys, what)
+                    check_finite_alike(got.ys, expected.ys, what)
                     if np.isnan(bad):
-                        finite_alike(got.state, expected.state, what)
+                        check_finite_alike(got.state, expected.state, what)
                         assert not all_finite(expected.d_params)
                         assert not all_finite(got.d_params), f"{what}: the gradient hides NaN"
 
@@ -387,7 +387,7 @@ def all_finite(tree: Any) -> bool:
     return all(np.all(np.isfinite(leaf)) for leaf in floats_of(tree))
 
 
-def finite_alike(actual: Any, expected: Any, what: str) -> None:
+def check_finite_alike(actual: Any, expected: Any, what: str) -> None:
     """What is finite in the one is finite in the other, and the same."""
     close(jax.tree.map(np.isfinite, actual), jax.tree.map(np.isfinite, expected), 0.0, what)
 
@@ -550,7 +550,7 @@ def law_gradient_of_gradient(case: Case) -> None:
         run = forward(case, masked=False, method=method)
 
         def squared(params):
-            grads = jax.grad(lambda p: weighed(run(args._replace(params=p))))(params)
+            grads = jax.grad(lambda p: weighted_sum(run(args._replace(params=p))))(params)
             return sum(jnp.vdot(g, g) for g in jax.tree.leaves(grads))
 
         return jax.jit(jax.grad(squared))(args.params)
@@ -572,7 +572,7 @@ def law_batch_over_devices(case: Case) -> None:
     def both(key: Any) -> Callable:
         def loss(params, xs):
             given = {"lengths": args.lengths, "resets": args.resets} if key is not None else {}
-            return weighed_evenly(lj.unroll(case.cell, params, xs, key=key, **given))
+            return even_sum(lj.unroll(case.cell, params, xs, key=key, **given))
 
         return jax.value_and_grad(loss, (0, 1))
 
@@ -597,7 +597,7 @@ def law_batch_over_devices(case: Case) -> None:
     close(jax.jit(mapped)(args.params, args.xs), quiet, 1e-11, what="shard_map")
 
 
-def weighed_evenly(tree: Any) -> Any:
+def even_sum(tree: Any) -> Any:
     """One number to which each row adds by itself, wherever it stands."""
     return sum(jnp.sum(jnp.sin((1.0 + i) * leaf)) for i, leaf in enumerate(floats_of(tree)))
 
@@ -653,7 +653,7 @@ PLAIN_WRAPPERS: dict[str, Callable[[lj.Cell], lj.Cell]] = {
 }
 
 
-def wrapped_by(wrap: Callable[[lj.Cell], lj.Cell], case: Case) -> Case | None:
+def wrap_case(wrap: Callable[[lj.Cell], lj.Cell], case: Case) -> Case | None:
     """The wrapped cell; None where it is refused, by an error that names the argument and, where
     that is the cell, the cell."""
     try:
@@ -679,7 +679,7 @@ def law_wrappers_fit_or_refuse(case: Case) -> None:
     """Every wrapper around the cell: refused when it is built, or outputs of the size that it
     promises and states of their shapes under every method; at rate zero it is the cell itself."""
     for name, wrap in (wrappers(0.3) | PLAIN_WRAPPERS).items():
-        wrapped = wrapped_by(wrap, case)
+        wrapped = wrap_case(wrap, case)
         if wrapped is None:
             continue
         if name == "residual":
@@ -692,7 +692,7 @@ def law_wrappers_fit_or_refuse(case: Case) -> None:
             state, ys = jax.eval_shape(forward(wrapped, method=method), args)
             assert ys.shape == (T, B, wrapped.cell.size), (name, method)
             assert jax.tree.map(jnp.shape, state) == start, (name, method)
-    built = {name: wrapped_by(wrap, case) for name, wrap in wrappers(0.0).items()}
+    built = {name: wrap_case(wrap, case) for name, wrap in wrappers(0.0).items()}
     zero = {name: wrapped.cell for name, wrapped in built.items() if wrapped is not None}
     args, key = arguments(case), jax.random.key(1)
 

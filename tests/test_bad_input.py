@@ -95,7 +95,7 @@ CALLS = {
     "step: another batch": ("state", lambda: CELL.step(PARAMS, STATE, jnp.zeros((5, 3)))),
     "step: another cell's state": ("state", lambda: CELL.step(PARAMS, lj.GRUState(X), X)),
     "step: another cell's params": ("params", lambda: CELL.step(GRU_PARAMS, STATE, X)),
-    "step: a bidirectional layer": ("step", lambda: stepped_both_ways()),
+    "step: a bidirectional layer": ("step", lambda: step_bidirectional()),
     "init: no key": ("key", lambda: CELL.init(0, 3)),
     "init: no inputs": ("input_size", lambda: CELL.init(KEY, 0)),
     "init: half an input": ("input_size", lambda: CELL.init(KEY, 1.5)),
@@ -425,7 +425,7 @@ CALLS = {
 }
 
 
-def stepped_both_ways():
+def step_bidirectional():
     cell = lj.bidirectional(CELL, GRU)
     params = cell.init(KEY, 3)
     return cell.step(params, cell.initial_state(params, (2,)), X)

@@ -48,13 +48,13 @@ FAMILIES = {
 
 
 @partial(jax.jit, static_argnums=0)
-def pulled(run, cotangent, *args):
+def pull_back(run, cotangent, *args):
     """What ``run(*args)`` gives, and the gradients of ``args``: one program for both."""
     result, pull = jax.vjp(run, *args)
     return result, pull(cotangent)
 
 
-def drawn(cell, dtype=jnp.float64, steps=T):
+def draw_inputs(cell, dtype=jnp.float64, steps=T):
     params = draw(cell.init(jax.random.key(0), D, dtype), 1, dtype)
     xs = draw(jnp.zeros((steps, B, D)), 2, dtype)
     return params, xs, draw(cell.initial_state(params, (B,)), 3, dtype)
@@ -75,7 +75,7 @@ def families():
 @pytest.mark.parametrize("family, dtype, tolerance, masks", list(families()))
 def test_outputs_states_and_gradients_equal_numpy(family, dtype, tolerance, masks):
     cell, forward, backward, _ = FAMILIES[family]
-    params, xs, state = drawn(cell, jnp.dtype(dtype))
+    params, xs, state = draw_inputs(cell, jnp.dtype(dtype))
     options = {}
     if masks in ("lengths", "both"):
         options["lengths"] = LENGTHS
@@ -92,7 +92,7 @@ def test_outputs_states_and_gradients_equal_numpy(family, dtype, tolerance, mask
     cotangent = (type(state)(**jax.tree.map(cast, d_state)), cast(d_ys))
     for method in ("scan", "auto"):
         run = partial(lj.unroll, cell, method=method, **options)
-        (final, ys), (d_params, d_xs, d_start) = pulled(run, cotangent, params, xs, state)
+        (final, ys), (d_params, d_xs, d_start) = pull_back(run, cotangent, params, xs, state)
         close((final._asdict(), ys), (expected_state, expected_ys), tolerance)
         close((d_params, d_xs, d_start._asdict()), expected, 10 * tolerance)
 
@@ -109,7 +109,7 @@ VARIANTS = {f"greff_{name}": options for name, options in lj.cells.GREFF_VARIANT
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_lstm_variants_equal_numpy(variant):
     cell = lj.lstm(H, **VARIANTS[variant])
-    params, xs, state = drawn(cell)
+    params, xs, state = draw_inputs(cell)
     state = state._replace(gates=jnp.zeros_like(state.gates)) if len(state) == 3 else state
     final, ys = lj.unroll(cell, params, xs, state)
     expected = reference.lstm_variant(params, xs, state.h, state.c, **VARIANTS[variant])
@@ -132,7 +132,7 @@ def test_lstm_variants_equal_numpy(variant):
     ids=["lstm_projected", "lstm_norm", "gru_norm", "mgu", "min_gru", "min_lstm", "lru", "lru_2"],
 )
 def test_other_cells_equal_numpy(cell, function):
-    params, xs, state = drawn(cell)
+    params, xs, state = draw_inputs(cell)
     final, ys = lj.unroll(cell, params, xs, state)
     close((final._asdict(), ys), function(params, xs, *state))
 
@@ -145,7 +145,7 @@ def test_other_cells_equal_numpy(cell, function):
 )
 def test_positive_minimal_cells_equal_the_papers_log_space(factory, function):
     cell = factory(H, activation="positive")
-    params, xs, state = drawn(cell)
+    params, xs, state = draw_inputs(cell)
     state = state._replace(h=jnp.abs(state.h))
     final, ys = lj.unroll(cell, params, xs, state)
     close((final._asdict(), ys), function(params, xs, *state))
@@ -161,7 +161,7 @@ RANGES_1997 = [("none", (2.0, 1.0)), ("gates", (1.0, 2.0)), ("all", (2.0, 1.0))]
 def test_the_1997_cell_equals_numpy(blocks, block_size, output_gate, biases, ranges):
     options = {"output_gate": output_gate, "g_range": ranges[0], "h_range": ranges[1]}
     cell = lj.lstm_1997(blocks, block_size, biases=biases, **options)
-    params, xs, _ = drawn(cell)
+    params, xs, _ = draw_inputs(cell)
     state = cell.initial_state(params, (B,))
     final, ys = lj.unroll(cell, params, xs, state)
     units = params["w_h"].shape[0]
@@ -311,7 +311,7 @@ def test_outputs_and_states_equal_keras(case, cell, order):
 # --- Flax --------------------------------------------------------------------------------------
 
 
-def randomised(module, seed=0):
+def randomise(module, seed=0):
     """A Flax module with distinct, nonzero values in all its parameters."""
     graph, state = nnx.split(module)
     rng = np.random.default_rng(seed)
@@ -327,21 +327,21 @@ def flax_run(cell, xs, carry):
     return carry, jnp.stack(ys)
 
 
-def joined(module, gates, leaf):
+def join_gates(module, gates, leaf):
     return jnp.concatenate([getattr(getattr(module, gate), leaf)[...] for gate in gates], axis=-1)
 
 
 @pytest.mark.usefixtures("x64")
 def test_lstm_equals_flax():
     options = {"rngs": nnx.Rngs(0), "param_dtype": jnp.float64}
-    theirs = randomised(nnx.LSTMCell(D, H, **options))
+    theirs = randomise(nnx.LSTMCell(D, H, **options))
     params = {
-        "w_x": joined(theirs, ("ii", "if_", "ig", "io"), "kernel"),
-        "w_h": joined(theirs, ("hi", "hf", "hg", "ho"), "kernel"),
-        "b": joined(theirs, ("hi", "hf", "hg", "ho"), "bias"),
+        "w_x": join_gates(theirs, ("ii", "if_", "ig", "io"), "kernel"),
+        "w_h": join_gates(theirs, ("hi", "hf", "hg", "ho"), "kernel"),
+        "b": join_gates(theirs, ("hi", "hf", "hg", "ho"), "bias"),
     }
     cell = lj.lstm(H)
-    _, xs, state = drawn(cell)
+    _, xs, state = draw_inputs(cell)
     (c, h), expected = flax_run(theirs, xs, (state.c, state.h))
     final, ys = lj.unroll(cell, params, xs, state)
     close((ys, final), (expected, lj.LSTMState(h, c)))
@@ -350,19 +350,19 @@ def test_lstm_equals_flax():
 @pytest.mark.usefixtures("x64")
 def test_gru_equals_flax():
     """Flax's candidate has no recurrent bias of its own (flax issue 5594): b_h is zero."""
-    theirs = randomised(nnx.GRUCell(D, H, rngs=nnx.Rngs(0), param_dtype=jnp.float64))
+    theirs = randomise(nnx.GRUCell(D, H, rngs=nnx.Rngs(0), param_dtype=jnp.float64))
     if hasattr(theirs, "dense_i"):  # one packed kernel, in the order r, z, n
         params = {"w_x": theirs.dense_i.kernel[...], "w_h": theirs.dense_h.kernel[...],
                   "b": theirs.dense_i.bias[...]}  # fmt: skip
     else:
         params = {
-            "w_x": joined(theirs, ("ir", "iz", "in_"), "kernel"),
-            "w_h": joined(theirs, ("hr", "hz", "hn"), "kernel"),
-            "b": joined(theirs, ("ir", "iz", "in_"), "bias"),
+            "w_x": join_gates(theirs, ("ir", "iz", "in_"), "kernel"),
+            "w_h": join_gates(theirs, ("hr", "hz", "hn"), "kernel"),
+            "b": join_gates(theirs, ("ir", "iz", "in_"), "bias"),
         }
     params["b_h"] = jnp.zeros(H)
     cell = lj.gru(H)
-    _, xs, state = drawn(cell)
+    _, xs, state = draw_inputs(cell)
     h, expected = flax_run(theirs, xs, state.h)
     final, ys = lj.unroll(cell, params, xs, state)
     close((ys, final.h), (expected, h))
@@ -371,14 +371,14 @@ def test_gru_equals_flax():
 @pytest.mark.usefixtures("x64")
 def test_rnn_equals_flax():
     options = {"rngs": nnx.Rngs(0), "dtype": jnp.float64, "param_dtype": jnp.float64}
-    theirs = randomised(nnx.SimpleCell(D, H, **options))
+    theirs = randomise(nnx.SimpleCell(D, H, **options))
     params = {
         "w_x": theirs.dense_i.kernel[...],
         "w_h": theirs.dense_h.kernel[...],
         "b": theirs.dense_i.bias[...],
     }
     cell = lj.rnn(H)
-    _, xs, state = drawn(cell)
+    _, xs, state = draw_inputs(cell)
     h, expected = flax_run(theirs, xs, state.h)
     final, ys = lj.unroll(cell, params, xs, state)
     close((ys, final.h), (expected, h))

@@ -29,7 +29,7 @@ def keep_freed_memory() -> bool:
     """
     try:
         library = ctypes.CDLL(None)
-        library.gnu_get_libc_version  # noqa: B018  # glibc alone has it
+        library.gnu_get_libc_version  # noqa: B018  # only glibc has it
         mallopt = library.mallopt
     except (OSError, TypeError, AttributeError):  # TypeError: CDLL(None) on Windows
         return False

@@ -33,7 +33,7 @@ def use_cpu_cores(count: int | None = None) -> int:
         RuntimeError: If JAX has been used and has another number of CPU devices.
     """
     if count is None:
-        allowed = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+        allowed = getattr(os, "sched_getaffinity", None)  # only on Linux
         count = len(allowed(0)) if allowed else os.cpu_count() or 1
     count = checking.positive_int("count", count)
     try:

@@ -31,6 +31,8 @@ from lstm_jax.core.typing import AnyArray
 
 
 class CoverageState(NamedTuple):
+    """The coverage vector."""
+
     total: Float[Array, "*batch S"]  # the sum of the weights of all steps so far
 
 

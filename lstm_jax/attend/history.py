@@ -18,6 +18,8 @@ from lstm_jax.core.recipes import factory
 
 
 class LocationState(NamedTuple):
+    """The attention weights of the last step."""
+
     weights: Float[Array, "*batch S"]  # of the last step; zeros before the first
 
 

@@ -17,6 +17,8 @@ from lstm_jax.core.recipes import factory
 
 
 class MonotonicState(NamedTuple):
+    """The state of the inner mechanism, and the count of steps."""
+
     attention: Any
     t: Int[Array, "*batch"]  # steps since the row's start
 

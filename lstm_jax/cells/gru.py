@@ -19,6 +19,8 @@ from lstm_jax.core.steps import input_product
 
 
 class GRUState(NamedTuple):
+    """The output h."""
+
     h: Float[Array, "*batch H"]
 
 
@@ -54,7 +56,7 @@ def gru(
     act = get_activation("activation", activation)
     axis = equal_gates(("reset", "update", "candidate"), size, {"update": 1})
 
-    def normalised(packed, scale):
+    def normalise(packed, scale):
         gates, candidate = jnp.split(packed, [2 * size], axis=-1)
         return jnp.concatenate([standardize(gates), standardize(candidate)], axis=-1) * scale
 
@@ -64,8 +66,8 @@ def gru(
 
     def pointwise(vectors, state, z, r):
         if normed:
-            z = normalised(z, vectors["scale_x"]) + vectors["b"]
-            r = normalised(r, vectors["scale_h"])
+            z = normalise(z, vectors["scale_x"]) + vectors["b"]
+            r = normalise(r, vectors["scale_h"])
         of_x, of_h = axis.split(z), axis.split(r)
         reset = gate_act(of_x["reset"] + of_h["reset"])
         update = gate_act(of_x["update"] + of_h["update"])
@@ -78,7 +80,7 @@ def gru(
         u_gates, u_candidate = jnp.split(weights.w_h, [2 * size], axis=-1)
         r = product(state.h, u_gates)
         if normed:
-            z = normalised(z, vectors["scale_x"]) + vectors["b"]
+            z = normalise(z, vectors["scale_x"]) + vectors["b"]
             s_gates, s_candidate = jnp.split(vectors["scale_h"], [2 * size])
             r = standardize(r) * s_gates
         pre, (r_reset, r_update) = axis.split(z), jnp.split(r, 2, axis=-1)

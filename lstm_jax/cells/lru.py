@@ -18,6 +18,8 @@ from lstm_jax.core.recipes import factory
 
 
 class LRUState(NamedTuple):
+    """The real and the imaginary part of h."""
+
     real: Float[Array, "*batch N"]
     imag: Float[Array, "*batch N"]
 

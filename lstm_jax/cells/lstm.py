@@ -24,6 +24,8 @@ from lstm_jax.core.recipes import factory
 
 
 class LSTMState(NamedTuple):
+    """The output h and the cell state c."""
+
     h: Float[Array, "*batch H"]
     c: Float[Array, "*batch H"]
 

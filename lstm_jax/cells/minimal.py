@@ -21,6 +21,8 @@ from lstm_jax.core.recipes import factory
 
 
 class MinimalState(NamedTuple):
+    """The output h."""
+
     h: Float[Array, "*batch H"]
 
 

@@ -14,6 +14,8 @@ from lstm_jax.core.recipes import factory
 
 
 class RNNState(NamedTuple):
+    """The output h."""
+
     h: Float[Array, "*batch H"]
 
 

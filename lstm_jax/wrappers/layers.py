@@ -137,6 +137,8 @@ def residual(cell: Cell) -> Cell:
 
 
 class BidirectionalState(NamedTuple):
+    """The states of the two cells."""
+
     forward: Any
     backward: Any
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lstm_jax import attend
-from tests.conformance import close, draw, weighed
+from tests.conformance import close, draw, weighted_sum
 from tests.reference import numpy_attend as reference
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -47,14 +47,14 @@ MECHANISMS = {
 }
 
 
-def drawn(name, shared=False):
+def draw_inputs(name, shared=False):
     mechanism, query_size, expected = MECHANISMS[name]
     params = draw(mechanism.init(jax.random.key(0), query_size, M, jnp.float64), 1)
     memory = draw(jnp.zeros((S, M) if shared else (S, B, M)), 2)
     return mechanism, expected, params, memory, draw(jnp.zeros((STEPS, B, query_size)), 3)
 
 
-def looked(mechanism, params, memory, mask, queries):
+def attend_to_all(mechanism, params, memory, mask, queries):
     """Contexts and weights of all steps, and the last state."""
     prepared = mechanism.prepare(params, memory, mask)
     state = mechanism.start((B,), S, jnp.float64)
@@ -66,13 +66,13 @@ def looked(mechanism, params, memory, mask, queries):
     return jax.lax.scan(body, state, queries)[::-1]
 
 
-run = jax.jit(looked, static_argnums=0)
+run = jax.jit(attend_to_all, static_argnums=0)
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["a_memory_a_row", "one_memory"])
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_contexts_and_weights_equal_numpy(name, shared):
-    mechanism, step, params, memory, queries = drawn(name, shared)
+    mechanism, step, params, memory, queries = draw_inputs(name, shared)
     for mask in (None, MASK):
         given = np.ones((S, B), bool) if mask is None else mask
         (contexts, weights), _ = run(mechanism, params, memory, mask, queries)
@@ -88,14 +88,14 @@ def test_contexts_and_weights_equal_numpy(name, shared):
 
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_masked_places_are_inert_and_gradients_are_derivatives(name):
-    mechanism, _, params, memory, queries = drawn(name)
+    mechanism, _, params, memory, queries = draw_inputs(name)
     poisoned = jnp.where(MASK[..., None], memory, jnp.nan)
 
     @jax.jit
     def both(params, memory, queries):
         def loss(params, memory, queries):
-            (contexts, weights), state = looked(mechanism, params, memory, MASK, queries)
-            return weighed((contexts, weights, state)), weights
+            (contexts, weights), state = attend_to_all(mechanism, params, memory, MASK, queries)
+            return weighted_sum((contexts, weights, state)), weights
 
         return jax.value_and_grad(loss, (0, 1, 2), has_aux=True)(params, memory, queries)
 
@@ -118,7 +118,7 @@ def test_masked_places_are_inert_and_gradients_are_derivatives(name):
 
 @pytest.mark.parametrize("name", ["additive", "general", "multi_head"])
 def test_narrow_memories_give_what_wide_ones_do(name):
-    mechanism, _, params, memory, queries = drawn(name)
+    mechanism, _, params, memory, queries = draw_inputs(name)
     low = jax.tree.map(lambda a: a.astype(jnp.bfloat16), (params, memory, queries))
     (contexts, weights), _ = run(mechanism, low[0], low[1], MASK, low[2])
     expected, _ = run(mechanism, params, memory, MASK, queries)

@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import lstm_jax as lj
-from tests.conformance import close, draw, weighed, weighed_evenly
+from tests.conformance import close, draw, even_sum, weighted_sum
 from tests.reference import numpy_attend as reference
 from tests.selection import mostly_slow
 
@@ -25,7 +25,7 @@ OPTIONS = {
 }
 
 
-def drawn(options, memory_seed=2, shape=(S, B, M)):
+def draw_inputs(options, memory_seed=2, shape=(S, B, M)):
     memory = draw(jnp.zeros(shape), memory_seed)
     cell = lj.attentive(LSTM, memory, mask=MASK, **options)
     params = draw(cell.init(jax.random.key(0), D, jnp.float64), 1)
@@ -44,7 +44,7 @@ def expected_row(name, params, xs, memory, row):
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_a_decoder_equals_numpy_and_gives_its_weights(name):
-    cell, params, xs, memory = drawn(OPTIONS[name])
+    cell, params, xs, memory = draw_inputs(OPTIONS[name])
     state, ys = lj.unroll(cell, params, xs)
     reading = lj.attentive(LSTM, memory, mask=MASK, returns="weights", **OPTIONS[name])
     read_state, weights = lj.unroll(reading, params, xs)
@@ -62,14 +62,14 @@ def test_a_decoder_equals_numpy_and_gives_its_weights(name):
 
 
 def test_gradients_reach_the_memory_where_it_counts():
-    _, params, xs, memory = drawn({})
+    _, params, xs, memory = draw_inputs({})
     lengths = np.array([4, 2])
 
     @jax.jit
     def both(memory):
         def loss(memory):
             cell = lj.attentive(LSTM, memory, mask=MASK)
-            return weighed(lj.unroll(cell, params, xs, lengths=lengths, checkpoint_every=3))
+            return weighted_sum(lj.unroll(cell, params, xs, lengths=lengths, checkpoint_every=3))
 
         return jax.value_and_grad(loss)(memory)
 
@@ -103,7 +103,7 @@ def test_another_memory_runs_the_same_program():
 
 
 def test_nothing_that_is_compiled_keeps_a_memory():
-    _, params, xs, memory = drawn({})
+    _, params, xs, memory = draw_inputs({})
 
     def run(memory):
         cell = lj.mixed_precision(lj.attentive(LSTM, memory), "float32")
@@ -121,7 +121,7 @@ def test_nothing_that_is_compiled_keeps_a_memory():
 
 
 def test_vmap_over_memories_equals_the_memories_one_by_one():
-    _, params, xs, _ = drawn({})
+    _, params, xs, _ = draw_inputs({})
     memories = draw(jnp.zeros((2, S, M)), 4)
 
     def run(memory):
@@ -136,14 +136,14 @@ def test_vmap_over_memories_equals_the_memories_one_by_one():
 
 
 def test_a_step_and_explain_read_the_memory():
-    cell, params, xs, _ = drawn({})
+    cell, params, xs, _ = draw_inputs({})
     state, ys = cell.initial_state(params, (B,)), []
     for x in xs:
         state, y = cell.step(params, state, x)
         ys.append(y)
     close((state, jnp.stack(ys)), lj.unroll(cell, params, xs))
     assert "attentive(lstm(3), additive(3)): scan" in lj.explain(cell, params, xs)
-    ahead, params, _, _ = drawn({"input_feeding": False})
+    ahead, params, _, _ = draw_inputs({"input_feeding": False})
     assert "lstm(3): deferred" in lj.explain(ahead, params, xs)
 
 
@@ -162,12 +162,12 @@ def test_noise_inside_is_drawn_from_the_key():
 @pytest.mark.parametrize("attention", mostly_slow(["location", "multi_head"], ["location"]))
 def test_memories_spread_over_devices_with_their_rows(attention):
     """Values and gradients as on one device, on both kinds of mesh and in shard_map."""
-    _, _, xs, memory = drawn({})
+    _, _, xs, memory = draw_inputs({})
 
     def both(params, xs, memory, mask):
         def loss(params, xs, memory):
             cell = lj.attentive(LSTM, memory, mask=mask, attention=attention)
-            return weighed_evenly(lj.unroll(cell, params, xs))
+            return even_sum(lj.unroll(cell, params, xs))
 
         return jax.value_and_grad(loss, (0, 1, 2))(params, xs, memory)
 

@@ -13,7 +13,7 @@ from tests.reference import numpy_attention
 T, B, D = 9, 2, 3
 
 
-def drawn(cell, dtype=jnp.float64, steps=T):
+def draw_inputs(cell, dtype=jnp.float64, steps=T):
     """Params without a zero among them, and inputs."""
     rng = np.random.default_rng(0)
     params = jax.tree.map(
@@ -29,7 +29,7 @@ def drawn(cell, dtype=jnp.float64, steps=T):
 def test_attention_equals_numpy(positions, method):
     heads, window = 2, 4
     cell = lj.attention(6, heads, window, positions=positions)
-    params, xs = drawn(cell)
+    params, xs = draw_inputs(cell)
     as_numpy = jax.tree.map(np.asarray, params)
     expected = numpy_attention.attention(as_numpy, np.asarray(xs), heads, window, positions)
     _, ys = lj.unroll(cell, params, xs, method=method)
@@ -40,7 +40,7 @@ def test_attention_equals_numpy(positions, method):
 @pytest.mark.parametrize("window", [1, 4, 20])
 def test_lstmn_equals_numpy(window):
     cell = lj.lstmn(5, window, attention_size=4)
-    params, xs = drawn(cell)
+    params, xs = draw_inputs(cell)
     as_numpy = jax.tree.map(np.asarray, params)
     _, ys = lj.unroll(cell, params, xs)
     expected = numpy_attention.lstmn(as_numpy, np.asarray(xs), window)
@@ -52,7 +52,7 @@ def test_the_steps_equal_the_sequence_past_the_window(positions):
     """One by one and all at once, in float32 and over several blocks, with the padding and the
     resets of a batch: outputs, last state and gradients."""
     steps, cell = 300, lj.attention(8, 2, 20, positions=positions)
-    params, xs = drawn(cell, jnp.float32, steps)
+    params, xs = draw_inputs(cell, jnp.float32, steps)
     params = jax.tree.map(lambda leaf: 0.3 * leaf, params)
     resets = np.zeros((steps, B), bool)
     resets[150, 0] = resets[290, 1] = True
@@ -72,7 +72,7 @@ def test_the_steps_equal_the_sequence_past_the_window(positions):
 def test_long_sequences_equal_the_steps_in_blocks_of_the_long_way():
     """More steps than stand in the program one by one, from a window that is half full."""
     steps, cell = 1300, lj.attention(4, 2, 130)
-    params, xs = drawn(cell, jnp.float32, steps)
+    params, xs = draw_inputs(cell, jnp.float32, steps)
     state, _ = lj.unroll(cell, params, xs[:60], method="scan")
     outcomes = [
         jax.jit(lambda m=m: lj.unroll(cell, params, xs, state, method=m))()
@@ -85,7 +85,7 @@ def test_long_sequences_equal_the_steps_in_blocks_of_the_long_way():
 def test_long_sequences_train_in_memory_that_grows_with_the_window():
     """T x T scores of one head would be 1.6 GB; the bound is a hundredth."""
     cell = lj.attention(8, 2, 64)
-    params, _ = drawn(cell, jnp.float32)
+    params, _ = draw_inputs(cell, jnp.float32)
 
     def loss(params, xs):
         return jnp.sum(lj.unroll(cell, params, xs)[1] ** 2)

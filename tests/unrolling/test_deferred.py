@@ -103,7 +103,7 @@ def test_second_derivatives_in_blocks(x64):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), got, expected)
 
 
-def way_of(cell, shape, platform="cpu", **options):
+def choice_for(cell, shape, platform="cpu", **options):
     params = jax.eval_shape(lambda key: cell.init(key, shape[-1]), jax.random.key(0))
     weights = jax.eval_shape(lambda params: cell.form.split(params)[0], params)
     choice = choose(cell.form, weights, shape, lj.Deferred(**options), platform)
@@ -111,22 +111,26 @@ def way_of(cell, shape, platform="cpu", **options):
 
 
 def test_what_is_taken_on_a_cpu():
-    assert way_of(lj.lstm(128), (784, 64, 1)) == ("apart", "products", 8)
-    assert way_of(lj.lstm(128), (200, 32, 128)) == ("apart", "products", 20)
-    assert way_of(lj.lstm(512), (100, 32, 512)) == ("apart", "products", None)
-    assert way_of(lj.lstm(64), (500, 1, 512)) == ("hoisted", "products", None)
-    assert way_of(lj.lstm(1024), (64, 16, 1024)) == ("hoisted", "products", None)
-    assert way_of(lj.lstm(128), (200, 32, 128), keep="states", block=9) == ("apart", "states", 9)
+    assert choice_for(lj.lstm(128), (784, 64, 1)) == ("apart", "products", 8)
+    assert choice_for(lj.lstm(128), (200, 32, 128)) == ("apart", "products", 20)
+    assert choice_for(lj.lstm(512), (100, 32, 512)) == ("apart", "products", None)
+    assert choice_for(lj.lstm(64), (500, 1, 512)) == ("hoisted", "products", None)
+    assert choice_for(lj.lstm(1024), (64, 16, 1024)) == ("hoisted", "products", None)
+    assert choice_for(lj.lstm(128), (200, 32, 128), keep="states", block=9) == (
+        "apart",
+        "states",
+        9,
+    )
 
 
 def test_elsewhere_products_are_hoisted_and_gradients_one_product():
-    assert way_of(lj.lstm(128), (784, 64, 1), "gpu") == ("hoisted", "products", None)
+    assert choice_for(lj.lstm(128), (784, 64, 1), "gpu") == ("hoisted", "products", None)
 
 
 @pytest.mark.parametrize("steps", [97, 100, 784, 1001])
 def test_blocks_are_equal_where_the_steps_allow_it(steps):
     """A rest is compiled a second time; a prime number of steps has no other way."""
-    block = way_of(lj.gru(128), (steps, 64, 16))[2]
+    block = choice_for(lj.gru(128), (steps, 64, 16))[2]
     assert 4 <= block <= 16
     assert steps % block == 0 or steps == 97
 

@@ -19,7 +19,7 @@ SOLVERS = SOLVERS | {"by platform": by_platform}
 pytestmark = pytest.mark.usefixtures("x64")
 
 
-def drawn(steps, dtype, shape=(2, 3)):
+def draw_inputs(steps, dtype, shape=(2, 3)):
     rng = np.random.default_rng(0)
 
     def values(*shape):
@@ -47,11 +47,11 @@ def real_loss(solve, *args):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_each_solver_equals_the_loop_by_hand(solver, reverse, dtype):
-    args = drawn(7, dtype)
+    args = draw_inputs(7, dtype)
     expected, expected_pull = jax.vjp(partial(by_hand, reverse=reverse), *args)
     solve = jax.jit(partial(linear_recurrence, reverse=reverse, solver=SOLVERS[solver]))
     h, pull = jax.vjp(solve, *args)
-    cotangent = drawn(7, dtype)[1]
+    cotangent = draw_inputs(7, dtype)[1]
     close(h, expected)
     close(pull(cotangent), expected_pull(cotangent))
 
@@ -59,7 +59,7 @@ def test_each_solver_equals_the_loop_by_hand(solver, reverse, dtype):
 @pytest.mark.parametrize("constant", [(0,), (0, 1), (1, 2)])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_may_be_constant_along_axes(solver, constant):
-    a, b, h0 = drawn(7, "complex128")
+    a, b, h0 = draw_inputs(7, "complex128")
     a = jnp.mean(a, constant, keepdims=True)
     solve = jax.jit(partial(linear_recurrence, reverse=True, solver=SOLVERS[solver]))
     spread = lambda a, b, h0: by_hand(a + jnp.zeros_like(b), b, h0, True)  # noqa: E731
@@ -71,7 +71,7 @@ def test_a_may_be_constant_along_axes(solver, constant):
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_gradients_of_gradients(solver, dtype):
-    args = drawn(5, dtype)
+    args = draw_inputs(5, dtype)
 
     def squared(solve, *args):
         grads = jax.grad(partial(real_loss, solve), (0, 1, 2))(*args)
@@ -86,7 +86,7 @@ def test_gradients_of_gradients(solver, dtype):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("steps", [0, 1, CHUNK, CHUNK + 3])
 def test_any_number_of_steps(steps, reverse):
-    args = drawn(steps, "float64")
+    args = draw_inputs(steps, "float64")
 
     def both(solver, *args):
         solve = jax.jit(partial(linear_recurrence, reverse=reverse, solver=solver))
@@ -100,7 +100,7 @@ def test_any_number_of_steps(steps, reverse):
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_restart_leaves_nothing_of_nan_and_infinity(solver, reverse):
-    a, b, h0 = drawn(9, "float64")
+    a, b, h0 = draw_inputs(9, "float64")
     a = a.at[4].set(0.0)
     before = slice(5, None) if reverse else slice(0, 4)
     since = slice(0, 5) if reverse else slice(4, None)
@@ -157,7 +157,9 @@ def test_memory_does_not_grow_by_the_logarithm_of_time(cell):
 @pytest.mark.parametrize("platform, loops", [("cpu", True), ("tpu", False)])
 def test_the_platform_that_is_compiled_for_decides(platform, loops):
     lowered = (
-        jax.jit(linear_recurrence).trace(*drawn(9, "float64")).lower(lowering_platforms=(platform,))
+        jax.jit(linear_recurrence)
+        .trace(*draw_inputs(9, "float64"))
+        .lower(lowering_platforms=(platform,))
     )
     assert ("stablehlo.while" in lowered.as_text()) == loops
 

@@ -27,7 +27,7 @@ CELLS = {
 }
 
 
-def drawn(cell, dtype=jnp.float64, steps=T):
+def draw_inputs(cell, dtype=jnp.float64, steps=T):
     params = draw(cell.init(jax.random.key(0), D, dtype), 1, dtype)
     xs = draw(jnp.zeros((steps, B, D)), 2, dtype)
     return params, xs, cell.initial_state(params, (B,))
@@ -52,7 +52,7 @@ def without_stabiliser(state):
 @pytest.mark.parametrize("name", ["slstm", "mlstm"])
 def test_xlstm_cells_equal_numpy(name, heads, forget):
     cell = getattr(lj, name)(H, heads, forget_activation=forget)
-    params, xs, zero = drawn(cell)
+    params, xs, zero = draw_inputs(cell)
     given = draw(zero, 3)._replace(n=jnp.abs(draw(zero, 4).n) + 1.0)
     for start in (zero, given):
         expected, expected_ys = getattr(reference, name)(params, xs, start, heads, forget)
@@ -66,7 +66,7 @@ def test_xlstm_cells_equal_numpy(name, heads, forget):
 @pytest.mark.parametrize("feature_map", ["elu", "softmax", "identity"])
 def test_linear_attention_is_attention(feature_map, heads, gated):
     cell = lj.linear_attention(H, heads, feature_map=feature_map, gated=gated)
-    params, xs, start = drawn(cell)
+    params, xs, start = draw_inputs(cell)
     normalize = feature_map != "identity"
     expected = reference.linear_attention(params, xs, heads, feature_map, gated, normalize)
     for method in ("scan", "parallel"):
@@ -77,7 +77,7 @@ def test_linear_attention_is_attention(feature_map, heads, gated):
 @pytest.mark.parametrize("heads, gated", [(1, False), (2, True)])
 def test_the_delta_rule_equals_numpy(heads, gated):
     cell = lj.linear_attention(H, heads, rule="delta", gated=gated)
-    params, xs, start = drawn(cell)
+    params, xs, start = draw_inputs(cell)
     start = draw(start, 3)
     expected = reference.delta_net(params, xs, start.memory, heads, gated=gated)
     for method in ("scan", "parallel"):
@@ -131,7 +131,7 @@ def test_the_laws_hold_across_chunks(name, law, monkeypatch):
 def test_many_steps_at_once_equal_one_after_the_other(name):
     """In float32, over several chunks, with gates that are nearly closed now and then."""
     cell = CELLS[name]
-    params, xs, start = drawn(cell, jnp.float32, 200)
+    params, xs, start = draw_inputs(cell, jnp.float32, 200)
     xs = xs.at[::17].multiply(30.0)
     lengths, resets = np.array([200, 77, 130]), np.zeros((200, B), bool)
     resets[[0, 40, 41, 150], [1, 0, 0, 2]] = True
@@ -250,7 +250,7 @@ def test_an_slstm_remembers_the_mean_of_what_it_saw_at_any_scale(i):
 
 def test_an_slstm_that_remembers_nothing_does_not_read_its_stabiliser():
     cell = lj.slstm(3)
-    params, xs, zero = drawn(cell, jnp.float32)
+    params, xs, zero = draw_inputs(cell, jnp.float32)
     far = zero._replace(m=jnp.full_like(zero.m, 90.0))
     close(lj.unroll(cell, params, xs, far), lj.unroll(cell, params, xs, zero), 0.0)
 

@@ -12,14 +12,14 @@ KEY = jax.random.key(0)
 pytestmark = pytest.mark.usefixtures("x64")
 
 
-def drawn(cell, size=3, steps=5):
+def draw_inputs(cell, size=3, steps=5):
     params = draw(cell.init(KEY, size, jnp.float64), 1)
     return params, draw(jnp.zeros((steps, 2, size)), 2)
 
 
 def test_a_chain_feeds_each_cell_with_the_one_before():
     cells = lj.lstm(4), lj.gru(2), lj.rnn(3)
-    params, xs = drawn(lj.chain(*cells))
+    params, xs = draw_inputs(lj.chain(*cells))
     states, expected = [], xs
     for cell, p in zip(cells, params, strict=True):
         state, expected = lj.unroll(cell, p, expected)
@@ -28,7 +28,7 @@ def test_a_chain_feeds_each_cell_with_the_one_before():
 
 
 def test_residual_adds_its_input():
-    params, xs = drawn(lj.residual(lj.gru(3)))
+    params, xs = draw_inputs(lj.residual(lj.gru(3)))
     state, ys = lj.unroll(lj.gru(3), params, xs)
     close(lj.unroll(lj.residual(lj.gru(3)), params, xs), (state, xs + ys))
 
@@ -37,7 +37,7 @@ def test_residual_adds_its_input():
 def test_bidirectional_merges_a_forward_and_a_reversed_run(merge):
     forward, backward = lj.lstm(4), lj.gru(4)
     cell = lj.bidirectional(forward, backward, merge=merge)
-    params, xs = drawn(cell)
+    params, xs = draw_inputs(cell)
     _, f = lj.unroll(forward, params["forward"], xs)
     _, b = lj.unroll(backward, params["backward"], xs[::-1])
     expected = f + b[::-1] if merge == "sum" else jnp.concatenate([f, b[::-1]], -1)
@@ -47,7 +47,7 @@ def test_bidirectional_merges_a_forward_and_a_reversed_run(merge):
 
 def test_a_learned_state_is_where_rows_start_and_restart():
     cell = lj.learned_state(lj.lstm(4))
-    params, xs = drawn(cell)
+    params, xs = draw_inputs(cell)
     resets = np.zeros((5, 2), bool)
     resets[3] = True
     start = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, 4)), params["state"])
@@ -61,7 +61,7 @@ def test_a_learned_state_is_where_rows_start_and_restart():
 
 def test_zoneout_in_evaluation_is_the_mean_of_old_and_new():
     cell, inner = lj.zoneout(lj.lstm(4), {"h": 0.2, "c": 0.5}), lj.lstm(4)
-    params, xs = drawn(cell)
+    params, xs = draw_inputs(cell)
     state = lj.LSTMState(*draw((jnp.zeros((2, 4)), jnp.zeros((2, 4))), 3))
     new, _ = inner.step(params, state, xs[0])
     counted = lj.CountedState(state, jnp.zeros(2, jnp.uint32))
@@ -74,7 +74,7 @@ def test_zoneout_in_evaluation_is_the_mean_of_old_and_new():
 @pytest.mark.parametrize("cell", [lj.lstm(200), lj.mgu(200)], ids=["gated", "plain"])
 def test_zoneout_keeps_old_units_with_its_rate(cell):
     noisy = lj.zoneout(cell, 0.3)
-    params, xs = drawn(noisy)
+    params, xs = draw_inputs(noisy)
     old = draw(cell.initial_state(params, (2,)), 3)
     new, _ = cell.step(params, old, xs[0])
     counted = lj.CountedState(old, jnp.zeros(2, jnp.uint32))
@@ -106,7 +106,7 @@ def test_dropout_keeps_the_mean_and_drops_its_rate(on, variational):
 def test_recurrent_dropout_masks_the_source_alone():
     """One mask a sequence on what w_h multiplies; the GRU's own path from h to h is whole."""
     cell = lj.dropout(lj.gru(50), 0.5, on="recurrent", variational=True)
-    params, xs = drawn(cell, steps=1)
+    params, xs = draw_inputs(cell, steps=1)
     state = draw(cell.initial_state(params, (2,)), 3)
     noisy = cell.prepare(params, (2,), KEY)
     mask = noisy.noise
@@ -126,7 +126,7 @@ def test_recurrent_dropout_masks_the_source_alone():
 @pytest.mark.slow
 def test_drop_connect_is_the_cell_with_weights_missing():
     cell = lj.drop_connect(lj.chain(lj.lstm(6), lj.gru(5)), 0.5)
-    params, xs = drawn(cell)
+    params, xs = draw_inputs(cell)
     dropped = cell.prepare(params, (2,), KEY)
     for before, after in zip(params, dropped, strict=True):
         gone = np.asarray(after["w_h"] == 0)

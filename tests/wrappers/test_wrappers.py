@@ -20,7 +20,7 @@ def slstm_case():
     return cell, params, state, draw(jnp.zeros((2, 3)), 3)
 
 
-def counted(state):
+def with_count(state):
     return lj.CountedState(state, jnp.zeros(2, jnp.uint32))
 
 
@@ -28,7 +28,7 @@ def test_zoneout_of_an_slstm_mixes_what_its_memory_means(x64):
     cell, params, state, x = slstm_case()
     zoned = lj.zoneout(cell, {"h": 0.2, "c": 0.4})
     new, _ = cell.step(params, state, x)
-    (got, _), y = zoned.step(params, counted(state), x)
+    (got, _), y = zoned.step(params, with_count(state), x)
     for field in ("c", "n"):  # times exp(m), they are what they were divided from
         old, after = (getattr(s, field) * jnp.exp(s.m) for s in (state, new))
         close(getattr(got, field) * jnp.exp(got.m), 0.4 * old + 0.6 * after)
@@ -37,7 +37,7 @@ def test_zoneout_of_an_slstm_mixes_what_its_memory_means(x64):
     # Another stabiliser, the same meaning: the same outputs from here on.
     moved = state._replace(c=state.c * jnp.exp(-2), n=state.n * jnp.exp(-2), m=state.m + 2)
     xs = draw(jnp.zeros((5, 2, 3)), 4)
-    ends = [lj.unroll(zoned, params, xs, counted(s)) for s in (state, moved)]
+    ends = [lj.unroll(zoned, params, xs, with_count(s)) for s in (state, moved)]
     close(ends[0][1], ends[1][1])
 
 
@@ -45,7 +45,7 @@ def test_zoneout_of_an_empty_slstm_takes_the_first_write(x64):
     cell, params, state, x = slstm_case()
     empty = state._replace(c=0 * state.c, n=0 * state.n, m=state.m + 50)  # whatever m is
     new, _ = cell.step(params, empty, x)
-    (got, _), _ = lj.zoneout(cell, {"c": 0.4}).step(params, counted(empty), x)
+    (got, _), _ = lj.zoneout(cell, {"c": 0.4}).step(params, with_count(empty), x)
     close(got.c / got.n, new.c / new.n)
     close(got.n * jnp.exp(got.m), 0.6 * new.n * jnp.exp(new.m))
 
@@ -53,7 +53,7 @@ def test_zoneout_of_an_empty_slstm_takes_the_first_write(x64):
 def test_zoneout_keeps_the_whole_memory_of_a_unit(x64):
     cell, params, state, x = slstm_case()
     new, _ = cell.step(params, state, x)
-    (got, _), _ = lj.zoneout(cell, 0.5).step(params, counted(state), x, key=KEY)
+    (got, _), _ = lj.zoneout(cell, 0.5).step(params, with_count(state), x, key=KEY)
     kept = np.asarray(got.c == state.c)
     assert 0 < kept.sum() < kept.size
     for field in ("c", "n", "m"):

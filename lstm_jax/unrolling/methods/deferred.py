@@ -95,11 +95,11 @@ def traverse(traversal: Traversal, options: Deferred = AS_MEASURED) -> tuple[Sta
     weights, vectors = form.split(params)
     choice = choose(form, weights, xs.shape, options)
     floats, others = partition(Leaves(weights, vectors, state, initial))
-    (final, counts), ys = _deferred(form, choice, reverse)(floats, xs, others, masks)
+    (final, counts), ys = _make_recurrence(form, choice, reverse)(floats, xs, others, masks)
     return combine(final, counts), ys
 
 
-def _deferred(form: Gated, choice: Choice, reverse: bool) -> Any:
+def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
     """The recurrence ``(floats, xs, others, masks) -> ((final floats, final others), ys)``.
 
     A custom VJP must not close over traced arrays, so keys, counts and masks are arguments too,
