@@ -1,11 +1,11 @@
 """The laws that every cell obeys (DESIGN: laws 1 to 6), each a function of one case.
 
-``tests/test_conformance.py`` runs every registered cell and every wrapper through all of them;
-a cell of your own goes through them with ``check_laws(Case(my_cell))``.
+``tests/test_conformance.py`` checks every registered cell and every wrapper against all of them;
+``check_laws(Case(my_cell))`` does so for a cell of your own.
 
 Everything is float64 unless a law says otherwise, so that agreement means agreement to 1e-12.
-Compiling is what the laws spend their time on, so they share programs: lengths and resets are
-arguments of a program, and neutral where a law does not speak of them.
+Most of the time goes into compiling, so the laws share programs: lengths and resets are arguments
+of a program, with neutral values in the laws that are not about them.
 """
 
 import copy
@@ -39,7 +39,7 @@ ALL_STEPS, NO_RESETS = np.full(B, T), np.zeros((T, B), bool)
 
 
 class Args(NamedTuple):
-    """What a program is called with, and what derivatives are taken to (all but the last two)."""
+    """The arguments of a program; derivatives are taken by all but the last two."""
 
     params: Any
     xs: jax.Array
@@ -49,7 +49,7 @@ class Args(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a program gives: last state, outputs, a number made of them, and its gradients."""
+    """The results of a program: last state, outputs, a loss made of them, and its gradients."""
 
     state: Any
     ys: jax.Array
@@ -74,7 +74,7 @@ def with_floats(tree: Any, floats: list) -> Any:
 
 
 def draw(like: Any, seed: int, dtype: Any = jnp.float64) -> Any:
-    """Random values in the place of the floating leaves of ``like``, distinct and nonzero."""
+    """``like`` with distinct, nonzero random values in its floating leaves."""
     rng = np.random.default_rng(seed)
     drawn = [jnp.asarray(0.5 * rng.normal(size=leaf.shape), dtype) for leaf in floats_of(like)]
     return with_floats(like, drawn)
@@ -88,7 +88,7 @@ def arguments(case: Case, dtype: Any = jnp.float64, **given: Any) -> Args:
 
 
 def weighted_sum(tree: Any) -> Any:
-    """One number in which every floating value of ``tree`` counts, each with another weight."""
+    """The sum of all floating values of ``tree``, each with a different weight."""
     total: Any = 0.0
     for i, leaf in enumerate(floats_of(tree)):
         weights = np.cos(1.0 + i + np.arange(leaf.size, dtype=leaf.dtype))
@@ -97,7 +97,7 @@ def weighted_sum(tree: Any) -> Any:
 
 
 def forward(case: Case, *, masked: bool = True, **options: Any) -> Callable[[Args], tuple]:
-    """``args -> (state, ys)``; without ``masked`` neither lengths nor resets are given."""
+    """``args -> (state, ys)``; lengths and resets are passed only if ``masked``."""
 
     def run(args: Args) -> tuple:
         given = {"lengths": args.lengths, "resets": args.resets} if masked else {}
@@ -137,7 +137,7 @@ def _program(case: Case, **options: Any) -> Callable[[Args], Outcome]:
 
 
 def close(actual: Any, expected: Any, tolerance: float = 1e-12, what: str = "") -> None:
-    """The same tree of values."""
+    """Checks that two trees have the same values, up to ``tolerance``."""
     assert jax.tree.structure(actual) == jax.tree.structure(expected), what
     for (path, a), b in zip(
         jax.tree_util.tree_leaves_with_path(actual), jax.tree.leaves(expected), strict=True
@@ -156,7 +156,7 @@ OTHER_WAY = lj.Deferred(product="hoisted", keep="states", block=2)
 
 @functools.cache
 def eligible(case: Case) -> tuple[str | lj.Deferred, ...]:
-    """The methods that can run every part of the cell; the others must say why not."""
+    """The methods that can run every part of the cell; the others must give a reason."""
     names: list[str | lj.Deferred] = []
     for method in (*METHODS, OTHER_WAY):
         try:
@@ -170,7 +170,7 @@ def eligible(case: Case) -> tuple[str | lj.Deferred, ...]:
 
 @functools.cache
 def steps(case: Case) -> bool:
-    """Whether the cell can be stepped (a bidirectional layer cannot, and says so)."""
+    """Whether the cell can be stepped; a bidirectional layer cannot, and raises an error."""
     args = arguments(case)
     try:
         jax.eval_shape(case.cell.step, args.params, args.state, args.xs[0])
@@ -323,7 +323,7 @@ def law_any_generator(case: Case) -> None:
 
 
 def law_padding_is_inert(case: Case) -> None:
-    """NaN in it changes nothing, outputs and gradients in it are zero, length 0 gives the
+    """NaN in the padding changes nothing, outputs and gradients there are zero, length 0 gives the
     initial state, and a row alone equals the row in its batch."""
     args = arguments(case, lengths=LENGTHS, resets=RESETS)
     padding = np.arange(T)[:, None] >= LENGTHS
@@ -388,7 +388,7 @@ def all_finite(tree: Any) -> bool:
 
 
 def check_finite_alike(actual: Any, expected: Any, what: str) -> None:
-    """What is finite in the one is finite in the other, and the same."""
+    """Checks that the same values are finite in both, and that these are equal."""
     close(jax.tree.map(np.isfinite, actual), jax.tree.map(np.isfinite, expected), 0.0, what)
 
     def finite(leaf: Any) -> Any:
@@ -425,7 +425,7 @@ def law_inputs_of_any_size(case: Case) -> None:
 
 
 def nearly(actual: Any, expected: Any, tolerance: float, what: str) -> None:
-    """Equal beside the largest number along the last axis, or beside 1."""
+    """Checks equality relative to the largest number along the last axis, or to 1."""
     for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         a, b = np.asarray(a, float), np.asarray(b, float)
         largest = np.max(np.abs(b), axis=-1 if b.ndim else None, keepdims=True, initial=1.0)
@@ -433,8 +433,8 @@ def nearly(actual: Any, expected: Any, tolerance: float, what: str) -> None:
 
 
 def law_an_outlier_stays_in_its_sequence(case: Case) -> None:
-    """However large one input of a row is, outputs and input gradients of the other sequences of
-    the row are those without it."""
+    """However large one input is, it does not change outputs and input gradients of the other
+    sequences in its row."""
     args = arguments(case, lengths=LENGTHS, resets=RESETS)
     sequence = np.cumsum(RESETS, axis=0)
     others = sequence != sequence[2]
@@ -468,8 +468,8 @@ def law_chunks_equal_the_whole(case: Case) -> None:
 
 
 def law_a_reset_is_a_split(case: Case) -> None:
-    """A row with a reset equals its pieces run apart, forward and in reverse; the given state
-    enters the piece that is travelled first."""
+    """A row with a reset equals its pieces run separately, forward and in reverse; the given state
+    enters the piece that is run first."""
     resets = NO_RESETS.copy()
     resets[HALF] = True
     args = arguments(case, resets=resets)
@@ -490,7 +490,7 @@ def law_a_reset_is_a_split(case: Case) -> None:
 
 
 def law_reverse_is_reversing(case: Case) -> None:
-    """Each row by hand: its first ``length`` steps turned round, run, and turned back."""
+    """Each row by hand: its first ``length`` steps are reversed, run, and reversed again."""
     if not steps(case):
         return check_both_directions(case)
     args = arguments(case, lengths=LENGTHS)
@@ -531,8 +531,8 @@ def law_vmap_over_seeds(case: Case) -> None:
 
 
 def law_one_trace_for_one_shape(case: Case) -> None:
-    """Other values of everything run the same program, and so does the state that it gave: no
-    weak type, no dtype and no shape changes on the way."""
+    """Other values of all arguments run the same program, and so does the resulting state: no weak
+    type, dtype or shape changes."""
     run, args = program(case, method="scan"), arguments(case)
     state = case.cell.initial_state(args.params, (B,))
     for lengths, resets in ((ALL_STEPS, NO_RESETS), (LENGTHS, RESETS), (LENGTHS[::-1], ~RESETS)):
@@ -598,7 +598,7 @@ def law_batch_over_devices(case: Case) -> None:
 
 
 def even_sum(tree: Any) -> Any:
-    """One number to which each row adds by itself, wherever it stands."""
+    """A sum to which each row contributes independently of its place."""
     return sum(jnp.sum(jnp.sin((1.0 + i) * leaf)) for i, leaf in enumerate(floats_of(tree)))
 
 
@@ -627,7 +627,7 @@ def law_bfloat16_compute(case: Case) -> None:
 
 
 def wrappers(rate: float) -> dict[str, Callable[[lj.Cell], lj.Cell]]:
-    """Those with a rate, at this one."""
+    """The wrappers with a rate, at this rate."""
     return {
         "zoneout": lambda cell: lj.zoneout(cell, rate),
         "zoneout of h": lambda cell: lj.zoneout(cell, {"h": rate}),
@@ -654,8 +654,8 @@ PLAIN_WRAPPERS: dict[str, Callable[[lj.Cell], lj.Cell]] = {
 
 
 def wrap_case(wrap: Callable[[lj.Cell], lj.Cell], case: Case) -> Case | None:
-    """The wrapped cell; None where it is refused, by an error that names the argument and, where
-    that is the cell, the cell."""
+    """The wrapped cell; None if it is refused, by an error that names the argument and, if that is
+    the cell, the name of the cell."""
     try:
         return case._replace(cell=wrap(case.cell), seed=1)
     except ValueError as error:
@@ -745,7 +745,7 @@ def law_built_alike_is_equal(case: Case) -> None:
     cell = case.cell._replace(memory=None)
     recipe = cell.recipe
     kept = recipe.factory(*recipe.args, **recipe.kwargs)
-    fresh = recipes.built.__wrapped__(recipe, recipe.factory.__wrapped__, True)
+    fresh = recipes.build_once.__wrapped__(recipe, recipe.factory.__wrapped__, True)
     assert kept is not fresh
     for again in (kept, fresh, pickle.loads(pickle.dumps(cell)), copy.deepcopy(cell)):
         assert again == cell and hash(again) == hash(cell) and again.name == cell.name
@@ -795,7 +795,7 @@ LAWS: dict[str, Callable[[Case], None]] = {
 
 
 def check_laws(case: Case) -> None:
-    """``case`` through every law."""
+    """Checks ``case`` against every law."""
     with jax.enable_x64(True):
         for law in LAWS.values():
             law(case)
