@@ -374,7 +374,7 @@ def test_kill_minus_nine_then_control_c_then_the_end(tmp_path):
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate()
     assert child.returncode == 130, errors
-    assert errors.strip().startswith("stopped; the same command goes on from here")
+    assert errors.strip().startswith("stopped; the same command continues from here")
     assert len(errors.strip().splitlines()) == 1
     child = start(out)
     output, errors = child.communicate()
