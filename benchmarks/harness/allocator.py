@@ -13,26 +13,33 @@ SECTIONS_OFF = ("--no-latency", "--no-memory", "--no-allocator")
 
 
 def measure(
-    key: Comparison, peers: tuple[str, ...], settings: BenchmarkConfig, path: Path
+    comparison: Comparison, peers: tuple[str, ...], settings: BenchmarkConfig, path: Path
 ) -> dict[str, Any]:
     """Median milliseconds, forward and backward on one device, by contender."""
-    times = {keep: run_in_subprocess(key, peers, settings, path, keep) for keep in (True, False)}
+    times = {
+        keep: run_in_subprocess(comparison, peers, settings, path, keep) for keep in (True, False)
+    }
     return {
-        "cell": key.cell,
-        "shape": str(key.shape),
-        "layers": key.layers,
+        "cell": comparison.cell,
+        "shape": str(comparison.shape),
+        "layers": comparison.layers,
         "kept_ms": times[True],
         "given_back_ms": times[False],
     }
 
 
 def run_in_subprocess(
-    key: Comparison, peers: tuple[str, ...], settings: BenchmarkConfig, path: Path, keep: bool
+    comparison: Comparison,
+    peers: tuple[str, ...],
+    settings: BenchmarkConfig,
+    path: Path,
+    keep: bool,
 ) -> dict[str, float]:
     """Runs the benchmark for this shape alone, in a folder inside the run folder."""
     out = path / ("kept" if keep else "given_back")
-    command = [sys.executable, "-m", "benchmarks", "--cells", key.cell, "--shapes", str(key.shape)]
-    command += ["--layers", str(key.layers), "--rounds", str(settings.rounds)]
+    command = [sys.executable, "-m", "benchmarks", "--cells", comparison.cell]
+    command += ["--shapes", str(comparison.shape)]
+    command += ["--layers", str(comparison.layers), "--rounds", str(settings.rounds)]
     command += ["--budget", str(settings.budget), "--peers", *peers]
     command += ["--keep-memory" if keep else "--no-keep-memory", *SECTIONS_OFF]
     done = subprocess.run(
@@ -40,7 +47,7 @@ def run_in_subprocess(
     )
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
-    columns = run_folder.read_json(out / "measured" / key.file)["columns"]
+    columns = run_folder.read_json(out / "measured" / comparison.file)["columns"]
     return {
         name.split("@")[0]: median(facts["both_ms"])
         for name, facts in columns.items()

@@ -19,7 +19,9 @@ def column_name(name: str, devices: int) -> str:
     return f"{name}@{devices}"
 
 
-def measure(key: Comparison, peers: tuple[str, ...], settings: BenchmarkConfig) -> dict[str, Any]:
+def measure(
+    comparison: Comparison, peers: tuple[str, ...], settings: BenchmarkConfig
+) -> dict[str, Any]:
     """Times and sizes of one comparison, as JSON.
 
     The entry ``columns`` has one entry per contender and number of devices ("flax@1", "flax@2"),
@@ -28,11 +30,11 @@ def measure(key: Comparison, peers: tuple[str, ...], settings: BenchmarkConfig) 
     Raises:
         Disagreement: before timing, if a contender does not compute the same as ours.
     """
-    given = work.make(key.cell, key.shape, key.layers)
+    given = work.make(comparison.cell, comparison.shape, comparison.layers)
     built = build_columns(given, peers)
     for name, ready in built.items():
         contender = name.split("@")[0]
-        reference = column_name(counterpart(contender, key.cell), 1)
+        reference = column_name(counterpart(contender, comparison.cell), 1)
         if name != reference:
             require_equal(contender, ready, built[reference])
 
@@ -47,11 +49,11 @@ def measure(key: Comparison, peers: tuple[str, ...], settings: BenchmarkConfig) 
         matrix += times.pop(MATRIX)
         for name, values in times.items():
             columns[name][f"{program}_ms"] = [round(value, 4) for value in values]
-    passes = work.matmul_flops(key.cell, key.shape, key.layers)
+    passes = work.matmul_flops(comparison.cell, comparison.shape, comparison.layers)
     return {
-        "cell": key.cell,
-        "shape": str(key.shape),
-        "layers": key.layers,
+        "cell": comparison.cell,
+        "shape": str(comparison.shape),
+        "layers": comparison.layers,
         "gflop": {"forward": passes / 1e9, "both": 3 * passes / 1e9},
         "matrix_gflops": flops / timing.median(matrix) / 1e6,
         "columns": columns,

@@ -89,18 +89,20 @@ def list_points(config: ScalingConfig) -> list[tuple[str, int, Comparison]]:
     ]
 
 
-def measure(key: Comparison, peers: tuple[str, ...], rounds: int, budget: float) -> dict[str, Any]:
+def measure(
+    comparison: Comparison, peers: tuple[str, ...], rounds: int, budget: float
+) -> dict[str, Any]:
     """Milliseconds of forward and backward, one per round, and temporary bytes, by contender."""
-    given = work.make(key.cell, key.shape, key.layers)
-    built = {name: build(name, given) for name in contenders(peers, key.cell)}
+    given = work.make(comparison.cell, comparison.shape, comparison.layers)
+    built = {name: build(name, given) for name in contenders(peers, comparison.cell)}
     for name, ready in built.items():
-        reference = counterpart(name, key.cell)
+        reference = counterpart(name, comparison.cell)
         if name != reference:
             require_equal(name, ready, built[reference])
     times = timing.alternate({name: ready.both for name, ready in built.items()}, rounds, budget)
     return {
-        "shape": str(key.shape),
-        "layers": key.layers,
+        "shape": str(comparison.shape),
+        "layers": comparison.layers,
         "ms": {name: [round(value, 4) for value in values] for name, values in times.items()},
         "temporary_bytes": {
             name: ready.temporary_bytes
@@ -118,11 +120,11 @@ def plan(config: ScalingConfig, peers: tuple[str, ...]) -> list[conduct.Job]:
         long = functools.partial(stream.measure, *given, config.stream_steps, config.chunk)
         jobs.append((f"{config.stream_steps} steps in chunks", "stream.json", long))
     measured = set()
-    for axis, value, key in list_points(config):
-        if key.file not in measured:  # the base is on every axis, and measured once
-            measured.add(key.file)
-            work = functools.partial(measure, key, peers, config.rounds, config.budget)
-            jobs.append((f"{axis} {value}", key.file, work))
+    for axis, value, comparison in list_points(config):
+        if comparison.file not in measured:  # the base is on every axis, and measured once
+            measured.add(comparison.file)
+            work = functools.partial(measure, comparison, peers, config.rounds, config.budget)
+            jobs.append((f"{axis} {value}", comparison.file, work))
     return jobs
 
 

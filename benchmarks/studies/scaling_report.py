@@ -36,7 +36,10 @@ def write_report(
 ) -> None:
     """Prints the tables, and writes results.json, report.md and the figures into ``path``."""
     measured = path / "measured"
-    read = [(axis, value, run_folder.read_json(measured / key.file)) for axis, value, key in points]
+    read = [
+        (axis, value, run_folder.read_json(measured / comparison.file))
+        for axis, value, comparison in points
+    ]
     streamed = measured / "stream.json"
     long = run_folder.read_json(streamed) if streamed.exists() else None
     starts = run_folder.read_json(path / "environment.json")
