@@ -323,7 +323,7 @@ def test_a_benchmark_of_other_code_is_refused(tmp_path, capsys, monkeypatch):
     chosen = BenchmarkConfig(cells=(), peers=(), latency=False, memory=False, allocator=False)
     monkeypatch.setattr(benchmarks_conduct, "run_jobs", lambda *_: None)
     monkeypatch.setattr(benchmarks_conduct.report, "collect", lambda *_: {})
-    monkeypatch.setattr(benchmarks_conduct.report, "report", lambda *_: None)
+    monkeypatch.setattr(benchmarks_conduct.report, "write_report", lambda *_: None)
     monkeypatch.setattr(provenance, "code", lambda program: {f"{program}/a.py": "1"})
     assert benchmarks_conduct.conduct(chosen, tmp_path / "b", overwrite=False) == 0
     monkeypatch.setattr(provenance, "code", lambda program: {f"{program}/a.py": "2"})
