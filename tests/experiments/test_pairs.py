@@ -377,7 +377,7 @@ def test_the_picture_is_of_the_first_row_within_its_length(tmp_path, monkeypatch
     params = model.init(jax.random.key(0))
     batch = _pairs.join_batches([task.test_at(2, 1), task.test_at(4, 2)])
     drawn = []
-    monkeypatch.setattr(_pairs.curves, "alignment", lambda *given: drawn.append(given))
+    monkeypatch.setattr(_pairs.curves, "draw_alignment", lambda *given: drawn.append(given))
     _pairs.draw_alignment(
         model, params, batch, (task.vocabulary,) * 2, "a title", tmp_path / "x.png"
     )

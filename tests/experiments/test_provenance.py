@@ -324,8 +324,8 @@ def test_a_benchmark_of_other_code_is_refused(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(benchmarks_conduct, "run_jobs", lambda *_: None)
     monkeypatch.setattr(benchmarks_conduct.report, "collect", lambda *_: {})
     monkeypatch.setattr(benchmarks_conduct.report, "write_report", lambda *_: None)
-    monkeypatch.setattr(provenance, "code", lambda program: {f"{program}/a.py": "1"})
+    monkeypatch.setattr(provenance, "file_digests", lambda program: {f"{program}/a.py": "1"})
     assert benchmarks_conduct.conduct(chosen, tmp_path / "b", overwrite=False) == 0
-    monkeypatch.setattr(provenance, "code", lambda program: {f"{program}/a.py": "2"})
+    monkeypatch.setattr(provenance, "file_digests", lambda program: {f"{program}/a.py": "2"})
     assert benchmarks_conduct.conduct(chosen, tmp_path / "b", overwrite=False) == 1
     assert "benchmarks/a.py changed" in capsys.readouterr().err
