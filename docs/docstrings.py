@@ -20,9 +20,9 @@ def names_of(what: str, thing: Any) -> set[str]:
     """The arguments or fields of ``thing``."""
     if what not in ("class", "function", "method"):
         return set()
-    fields = getattr(thing, "_fields", None) or getattr(thing, "__annotations__", {})
-    if what == "class" and fields:
-        return set(fields)
+    if what == "class":
+        fields = getattr(thing, "_fields", None) or getattr(thing, "__annotations__", None)
+        return set(fields or dir(thing))
     try:
         return set(inspect.signature(thing).parameters)
     except (TypeError, ValueError):
@@ -38,16 +38,16 @@ def mark_code(lines: list[str]) -> list[str]:
     """With a ``::`` before each indented block that stands by itself below a paragraph."""
     marked: list[str] = []
     for number, line in enumerate(lines):
-        before = [earlier for earlier in marked if earlier]
-        if (
-            line.startswith(" ")
-            and number > 0
-            and not lines[number - 1]
-            and before
-            and not before[-1].startswith(" ")
-            and not before[-1].endswith(":")
-        ):
-            marked += ["::", ""]
+        if line in ("Example:", "Examples:"):
+            marked += [f"{line}:", ""]
+            continue
+        if line.startswith(" ") and number > 0 and not lines[number - 1]:
+            last = next((n for n in reversed(range(len(marked))) if marked[n]), None)
+            if last is not None and not marked[last].startswith(" "):
+                if not marked[last].endswith(":"):
+                    marked += ["::", ""]
+                elif not marked[last].endswith("::"):
+                    marked[last] += ":"
         marked.append(line)
     return marked
 

@@ -1,6 +1,7 @@
 """The API reference has every public name, and no others."""
 
 import importlib
+import inspect
 import re
 
 import pytest
@@ -37,6 +38,19 @@ NAMED = {*DESCRIBED, *re.findall(r"``(lstm_jax\.[\w.]+)``", TEXT)}
 def test_every_public_name_is_on_a_page(module):
     names = importlib.import_module(module).__all__
     assert [name for name in names if f"{module}.{name}" not in NAMED] == []
+
+
+@pytest.mark.parametrize("module", [lj.core.checking, lj.core.cell_checks])
+def test_every_check_is_on_the_page(module):
+    checks = {
+        name
+        for name, thing in vars(module).items()
+        if inspect.isfunction(thing)
+        and thing.__module__ == module.__name__
+        and not name.startswith("_")
+    }
+    prefix = f"lstm_jax.core.{module.__name__.rpartition('.')[2]}."
+    assert checks == {name.removeprefix(prefix) for name in DESCRIBED if name.startswith(prefix)}
 
 
 def test_every_name_on_a_page_is_there():
