@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-INTERRUPTED = 130  # what a shell reports for Ctrl-C
+from benchmarks.harness.machine import INTERRUPTED, use_all_cores
 
 
 def main(argv: list[str]) -> int:
@@ -45,17 +45,6 @@ def main(argv: list[str]) -> int:
         command_line = " ".join(["python -m benchmarks", *argv])
         print(f"\nstopped; the same command continues from here: {command_line}", file=sys.stderr)
         return INTERRUPTED
-
-
-def use_all_cores() -> None:
-    """Makes each core a device of JAX, and turns off the compilation cache, so that compile times
-    are real; to be called before JAX is used."""
-    import jax
-
-    import lstm_jax as lj
-
-    lj.use_cpu_cores()
-    jax.config.update("jax_enable_compilation_cache", False)
 
 
 if __name__ == "__main__":

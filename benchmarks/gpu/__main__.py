@@ -27,6 +27,7 @@ from benchmarks.gpu import processes, suite, tables
 from benchmarks.gpu.processes import DONE, Unit
 from benchmarks.gpu.section import NAMES
 from benchmarks.harness import timing
+from benchmarks.harness.machine import INTERRUPTED
 from experiments.harness.run import run_folder as files
 
 ROOT = Path(benchmarks.__file__).parent.parent
@@ -36,7 +37,6 @@ SECONDS = {"tests": 270.0, "cells": 180.0, "methods": 60.0, "seeds": 40.0}
 START_SECONDS = 60.0  # for the process that describes the machine
 JAX_RAM_SHARE = "0.6"  # of the GPU's RAM; PyTorch gets the rest
 WRITE_SECONDS = 1.0  # between two writes of the report as long as tests pass
-INTERRUPTED = 130
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from benchmarks.__main__ import INTERRUPTED, use_all_cores
 from benchmarks.harness import conduct, machine, stream, timing, work
 from benchmarks.harness.build import Compiled, Disagreement, build, require_equal
 from benchmarks.harness.config import Comparison
+from benchmarks.harness.machine import INTERRUPTED, use_all_cores
 from benchmarks.harness.work import CELLS, Shape
 from benchmarks.peers import PEERS, available, contenders, counterpart
 from benchmarks.studies import scaling_report
