@@ -1,9 +1,9 @@
 """Decoding: sequences out of any function that predicts the next token.
 
 Every decoder takes ``step(state, tokens [B]) -> (state, logits [B, V], seen)``: from the tokens
-of the time before, the logits of the next ones, and ``seen``, any pytree with a row a sequence
-that is kept for each token (such as attention weights). The state is a pytree of arrays with
-the batch as first axis. The decoders are pure functions, to be jitted by the caller.
+of the previous time, the logits of the next ones, and ``seen``, any pytree with one row per
+sequence that is to be kept for each token (such as attention weights). The state is a pytree of
+arrays with the batch as first axis. The decoders are pure functions, to be jitted by the caller.
 """
 
 from lstm_jax.decode.sampling import greedy, keep_nucleus, keep_top_k, sample

@@ -1,4 +1,4 @@
-"""What a beam search ranks by: log-probabilities, corrected for length and for coverage."""
+"""How a beam search ranks: by log-probabilities, corrected for length and for coverage."""
 
 from typing import Any, NamedTuple
 
@@ -11,8 +11,10 @@ from lstm_jax.decode.stepping import Plan
 
 
 class Penalties(NamedTuple):
-    """Those of Wu et al. 2016, section 7, eq. 14.
+    """The penalties of Wu et al. 2016, section 7, eq. 14.
 
+    length: alpha.
+    coverage: beta.
     places: the places of the memory that count ``[B, S]``; None without a coverage penalty.
     """
 
@@ -21,7 +23,11 @@ class Penalties(NamedTuple):
     places: jax.Array | None
 
     def score(self, sums: jax.Array, length: Any, covered: jax.Array | None) -> jax.Array:
-        """Of hypotheses ``[B, n]``; ``covered [B, n, S]`` holds their weights, summed."""
+        """The scores of hypotheses ``[B, n]``.
+
+        Args:
+            covered: the sums of their attention weights over steps ``[B, n, S]``.
+        """
         scores = sums / self._factor(length, sums.dtype)
         if covered is None or self.places is None:
             return scores
@@ -30,9 +36,9 @@ class Penalties(NamedTuple):
         return scores + self.coverage * logs.sum(axis=-1).astype(scores.dtype)
 
     def bound(self, sums: jax.Array, length: jax.Array, max_steps: int) -> jax.Array:
-        """What the best of ``sums [B, n]``, ``length`` tokens long, can still come to.
+        """The best score that any of ``sums [B, n]``, ``length`` tokens long, can still reach.
 
-        That is: it loses nothing more, all places get covered, and it ends at the length that
+        It does if it loses nothing more, all places get covered, and it ends at the length that
         suits it best, which is the next or the last.
         """
         best = sums.max(axis=-1)
@@ -44,7 +50,7 @@ class Penalties(NamedTuple):
 
 
 def penalties(plan: Plan, length: Any, coverage: Any, weights: Any, memory_mask: Any) -> Penalties:
-    """Checked: ``weights`` gives ``[B, S]`` of what the step shows, the mask is ``[S, B]``."""
+    """Checks the arguments: ``weights`` gives ``[B, S]`` for ``seen``, the mask is ``[S, B]``."""
     length = checking.real("length_penalty", length)
     if checking.real("coverage_penalty", coverage) < 0:
         raise WrongValue(f"coverage_penalty: expected 0 or more, got {coverage}")
@@ -53,11 +59,11 @@ def penalties(plan: Plan, length: Any, coverage: Any, weights: Any, memory_mask:
 
 
 def _places(plan: Plan, weights: Any, memory_mask: Any) -> jax.Array:
-    shown = plan.seen if weights is None else jax.eval_shape(weights, plan.seen)
-    shape = getattr(shown, "shape", None)
+    found = plan.seen if weights is None else jax.eval_shape(weights, plan.seen)
+    shape = getattr(found, "shape", None)
     if shape is None or len(shape) != 2 or shape[0] != plan.batch:
         raise WrongValue(
-            f"weights: expected a function that gives [B, S] with B = {plan.batch}, got {shown}"
+            f"weights: expected a function that gives [B, S] with B = {plan.batch}, got {found}"
         )
     if memory_mask is None:
         return jnp.ones(shape, bool)

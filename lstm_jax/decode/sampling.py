@@ -1,4 +1,4 @@
-"""One sequence a row: the most probable token at each step, or one drawn."""
+"""One sequence per row: the most probable token at each step, or a drawn one."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from lstm_jax._internal import checking, varying
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import AnyArray
-from lstm_jax.decode.stepping import Decoded, Step, decode_by, log_probabilities, planned
+from lstm_jax.decode.stepping import Decoded, Step, decode_by, log_probabilities, make_plan
 
 
 @default_promotion
@@ -25,16 +25,18 @@ def greedy(
 ) -> Decoded:
     """The most probable token at each step; of equal ones the first.
 
-    step: ``(state, tokens [B]) -> (state, logits [B, V], seen)``, see ``lj.decode``.
-    state: a pytree of arrays with the batch as first axis.
-    start: the token that the first step reads; one for all rows, or one a row.
-    end: the token that ends a row; None for rows of ``max_steps`` tokens.
-    max_steps: T, static; the loop stops as soon as all rows have ended.
-    pad: what stands behind the end; the end token where None is given.
+    Args:
+        step: ``(state, tokens [B]) -> (state, logits [B, V], seen)``, see ``lj.decode``.
+        state: a pytree of arrays with the batch as first axis.
+        start: the token that the first step reads; one for all rows, or one per row.
+        end: the token that ends a row; None for rows of ``max_steps`` tokens.
+        max_steps: T, static; the loop stops as soon as all rows have ended.
+        pad: the token after the end; None for the end token.
 
-    Raises ValueError or TypeError, naming the argument, at trace time.
+    Raises:
+        ValueError or TypeError: naming the argument, at trace time.
     """
-    plan = planned(step, state, start, end, pad, max_steps)
+    plan = make_plan(step, state, start, end, pad, max_steps)
     return decode_by(lambda t, logits: jnp.argmax(logits, axis=-1), step, plan)
 
 
@@ -54,18 +56,22 @@ def sample(
 ) -> Decoded:
     """Tokens drawn from the model, row by row and step by step.
 
-    temperature: above 0, the logits are divided by it; below 1 the likely becomes likelier, and
-        near 0 the most probable token is drawn always. It may be traced, and is then taken to be
-        0 or more, 0 being that limit.
-    top_k: draw among the k most probable tokens alone (``keep_top_k``).
-    top_p: then among the nucleus of what is left (``keep_nucleus``).
-    key: row b draws the token of step t with ``fold_in(fold_in(key, b), t)``, so that its noise
-        depends neither on other rows nor on how many there are.
+    ``scores`` are those of the model itself, before temperature and filters.
 
-    ``scores`` are those of the model itself, before temperature and filters. The other
-    arguments are those of ``greedy``. Raises ValueError or TypeError, naming the argument.
+    Args:
+        key: row b draws the token of step t with ``fold_in(fold_in(key, b), t)``, so that its
+            noise depends neither on other rows nor on how many there are.
+        temperature: above 0; the logits are divided by it. Below 1 likely tokens become likelier,
+            and near 0 the most probable token is always drawn. It may be traced, and is then
+            assumed to be 0 or more, 0 being that limit.
+        top_k: draw only among the k most probable tokens (``keep_top_k``).
+        top_p: then only among the nucleus of what is left (``keep_nucleus``).
+        step, state, start, end, max_steps, pad: as in ``greedy``.
+
+    Raises:
+        ValueError or TypeError: naming the argument, at trace time.
     """
-    plan = planned(step, state, start, end, pad, max_steps)
+    plan = make_plan(step, state, start, end, pad, max_steps)
     key = checking.random_key("key", key)
     plan = plan._replace(axes=plan.axes | varying.axes_of(key))
     temperature = _temperature(temperature)
@@ -76,7 +82,7 @@ def sample(
     rows = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(plan.batch))
 
     def choose(t: jax.Array, logits: jax.Array) -> jax.Array:
-        logits = _divided(logits.astype(plan.score_dtype), temperature)
+        logits = _divide(logits.astype(plan.score_dtype), temperature)
         if top_k is not None:
             logits = keep_top_k(logits, top_k)
         if top_p is not None:
@@ -92,7 +98,9 @@ def keep_top_k(logits: Float[AnyArray, "*rows V"], k: int) -> Float[Array, "*row
     """``logits`` with -inf for all but the ``k`` greatest; of equal ones the first are kept.
 
     Fan et al. 2018, "Hierarchical neural story generation", section 5.
-    Raises ValueError for a k outside 1 to V.
+
+    Raises:
+        ValueError: for a k outside 1 to V.
     """
     logits = checking.float_array("logits", logits, "[*rows, V]", 1)
     best, index = jax.lax.top_k(logits, _count("k", k, logits.shape[-1]))
@@ -105,7 +113,10 @@ def keep_nucleus(logits: Float[AnyArray, "*rows V"], p: float) -> Float[Array, "
     """``logits`` with -inf outside the nucleus: the fewest tokens, most probable first, whose
     probabilities sum to ``p`` or more (Holtzman et al. 2020, section 3.1, "top-p").
 
-    The most probable token is always kept. Raises ValueError for a p outside (0, 1].
+    The most probable token is always kept.
+
+    Raises:
+        ValueError: for a p outside (0, 1].
     """
     logits = checking.float_array("logits", logits, "[*rows, V]", 1)
     if _share("p", p) == 1:
@@ -114,7 +125,7 @@ def keep_nucleus(logits: Float[AnyArray, "*rows V"], p: float) -> Float[Array, "
     probabilities = jnp.exp(log_probabilities(best))
     after = jnp.cumsum(probabilities, axis=-1)
     before = jnp.concatenate([jnp.zeros_like(after[..., :1]), after[..., :-1]], axis=-1)
-    kept = (before < p).at[..., 0].set(True)  # of NaN too
+    kept = (before < p).at[..., 0].set(True)  # even if it is NaN
     return jnp.put_along_axis(
         logits, index, jnp.where(kept, best, -jnp.inf), axis=-1, inplace=False
     )
@@ -132,14 +143,14 @@ def _temperature(value: Any) -> Any:
     return float(value)
 
 
-def _divided(logits: jax.Array, temperature: Any) -> jax.Array:
-    """``logits`` over ``temperature``, less their greatest, which is 0 then: nothing overflows but
-    what has no share left. NaN stays, and where all are -inf they stay so."""
+def _divide(logits: jax.Array, temperature: Any) -> jax.Array:
+    """``logits``, less the greatest of them, over ``temperature``: the greatest becomes 0, and only
+    tokens of no probability overflow. NaN stays NaN, and a row of -inf stays -inf."""
     if isinstance(temperature, float):
         temperature = min(temperature, float(jnp.finfo(logits.dtype).max))
     high = jnp.max(logits, axis=-1, keepdims=True)
     below = logits - high
-    # Not 0 / 0 where the temperature rounds to zero, nor inf / inf where it does to infinity.
+    # Not 0 / 0 if the temperature rounds to zero, nor inf / inf if it rounds to infinity.
     divided = jnp.where(below == -jnp.inf, below, below / jnp.asarray(temperature, logits.dtype))
     return jnp.where(
         (logits == high) & (high > -jnp.inf), 0.0, jnp.where(high == -jnp.inf, logits, divided)

@@ -1,4 +1,4 @@
-"""What a model gives a sequence that is already there."""
+"""The log-probability of a given sequence."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from lstm_jax._internal import checking, varying
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import AnyArray
-from lstm_jax.decode.stepping import Step, log_probabilities, pick, planned
+from lstm_jax.decode.stepping import Step, log_probabilities, make_plan, pick
 
 
 @default_promotion
@@ -25,12 +25,17 @@ def score(
     """The log-probability, in nats, of each token after those before it (teacher forcing).
 
     Zero past a row's length, so that the sum over axis 0 is that of the sequence, as a
-    decoder's ``scores`` are; lengths outside [0, T] are an error where they are known, clipped
-    where they are traced. Differentiable. step, state and start: those of ``greedy``.
-    Tokens past the length may be anything; others outside the vocabulary give -inf.
-    Raises ValueError or TypeError, naming the argument.
+    decoder's ``scores`` are. Differentiable.
+
+    Args:
+        step, state, start: as in ``greedy``.
+        tokens: past the length they may be anything; others outside the vocabulary give -inf.
+        lengths: outside [0, T] they are an error if they are known, and clipped if they are traced.
+
+    Raises:
+        ValueError or TypeError: naming the argument, at trace time.
     """
-    plan = planned(step, state, start, end=None)
+    plan = make_plan(step, state, start, end=None)
     tokens = checking.array("tokens", tokens)
     if not jnp.issubdtype(tokens.dtype, jnp.integer):
         raise WrongValue(f"tokens: expected integers, got dtype {tokens.dtype.name}")
@@ -43,7 +48,7 @@ def score(
     # An unknown token in the padding would read as NaN, and zero times NaN is NaN.
     tokens = jnp.where(counts, tokens, 0).astype(jnp.int32)
 
-    def forced(carry: tuple, inputs: tuple) -> tuple:
+    def teacher_force(carry: tuple, inputs: tuple) -> tuple:
         state, last = carry
         token, counted = inputs
         state, logits, _ = step(state, last)
@@ -53,5 +58,5 @@ def score(
     gains: jax.Array
     axes = plan.axes | varying.axes_of(tokens)
     first = varying.cast(axes, (plan.state, plan.start))
-    _, gains = jax.lax.scan(forced, first, (tokens, counts))
+    _, gains = jax.lax.scan(teacher_force, first, (tokens, counts))
     return gains

@@ -1,7 +1,7 @@
-"""Beam search: several hypotheses a row, the best of which are followed at each step.
+"""Beam search: several hypotheses per row, the best of which are followed at each step.
 
-Live and ended hypotheses stand apart: an ended one takes no place from a live one. What a
-hypothesis is made of is kept as back-pointers, and put together once the search is over.
+Live and ended hypotheses are kept apart: an ended one takes no place from a live one. The tokens
+of a hypothesis are kept as back-pointers, which are followed once the search is over.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from lstm_jax._internal import checking, varying
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import AnyArray
 from lstm_jax.decode.penalties import penalties
-from lstm_jax.decode.stepping import Decoded, Plan, Step, buffers, planned, write
+from lstm_jax.decode.stepping import Decoded, Plan, Step, buffers, make_plan, write
 from lstm_jax.decode.stepping import log_probabilities as log_probabilities
 from lstm_jax.unrolling.masks import zero_where_not
 
@@ -23,14 +23,15 @@ from lstm_jax.unrolling.masks import zero_where_not
 class Beams(NamedTuple):
     """The ``width`` K best hypotheses of each row, best first. T is ``max_steps``.
 
-    tokens: padded from a hypothesis' length on.
-    lengths: tokens that count, the end token among them; 0 where there is no such hypothesis.
-    scores: what they are sorted by, with the penalties; -inf where there is none. NaN in a row
-        in which the step gave NaN to a live hypothesis: nothing is known of its hypotheses then,
-        and it has none.
+    tokens: padded past a hypothesis' length.
+    lengths: the number of tokens that count, the end token included; 0 if there is no such
+        hypothesis.
+    scores: what they are sorted by, with the penalties; -inf if there is no such hypothesis. NaN
+        in a row in which the step gave NaN to a live hypothesis: nothing is known of its
+        hypotheses then, and it has none.
     log_probabilities: the sums without the penalties, in nats; NaN where scores are.
-    ended: False where ``max_steps`` came before the end token.
-    seen: what the step showed as it chose each token; zero in the padding.
+    ended: False if ``max_steps`` came before the end token.
+    seen: what the step returned as ``seen`` with each token; zero in the padding.
     """
 
     tokens: Int[Array, "T B K"]
@@ -41,7 +42,7 @@ class Beams(NamedTuple):
     seen: Any
 
     def best(self) -> Decoded:
-        """The first hypothesis of each row, as the other decoders give it."""
+        """The first hypothesis of each row, in the form of the other decoders."""
         return Decoded(
             self.tokens[:, :, 0],
             self.lengths[:, 0],
@@ -52,8 +53,10 @@ class Beams(NamedTuple):
 
 
 class _Complete(NamedTuple):
-    """Hypotheses that will not grow, ``[B, n]``. ``slot`` is where the search stood in the beam:
-    before the last token of one that ended, after it in one that was cut off."""
+    """Hypotheses that will not grow, ``[B, n]``.
+
+    slot: its place in the beam, before the last token of one that ended, after it if cut off.
+    """
 
     scores: jax.Array
     sums: jax.Array
@@ -65,15 +68,15 @@ class _Complete(NamedTuple):
 class _Search(NamedTuple):
     """What a search carries from step to step.
 
-    sums: log-probabilities of the live hypotheses ``[B, K]``, best first but for the greedy one;
-        -inf where there is none.
+    sums: log-probabilities of the live hypotheses ``[B, K]``, best first except for the greedy one;
+        -inf if there is none.
     greedy: rows ``[B]`` whose greedy hypothesis lives; it stands in slot 0.
     done: rows ``[B]`` that take no more hypotheses.
     spoiled: rows ``[B]`` in which the step gave NaN to a live hypothesis.
     covered: weights summed over steps ``[B, K, S]``; None without a coverage penalty.
     complete: the best ended ones, sorted.
     parents, tokens, seen: of each step ``[T, B, K]``; ``parents`` are slots of the step before,
-        and so are those in which ``seen`` stands.
+        in which ``seen`` stands too.
     """
 
     t: jax.Array
@@ -108,29 +111,32 @@ def beam(
     """The best hypotheses that a beam of ``width`` K finds.
 
     Of the K best continuations of a step, those that end are set apart; the K best of those that
-    do not are followed. A row stops when it has K ended hypotheses and no live one can come to
-    beat the worst of them, whatever follows it. Hypotheses alive at ``max_steps`` are ranked with
+    do not are followed. A row stops when it has K ended hypotheses and no live one can still
+    beat the worst of them, whatever follows. Hypotheses alive at ``max_steps`` are ranked with
     the ended ones, and are not ``ended``. A step is called with its rows ``[B]`` under
-    ``jax.vmap`` over K, so that what it reads beside the state (a memory) is not copied.
+    ``jax.vmap`` over K, so that what it reads besides the state (a memory) is not copied.
 
     The greedy hypothesis cannot be pruned: it keeps a slot of the beam until it ends, and is then
     ranked as one of the K best. So the first hypothesis never scores below ``greedy``'s, as it
-    may in beam search without such a slot. Where it is among the K best by itself, which is the
-    usual case, nothing changes by that.
+    may in beam search without such a slot. If it is among the K best by itself, which is the usual
+    case, this changes nothing.
 
-    length_penalty: alpha; scores are divided by ``((5 + length) / 6) ** alpha``, with the end
-        token in the length (Wu et al. 2016, section 7, eq. 14).
-    coverage_penalty: beta >= 0; scores get ``beta * sum_i log min(sum_t p_ti, 1)`` added, p_ti
-        being the weight of place i of the memory at step t (the same equation).
-    weights: the function that finds those weights ``[B, S]`` in ``seen``; None where ``seen`` is
-        nothing else.
-    memory_mask: the places that count in the coverage; None for all. A place that has no weight
-        at all counts with the logarithm of the smallest normal number and not with -inf.
+    Args:
+        width: K, the number of hypotheses that are followed.
+        length_penalty: alpha; scores are divided by ``((5 + length) / 6) ** alpha``, with the end
+            token in the length (Wu et al. 2016, section 7, eq. 14).
+        coverage_penalty: beta >= 0; ``beta * sum_i log min(sum_t p_ti, 1)`` is added to scores,
+            p_ti being the attention weight of place i of the memory at step t (the same equation).
+        weights: a function that finds those weights ``[B, S]`` in ``seen``; None if ``seen`` is
+            nothing else.
+        memory_mask: the places that count in the coverage; None for all. A place that has no
+            weight at all counts with the logarithm of the smallest normal number, not with -inf.
+        step, state, start, end, max_steps, pad: as in ``greedy``.
 
-    The other arguments are those of ``greedy``. Raises ValueError or TypeError, naming the
-    argument, at trace time.
+    Raises:
+        ValueError or TypeError: naming the argument, at trace time.
     """
-    plan = planned(step, state, start, end, pad, max_steps)
+    plan = make_plan(step, state, start, end, pad, max_steps)
     width = checking.positive_int("width", width)
     ranks = penalties(plan, length_penalty, coverage_penalty, weights, memory_mask)
 
@@ -139,8 +145,8 @@ def beam(
         state, logits, seen = jax.vmap(step, 1, 1)(search.state, search.last)
         covered = search.covered
         if covered is not None:
-            shown = seen if weights is None else jax.vmap(weights, 1, 1)(seen)
-            covered = covered + shown.astype(covered.dtype)
+            given = seen if weights is None else jax.vmap(weights, 1, 1)(seen)
+            covered = covered + given.astype(covered.dtype)
         spoiled = search.spoiled | _gives_nan(search, logits, covered)
         new = _continuations(search, logits, plan)
         ends = new.tokens == plan.end
@@ -156,7 +162,7 @@ def beam(
         )
         complete = _best(search.complete, ended, width)
 
-        # Those that live on, in order. Where there are too few, what ends fills up as nothing.
+        # Those that live on, in order. If there are too few, ended ones fill up, with sums of -inf.
         order = jnp.argsort(ends, axis=1, stable=True)[:, :width]
         sums = _at(jnp.where(ends, -jnp.inf, new.sums), order)
         parents, tokens = _at(new.parents, order), _at(new.tokens, order)
@@ -176,13 +182,13 @@ def beam(
             seen=write(search.seen, t, seen),
         )
 
-    def going(search: _Search) -> jax.Array:
+    def goes_on(search: _Search) -> jax.Array:
         return (search.t < plan.max_steps) & ~jnp.all(search.done)
 
     axes = plan.axes | varying.axes_of(ranks.places)
-    first = _started(plan, width, ranks.places)
+    first = _start(plan, width, ranks.places)
     first = varying.cast(axes, first)._replace(t=first.t)
-    search = jax.lax.while_loop(going, body, first)
+    search = jax.lax.while_loop(goes_on, body, first)
     cut = jnp.isfinite(search.sums) & ~search.done[:, None]
     scores = ranks.score(search.sums, plan.max_steps, search.covered)
     shape = search.sums.shape
@@ -193,7 +199,7 @@ def beam(
         jnp.broadcast_to(jnp.arange(width), shape),
         jnp.zeros(shape, bool),
     )
-    return _put_together(search, _best(search.complete, alive, width), plan)
+    return _backtrack(search, _best(search.complete, alive, width), plan)
 
 
 class _Continuations(NamedTuple):
@@ -205,14 +211,14 @@ class _Continuations(NamedTuple):
 
 
 def _continuations(search: _Search, logits: jax.Array, plan: Plan) -> _Continuations:
-    """The best continuations of the live hypotheses: at least K of them do not end, if there are
-    so many. That of the greedy hypothesis comes first, whatever its rank."""
+    """The best continuations of the live hypotheses; at least K of them do not end, if there are
+    that many. The greedy hypothesis' continuation comes first, whatever its rank."""
     batch, width, vocabulary = logits.shape
     each = min(vocabulary, width + 1)
     # By logits: sums of log-probabilities may round two of them to one.
     _, tokens = jax.lax.top_k(logits, each)
     gains = jnp.take_along_axis(log_probabilities(logits), tokens, axis=-1)
-    gains = jnp.where(jnp.isnan(gains), -jnp.inf, gains)  # of no hypothesis, or of a spoiled row
+    gains = jnp.where(jnp.isnan(gains), -jnp.inf, gains)  # in an empty slot, or in a spoiled row
     sums = (search.sums[..., None] + gains).reshape(batch, width * each)
     first = search.greedy & (sums[:, 0] > -jnp.inf)
     rank = sums.at[:, 0].set(jnp.where(first, jnp.inf, sums[:, 0]))
@@ -222,44 +228,44 @@ def _continuations(search: _Search, logits: jax.Array, plan: Plan) -> _Continuat
 
 
 def _gives_nan(search: _Search, logits: jax.Array, covered: jax.Array | None) -> jax.Array:
-    """The rows ``[B]`` that search on, with NaN for a live hypothesis. (One NaN among its logits,
-    or plus infinity, makes NaN of all its log-probabilities.)"""
+    """The rows ``[B]``, of those still searching, with NaN for a live hypothesis. (One NaN or plus
+    infinity among its logits makes all its log-probabilities NaN.)"""
     nan = jnp.isnan(log_probabilities(logits)).any(axis=-1)
     if covered is not None:
         nan |= jnp.isnan(covered).any(axis=-1)
     return jnp.any(nan & (search.sums > -jnp.inf), axis=1) & ~search.done
 
 
-def _started(plan: Plan, width: int, places: jax.Array | None) -> _Search:
-    """One hypothesis a row: the start token alone."""
+def _start(plan: Plan, width: int, places: jax.Array | None) -> _Search:
+    """One hypothesis per row: only the start token."""
     batch, steps, dtype = plan.batch, plan.max_steps, plan.score_dtype
 
-    def repeated(leaf: Any) -> jax.Array:
+    def repeat(leaf: Any) -> jax.Array:
         return jnp.repeat(leaf[:, None], width, axis=1)
 
-    def slotted(leaf: Any) -> jax.ShapeDtypeStruct:
+    def in_slots(leaf: Any) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((batch, width, *leaf.shape[1:]), leaf.dtype)
 
     none = jnp.zeros((batch, width), jnp.int32)
     nothing = jnp.full((batch, width), -jnp.inf, dtype)
     return _Search(
         t=jnp.zeros((), jnp.int32),
-        state=jax.tree.map(repeated, plan.state),
+        state=jax.tree.map(repeat, plan.state),
         sums=nothing.at[:, 0].set(0.0),
         greedy=jnp.ones(batch, bool),
         done=jnp.zeros(batch, bool),
         spoiled=jnp.zeros(batch, bool),
         covered=None if places is None else jnp.zeros((batch, width, places.shape[1]), dtype),
         complete=_Complete(nothing, nothing, none, none, jnp.zeros((batch, width), bool)),
-        last=repeated(plan.start),
+        last=repeat(plan.start),
         parents=jnp.zeros((steps, batch, width), jnp.int32),
         tokens=jnp.zeros((steps, batch, width), jnp.int32),
-        seen=buffers(jax.tree.map(slotted, plan.seen), steps),
+        seen=buffers(jax.tree.map(in_slots, plan.seen), steps),
     )
 
 
-def _put_together(search: _Search, found: _Complete, plan: Plan) -> Beams:
-    """Tokens and what was seen of ``found``, from the last step to the first."""
+def _backtrack(search: _Search, found: _Complete, plan: Plan) -> Beams:
+    """The tokens of ``found`` and what was seen with them, from the last step to the first."""
     spoiled = search.spoiled[:, None]
     exists = (found.scores > -jnp.inf) & ~spoiled
     lengths = jnp.where(exists, found.lengths, 0)
@@ -283,7 +289,7 @@ def _put_together(search: _Search, found: _Complete, plan: Plan) -> Beams:
 
 
 def _best(one: _Complete, other: _Complete, width: int) -> _Complete:
-    """The best of both, sorted; of equal ones those of ``one`` first."""
+    """The ``width`` best of both, sorted; of equal ones those of ``one`` first."""
     both = jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), one, other)
     _, index = jax.lax.top_k(both.scores, width)
     return jax.tree.map(lambda leaf: _at(leaf, index), both)

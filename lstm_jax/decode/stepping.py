@@ -17,13 +17,13 @@ Step = Callable[[Any, jax.Array], tuple[Any, jax.Array, Any]]
 
 
 class Decoded(NamedTuple):
-    """One sequence a row. T is ``max_steps``, whatever the sequences' lengths.
+    """One sequence per row. T is ``max_steps``, whatever the sequences' lengths.
 
-    tokens: padded from a row's length on.
-    lengths: tokens that count, the end token among them.
+    tokens: padded past a row's length.
+    lengths: the number of tokens that count, the end token included.
     scores: sums of the log-probabilities of the tokens that count, in nats.
-    ended: False where ``max_steps`` came before the end token.
-    seen: what the step showed as it chose each token; zero in the padding.
+    ended: False if ``max_steps`` came before the end token.
+    seen: what the step returned as ``seen`` with each token; zero in the padding.
     """
 
     tokens: Int[Array, "T B"]
@@ -34,12 +34,12 @@ class Decoded(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Checked arguments: what a decoder does apart from how it chooses tokens.
+    """The arguments of a decoder, checked; only how it chooses tokens is not in here.
 
     start: the tokens ``[B]`` that the first step reads.
     end: -1, which is no token, for sequences that do not end.
     logits, seen: their shapes and dtypes, as the step gives them.
-    axes: those of a mesh over which the step's results vary, and so all that is carried.
+    axes: the axes of a mesh over which the step's results vary, and so all that is carried.
     """
 
     state: Any
@@ -60,10 +60,10 @@ class Plan(NamedTuple):
         return jnp.promote_types(self.logits.dtype, jnp.float32)
 
 
-def planned(
+def make_plan(
     step: Any, state: Any, start: Any, end: Any, pad: Any = None, max_steps: Any = 1
 ) -> Plan:
-    """The arguments of a decoder, or an error that says why not; nothing is run."""
+    """Checks the arguments of a decoder; nothing is run."""
     if not callable(step):
         raise WrongType(f"step: expected a function of (state, tokens), got {step!r}")
     max_steps = checking.positive_int("max_steps", max_steps)
@@ -79,7 +79,7 @@ def planned(
                 f"state{name}: expected the batch, {batch}, as its first axis, got shape "
                 f"{leaf.shape}"
             )
-    logits, seen, axes = _shown(step, state, tokens)
+    logits, seen, axes = _step_shapes(step, state, tokens)
     vocabulary = logits.shape[1]
     if isinstance(start, numbers.Integral):
         token("start", start, vocabulary)
@@ -93,26 +93,28 @@ def _start(start: Any, state: Any) -> jax.Array:
     if isinstance(start, numbers.Integral) and not isinstance(start, bool):
         leaves = jax.tree.leaves(state)
         if not leaves or leaves[0].ndim == 0:
-            raise WrongValue("state: has no array with a batch axis; give start as an array [B]")
+            raise WrongValue(
+                "state: expected an array with a batch axis, or start as an array [B], got none"
+            )
         return jnp.full(leaves[0].shape[:1], int(start), jnp.int32)
     tokens = checking.array("start", start)
     if not jnp.issubdtype(tokens.dtype, jnp.integer) or tokens.ndim != 1:
         raise WrongValue(
-            f"start: expected a token, or one a row, got {tokens.dtype.name} of shape "
+            f"start: expected a token, or one per row, got {tokens.dtype.name} of shape "
             f"{tokens.shape}"
         )
     return tokens.astype(jnp.int32)
 
 
-def _shown(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any, frozenset]:
-    """The shapes of the logits and of what the step shows, and over what its results vary."""
-    shown = jax.eval_shape(step, state, tokens)
-    if not isinstance(shown, tuple) or len(shown) != 3:
+def _step_shapes(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any, frozenset]:
+    """The shapes of the logits and of ``seen``, and the axes over which the step's results vary."""
+    given = jax.eval_shape(step, state, tokens)
+    if not isinstance(given, tuple) or len(given) != 3:
         raise WrongValue(
             "step: expected a function that gives (state, logits, seen), got "
-            f"{type(shown).__name__}"
+            f"{type(given).__name__}"
         )
-    new, logits, seen = shown
+    new, logits, seen = given
     batch = tokens.shape
     if not hasattr(logits, "shape") or len(logits.shape) != 2 or logits.shape[:1] != batch:
         raise WrongValue(f"step: expected logits [B, V] with B = {batch[0]}, got {logits}")
@@ -133,7 +135,7 @@ def _shown(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any, frozens
             raise WrongValue(
                 f"step: expected seen{name} as [B, ...] with B = {batch[0]}, got {leaf}"
             )
-    return logits, seen, varying.axes_of(shown, state, tokens)
+    return logits, seen, varying.axes_of(given, state, tokens)
 
 
 def integer(argument: str, value: Any) -> int:
@@ -152,7 +154,7 @@ def token(argument: str, value: Any, vocabulary: int) -> int:
 def log_probabilities(logits: jax.Array) -> jax.Array:
     """The log-softmax over the last axis, in float32 or wider.
 
-    Tokens with a logit of -inf are impossible: so are all where no other is left.
+    Tokens with a logit of -inf are impossible; if all are, all log-probabilities are -inf.
     """
     wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     possible = jnp.any(wide != -jnp.inf, axis=-1, keepdims=True)
@@ -161,14 +163,14 @@ def log_probabilities(logits: jax.Array) -> jax.Array:
 
 
 def pick(values: jax.Array, index: jax.Array) -> jax.Array:
-    """``values [*rows, V]`` at ``index [*rows]``; -inf outside, where no token is."""
+    """``values [*rows, V]`` at ``index [*rows]``; -inf for an index outside 0 to V - 1."""
     inside = (index >= 0) & (index < values.shape[-1])
     at = jnp.where(inside, index, 0)[..., None]
     return jnp.where(inside, jnp.take_along_axis(values, at, axis=-1)[..., 0], -jnp.inf)
 
 
 def buffers(shapes: Any, steps: int) -> Any:
-    """Zeros ``[T, ...]`` for each leaf, to be written a step at a time."""
+    """Zeros ``[T, ...]`` for each leaf, to be written one step at a time."""
     return jax.tree.map(lambda leaf: jnp.zeros((steps, *leaf.shape), leaf.dtype), shapes)
 
 
@@ -187,9 +189,9 @@ class _Carry(NamedTuple):
 def decode_by(
     choose: Callable[[jax.Array, jax.Array], jax.Array], step: Step, plan: Plan
 ) -> Decoded:
-    """One token a row and step, ``choose(t, logits [B, V]) -> [B]``, until all rows have ended."""
+    """One token per row and step, by ``choose(t, logits [B, V]) -> [B]``, until all rows end."""
 
-    def going(carry: _Carry) -> jax.Array:
+    def goes_on(carry: _Carry) -> jax.Array:
         return (carry.t < plan.max_steps) & ~jnp.all(carry.decoded.ended)
 
     def body(carry: _Carry) -> _Carry:
@@ -216,4 +218,4 @@ def decode_by(
     )
     first = varying.cast(plan.axes, (plan.state, plan.start, empty))
     start = _Carry(jnp.zeros((), jnp.int32), *first)
-    return jax.lax.while_loop(going, body, start).decoded
+    return jax.lax.while_loop(goes_on, body, start).decoded

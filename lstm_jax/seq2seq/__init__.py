@@ -1,6 +1,7 @@
 """Encoder-decoder models: from a source sequence of tokens to a target sequence.
 
-``encoder_decoder(...)`` gives a ``Seq2Seq``, a tuple of pure functions; ``lj.decode`` searches.
+``encoder_decoder(...)`` gives a ``Seq2Seq``, a tuple of pure functions, which decodes by
+``lj.decode``.
 """
 
 from lstm_jax.seq2seq.losses import (

@@ -1,4 +1,4 @@
-"""How the decoder starts from where the encoder stopped."""
+"""Bridges: from the encoder's last state to the decoder's first."""
 
 import math
 from typing import Any
@@ -16,21 +16,21 @@ BRIDGES = ("dense", "last", "none")
 
 
 def summary_of(state: Any) -> jax.Array:
-    """All numbers of a state side by side, ``[B, N]``; counts are left out."""
+    """All floats of a state side by side, ``[B, N]``; counts are left out."""
     leaves = [leaf for leaf in jax.tree.leaves(state) if _floating(leaf)]
     flat = [leaf.reshape(leaf.shape[0], math.prod(leaf.shape[1:])) for leaf in leaves]
     return jnp.concatenate(flat, axis=-1)
 
 
-def width_of(state: Any) -> int:
-    """The N of a state without batch axes."""
+def state_width(state: Any) -> int:
+    """The N of ``summary_of``, for a state without batch axes."""
     return sum(leaf.size for leaf in jax.tree.leaves(state) if _floating(leaf))
 
 
 def start_width(state: Any) -> int:
-    """How many numbers of the decoder's first ``state``, without batch axes, "dense" gives; 0 for
-    one that only steps can fill, such as a window that is empty at the start."""
-    return width_of(learnable_fields(state))
+    """How many numbers of the decoder's first ``state``, without batch axes, "dense" sets; 0 for a
+    state that only steps can fill, such as a window that is empty at the start."""
+    return state_width(learnable_fields(state))
 
 
 def init_dense(key: jax.Array, encoder_width: int, decoder_width: int, dtype: Any) -> dict:
@@ -42,8 +42,8 @@ def init_dense(key: jax.Array, encoder_width: int, decoder_width: int, dtype: An
 def dense(params: dict, summary: jax.Array, zero: Any) -> Any:
     """``tanh(summary w + b)``, cut into the leaves of the decoder's state ``zero``.
 
-    The map of Bahdanau et al. 2015, appendix A.2.2, for any state; what cannot be learned in an
-    initial state (``states.learnable``), such as counts, starts as in ``zero``.
+    The map of Bahdanau et al. 2015, appendix A.2.2, for any state; the leaves that an initial state
+    cannot learn (``states.learnable``), such as counts, start as in ``zero``.
     """
     values = jnp.tanh(product(summary, params["w"]) + params["b"])
     leaves, structure = jax.tree.flatten(zero)
@@ -59,10 +59,10 @@ def dense(params: dict, summary: jax.Array, zero: Any) -> Any:
 
 
 def last(state: Any, zero: Any) -> Any:
-    """The encoder's state as the decoder's (Sutskever et al. 2014), where their shapes agree."""
+    """The encoder's state as the decoder's (Sutskever et al. 2014), if their shapes agree."""
     ours, theirs = (jax.tree.map(jnp.shape, tree) for tree in (state, zero))
     if str(ours) != str(theirs):
-        raise WrongValue(f"bridge: expected 'dense' for these, got 'last' from {ours} to {theirs}")
+        raise WrongValue(f"bridge: expected 'dense' from {ours} to {theirs}, got 'last'")
     return jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), state, zero)
 
 

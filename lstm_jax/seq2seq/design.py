@@ -1,4 +1,4 @@
-"""What an encoder-decoder model is made from, checked, and its params."""
+"""The design of an encoder-decoder model: its arguments, their checks, and its params."""
 
 import functools
 from typing import Any, NamedTuple
@@ -44,16 +44,17 @@ class Design(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The tokens of the target's table."""
+        """The number of tokens in the target's table."""
         return self.source_size if self.target_size is None else self.target_size
 
     @property
     def out_size(self) -> int:
-        """The size of the attentional vector, or of what stands for it."""
+        """The size of the attentional vector, or of the decoder's output in its place."""
         return self.vector_size or self.decoder.size
 
     def cell(self, memory: jax.Array, mask: jax.Array | None) -> Cell:
-        """The decoder, attending to the memory if it does; its weights stand behind its output."""
+        """The decoder, with its attention to the memory if it has one, whose weights follow its
+        output."""
         if self.attention is None:
             return self.decoder
         return attentive(
@@ -69,7 +70,7 @@ class Design(NamedTuple):
 
 
 def check(design: Design) -> Design:
-    """``design``, or an error that says what does not fit in it."""
+    """``design``; an error if its parts do not fit together."""
     cell_checks.cell("encoder", design.encoder)
     cell_checks.cell("decoder", design.decoder)
     checking.positive_int("source_size", design.source_size)
@@ -132,7 +133,7 @@ def _check_tokens(design: Design) -> None:
 
 
 def _check_cells(design: Design) -> None:
-    """One step of the decoder and a first state, in shapes alone."""
+    """Tries a first state and one step of the decoder, in shapes only."""
 
     def first_step(key: jax.Array) -> Any:
         params = init_params(design, key, jnp.float32)
@@ -148,11 +149,11 @@ def _check_cells(design: Design) -> None:
             params, attending.initial_state(params, (1,))._replace(cell=state), inputs
         )
 
-    def before_reading(key: jax.Array) -> Any:
+    def initial_state(key: jax.Array) -> Any:
         return design.encoder.initial_state(design.encoder.init(key, design.embedding_size), ())
 
     try:
-        jax.eval_shape(before_reading, jax.random.key(0))
+        jax.eval_shape(initial_state, jax.random.key(0))
     except ArgumentError as error:
         raise WrongValue(f"encoder: {error}") from error
     try:
@@ -169,9 +170,9 @@ def summary_size(design: Design, encoder: Params) -> int:
 
 
 def encoder_width(design: Design, encoder: Params) -> int:
-    """How many numbers there are in the state of the encoder with these params."""
+    """The number of floats in the state of the encoder with these params."""
     state = jax.eval_shape(lambda params: design.encoder.initial_state(params, ()), encoder)
-    return bridges.width_of(state)
+    return bridges.state_width(state)
 
 
 def init_params(design: Design, key: jax.Array, dtype: Any) -> Params:
@@ -220,7 +221,7 @@ def init_params(design: Design, key: jax.Array, dtype: Any) -> Params:
 
 
 def check_params(design: Design, params: Params) -> None:
-    """Refuses params of another model, whose tables would be read in silence."""
+    """Refuses params of another model, whose tables would be read silently."""
     cell_checks.same_shapes("params", params, _expected_params(design), "the model's init")
 
 
@@ -230,7 +231,7 @@ def _expected_params(design: Design) -> Params:
 
 
 def first_state(design: Design, params: Params, state: Any) -> Any:
-    """Where the decoder's cell starts, from the encoder's last state."""
+    """The first state of the decoder's cell, from the encoder's last state."""
     batch = jax.tree.leaves(state)[0].shape[0]
     inner = params["decoder"]["cell"] if design.attends else params["decoder"]
     zero = design.decoder.initial_state(inner, (batch,))

@@ -1,4 +1,4 @@
-"""What sequence-to-sequence models are trained by: cross-entropy, and schedules of sampling."""
+"""Training losses of sequence-to-sequence models, and schedules for scheduled sampling."""
 
 from collections.abc import Callable
 
@@ -25,15 +25,20 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> Float[Array, ""]:
     """The mean cross-entropy of a token, in nats; tokens past a row's length do not count.
-    Lengths outside [0, T] are an error where they are known, clipped where they are traced.
-
-    label_smoothing: the share of the target's probability that is spread evenly over all
-        possible tokens, those of a probability above zero (Szegedy et al. 2016, section 7).
 
     The mean is float32, or wider if the logarithms are, and so are the sums behind it.
     A target of probability zero, or outside the vocabulary, gives infinity; no tokens at all give
     zero.
-    Raises ValueError or TypeError, naming the argument.
+
+    Args:
+        log_probabilities: of each token of the vocabulary at each step.
+        targets: the tokens to be predicted.
+        lengths: outside [0, T] they are an error if they are known, and clipped if they are traced.
+        label_smoothing: the share of the target's probability that is spread evenly over all
+            possible tokens, those of a probability above zero (Szegedy et al. 2016, section 7).
+
+    Raises:
+        ValueError or TypeError: naming the argument.
     """
     logs = wide(checking.float_array("log_probabilities", log_probabilities, "[T, B, V]", 3))
     targets = checking.array("targets", targets)
@@ -58,8 +63,8 @@ def cross_entropy(
 def linear_decay(slope: float, *, floor: float = 0.0, offset: float = 1.0) -> Schedule:
     """A schedule ``step -> p``, with ``1 - p = max(floor, offset - slope step)``.
 
-    Here and in the other schedules p is the probability with which a model reads its own last
-    prediction; 1 - p is the epsilon of Bengio et al. 2015, section 2.4.
+    Here and in the other schedules p is the probability that a model reads its own last prediction
+    and not the target; 1 - p is the epsilon of Bengio et al. 2015, section 2.4.
     """
     slope, offset = checking.real("slope", slope), checking.real("offset", offset)
     if not 0 <= checking.real("floor", floor) <= 1:

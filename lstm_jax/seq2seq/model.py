@@ -46,11 +46,11 @@ class Seq2Seq(FactoryMade, _Fields):
     encode: ``(params, source, *, source_lengths=None, key=None) -> Encoded``.
     log_probabilities: ``(params, source, targets, *, source_lengths=None, target_lengths=None,
         own=None, key=None) -> [T, B, V]``, of each token after the target's tokens before it;
-        past a row's length anything that is no NaN. With ``own`` the decoder reads, with that
+        past a row's length any number but NaN. With ``own`` the decoder reads, with that
         probability at each step, its own most probable last token and not the target's
         (scheduled sampling: Bengio et al. 2015; see ``linear_decay``). The key draws this and
         all noise; without it there is no noise, and ``own`` is an error.
-    loss: the same arguments and ``label_smoothing=0.0``: ``cross_entropy`` in nats a token.
+    loss: the same arguments and ``label_smoothing=0.0``: ``cross_entropy`` in nats per token.
     stepper: ``(params, source, *, source_lengths=None) -> (step, state)``, for ``lj.decode``;
         ``seen`` are the attention's weights ``[B, S]``, or () without attention.
     decode: ``(params, source, *, max_steps, method="greedy", source_lengths=None, key=None,
@@ -84,36 +84,43 @@ def encoder_decoder(
 ) -> Seq2Seq:
     """A model that reads a source with ``encoder`` and writes a target with ``decoder``.
 
-    encoder: any cell or layer (``lj.bidirectional``, ``lj.chain``); decoder: any cell.
-    source_size, target_size: the numbers of tokens; the second is None for pointers alone.
-    start, end: tokens of the target. Pointers start from a learned vector, and end, if at all, at
-        the place ``end``: put a mark there in every source.
-    attention: of ``lj.attend``, or its name, or None: then all that the decoder gets is the
-        encoder's last state. style, input_feeding, vector_size: those of ``lj.attentive``, its
-        ``size`` being ``vector_size``.
-    bridge: the decoder's first state is "dense", a learned tanh of the encoder's last state, but
-        for what only its steps can fill (a window, the memory of an sLSTM), which starts empty;
-        "last", that state itself, where the shapes agree; or "none", its own initial state.
-    feed_summary: the encoder's last state is part of the decoder's input at each step, and of
-        what the output layer reads (Cho et al. 2014, section 2.2).
-    output: "vocabulary", a softmax over the target's tokens. "pointer", the weights over the
-        source's places, which are then the target's tokens; the decoder reads the embedding of
-        the place it pointed at. "copy", a mixture of the vocabulary with the weights on the
-        source's tokens, with the share ``p = sigmoid(w [context; y; x] + b)`` of the vocabulary
-        (See et al. 2017, eq. 8 and 9, where the attentional vector y has the place of the
-        decoder's state); both sides then have one list of tokens.
-    extra: with "copy", ids from the vocabulary's size on, so many, that a source may give to
-        tokens of its own: they can be copied alone, and are read as the token ``unknown``.
-    shared_embedding: one table for source and target.
-    dropout: the share of zeros in embeddings and in what the output layer reads; wrap the cells
-        for noise inside.
-
     Params ``{"encoder", "decoder", "source_embedding" [source_size, E], "target_embedding" [V,
     E]}`` (or one ``"embedding"``), ``"bridge"`` and ``"readout"`` (each ``{"w", "b"}``), with
     "copy" ``"gate"``, with "pointer" ``"start" [E]`` and no target embedding or readout.
-    Ids outside their table are taken as its nearest. Lengths outside [0, S] or [0, T] are an error
-    where they are known, clipped where they are traced. Raises ValueError or TypeError, naming the
-    argument.
+    Ids outside their table are read as its nearest. Lengths outside [0, S] or [0, T] are an error
+    if they are known, and clipped if they are traced.
+
+    Args:
+        encoder: any cell or layer (``lj.bidirectional``, ``lj.chain``).
+        decoder: any cell.
+        source_size, target_size: the numbers of tokens; the second is None for pointers only.
+        embedding_size: E.
+        start, end: tokens of the target. Pointers start from a learned vector, and end, if at all,
+            at the place ``end``: put a mark there in every source.
+        attention: of ``lj.attend``, or its name; None if the decoder is to get only the encoder's
+            last state.
+        style, input_feeding, vector_size: as in ``lj.attentive``, whose ``size`` is
+            ``vector_size``.
+        bridge: the decoder's first state. "dense": a learned tanh of the encoder's last state,
+            except for what only its steps can fill (a window, the memory of an sLSTM), which starts
+            empty. "last": that state itself, if the shapes agree. "none": its own initial state.
+        feed_summary: make the encoder's last state part of the decoder's input at each step, and
+            of what the output layer reads (Cho et al. 2014, section 2.2).
+        output: "vocabulary": a softmax over the target's tokens. "pointer": the weights over the
+            source's places, which are then the target's tokens; the decoder reads the embedding of
+            the place it pointed at. "copy": a mixture of the vocabulary with the weights on the
+            source's tokens, with the share ``p = sigmoid(w [context; y; x] + b)`` of the vocabulary
+            (See et al. 2017, eq. 8 and 9, with the attentional vector y in place of the decoder's
+            state); both sides then share one list of tokens.
+        extra: with "copy", the number of ids beyond the vocabulary that a source may give to tokens
+            of its own: they can only be copied, and are read as the token ``unknown``.
+        unknown: that token.
+        shared_embedding: one table for source and target.
+        dropout: the share of zeros in embeddings and in what the output layer reads; wrap the cells
+            for noise inside.
+
+    Raises:
+        ValueError or TypeError: naming the argument.
     """
     design = check(Design(**locals()))
 
@@ -144,7 +151,7 @@ def encoder_decoder(
         key = None if key is None else checking.random_key("key", key)
         if own is not None:
             if key is None:
-                raise WrongValue("key: expected a key, got None beside own")
+                raise WrongValue("key: expected a key with own, got None")
             if isinstance(own, jax.Array):
                 if checking.float_array("own", own, "[]", 0).ndim:
                     raise WrongValue(f"own: expected one probability, got shape {own.shape}")
@@ -152,7 +159,9 @@ def encoder_decoder(
                 raise WrongValue(f"own: expected a probability, got {own}")
         key_source, key_target = (None, None) if key is None else jax.random.split(key)
         encoded = running.encode(design, params, source, source_lengths, key_source)
-        return running.forced(design, params, encoded, targets, target_lengths, own, key_target)
+        return running.teacher_force(
+            design, params, encoded, targets, target_lengths, own, key_target
+        )
 
     def loss(
         params: Params,
@@ -175,7 +184,7 @@ def encoder_decoder(
         encoded = running.encode(design, params, source, source_lengths, None)
         return running.stepper(design, params, encoded)
 
-    def decoded(params: Params, source: Any, lengths: Any, key: Any, method: str, fixed: tuple):
+    def search(params: Params, source: Any, lengths: Any, key: Any, method: str, fixed: tuple):
         encoded = running.encode(design, params, source, lengths, None)
         step, state = running.stepper(design, params, encoded)
         options = dict(fixed) | {"start": running.first_tokens(design, encoded), "end": end}
@@ -183,12 +192,12 @@ def encoder_decoder(
             return decoders.greedy(step, state, **options)
         if method == "sample":
             return decoders.sample(step, state, key, **options)
-        if design.attends:  # a coverage over several heads is that of their mean
+        if design.attends:  # the coverage of several heads is that of their mean
             options |= {"weights": _mean_of_heads, "memory_mask": encoded.mask}
         return decoders.beam(step, state, **options)
 
-    # As in lj.unroll: compiled by itself where the caller does not compile.
-    compiled = jax.jit(decoded, inline=True, static_argnums=(4, 5))
+    # As in lj.unroll: compiled by itself if the caller does not compile.
+    compiled = jax.jit(search, inline=True, static_argnums=(4, 5))
 
     def decode(
         params: Params,
@@ -203,11 +212,11 @@ def encoder_decoder(
         checking.choice("method", method, ("greedy", "sample", "beam"))
         for given in ("start", "end", "weights", "memory_mask"):
             if given in options:
-                raise WrongType(f"{given}: expected none, since the model gives it, got one")
-        source, source_lengths = running.checked(design, params, source, source_lengths)
+                raise WrongType(f"{given}: expected none, since the model sets it, got one")
+        source, source_lengths = running.check_source(design, params, source, source_lengths)
         key = None if key is None else checking.random_key("key", key)
         fixed = tuple(sorted({"max_steps": max_steps, **options}.items()))
-        run = compiled if _hashable(fixed) else decoded  # which says what is wrong
+        run = compiled if _hashable(fixed) else search  # which says what is wrong
         return run(params, source, source_lengths, key, method, fixed)
 
     return Seq2Seq(init, encode, log_probabilities, loss, stepper, decode)

@@ -1,4 +1,4 @@
-"""From what a decoder puts out to the log-probabilities of the next token.
+"""Output layers: from the decoder's output to the log-probabilities of the next token.
 
 All functions take any leading axes: ``[B, ...]`` at one step, ``[T, B, ...]`` over a sequence.
 """
@@ -43,12 +43,18 @@ def copying(
     mask: jax.Array | None,
     extra: int,
 ) -> jax.Array:
-    """``p P_vocabulary(w) + (1 - p) sum of the weights of places that hold w`` (See et al. 2017,
-    eq. 9), in logarithms: ``[*rows, B, V + extra]``.
+    """``p P_vocabulary(w) + (1 - p) (sum of the weights of the places that hold w)`` (See et al.
+    2017, eq. 9), in logarithms: ``[*rows, B, V + extra]``.
 
-    generated: log-probabilities ``[*rows, B, V]``; gate: the logit of p ``[*rows, B]``.
-    weights: ``[*rows, B, S]``; source: ids ``[S, B]`` below V + extra; mask: ``[S, B]``. A row
-    without any place has the vocabulary alone.
+    A row without any place has only the vocabulary.
+
+    Args:
+        generated: log-probabilities ``[*rows, B, V]``.
+        gate: the logit of p ``[*rows, B]``.
+        weights: attention weights ``[*rows, B, S]``.
+        source: ids ``[S, B]`` below V + extra.
+        mask: ``[S, B]``, the places that count; None for all.
+        extra: the number of ids beyond the vocabulary.
     """
     size = generated.shape[-1] + extra
     ids = jnp.clip(source.T, 0, size - 1)
@@ -68,7 +74,7 @@ def copying(
     beyond = [(0, 0)] * (generated.ndim - 1) + [(0, extra)]
     made = jnp.pad(generated, beyond) + jax.nn.log_sigmoid(gate)[..., None]
     possible = jnp.arange(size) < size - extra
-    # A sum of two logarithms where both count, one where one does: no infinities to subtract.
+    # The log of a sum where both count, one of them where one does: no infinities to subtract.
     both = jnp.logaddexp(made, copied)
     one = jnp.where(possible, made, jnp.where(present, copied, -jnp.inf))
     return jnp.where(possible & present, both, one)

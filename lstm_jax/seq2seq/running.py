@@ -1,4 +1,4 @@
-"""What an encoder-decoder model computes: reading a source, and writing a target."""
+"""How an encoder-decoder model runs: it reads a source, and writes a target."""
 
 from typing import Any, NamedTuple
 
@@ -20,10 +20,12 @@ from lstm_jax.unrolling import unroll
 
 
 class Encoded(NamedTuple):
-    """A source that was read.
+    """A source as the decoder sees it.
 
-    memory: the encoder's outputs; mask: the places within the rows' lengths, None for all.
-    state: what the decoder's cell starts from; summary: the encoder's last state, flat.
+    memory: the encoder's outputs.
+    mask: the places within the rows' lengths; None for all.
+    state: the first state of the decoder's cell.
+    summary: the encoder's last state, flat.
     embedded, source: what the encoder read.
     """
 
@@ -37,10 +39,10 @@ class Encoded(NamedTuple):
 
 def encode(design: Design, params: Params, source: Any, lengths: Any, key: Any) -> Encoded:
     """The source's memory, and the decoder's first state."""
-    source, lengths = checked(design, params, source, lengths)
+    source, lengths = check_source(design, params, source, lengths)
     key_drop, key_cell = split_key(key, 2)
     table = params["embedding" if design.shared_embedding else "source_embedding"]
-    embedded = _dropped(design, _embedded(design, table, source), key_drop)
+    embedded = _dropout(design, _embed(design, table, source), key_drop)
     last, memory = unroll(
         design.encoder, params["encoder"], embedded, lengths=lengths, key=key_cell
     )
@@ -49,8 +51,10 @@ def encode(design: Design, params: Params, source: Any, lengths: Any, key: Any) 
     return Encoded(memory, mask, state, bridges.summary_of(last), embedded, source)
 
 
-def checked(design: Design, params: Params, source: Any, lengths: Any) -> tuple[jax.Array, Any]:
-    """The source and its lengths as integers, or an error that names what is wrong."""
+def check_source(
+    design: Design, params: Params, source: Any, lengths: Any
+) -> tuple[jax.Array, Any]:
+    """The source and its lengths as integers; an error that names what is wrong with them."""
     check_params(design, params)
     source = _tokens("source", source, "[S, B]")
     if lengths is not None:
@@ -60,7 +64,7 @@ def checked(design: Design, params: Params, source: Any, lengths: Any) -> tuple[
     return source, lengths
 
 
-def forced(
+def teacher_force(
     design: Design,
     params: Params,
     encoded: Encoded,
@@ -69,7 +73,8 @@ def forced(
     own: Any,
     key: Any,
 ) -> jax.Array:
-    """``[T, B, V]``: each token after those before it, or after some of the model's own."""
+    """Log-probabilities ``[T, B, V]`` of each token after the targets before it; with the
+    probability ``own``, after the model's own last prediction."""
     targets = _tokens("targets", targets, "[T, B]")
     if targets.shape[1] != encoded.source.shape[1]:
         raise WrongValue(
@@ -82,7 +87,7 @@ def forced(
         )
     key_in, key_cell, key_out, key_own = split_key(key, 4)
     first = first_tokens(design, encoded)
-    cell, state = _started(design, params, encoded)
+    cell, state = _start(design, params, encoded)
     if own is None:
         before = jnp.concatenate([first[None], targets[:-1]])
         xs = _inputs(design, params, encoded, before, key_in)
@@ -111,9 +116,9 @@ def forced(
 
 
 def stepper(design: Design, params: Params, encoded: Encoded) -> tuple[Step, Any]:
-    """The decoder as ``lj.decode`` takes it, and where it starts."""
-    cell, state = _started(design, params, encoded)
-    # Once for all steps: what the attention computes of the memory.
+    """The decoder as a step of ``lj.decode``, and its first state."""
+    cell, state = _start(design, params, encoded)
+    # Once for all steps: what the attention computes from the memory.
     prepared = cell.prepare(with_memory(cell, params["decoder"]), encoded.source.shape[1:], None)
 
     def step(state: Any, tokens: jax.Array) -> tuple[Any, jax.Array, Any]:
@@ -126,12 +131,12 @@ def stepper(design: Design, params: Params, encoded: Encoded) -> tuple[Step, Any
 
 
 def first_tokens(design: Design, encoded: Encoded) -> jax.Array:
-    """The start token of each row; for pointers -1, which is read as the start vector."""
+    """The start token of each row; for pointers -1, for which the start vector is read."""
     start = -1 if design.start is None else design.start
     return jnp.full(encoded.source.shape[1:], start, jnp.int32)
 
 
-def _started(design: Design, params: Params, encoded: Encoded) -> tuple[Cell, Any]:
+def _start(design: Design, params: Params, encoded: Encoded) -> tuple[Cell, Any]:
     cell = design.cell(encoded.memory, encoded.mask)
     if not design.attends:
         return cell, encoded.state
@@ -149,8 +154,8 @@ def _inputs(
         x = jnp.where(tokens[..., None] < 0, params["start"], x)
     else:
         table = params["embedding" if design.shared_embedding else "target_embedding"]
-        x = _embedded(design, table, tokens)
-    return _with_summary(design, encoded, _dropped(design, x, key))
+        x = _embed(design, table, tokens)
+    return _with_summary(design, encoded, _dropout(design, x, key))
 
 
 def _distribution(
@@ -160,11 +165,11 @@ def _distribution(
     y, weights = ys[..., : design.out_size], ys[..., design.out_size :]
     if design.output == "pointer":
         return outputs.pointer(weights, encoded.mask)
-    y = _with_summary(design, encoded, _dropped(design, y, key))
+    y = _with_summary(design, encoded, _dropout(design, y, key))
     logs = outputs.vocabulary(params["readout"], y)
     if design.output == "vocabulary":
         return logs
-    context = contraction("...bs,sbm->...bm", weights, _read(encoded))
+    context = contraction("...bs,sbm->...bm", weights, _masked_memory(encoded))
     e = design.embedding_size
     gate = outputs.linear(params["gate"], jnp.concatenate([context, y, x[..., :e]], axis=-1))[
         ..., 0
@@ -172,7 +177,7 @@ def _distribution(
     return outputs.copying(logs, gate, weights, encoded.source, encoded.mask, design.extra)
 
 
-def _read(encoded: Encoded) -> jax.Array:
+def _masked_memory(encoded: Encoded) -> jax.Array:
     """The memory, zero in the padding."""
     if encoded.mask is None:
         return encoded.memory
@@ -188,14 +193,14 @@ def _with_summary(design: Design, encoded: Encoded, values: jax.Array) -> jax.Ar
     return jnp.concatenate([values, summary], axis=-1)
 
 
-def _embedded(design: Design, table: jax.Array, tokens: jax.Array) -> jax.Array:
-    """The rows of ``tokens``, those beyond the vocabulary being the unknown one's."""
+def _embed(design: Design, table: jax.Array, tokens: jax.Array) -> jax.Array:
+    """The table's rows of ``tokens``; tokens beyond the vocabulary have that of the unknown one."""
     if design.unknown is not None and design.extra:
         tokens = jnp.where(tokens >= design.size, design.unknown, tokens)
     return jnp.take(table, tokens, axis=0, mode="clip")
 
 
-def _dropped(design: Design, values: jax.Array, key: Any) -> jax.Array:
+def _dropout(design: Design, values: jax.Array, key: Any) -> jax.Array:
     if key is None or not design.dropout:
         return values
     kept = jax.random.bernoulli(key, jnp.float32(1.0 - design.dropout), values.shape)

@@ -1,6 +1,6 @@
-"""What tasks share that ask for a class: symbols as inputs, the loss, the score, and being solved.
+"""Inputs, loss, scores and success of the tasks that ask for classes.
 
-Targets are classes ``[B]``, or ``[T, B]`` with -1 at the steps that ask nothing.
+Targets are classes ``[B]``, or ``[T, B]`` with -1 at the steps that ask for nothing.
 """
 
 import math
@@ -20,25 +20,25 @@ from lstm_jax.tasks.task import Batch, Score, Success
 
 @default_promotion
 def one_hot(symbols: Int[Array, "*batch"], count: int) -> Float[Array, "*batch {count}"]:
-    """1 in the place of the symbol; zeros alone where it is not 0 to ``count - 1``."""
+    """1 in the place of the symbol; only zeros if it is not from 0 to ``count - 1``."""
     return jax.nn.one_hot(symbols, count, dtype=jnp.float32)
 
 
 def classes_from_uniform(
     uniform: Float[Array, "*batch"], count: int | jax.Array
 ) -> Int[Array, "*batch"]:
-    """0 to ``count - 1``, each as likely, from numbers drawn in [0, 1)."""
+    """Classes 0 to ``count - 1``, each as likely, from numbers drawn in [0, 1)."""
     return jnp.floor(uniform * count).astype(jnp.int32)
 
 
 def answer_mask(batch: Batch) -> jax.Array:
-    """Where an answer is asked for: the shape of the targets."""
+    """Where an answer is asked for, in the shape of the targets."""
     return batch.targets >= 0
 
 
 @default_promotion
 def cross_entropy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
-    """In nats, the mean over all answers that are asked for."""
+    """The mean cross-entropy of all answers that are asked for, in nats."""
     mask = answer_mask(batch)
     classes = jnp.where(mask, batch.targets, 0)
     losses = optax.softmax_cross_entropy_with_integer_labels(wide(outputs), classes)
@@ -47,20 +47,20 @@ def cross_entropy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Arra
 
 @default_promotion
 def is_correct(outputs: Float[Array, "*batch K"], batch: Batch) -> jax.Array:
-    """Where the most active output is the class asked for: the shape of the targets."""
+    """Where the most active output is the class asked for, in the shape of the targets."""
     best = jnp.argmax(outputs, axis=-1).astype(batch.targets.dtype)
     return (best == batch.targets) & answer_mask(batch)
 
 
 @default_promotion
 def accuracy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
-    """The share of the answers asked for that are right."""
+    """The share of right answers, of those asked for."""
     return mean_where(answer_mask(batch), is_correct(outputs, batch))
 
 
 @default_promotion
 def error_rate(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
-    """A row's share of wrong answers, of those asked for."""
+    """Each row's share of wrong answers, of those asked for."""
     steps = tuple(range(batch.targets.ndim - 1))
     return 1.0 - mean_where(answer_mask(batch), is_correct(outputs, batch), steps)
 
@@ -70,7 +70,7 @@ def accuracy_score(chance: float, memoryless: float | None) -> Score:
 
 
 def accuracy_success(share: float, rows: int, source: str) -> Success:
-    """Solved where more than ``share`` of the answers are right, rows counted alike."""
+    """Solved if more than ``share`` of the answers are right, each row having the same weight."""
     return Success(error_rate, limit=math.inf, mean_limit=1.0 - share, rows=rows, source=source)
 
 
@@ -83,10 +83,13 @@ def lookup_accuracy(
     train: tuple[jax.typing.ArrayLike, jax.typing.ArrayLike],
     test: tuple[jax.typing.ArrayLike, jax.typing.ArrayLike],
 ) -> float:
-    """The accuracy on ``test`` of each input's commonest class in ``train``, or of the commonest
-    of all where the input is not there: the memoryless score on real data.
+    """The accuracy of a table of inputs: the memoryless score on real data.
 
-    Both are inputs ``[N, D]``, such as those at the last step, and their classes ``[N]``.
+    It answers each input of ``test`` by its commonest class in ``train``, or by the commonest
+    class of all if the input is not in it.
+
+    Args:
+        train, test: inputs ``[N, D]``, such as those at the last step, and their classes ``[N]``.
     """
     seen: defaultdict[bytes, Counter] = defaultdict(Counter)
     everything: Counter = Counter()

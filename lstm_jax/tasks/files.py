@@ -17,8 +17,9 @@ FOLDER_VARIABLE = "LSTM_JAX_DATA"
 class Published(NamedTuple):
     """The files of one data set.
 
-    task: whose they are, for errors and the cache. folder: where they stand in the folder that
-    the environment variable LSTM_JAX_DATA names. address: of all of them, without their names.
+    task: the task that they belong to, for errors and the cache.
+    folder: the folder that has them, in the one that the environment variable LSTM_JAX_DATA names.
+    address: what stands before each name in its URL.
     checksums: SHA-256 by name.
     """
 
@@ -36,12 +37,18 @@ def find(
 ) -> Path:
     """The path of one of the files.
 
-    folder: has the files. None: ``published.folder`` in the one that LSTM_JAX_DATA names; where
-        that is not set, the file is downloaded once, into the user's cache.
-    verify: compare its SHA-256 with the published one. Downloads always are.
+    Args:
+        name: a name in ``published.checksums``.
+        folder: the folder that has the files. None: ``published.folder`` in the one that
+            LSTM_JAX_DATA names; if that is not set, the file is downloaded once, into the user's
+            cache.
+        verify: compare its SHA-256 with the published one. Downloads always are compared.
 
-    Raises FileNotFoundError for a missing file, ValueError for one that is not the published one,
-    OSError where the download fails, and ImportError where it is needed and pooch is missing.
+    Raises:
+        FileNotFoundError: for a missing file.
+        ValueError: for a file that is not the published one.
+        OSError: if the download fails.
+        ImportError: if the download is needed and pooch is missing.
     """
     checking.choice("name", name, published.checksums)
     if folder is None:
@@ -78,12 +85,13 @@ def download(name: str, published: Published) -> Path:
         return Path(pooch.retrieve(published.address + name, known, name, cache))
     except OSError as error:
         raise OSError(
-            f"{task}: no {name} from {published.address} ({error}); try again, {instead}"
+            f"{task}: {name} not downloaded from {published.address} ({error}); try again, "
+            f"{instead}"
         ) from None
 
 
-def unpacked(path: Path, what: str) -> bytes:
-    """What a gzip file holds. Raises ValueError, with ``what`` it should, for anything else."""
+def unpack(path: Path, what: str) -> bytes:
+    """The contents of a gzip file. Raises ValueError, saying ``what`` was expected, for others."""
     try:
         return gzip.decompress(path.read_bytes())
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:

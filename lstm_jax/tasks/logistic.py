@@ -1,8 +1,8 @@
-"""What the tasks of 1997 share: logistic outputs, half the squared error, and the largest error.
+"""Logistic outputs, half the squared error and the largest error: the losses of 1997.
 
 A model's outputs are raw: the logistic function is applied here. Targets are classes ``[B]`` or
-``[T, B]``, -1 where nothing is asked, of which one output each should be 1 and the others 0; or
-numbers ``[B]`` in [0, 1] for the one output there is.
+``[T, B]``, -1 where nothing is asked for, of which one output each should be 1 and the others 0; or
+numbers ``[B]`` in [0, 1] if there is one output.
 """
 
 import jax
@@ -17,7 +17,7 @@ from lstm_jax.tasks.task import Batch
 
 @default_promotion
 def logistic_errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "*batch K"]:
-    """Target minus logistic output, zero where nothing is asked."""
+    """Target minus logistic output, zero where nothing is asked for."""
     values = jax.nn.sigmoid(wide(outputs))
     if jnp.issubdtype(batch.targets.dtype, jnp.floating):
         return batch.targets[..., None].astype(values.dtype) - values
@@ -29,8 +29,8 @@ def logistic_errors(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Ar
 def squared_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
     """Half the squared error, summed over outputs and steps, the mean over rows.
 
-    With one row a step, gradient descent on it is the paper's online learning, with the weight
-    changes of a sequence made at its end.
+    With one row per training step, gradient descent on it is the paper's online learning, with the
+    weight changes of a sequence made at its end.
     """
     squares = jnp.square(logistic_errors(outputs, batch)).sum(axis=-1)
     return 0.5 * squares.sum() / squares.shape[-1]
@@ -38,6 +38,6 @@ def squared_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Arra
 
 @default_promotion
 def largest_error(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, "B"]:
-    """A row's largest absolute error, of all outputs at all steps that ask."""
+    """Each row's largest absolute error, of all outputs at all steps that ask for something."""
     largest = jnp.abs(logistic_errors(outputs, batch)).max(axis=-1)
     return largest.max(axis=tuple(range(largest.ndim - 1)))

@@ -1,4 +1,4 @@
-"""What tasks share that are trained on a range of lengths and tested beyond it.
+"""Sequences of a range of lengths, for the tasks that are trained on it and tested beyond it.
 
 A row's symbols are -1 past its length, where their one-hot vector is zero.
 """
@@ -85,7 +85,7 @@ def range_task(
 def lengths_from_uniform(
     uniform: Float[Array, "B"], choices: Int[np.ndarray, "N"]
 ) -> Int[Array, "B"]:
-    """One of ``choices`` for each number in [0, 1)."""
+    """One of ``choices`` for each number drawn in [0, 1)."""
     return jnp.asarray(choices, jnp.int32)[classes_from_uniform(uniform, len(choices))]
 
 
@@ -107,10 +107,10 @@ def one_hot_sequences(
 
 
 def share_of_length(length: int, choices: Int[np.ndarray, "N"]) -> float:
-    """How often ``length`` is drawn."""
+    """The probability with which ``length`` is drawn."""
     return float(np.mean(choices == length))
 
 
 def format_range(choices: Sequence[int] | Int[np.ndarray, "N"]) -> str:
-    """The range in a task's name."""
+    """The range, as a task's name has it."""
     return f"{choices[0]} to {choices[-1]}"

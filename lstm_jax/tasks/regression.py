@@ -1,6 +1,6 @@
-"""What tasks share that ask for numbers: losses, scores, and the error of each row.
+"""Losses, scores and the errors of rows, of the tasks that ask for numbers.
 
-Targets are numbers of the outputs' shape, ``[B, O]`` or ``[T, B, O]``; where there is one output
+Targets are numbers of the outputs' shape, ``[B, O]`` or ``[T, B, O]``; with one output
 they may lack its axis, ``[B]`` or ``[T, B]``. NaN asks for nothing there, such as past a row's end.
 """
 
@@ -17,9 +17,9 @@ from lstm_jax.tasks.task import Batch, Score
 
 @default_promotion
 def differences(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "*batch O"]:
-    """Outputs minus targets, zero where nothing is asked.
+    """Outputs minus targets, zero where nothing is asked for.
 
-    Raises ValueError for targets of another shape, which JAX might broadcast without a word.
+    Raises ValueError for targets of another shape, which JAX might broadcast silently.
     """
     outputs = wide(outputs)
     targets = batch.targets.astype(outputs.dtype)
@@ -35,32 +35,32 @@ def differences(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array,
 
 @default_promotion
 def squared_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:
-    """A row's mean squared error, over all numbers that are asked of it."""
+    """Each row's mean squared error, over all numbers that are asked for."""
     return _mean_of_row(jnp.square(differences(outputs, batch)), batch)
 
 
 @default_promotion
 def absolute_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:
-    """A row's mean absolute error, over all numbers that are asked of it."""
+    """Each row's mean absolute error, over all numbers that are asked for."""
     return _mean_of_row(jnp.abs(differences(outputs, batch)), batch)
 
 
 @default_promotion
 def largest_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, "B"]:
-    """A row's largest absolute error."""
+    """Each row's largest absolute error."""
     errors = jnp.abs(differences(outputs, batch))
     return errors.max(axis=_axes_of_row(errors))
 
 
 @default_promotion
 def mean_squared_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, ""]:
-    """The mean over all numbers that are asked for."""
+    """The mean squared error of all numbers that are asked for."""
     return _mean(jnp.square(differences(outputs, batch)), batch)
 
 
 @default_promotion
 def mean_absolute_error(outputs: Float[Array, "*batch O"], batch: Batch) -> Float[Array, ""]:
-    """The mean over all numbers that are asked for."""
+    """The mean absolute error of all numbers that are asked for."""
     return _mean(jnp.abs(differences(outputs, batch)), batch)
 
 

@@ -1,4 +1,4 @@
-"""The settings of JAX under which a task's data are drawn, whatever the caller's are."""
+"""The settings of JAX under which a task's data are drawn, whatever the caller's settings are."""
 
 import contextlib
 import functools
@@ -10,12 +10,12 @@ import jax
 
 @contextlib.contextmanager
 def default_settings() -> Iterator[None]:
-    """JAX's defaults for all that decides what is drawn, and in which dtype.
+    """JAX's defaults for everything that decides what is drawn, and in which dtype.
 
-    A program may hold JAX at 64 bits, at another way of drawing (``jax_threefry_partitionable``),
-    or at strict promotion. A task's data stay float32 and int32, and are the same numbers, inside
+    A program may set JAX to 64 bits, to another way of drawing (``jax_threefry_partitionable``),
+    or to strict promotion. A task's data stay float32 and int32, and are the same numbers, inside
     a function that the caller compiles too. (How many random bits make a number depends on its
-    dtype: float64 would not be finer data but other ones.)
+    dtype: float64 would give not finer data, but other data.)
     """
     with (
         jax.enable_x64(False),
@@ -27,7 +27,7 @@ def default_settings() -> Iterator[None]:
 
 
 def under_default_settings(function: Callable) -> Callable:
-    """``function``, which is always called under ``default_settings``."""
+    """``function``, made to run under ``default_settings`` always."""
 
     @functools.wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:

@@ -18,9 +18,10 @@ HELD_OUT = 1000  # sequences in each of validation and test
 
 
 class Sequences(NamedTuple):
-    """What a model is shown where rows differ in length.
+    """What a model is shown if rows differ in length.
 
-    values: what stands past a row's length is not looked at. lengths: at least 1.
+    values: anything may stand past a row's length.
+    lengths: at least 1.
     """
 
     values: Float[Array, "T B D"]
@@ -30,9 +31,9 @@ class Sequences(NamedTuple):
 class Batch(NamedTuple):
     """Sequences that are learnt or scored together.
 
-    xs: what a model is shown: ``[T, B, D]``, or ``Sequences`` where rows differ in length.
+    xs: what a model is shown: ``[T, B, D]``, or ``Sequences`` if rows differ in length.
     targets: what the task asks for, such as numbers ``[B]``, classes ``[B]`` or classes
-        ``[T, B]``, of which -1 asks nothing.
+        ``[T, B]``, of which -1 asks for nothing.
     """
 
     xs: Any
@@ -57,8 +58,8 @@ class Score(NamedTuple):
     measure: ``(answers, batch) -> []``, a mean over the batch, which is a ``Batch`` of a ``Task``
         or a ``PairBatch`` of a ``PairTask``.
     chance: the score of the best constant answer, which looks at nothing.
-    memoryless: the score of the best answer that looks at the current step alone; where answers
-        come with the last step, at that. None where a task has no such answer.
+    memoryless: the score of the best answer that looks only at the current step; at the last step,
+        if answers come there. None if a task has no such answer.
     """
 
     name: str
@@ -84,13 +85,13 @@ class Success(NamedTuple):
     ``mean_limit``.
 
     error: ``(answers, batch) -> [B]``, such as the largest absolute error of a row's outputs.
-    limit, mean_limit: infinity where nothing is asked of the one or the other.
-    rows: of so many sequences.
+    limit, mean_limit: infinity if the criterion has no such part.
+    rows: the number of sequences.
     on: "held-out" data, or the "training" stream, each sequence before it is learnt from, where
         the last ``rows`` of them count.
-    source: whose criterion it is.
+    source: where the criterion comes from.
     window_counts: on training, whether those last ``rows`` belong to the sequences to success;
-        False where the source counts the training before them alone.
+        False if the source counts only the training before them.
     """
 
     error: Callable[[jax.Array, Any], jax.Array]
@@ -103,7 +104,7 @@ class Success(NamedTuple):
 
     @default_promotion
     def met(self, answers: jax.Array, batch: AnyBatch) -> Bool[Array, ""]:
-        """Whether the criterion holds on ``batch``, whatever its number of rows. NaN does not."""
+        """Whether the criterion holds on ``batch``, whatever its number of rows; False for NaN."""
         errors = self.error(answers, batch)
         return jnp.all(errors < self.limit) & (jnp.mean(errors) < self.mean_limit)
 
@@ -216,27 +217,27 @@ def drawn_task(
     scores: tuple[Score, ...] = (),
     held_out: int = HELD_OUT,
 ) -> Task:
-    """A task whose sequences are all drawn alike: training, validation and test.
+    """A task whose sequences are all drawn in the same way: training, validation and test.
 
     Args:
         draw: ``(key, batch_size) -> Batch``, pure, written with jax.numpy and jax.random. It runs
             under JAX's default settings, whatever the caller's are (``settings``): a draw of
             floats is float32.
-        draw_at: ``(key, batch_size, length) -> Batch``, the same at one length; ``test_at`` is made
-            of it.
+        draw_at: ``(key, batch_size, length) -> Batch``, the same at one length; ``test_at`` draws
+            by it.
         held_out: sequences in each of validation and test.
         name, input_size, output_size, loss, score, reads, success, scores: as in ``Task``.
     """
     sample = DrawnSample(draw)
-    drawn_at = None
+    compiled_at = None
     if draw_at is not None:
-        drawn_at = jax.jit(under_default_settings(draw_at), static_argnums=(1, 2))
+        compiled_at = jax.jit(under_default_settings(draw_at), static_argnums=(1, 2))
 
     def test_at(length: int, n: int) -> Batch:
         length, n = checking.positive_int("length", length), checking.positive_int("n", n)
-        assert drawn_at is not None
+        assert compiled_at is not None
         with default_settings():
-            return drawn_at(jax.random.fold_in(held_out_key("test"), length), n, length)
+            return compiled_at(jax.random.fold_in(held_out_key("test"), length), n, length)
 
     return Task(
         name=name,
@@ -257,7 +258,7 @@ def drawn_task(
 def held_out_key(split: Literal["validation", "test"]) -> Key[Array, ""]:
     """The fixed key from which a synthetic task draws a held-out split.
 
-    ``jax.random.key(seed)`` of a 32-bit seed has a zero in its first word; this one has not, so
+    ``jax.random.key(seed)`` of a 32-bit seed has a zero in its first word; this one does not, so
     no training seed can be equal to it. The generator is pinned: the data are part of the task.
     """
     word = {"validation": 0, "test": 1}[split]

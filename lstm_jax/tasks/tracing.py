@@ -1,4 +1,4 @@
-"""What the program of a function tells of it, for ``contract``; nothing is compiled."""
+"""What the program of a function shows about it, for ``contract``; nothing is compiled."""
 
 import ast
 import itertools
@@ -18,9 +18,9 @@ SHAPES = re.compile(r"on shapes ((?:\([\d, ]*\) ?)+)")  # in JAX's own message
 
 
 def trace(function: Callable, *arguments: Any) -> ClosedJaxpr:
-    """The program of ``function``, traced anew, and all that it jits too, even if they were traced
-    before."""
-    with _tracing(next(_COUNT)):  # of which JAX's caches know nothing
+    """The program of ``function``, traced anew with all functions that it jits, even if they were
+    traced before."""
+    with _tracing(next(_COUNT)):  # a context that JAX's caches do not know
         return jax.make_jaxpr(lambda *values: function(*values))(*arguments)
 
 
@@ -37,18 +37,21 @@ def same(first: ClosedJaxpr, second: ClosedJaxpr) -> bool:
 
 
 def uses_its_arguments(program: ClosedJaxpr) -> bool:
-    """Whether anything in the program reads an argument of its."""
+    """Whether anything in the program reads one of its arguments."""
     read = [*program.jaxpr.outvars]
     read += [var for equation in program.jaxpr.eqns for var in equation.invars]
     return any(var is argument for var in read for argument in program.jaxpr.invars)
 
 
 def broadcast_over_rows(function: Callable, outputs: Any, batch: Any, rows: int) -> str | None:
-    """The shapes of two arrays such as ``(B, 1) (B,)``, where ``function(outputs, batch)`` has JAX
-    promote the rank of one, so that every row meets every other; None where it does not.
+    """The shapes of two arrays such as ``(B, 1) (B,)``, if ``function(outputs, batch)`` has JAX
+    promote the rank of one, so that every row meets every other; None if it does not.
 
-    rows: the number of rows, which is no other axis' size. Rows that are laid beside each other on
-    purpose, with an axis for it in both arrays, promote no rank.
+    Rows that are paired with each other on purpose, with an axis for it in both arrays, promote no
+    rank.
+
+    Args:
+        rows: the number of rows, which is no other axis' size.
     """
     try:
         with jax.numpy_rank_promotion("raise"):

@@ -1,4 +1,4 @@
-"""Training: a cell with a readout, many steps in one scan, and checkpoints that are there."""
+"""Training: a cell with a readout, many steps in one scan, and exact checkpoints."""
 
 from lstm_jax._internal.allocator import keep_freed_memory
 from lstm_jax.train import checkpoint

@@ -1,11 +1,11 @@
-"""Checkpoints that either are there, exactly, or raise.
+"""Checkpoints that are restored exactly, or raise an error.
 
-FOLDER/7/   step 7: ``arrays.npz``, with the leaves by their numbers in ``tree.json``, which says
-            of each its place in the tree, its type, its dtype and its shape
+FOLDER/7/   step 7: ``arrays.npz`` has the leaves by their numbers in ``tree.json``, which gives
+            the path, type, dtype and shape of each
 
-A step is written beside the older one, flushed to the disk and renamed. What is neither such a
-folder nor what a killed save left of one is never touched. Steps that Orbax wrote, as earlier
-versions of this file did, are restored too, and left where they are.
+A step is written beside the older one, flushed to the disk and renamed. Nothing is ever touched
+except such folders and what killed saves left of them. Steps that Orbax wrote, as earlier versions
+of lstm_jax did, are restored too, and left in place.
 """
 
 import contextlib
@@ -30,12 +30,16 @@ TREE, ARRAYS, FORMAT = "tree.json", "arrays.npz", "lstm_jax checkpoint 1"
 def save(folder: str | Path, step: int, tree: Any) -> Path:
     """Writes ``tree``, flushes it to the disk, and only then removes the older steps.
 
-    Each step is a folder of its own, renamed into place when it is whole: a process killed at
-    any moment leaves the step before or this one. Leaves are arrays of JAX and NumPy, typed keys
-    and sizes of zero among them, and numbers of NumPy and Python; ``restore`` gives back every
-    bit, type and dtype, and only JAX's weak types become plain ones. Raises, before anything is
-    written, ValueError where ``step`` is not newer than the newest, or the folder has something
-    else of its name, and TypeError for other leaves; CheckpointError where nothing was written.
+    Each step is a folder of its own, renamed into place when it is complete: a process killed at
+    any moment leaves the previous step or this one. Leaves are arrays of JAX and NumPy, including
+    typed keys and arrays of size zero, and numbers of NumPy and Python; ``restore`` gives back
+    every bit, type and dtype, except that JAX's weak types become plain ones.
+
+    Raises:
+        ValueError: before anything is written, if ``step`` is not newer than the newest, or the
+            folder has something else of its name.
+        TypeError: before anything is written, for other leaves.
+        CheckpointError: if nothing could be written.
     """
     path = write(folder, step, tree)
     remove_others(path)
@@ -43,21 +47,27 @@ def save(folder: str | Path, step: int, tree: Any) -> Path:
 
 
 def write(folder: str | Path, step: int, tree: Any) -> Path:
-    """As ``save``, without removing anything."""
+    """As ``save``, but removes nothing."""
     folder = Path(folder).resolve()
     step = checking.seed("step", step)
     newest = latest_step(folder)
     if newest is not None and step <= newest:
-        raise WrongValue(f"step: expected one above {newest}, the newest in {folder}, got {step}")
+        raise WrongValue(
+            f"step: expected a step above {newest}, the newest in {folder}, got {step}"
+        )
     path = folder / str(step)
     if os.path.lexists(path):
-        raise WrongValue(f"step: expected a name that is free, got {path}, which is no checkpoint")
-    named, texts = leaves.by_name(tree), leaves.readable(tree)
+        raise WrongValue(
+            f"step: expected a free name, got {path}, which exists and is no checkpoint"
+        )
+    named, texts = leaves.by_name(tree), leaves.readable_names(tree)
     records = {name: leaves.record(texts[name], leaf) for name, leaf in named.items()}
     lines = [
         {"name": name, "shown": texts[name], **kept._asdict()} for name, kept in records.items()
     ]
-    arrays: dict[str, Any] = {str(i): leaves.data(leaf) for i, leaf in enumerate(named.values())}
+    arrays: dict[str, Any] = {
+        str(i): leaves.to_numpy(leaf) for i, leaf in enumerate(named.values())
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_whole(path, json.dumps({"format": FORMAT, "leaves": lines}, indent=1), arrays)
@@ -67,26 +77,27 @@ def write(folder: str | Path, step: int, tree: Any) -> Path:
 
 
 def remove_others(path: Path) -> None:
-    """Removes the other steps beside ``path`` and what killed saves left, where nobody else put
+    """Removes the other steps beside ``path`` and what killed saves left, unless somebody else put
     anything into them. What cannot be removed stays until the next time."""
     for entry in path.parent.iterdir():
         with contextlib.suppress(OSError):
             if entry != path and _is_step(entry.name) and _is_ours(entry):
-                entry = entry.rename(storage.part_of(entry))  # no half of it is ever a step
+                entry = entry.rename(storage.part_of(entry))  # a half-removed one is never a step
                 _remove(entry)
             elif _is_remains(entry):
                 _remove(entry)
 
 
 def latest_step(folder: str | Path) -> int | None:
-    """The newest step that was saved whole in ``folder``; None where there is none."""
+    """The newest complete step in ``folder``; None if there is none."""
     return max(steps(folder), default=None)
 
 
 def steps(folder: str | Path, *, orbax: bool | None = None) -> list[int]:
-    """The steps that were saved whole in ``folder``.
+    """The complete steps in ``folder``.
 
-    orbax: whether those that Orbax wrote; None for all.
+    Args:
+        orbax: True for only those that Orbax wrote, False for only the others; None for all.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -100,10 +111,15 @@ def steps(folder: str | Path, *, orbax: bool | None = None) -> list[int]:
 def restore(folder: str | Path, like: Any, step: int | None = None) -> Any:
     """The tree saved at ``step`` (None: the newest), with the structure and types of ``like``.
 
-    like: a tree of leaves as they were saved, or of ``jax.ShapeDtypeStruct``, for which each leaf
-    is of the type that was saved. JAX's arrays come back on the default device. Raises
-    CheckpointError, naming the leaf, where nothing was saved, or where a name, a shape, a dtype
-    or a key's generator differs.
+    JAX's arrays come back on the default device.
+
+    Args:
+        like: a tree of leaves as they were saved, or of ``jax.ShapeDtypeStruct``, for which each
+            leaf is of the type that was saved.
+
+    Raises:
+        CheckpointError: if nothing was saved; naming the leaf, if a name, a shape, a dtype or a
+            key's generator differs.
     """
     folder = Path(folder).resolve()
     step = latest_step(folder) if step is None else checking.seed("step", step)
@@ -116,11 +132,12 @@ def restore(folder: str | Path, like: Any, step: int | None = None) -> Any:
         return orbax_checkpoint.restore(path, like)
     saved, texts = _read_records(path)
     named = leaves.by_name(like)
-    texts |= leaves.readable(like)
-    takes = {
-        name: leaves.expected(texts[name], leaf, saved.get(name)) for name, leaf in named.items()
+    texts |= leaves.readable_names(like)
+    wanted = {
+        name: leaves.expected_record(texts[name], leaf, saved.get(name))
+        for name, leaf in named.items()
     }
-    wrong = leaves.first_difference(saved, takes)
+    wrong = leaves.first_difference(saved, wanted)
     if wrong is not None:
         name, text = wrong
         raise CheckpointError(f"{path}: {texts[name]}: {text}")
@@ -128,7 +145,7 @@ def restore(folder: str | Path, like: Any, step: int | None = None) -> Any:
     try:
         with np.load(path / ARRAYS, allow_pickle=False) as arrays:
             values = [
-                leaves.restored(leaf, takes[name], arrays[numbers[name]])
+                leaves.from_numpy(leaf, wanted[name], arrays[numbers[name]])
                 for name, leaf in named.items()
             ]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -159,7 +176,7 @@ def _write_whole(path: Path, text: str, arrays: dict[str, Any]) -> None:
 
 
 def _read_records(path: Path) -> tuple[dict[str, leaves.Record], dict[str, str]]:
-    """What tree.json says of the leaves, and how errors show their names."""
+    """The records of the leaves in tree.json, and their names as errors show them."""
     try:
         kept = json.loads((path / TREE).read_text(encoding="utf-8"))
         if kept["format"] != FORMAT:
@@ -178,7 +195,7 @@ def _is_step(name: str) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether the folder is one that ``save`` wrote, and holds nothing else."""
+    """Whether ``save`` wrote the folder, and it holds nothing else."""
     if not _holds_only_ours(path) or not (path / TREE).is_file():
         return False
     try:
@@ -189,7 +206,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _is_remains(path: Path) -> bool:
-    """Whether the folder is what a killed process left of a step, and nobody writes it now."""
+    """Whether the folder is what a killed process left of a step, and no process is writing it."""
     step = path.name.split(".")[0]
     if not (_is_step(step) and storage.is_part(path, step) and _holds_only_ours(path)):
         return False
@@ -208,7 +225,7 @@ def _holds_only_ours(path: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Removes a folder of ``_write_whole``; if it is killed, what is left is known again."""
+    """Removes a folder of ``_write_whole``; if this is killed, what is left is recognised again."""
     for name in (ARRAYS, TREE):
         (path / name).unlink(missing_ok=True)
     path.rmdir()

@@ -25,10 +25,11 @@ class TrainState(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What is told of training steps, one entry a step.
+    """The measurements of training steps, one entry per step.
 
-    loss: before the step's update. errors: of each sequence, before it is learnt from, as the
-    task's success is judged; None where success is not judged on the training stream.
+    loss: before the step's update.
+    errors: of each sequence, before it is learnt from, by the task's criterion of success; None
+        unless success is judged on the training stream.
     """
 
     loss: Float[Array, "steps"]
@@ -57,14 +58,15 @@ def take_steps(
     steps: int,
     batch_size: int,
 ) -> tuple[TrainState, Steps]:
-    """``steps`` steps in one ``jax.lax.scan``: the new state, and what is told of each step.
+    """``steps`` steps in one ``jax.lax.scan``: the new state, and the measurements of each step.
 
     The batch and the noise of step ``n`` are drawn from ``fold_in(key, n)``, n counting from the
     start of training: chunks of any size, put end to end, give the same numbers. A pure
     function, to be jitted by the caller (with the state's buffers donated, if wanted).
 
-    Raises ValueError for a task whose ``sample`` does not draw from its key: NumPy would draw once,
-    when the program is traced, and every step would learn from that one batch.
+    Raises:
+        ValueError: for a task whose ``sample`` does not draw from its key: NumPy would draw once,
+            when the program is traced, and every step would learn from that one batch.
     """
     key = checking.random_key("key", key)
     checking.positive_int("steps", steps)
@@ -101,8 +103,12 @@ def drawn(task: AnyTask[B], step_key: Key[Array, ""], batch_size: int) -> tuple[
 def require_finite(values: Any, who: str, first_step: int = 0) -> None:
     """Raises NonFiniteLoss at the first step of ``values [steps]`` that is not finite.
 
-    who: the cell and the seed, for the message. Note that one NaN in a gradient becomes NaN in
-    all of it under ``optax.clip_by_global_norm``, so training cannot recover by itself.
+    One NaN in a gradient makes all of it NaN under ``optax.clip_by_global_norm``, so training
+    cannot recover by itself.
+
+    Args:
+        who: the cell and the seed, for the message.
+        first_step: the step of the first value.
     """
     bad = np.flatnonzero(~np.isfinite(np.asarray(values)))
     if bad.size:

@@ -1,4 +1,4 @@
-"""The leaves of a tree as NumPy arrays with a record of what each was, and back, bit for bit."""
+"""The leaves of a tree as NumPy arrays with a record of their types, and back, bit for bit."""
 
 import collections
 from typing import Any, NamedTuple
@@ -11,20 +11,24 @@ import numpy as np
 from lstm_jax._internal.errors import WrongType, WrongValue
 
 PYTHON = {kind.__name__: kind for kind in (bool, int, float, complex)}
-# What ``jax.eval_shape`` makes of Python's numbers.
+# What ``jax.eval_shape`` turns Python's numbers into.
 ABSTRACT = {
     "bool": np.bool_, "int": np.integer, "float": np.floating, "complex": np.complexfloating
 }  # fmt: skip
-JAX, ARRAY, SCALAR = "jax", "numpy", "numpy scalar"  # beside the names of Python's own
+JAX, ARRAY, SCALAR = "jax", "numpy", "numpy scalar"  # besides the names in PYTHON
 
 
 class CheckpointError(RuntimeError):
-    """Nothing was saved, or what was saved is not what is asked for."""
+    """Nothing was saved, or what was saved is not what was asked for."""
 
 
 class Record(NamedTuple):
-    """What a leaf was. type: JAX, ARRAY, SCALAR or a name in PYTHON. dtype: of a typed key, its
-    generator's, such as "key<fry>"."""
+    """What a leaf was.
+
+    type: JAX, ARRAY, SCALAR or a name in PYTHON.
+    dtype: its name; that of a typed key names the generator, such as "key<fry>".
+    shape: () for a number.
+    """
 
     type: str
     dtype: str
@@ -32,14 +36,14 @@ class Record(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """In words, such as "float32[2, 3]"; what the two sides of a restore must agree on."""
+        """A text such as "float32[2, 3]", on which the two sides of a restore must agree."""
         return self.type if self.type in PYTHON else f"{self.dtype}{list(self.shape)}"
 
 
 def by_name(tree: Any) -> dict[str, Any]:
-    """The leaves by their places in the tree, such as "['params']['w']": no two have one name.
+    """The leaves by their paths in the tree, such as "['params']['w']".
 
-    Raises ValueError for a tree without leaves, and where a container gives two one name.
+    Raises ValueError for a tree without leaves, and if a container gives two leaves one name.
     """
     leaves: dict[str, Any] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -48,12 +52,12 @@ def by_name(tree: Any) -> dict[str, Any]:
             raise WrongValue(f"tree: expected leaves of different names, got {name} twice")
         leaves[name] = leaf
     if not leaves:
-        raise WrongValue("tree: expected at least one to save or restore, got no arrays")
+        raise WrongValue("tree: expected at least one array, got none")
     return leaves
 
 
-def readable(tree: Any) -> dict[str, str]:
-    """The names of ``by_name`` as errors show them, such as "params.w", where that is clear."""
+def readable_names(tree: Any) -> dict[str, str]:
+    """The names of ``by_name`` as errors show them, such as "params.w" if that is unambiguous."""
     paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
     short = [jax.tree_util.keystr(path, simple=True, separator=".") or "value" for path in paths]
     strict = map(jax.tree_util.keystr, paths)
@@ -62,7 +66,7 @@ def readable(tree: Any) -> dict[str, str]:
 
 
 def record(name: str, leaf: Any) -> Record:
-    """What the leaf is. Raises TypeError, naming it, for what is no array and no number."""
+    """The leaf's record. Raises TypeError, naming it, for anything but an array or a number."""
     if type(leaf) in PYTHON.values():
         if _is_number(np.asarray(leaf).dtype):
             return Record(type(leaf).__name__, np.asarray(leaf).dtype.name, ())
@@ -80,10 +84,10 @@ def record(name: str, leaf: Any) -> Record:
     return Record(SCALAR if isinstance(leaf, np.generic) else ARRAY, str(leaf.dtype), leaf.shape)
 
 
-def expected(name: str, leaf: Any, saved: Record | None) -> Record:
-    """What ``restore`` is to give for a leaf of ``like``: of a shape with a dtype alone, the type
-    is as it was saved."""
-    if isinstance(leaf, jax.Array):  # a traced or a donated one too: its values are not read
+def expected_record(name: str, leaf: Any, saved: Record | None) -> Record:
+    """The record of what ``restore`` is to give for a leaf of ``like``, of the saved type if the
+    leaf has only a shape and a dtype."""
+    if isinstance(leaf, jax.Array):  # even a traced or a donated one: its values are not read
         return Record(JAX, str(leaf.dtype), leaf.shape)
     if isinstance(leaf, np.generic | np.ndarray) or not hasattr(leaf, "shape"):
         return record(name, leaf)
@@ -94,18 +98,18 @@ def expected(name: str, leaf: Any, saved: Record | None) -> Record:
     return Record(saved.type if saved else ARRAY, str(leaf.dtype), tuple(leaf.shape))
 
 
-def data(leaf: Any) -> np.ndarray:
-    """The leaf as an array that a .npz file holds without loss."""
+def to_numpy(leaf: Any) -> np.ndarray:
+    """The leaf as an array that a .npz file stores without loss."""
     if isinstance(leaf, jax.Array) and _is_key(leaf.dtype):
         leaf = jax.random.key_data(leaf)
     array = np.asarray(leaf)
     if array.dtype.type.__module__ == "numpy":
         return array
-    return np.frombuffer(array.tobytes(), np.uint8)  # bfloat16 and the like, which it cannot name
+    return np.frombuffer(array.tobytes(), np.uint8)  # bfloat16 and others that it cannot name
 
 
-def restored(like: Any, kept: Record, array: np.ndarray) -> Any:
-    """The leaf again, of the record's type; JAX's on the default device."""
+def from_numpy(like: Any, kept: Record, array: np.ndarray) -> Any:
+    """The leaf of the record's type; an array of JAX is on the default device."""
     if kept.type == JAX and _is_key(like.dtype):
         generator = jax.random.key_impl(jnp.empty((), like.dtype))
         return jax.random.wrap_key_data(jnp.asarray(array), impl=generator)
@@ -119,10 +123,10 @@ def restored(like: Any, kept: Record, array: np.ndarray) -> Any:
     return array[()] if kept.type == SCALAR else array
 
 
-def first_difference(got: dict[str, Record], takes: dict[str, Record]) -> tuple[str, str] | None:
-    """The first leaf in which the two differ, by name, and in words; None where there is none."""
-    for name in dict.fromkeys([*takes, *got]):
-        kinds = [side[name].kind if name in side else "no such leaf" for side in (got, takes)]
+def first_difference(got: dict[str, Record], wanted: dict[str, Record]) -> tuple[str, str] | None:
+    """The first leaf in which the two differ, its name and a text; None if they agree."""
+    for name in dict.fromkeys([*wanted, *got]):
+        kinds = [side[name].kind if name in side else "no such leaf" for side in (got, wanted)]
         if kinds[0] != kinds[1]:
             return name, f"expected {kinds[1]}, got {kinds[0]}"
     return None

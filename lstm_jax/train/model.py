@@ -29,16 +29,16 @@ class _Fields(NamedTuple):
 
 
 class Model(FactoryMade, _Fields):
-    """Pure functions from what a task shows to what it asks for.
+    """Pure functions from the inputs of a task to its answers.
 
     size: the hidden size H, for tables.
     init: ``(key) -> params``.
-    apply: ``(params, xs, *, key=None) -> outputs``, what the loss is computed of; the key draws
+    apply: ``(params, xs, *, key=None) -> outputs``, what the loss is computed from; the key draws
         noise, and without it there is none.
-    answer: ``(params, xs) -> answers``, what the score is computed of. For a model that answers
-        at once, its outputs; for one that writes its answer step by step, what it writes.
-    source: the ``Description`` by which ``save_model`` has it made anew; None where it is made
-        otherwise than by ``recurrent`` of a registered cell.
+    answer: ``(params, xs) -> answers``, what the score is computed from: the outputs of a model
+        that answers at once, or what it writes if it answers step by step.
+    source: the ``Description`` from which ``load_model`` makes it anew; None unless it was made by
+        ``recurrent`` from a registered cell.
     """
 
     outside_recipe = ("source",)
@@ -56,18 +56,21 @@ def recurrent(
 ) -> Model:
     """``cell`` unrolled from its initial state over ``xs [T, *batch, D]``, then ``y w + b``.
 
-    xs may be ``Sequences``, whose rows differ in length. Lengths outside [0, T] are an error where
-    they are known, clipped where they are traced.
-    reads: "last" for an output ``[*batch, O]`` at each row's last step, "every" for ``[T, *batch,
-        O]``. At "last" a row of length 0 has zeros in the place of the cell's output, and so the
-        readout's bias as its output.
+    xs may be ``Sequences``, whose rows differ in length. Lengths outside [0, T] are an error if
+    they are known, and clipped if they are traced.
     Params ``{"cell": ..., "readout": {"w" [H, O], "b" [O]}}``; the readout has the dtype of the
     cell's params, and starts with LeCun's normal weights and zero biases. The key draws a noisy
     cell's noise.
-    truncate: steps of a chunk in which gradients stay (``unroll_truncated``); None for whole
-        sequences. The outputs are the same.
-    random_offset: draw the steps of the first chunk from the key, anew at each call, so that no
-        boundary stands at the same place always; without a key all chunks are whole.
+
+    Args:
+        input_size, output_size: D and O.
+        reads: "last" for an output ``[*batch, O]`` at each row's last step, "every" for ``[T,
+            *batch, O]``. At "last" a row of length 0 has zeros in place of the cell's output, and
+            so the readout's bias as its output.
+        truncate: the steps of each chunk, within which gradients stay (``unroll_truncated``); None
+            for whole sequences. The outputs are the same.
+        random_offset: draw the steps of the first chunk from the key, anew at each call, so that
+            the boundaries move; without a key all chunks are whole.
     """
     cell_checks.cell("cell", cell)
     input_size = checking.positive_int("input_size", input_size)
@@ -125,7 +128,7 @@ def recurrent(
 
 
 def _dtype_of(params: Params) -> jnp.dtype:
-    """The widest of the params' floating dtypes; float32 where there are none."""
+    """The widest of the params' floating dtypes; float32 if there are none."""
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(params)]
     floats = [dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)]
     return functools.reduce(jnp.promote_types, floats) if floats else jnp.dtype(jnp.float32)
@@ -135,13 +138,13 @@ def _dtype_of(params: Params) -> jnp.dtype:
 def last_of(ys: Float[Array, "T *batch H"], lengths: Int[Array, "*batch"]) -> jax.Array:
     """Each row's output at its last step ``[*batch, H]``; at its first for a length of 0.
 
-    Lengths outside [0, T] are an error where they are known, clipped where they are traced.
+    Lengths outside [0, T] are an error if they are known, and clipped if they are traced.
     """
     last = jnp.maximum(checking.lengths(lengths, ys.shape[0], ys.shape[1:-1]), 1) - 1
     return jnp.take_along_axis(ys, last[None, ..., None], axis=0)[0]
 
 
 def count_parameters(model: Model) -> int:
-    """The number of trained numbers, readout included; nothing is computed."""
+    """The number of trained numbers, readout included; only shapes are computed."""
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     return sum(leaf.size for leaf in jax.tree.leaves(shapes))

@@ -1,4 +1,4 @@
-"""Optimizers by name, with clipping and a schedule of the learning rate; all of it from Optax."""
+"""Optimizers by name, with clipping and a learning-rate schedule, all from Optax."""
 
 import functools
 import inspect
@@ -36,24 +36,29 @@ def optimizer(
 ) -> optax.GradientTransformation:
     """The optimizer ``name``: "adam", "adamw", "sgd", "momentum" (of 0.9), "rmsprop" (decay 0.9).
 
-    name: may carry options of Optax's, such as ``"rmsprop(decay=0.99)"`` or
-        ``"adamw(weight_decay=0.01)"``.
-    learning_rate: a positive number, or a scalar array, which may be traced: inside ``jit`` or
-        ``vmap`` each run then has a rate of its own.
-    clip: the gradient's norm over all params, which a larger one is scaled down to; None for none.
-    clip_value: the largest magnitude of each entry, cut before the norm is taken; None for none.
-    schedule: what the rate is multiplied with at update n = 0, 1, ...: "constant" 1; "cosine" and
-        "linear" fall from 1 at n = warmup to 0 at n = steps, and stay there.
-    warmup: updates over which the rate rises first, as ``(n + 1) / warmup``: none of them is lost.
-    steps: updates in all; only "cosine" and "linear" ask for it.
+    Args:
+        name: may have options of Optax, such as ``"rmsprop(decay=0.99)"`` or
+            ``"adamw(weight_decay=0.01)"``.
+        learning_rate: a positive number, or a scalar array, which may be traced: inside ``jit`` or
+            ``vmap`` each run then has a rate of its own.
+        clip: the largest global norm of the gradient, to which larger ones are scaled down; None
+            for no limit.
+        clip_value: the largest magnitude of each entry, clipped before the norm is taken; None for
+            no limit.
+        schedule: the factor of the rate at update n = 0, 1, ...: "constant" is 1; "cosine" and
+            "linear" fall from 1 at n = warmup to 0 at n = steps, and stay there.
+        warmup: the number of updates over which the rate first rises, as ``(n + 1) / warmup``, so
+            that no update has a rate of zero.
+        steps: the total number of updates; only "cosine" and "linear" need it.
 
-    Raises ValueError or TypeError, naming the argument.
+    Raises:
+        ValueError or TypeError: naming the argument.
     """
     kind, options = calls.parse("name", name, OPTIMIZERS)
     factory = OPTIMIZERS[kind]
-    takes = inspect.signature(factory).parameters.keys() - {"learning_rate"}
+    accepted = inspect.signature(factory).parameters.keys() - {"learning_rate"}
     for option in options:
-        checking.choice(f"name: the option of {kind}", option, sorted(takes))
+        checking.choice(f"name: the option of {kind}", option, sorted(accepted))
     if options:
         _require_update(name, functools.partial(factory, **options))
     rate = _rate(learning_rate)
@@ -63,12 +68,12 @@ def optimizer(
         parts.append(optax.clip(_positive("clip_value", clip_value)))
     if clip is not None:
         parts.append(_clip_by_norm(_positive("clip", clip)))
-    followed = rate if share is None else lambda count: rate * share(count)
-    return optax.chain(*parts, factory(followed, **options))
+    scheduled = rate if share is None else lambda count: rate * share(count)
+    return optax.chain(*parts, factory(scheduled, **options))
 
 
 def _clip_by_norm(limit: float) -> optax.GradientTransformation:
-    """Optax's, with the norm in float32 or wider: squares of float16 add up to infinity soon."""
+    """Optax's, with the norm in float32 or wider: sums of float16 squares soon overflow."""
     inner = optax.clip_by_global_norm(limit)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
@@ -81,8 +86,8 @@ def _clip_by_norm(limit: float) -> optax.GradientTransformation:
 
 
 def _require_update(name: str, factory: Callable[..., optax.GradientTransformation]) -> None:
-    """Raises ValueError for options whose values make no update, which Optax tells of only when
-    one is asked for; nothing is computed."""
+    """Raises ValueError for options whose values make no update, which Optax reports only when it
+    makes one; nothing is computed."""
 
     def update(params: dict[str, jax.Array]) -> Any:
         made = factory(1.0)
@@ -97,7 +102,7 @@ def _require_update(name: str, factory: Callable[..., optax.GradientTransformati
 
 
 def _share(schedule: str, warmup: int, steps: int | None) -> Callable[[Any], Any] | None:
-    """``schedule`` of a rate of 1; None where it stays 1 throughout."""
+    """``schedule`` for a rate of 1; None if it stays 1 throughout."""
     checking.choice("schedule", schedule, SCHEDULES)
     if warmup != 0:
         checking.positive_int("warmup", warmup)
@@ -123,7 +128,7 @@ def _share(schedule: str, warmup: int, steps: int | None) -> Callable[[Any], Any
 
 
 def _rate(value: Any) -> Any:
-    if isinstance(value, jax.core.Tracer):  # no value to look at, but a shape and a dtype
+    if isinstance(value, jax.core.Tracer):  # it has no value yet, but a shape and a dtype
         if value.shape != () or not jnp.issubdtype(value.dtype, jnp.floating):
             got = f"{value.dtype} of shape {value.shape}"
             raise WrongValue(f"learning_rate: expected one floating number, got {got}")

@@ -1,4 +1,4 @@
-"""Reads the checkpoints that lstm_jax wrote through Orbax before it had a format of its own."""
+"""Restores the checkpoints that lstm_jax wrote by Orbax before it had a format of its own."""
 
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,17 @@ def restore(path: Path, like: Any) -> Any:
     from lstm_jax.train.leaves import CheckpointError
 
     leaves = _named_leaves(like)
-    takes = {name: jax.eval_shape(_data, leaf) for name, leaf in leaves.items()}
+    wanted = {name: jax.eval_shape(_data, leaf) for name, leaf in leaves.items()}
     with ocp.StandardCheckpointer() as checkpointer:
         saved = _saved(checkpointer, path)
-        for name in [*takes, *saved]:
-            got, wanted = saved.get(name, "no such leaf"), _kind(takes.get(name))
-            if got != wanted:
-                raise CheckpointError(f"{path}: {name}: expected {wanted}, got {got}")
+        for name in [*wanted, *saved]:
+            got, expected = saved.get(name, "no such leaf"), _kind(wanted.get(name))
+            if got != expected:
+                raise CheckpointError(f"{path}: {name}: expected {expected}, got {got}")
         device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
         target = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device)
-            for name, leaf in takes.items()
+            for name, leaf in wanted.items()
         }
         data = checkpointer.restore(path, target)
     restored = [_like(leaf, data[name]) for name, leaf in leaves.items()]
@@ -33,7 +33,7 @@ def restore(path: Path, like: Any) -> Any:
 
 
 def _named_leaves(tree: Any) -> dict[str, Any]:
-    """Leaves by path, such as "params.cell.w_x". A key's name says its generator too."""
+    """Leaves by path, such as "params.cell.w_x". A key's name includes its generator."""
     leaves = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
         name = jax.tree_util.keystr(path, simple=True, separator=".") or "value"
@@ -44,7 +44,7 @@ def _named_leaves(tree: Any) -> dict[str, Any]:
 
 
 def _saved(checkpointer: ocp.StandardCheckpointer, path: Path) -> dict[str, str]:
-    """What Orbax says that it holds."""
+    """The leaves that Orbax reports, by path, as texts."""
     metadata = checkpointer.metadata(path).item_metadata
     return {name: _kind(leaf) for name, leaf in metadata.tree.items()} if metadata else {}
 

@@ -1,4 +1,4 @@
-"""Trained models in a folder: weights beside what they are weights of, loaded back in one line.
+"""Trained models in a folder: a description and the weights, loaded back in one line.
 
 ``cell, params = train.load_cell(folder)``, and ``lj.unroll(cell, params, xs)`` runs.
 """
@@ -26,11 +26,11 @@ FILE, WEIGHTS = "model.json", "weights"
 
 
 class Description(NamedTuple):
-    """What ``recurrent`` makes a model of.
+    """What ``recurrent`` makes a model from.
 
     cell: its name in ``lj.cells.registry``, alone or with options, such as "lstm(peephole=True)".
     size: the hidden size. input_size, output_size, reads: as ``recurrent`` takes them.
-    options: further options of the cell, of numbers, strings, lists and the like.
+    options: further options of the cell: numbers, strings, lists and the like.
     """
 
     cell: str
@@ -41,7 +41,7 @@ class Description(NamedTuple):
     options: Mapping[str, Any] = {}
 
     def as_json(self) -> dict[str, Any]:
-        """As model.json holds it: options that stand in the text of the cell among the others.
+        """As in model.json: options in the text of ``cell`` are moved to ``options``.
 
         Raises ValueError for a cell that is not registered and for a size below 1, and TypeError
         for an option given twice and for options that JSON cannot hold.
@@ -52,9 +52,9 @@ class Description(NamedTuple):
             options = json.loads(json.dumps(options))
         except (TypeError, ValueError) as error:
             raise WrongType(
-                f"options: expected what JSON can hold: {error}, got {options}"
+                f"options: expected values that JSON can hold ({error}), got {options}"
             ) from None
-        sizes = ("size", "input_size", "output_size")  # of NumPy's integers too
+        sizes = ("size", "input_size", "output_size")  # NumPy's integers become int
         ints = {size: checking.positive_int(size, getattr(self, size)) for size in sizes}
         return {**self._asdict(), **ints, "cell": name, "options": options}
 
@@ -68,11 +68,17 @@ class Description(NamedTuple):
 def save_model(folder: str | Path, description: Description, params: Params) -> None:
     """Writes ``model.json`` and the weights into ``folder``, in place of a model that is there.
 
-    params: of the model, as its ``init`` gives them; all leaves may have a leading axis of runs.
-    ``load_model`` gives them back as arrays of JAX. Where the disk is full, or the process is
-    killed at any moment, the folder has the model that was there, or the new one. Raises
-    ValueError or TypeError for a cell that is not registered, for options that JSON cannot hold,
-    and for params that are not of this model; CheckpointError where nothing was written.
+    If the disk is full, or the process is killed at any moment, the folder has the previous model
+    or the new one.
+
+    Args:
+        params: of the model, as its ``init`` gives them; all leaves may have a leading axis of
+            runs. ``load_model`` gives them back as arrays of JAX.
+
+    Raises:
+        ValueError or TypeError: for a cell that is not registered, for options that JSON cannot
+            hold, and for params that are not of this model.
+        CheckpointError: if nothing could be written.
     """
     folder = Path(folder)
     described = description.as_json()
@@ -94,17 +100,22 @@ def save_model(folder: str | Path, description: Description, params: Params) -> 
 def load_model(folder: str | Path, run: int | None = 0) -> tuple[Model, Params]:
     """The model saved in ``folder``, and its params.
 
-    run: which of the runs that were saved side by side; None for all, with their leading axis.
-    Raises CheckpointError where no model was saved, or where it is not what was described;
-    ValueError for a run that is not there, and for a cell that is not registered.
+    Args:
+        run: which of the runs that were saved side by side; None for all, with their leading axis.
+
+    Raises:
+        CheckpointError: if no model was saved, or the weights are not as described.
+        ValueError: for a run that is not there, and for a cell that is not registered.
     """
     description, params = _load(Path(folder), run)
     return description.make_model(), params
 
 
 def load_cell(folder: str | Path, run: int | None = 0) -> tuple[Cell, Params]:
-    """The cell of the model saved in ``folder``, and its params without the readout's; the rest
-    as in ``load_model``."""
+    """The cell of the model saved in ``folder``, and its params, without the readout.
+
+    Arguments and errors are those of ``load_model``.
+    """
     description, params = _load(Path(folder), run)
     return description.make_cell(), params["cell"]
 
@@ -135,7 +146,7 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
     except ArgumentError as error:
         raise CheckpointError(f"{file}: {error}") from None
     if run is not None and run not in range(runs or 1):
-        raise WrongValue(f"run: expected 0 to {(runs or 1) - 1}, the runs in {folder}, got {run}")
+        raise WrongValue(f"run: expected 0 to {(runs or 1) - 1}, a run in {folder}, got {run}")
     if runs is not None:
         shapes = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct((runs, *leaf.shape), leaf.dtype), shapes
@@ -147,7 +158,7 @@ def _load(folder: Path, run: int | None) -> tuple[Description, Params]:
 
 
 def _step(folder: Path, line: dict[str, Any]) -> int | None:
-    """Which of the weights belong to model.json: another save may have been killed halfway."""
+    """The step of the weights that belong to model.json: another save may have been killed."""
     if WEIGHTS in line:
         return checking.seed(WEIGHTS, line[WEIGHTS])
     return max(checkpoint.steps(folder / WEIGHTS, orbax=True), default=None)  # of older versions
@@ -158,7 +169,7 @@ def _shapes(description: Description) -> Params:
 
 
 def _runs(params: Params, shapes: Params) -> int | None:
-    """How many runs ``params`` holds side by side; None for one without an axis of runs."""
+    """How many runs ``params`` holds side by side; None if it has no axis of runs."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         leaves.record("params" + jax.tree_util.keystr(path), leaf)
     first, like = jax.tree.leaves(params), jax.tree.leaves(shapes)

@@ -14,20 +14,24 @@ from lstm_jax._internal.errors import ArgumentError, WrongValue
 from lstm_jax.core.cell import Cell
 from lstm_jax.train.model import count_parameters, recurrent
 
-# Sizes in a row that a cell may refuse, such as all that are no multiple of its heads, before it
-# counts as one that has no further sizes.
+# Successive sizes that a cell may refuse, such as all that are no multiple of its heads, before it
+# counts as a cell without further sizes.
 REFUSALS = 4096
-# Where so many sizes are refused in the same words, and these sizes in the same words too, it is
-# not the size that is refused. They have many divisors, are powers of two, or are round.
+# If this many sizes, and these as well, are all refused in the same words, it is not the size that
+# is refused. These have many divisors, are powers of two, or are round.
 SAME_WORDS = 16
-TELLING = (64, 100, 256, 720, 1000, 1024, 2520, 4096, 5040, 10000)
-NEAR = 0.1  # of a budget: by how much the smallest size that a cell accepts may exceed it
+TYPICAL = (64, 100, 256, 720, 1000, 1024, 2520, 4096, 5040, 10000)
+NEAR = 0.1  # the share of a budget by which the smallest accepted size may exceed it
 
 
 def size_for(make: Callable[[int], Cell], budget: int, input_size: int, output_size: int) -> int:
     """The hidden size of a cell with a readout that comes nearest to ``budget`` parameters.
 
-    make: the factory as a function of the hidden size, such as ``lj.lstm``. See ``size_near``.
+    Args:
+        make: the factory as a function of the hidden size, such as ``lj.lstm``.
+
+    Raises:
+        ValueError: as ``size_near``.
     """
     return size_near(lambda size: recurrent(make(size), input_size, output_size), budget)
 
@@ -35,23 +39,23 @@ def size_for(make: Callable[[int], Cell], budget: int, input_size: int, output_s
 def size_near(
     make: Callable[[int], Any], budget: int, count: Callable[[Any], int] = count_parameters
 ) -> int:
-    """The size at which ``count(make(size))``, of a model its parameters, is nearest to ``budget``.
+    """The size at which ``count(make(size))`` is nearest to ``budget``; of two, the smaller.
 
-    Sizes that ``make`` refuses with an error of an argument, such as one that its heads do not
-    divide, are skipped. Of two sizes equally near, the smaller.
+    Sizes that ``make`` refuses with an error about an argument, such as one that its heads do not
+    divide, are skipped. By default ``count`` is the number of a model's parameters.
 
     Raises:
-        ValueError: for a budget below the count at the smallest size (by more than a tenth where
+        ValueError: for a budget below the count at the smallest size (by more than a tenth if
             that is not size 1), or one that is not reached because the count stops growing or
-            because there is no larger size; ``make``'s own error where it refuses sizes of every
+            because there is no larger size; ``make``'s own error if it refuses sizes of every
             kind in the same words.
     """
     budget = checking.positive_int("budget", budget)
     refusals: dict[int, ValueError] = {}
 
     @functools.cache
-    def counted(size: int) -> int | None:
-        """None for a size that is refused."""
+    def count_at(size: int) -> int | None:
+        """The count, or None for a size that is refused."""
         try:
             return count(make(size))
         except ValueError as error:
@@ -62,20 +66,21 @@ def size_near(
 
     def first(sizes: Iterable[int]) -> tuple[int, int] | None:
         """The first of the sizes that is not refused, and its count."""
-        pairs = ((size, counted(size)) for size in sizes)
+        pairs = ((size, count_at(size)) for size in sizes)
         return next(((size, found) for size, found in pairs if found is not None), None)
 
     def refused_alike(sizes: Iterable[int]) -> bool:
         """Whether every one of the sizes is refused, all in the same words."""
         return first(sizes) is None and len({str(error) for error in refusals.values()}) == 1
 
-    if refused_alike(range(1, SAME_WORDS + 1)) and refused_alike(TELLING):
+    if refused_alike(range(1, SAME_WORDS + 1)) and refused_alike(TYPICAL):
         raise refusals[1]
     smallest = first(range(1, REFUSALS + 1))
     if smallest is None:
         last = refusals[REFUSALS]
         raise WrongValue(
-            f"budget: got {budget}, but no size from 1 to {REFUSALS} is accepted: {last}"
+            f"budget: expected a model that accepts a size from 1 to {REFUSALS}, got {budget} for "
+            f"one that refuses all: {last}"
         ) from last
     low, at_low = smallest
     if low > 1 and budget < at_low <= (1 + NEAR) * budget:
@@ -101,7 +106,7 @@ f"{budget}")  # fmt: skip
         if at_high <= at_low:
             raise WrongValue(
                 f"budget: expected at most {at_low}, the count at size {low}, which does "
-                f"not grow: it is {at_high} at size {high}, got {budget}"
+                f"not grow ({at_high} at size {high}), got {budget}"
             )
     # at_low <= budget <= at_high: counts grow with the size, about as its square, so that the
     # first guess is near; halving in turn ends the search whatever they do.
@@ -131,7 +136,7 @@ def is_refusal(error: ValueError) -> bool:
 
 
 def state_size(cell: Cell) -> int:
-    """The numbers in the state of one row, which the cell carries from step to step."""
+    """The number of numbers in the state of one row, which the cell carries from step to step."""
     params = jax.eval_shape(lambda key: cell.init(key, 1), jax.random.key(0))
     state = jax.eval_shape(lambda params: cell.initial_state(params), params)
     return sum(leaf.size for leaf in jax.tree.leaves(state))

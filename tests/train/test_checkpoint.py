@@ -124,7 +124,7 @@ def test_a_relative_path_works(tmp_path):
 @pytest.mark.parametrize("step", [3, 5])
 def test_an_old_step_is_an_error_and_not_silence(tmp_path, step):
     checkpoint.save(tmp_path, 5, TREE)
-    with pytest.raises(ValueError, match=f"step: expected one above 5, got {step}"):
+    with pytest.raises(ValueError, match=f"step: expected a step above 5, .*got {step}"):
         checkpoint.save(tmp_path, step, TREE)
 
 
@@ -146,7 +146,7 @@ def test_steps_that_orbax_wrote_are_restored_and_stay(tmp_path):
     require_equal(checkpoint.restore(tmp_path, jax.eval_shape(lambda: TREE)), TREE)
     wrong = TREE._replace(weights={"w": jnp.zeros((3, 3)), "count": jnp.int32(0)})
     with pytest.raises(
-        checkpoint.CheckpointError, match=(r"w: expected float32, got float32\[2, 3\]")
+        checkpoint.CheckpointError, match=(r"w: expected float32\[3, 3\], got float32\[2, 3\]")
     ):
         checkpoint.restore(tmp_path, wrong)
     with pytest.raises(ValueError, match="expected one above 5"):
@@ -242,7 +242,7 @@ def test_nothing_there_is_an_error(tmp_path):
         ({"weights": {"w": jnp.zeros((3, 3)), "count": jnp.int32(0)}},
          r"weights\.w: expected float32\[3, 3\], got float32\[2, 3\]"),
         ({"weights": {"w": jnp.zeros((2, 3)), "count": jnp.int8(0)}},
-         r"count: expected int8, got int32\[\]"),
+         r"count: expected int8\[\], got int32\[\]"),
         ({"weights": {"w": jnp.zeros((2, 3))}}, r"count: expected no such leaf, got int32\[\]"),
         ({"keys": [jax.random.split(jax.random.key(3), 2), jax.random.key(1)]},
          r"keys\.1: expected key<fry>\[\], got key<rbg>\[\]"),
@@ -260,5 +260,5 @@ def test_bad_input_names_the_argument(tmp_path):
     for step in (True, False):
         with pytest.raises(ValueError, match=r"step: expected a whole number from 0 up"):
             checkpoint.save(tmp_path, step, TREE)
-    with pytest.raises(ValueError, match=r"tree: .*got no arrays"):
+    with pytest.raises(ValueError, match=r"tree: .*got none"):
         checkpoint.save(tmp_path, 1, {})

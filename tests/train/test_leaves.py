@@ -136,7 +136,7 @@ def test_leaves_that_cannot_come_back_are_refused_before_anything_is_written(tmp
         (
             np.ma.masked_array([1, 2], [True, False]),
             TypeError,
-            ("expected an array, got MaskedArray"),
+            ("expected an array or a number, got MaskedArray"),
         ),
         (donated, ValueError, "expected an array with values, got one that was donated"),
         (math.sin, TypeError, "expected an array or a number, got builtin_function_or_method"),

@@ -59,14 +59,14 @@ def test_runs_side_by_side_are_picked_one_by_one(tmp_path):
     assert model.answer(params, XS).shape == (5, 2, 2)
     require_equal(train.load_model(tmp_path, None)[1], RUNS)
     for run in (-1, 3):
-        with pytest.raises(ValueError, match=f"run: expected 0 to 2, the runs in, got {run}"):
+        with pytest.raises(ValueError, match=f"run: expected 0 to 2, .*got {run}"):
             train.load_cell(tmp_path, run)
 
 
 def test_a_model_without_runs_has_run_0_alone(tmp_path):
     train.save_model(tmp_path, PLAIN, PARAMS)
     require_equal(train.load_model(tmp_path, None)[1], PARAMS)
-    with pytest.raises(ValueError, match="run: expected 0 to 0, got 1"):
+    with pytest.raises(ValueError, match=r"run: expected 0 to 0, .*got 1"):
         train.load_model(tmp_path, 1)
 
 
@@ -234,15 +234,15 @@ def test_what_cannot_be_described_leaves_the_model_that_is_there(tmp_path):
         (PLAIN._replace(size=5), PARAMS, ValueError,
          r"params\['cell'\]\['b'\]: expected \(20,\), got shape \(16,\)"),
         (PLAIN, {"cell": PARAMS["cell"]}, ValueError, r"params\['readout'\].*no such entry"),
-        (PLAIN, {**RUNS, "readout": PARAMS["readout"]}, ValueError, r"takes \(3, 2\)"),
+        (PLAIN, {**RUNS, "readout": PARAMS["readout"]}, ValueError, r"expected \(3, 2\)"),
         (PLAIN, jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), PARAMS), ValueError,
-         "params: expected float32, got dtype bfloat16"),
+         "params: expected float32, .*got dtype bfloat16"),
         (PLAIN._replace(options={"peephole": True}), PARAMS, TypeError, "got peephole twice"),
         (PLAIN._replace(options={"forget_bias": jnp.ones(4)}), PARAMS, TypeError,
-         "options: expected what JSON can hold, got .*"),
+         "options: expected values that JSON can hold"),
         (PLAIN._replace(reads="first"), PARAMS, ValueError, "reads: .*got 'first'"),
         (PLAIN, {**PARAMS, "readout": {"w": PARAMS["readout"]["w"], "b": "text"}}, TypeError,
-         r"params\['readout'\]\['b'\]: expected an array, got str"),
+         r"params\['readout'\]\['b'\]: expected an array or a number, got str"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_not_saved(tmp_path, description, params, error, message):

@@ -27,12 +27,14 @@ def test_sizes_of_equal_state():
 
 @pytest.mark.parametrize("counts", [lambda size: 7, lambda size: min(10 * size, 100)])
 def test_a_count_that_does_not_grow_never_comes_near(counts):
-    with pytest.raises(ValueError, match=r"budget: expected at most (7|100), .*not grow, got 1000"):
+    with pytest.raises(
+        ValueError, match=r"budget: expected at most (7|100), .*not grow .*got 1000"
+    ):
         train.size_near(lambda size: size, 1000, counts)
 
 
 def test_a_budget_below_the_smallest_size_is_refused():
-    with pytest.raises(ValueError, match="budget: expected at least 14, got 3"):
+    with pytest.raises(ValueError, match=r"budget: expected at least 14, .*got 3"):
         train.size_for(lj.lstm, 3, 1, 1)
 
 
@@ -97,14 +99,14 @@ def test_sizes_that_are_refused_are_passed_over(accepts, budget, nearest):
     [
         (
             lambda size: size % 400 == 0,
-            "budget: expected at least 400, the count at size 400, got 100",
+            "budget: expected at least 400, the count at size 400, .*got 100",
         ),
         (
             lambda size: size <= 60,
             ("budget: expected at most 60, .*largest that is accepted, got 100"),
         ),
         (lambda size: size == 3, "budget: expected at most 3, .*largest that is accepted, got 100"),
-        (lambda size: False, "budget: got 100, but no size from 1 to 4096 .*: size: got 4096"),
+        (lambda size: False, "budget: .* a size from 1 to 4096, got 100 .*: size: .*got 4096"),
     ],
 )
 def test_a_budget_that_no_accepted_size_fits_is_an_error(accepts, message):

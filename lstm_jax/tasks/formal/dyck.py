@@ -26,7 +26,7 @@ from lstm_jax.tasks.ranges import (
 )
 from lstm_jax.tasks.task import HELD_OUT, Batch, Task
 
-Two = tuple[jax.Array, jax.Array]
+Pair = tuple[jax.Array, jax.Array]
 
 
 def dyck(
@@ -37,26 +37,29 @@ def dyck(
         inputs   ( [ ] ( ) )
         targets  ) ] ) ) ) -     (-: none, all is closed)
 
-    The set of symbols that may come next is asked for after each step in Suzgun et al. 2019,
-    "LSTM networks can perform dynamic counting"; any bracket may be opened at any time, so that
-    set is told by its one closing bracket. Skachkova et al. 2018, "Closing brackets with
-    recurrent neural networks", ask for the closing bracket too. Of one kind, a counter will do;
-    of two, the answer after a closing bracket is on the stack alone.
-
-    kinds: K, 1 for Dyck-1, 2 for Dyck-2. min_length, max_length: of the training words, each even
-    length as often (Suzgun et al.: 2 to 50, tested on 52 to 100). max_depth: how many brackets
-    are open at most; None for any number, as in Suzgun et al.; bounded as in Hewitt et al. 2020,
-    "RNNs can generate bounded hierarchical languages with optimal memory". Of all words of the
-    length and depth, each is as likely (the papers draw from grammars of other weights).
+    Suzgun et al. 2019, "LSTM networks can perform dynamic counting", ask after each step for the
+    set of symbols that may come next; any bracket may be opened at any time, so the one closing
+    bracket determines that set. Skachkova et al. 2018, "Closing brackets with recurrent neural
+    networks", ask for the closing bracket too. With one kind, a counter is enough; with two, only
+    the stack holds the answer after a closing bracket.
 
     Inputs ``Sequences`` of 2 K symbols, one-hot: the opening brackets, then the closing ones in
-    the same order, with T = max_length. Targets ``[T, B]``, asked at every step of a row: 0 where
-    nothing is open, k where the bracket to be closed is the k-th. Loss is the cross-entropy,
-    score the accuracy; it counts as solved above 0.99 at the trained lengths. (Suzgun et al.
+    the same order, with T = max_length. Targets ``[T, B]``, asked at every step of a row: 0 if
+    nothing is open, k if the bracket to be closed is the k-th. Loss is the cross-entropy, score
+    the accuracy; the task counts as solved above 0.99 at the trained lengths. (Suzgun et al.
     count words that are right at every step.)
 
     Chance is a constant answer's accuracy. Without memory the half of all steps that open is
     right, and after a closing bracket the best is one answer, whatever its kind.
+
+    Args:
+        kinds: K, 1 for Dyck-1, 2 for Dyck-2.
+        min_length, max_length: of the training words; each even length is as likely (Suzgun et
+            al.: 2 to 50, tested on 52 to 100). All words of one length and depth are as likely
+            (the papers draw from grammars of other weights).
+        max_depth: the largest number of open brackets; None for any number, as in Suzgun et al.;
+            bounded as in Hewitt et al. 2020, "RNNs can generate bounded hierarchical languages
+            with optimal memory".
     """
     kinds = checking.positive_int("kinds", kinds)
     choices = length_choices(min_length, max_length, remainder=0)
@@ -98,14 +101,16 @@ def _words(
     lengths: Int[Array, "B"],
     opens: Float[Array, "R D"],
     kinds: int,
-) -> Two:
+) -> Pair:
     """Symbols ``[T, B]``, and the kind to be closed after each, 0 for none ``[T, B]``.
 
-    kind: of the bracket, where one is opened. opens: how often one is, see ``_openings``.
+    Args:
+        kind: of the bracket, at the steps that open one.
+        opens: the probability that a step opens one, see ``_openings``.
     """
     places = jnp.arange(opens.shape[1])[:, None]
 
-    def step(state: Two, now: tuple[jax.Array, ...]) -> tuple[Two, Two]:
+    def step(state: Pair, now: tuple[jax.Array, ...]) -> tuple[Pair, Pair]:
         (stack, depth), (uniform, kind, left) = state, now
         opening = uniform < opens[jnp.maximum(left, 0), depth]
         closed = jnp.take_along_axis(stack, depth[None], axis=0)[0]
@@ -124,10 +129,11 @@ def _words(
 
 @functools.lru_cache(maxsize=16)
 def _openings(longest: int, max_depth: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """How often the next bracket opens, by steps left ``[R]`` and brackets open ``[D]``, so that
-    every word is as likely; and the logarithm of the number of words, by their length ``[R]``.
+    """The probability that the next bracket opens, by steps left ``[R]`` and brackets open ``[D]``,
+    at which every word is as likely; and the logarithm of the number of words, by length ``[R]``.
 
-    Kinds aside: the share of those ways to end with nothing open that start by opening.
+    Kinds do not matter here. The probability is the share of those ways to end with nothing open
+    that start by opening.
     """
     depths = longest // 2 if max_depth is None else min(max_depth, longest // 2)
     opens = np.zeros((longest + 1, depths + 1), np.float32)
@@ -148,9 +154,9 @@ def _openings(longest: int, max_depth: int | None) -> tuple[np.ndarray, np.ndarr
 def _baselines(
     choices: Int[np.ndarray, "N"], kinds: int, max_depth: int | None
 ) -> tuple[float, float]:
-    """The best accuracies without looking, and by the current symbol alone."""
+    """The best accuracies of a constant answer, and by the current symbol alone."""
     log_words = _openings(int(choices[-1]), max_depth)[1]
-    # A word is a word and a word in as many ways as it returns to nothing open, after its start.
+    # A word splits into two words in as many ways as it returns to nothing open, after its start.
     returns = 0.0
     for length in choices:
         cuts = np.arange(2, length + 1, 2)

@@ -19,12 +19,16 @@ TOKENS = (*"0123456789", *OPERATORS, "]")  # by number
 OPEN, CLOSE, PAD = 10, 14, 15  # the first operator, the bracket, and no token
 SHORTEST = 4  # tokens: a list of two digits
 NESTED = 0.25  # the share of arguments that are lists themselves
-ROUND = 20_000  # expressions that are drawn at once
-KEY = 1997  # with a number for each part, of NumPy's RandomState, the same in all versions
+ROUND = 20_000  # expressions drawn at once
+KEY = 1997  # seeds NumPy's RandomState, with a number for each part; the same in all versions
 
 
 class Expressions(NamedTuple):
-    """tokens: ``[N, T]``, PAD past a row's length. lengths, values: ``[N]``."""
+    """Expressions, one per row.
+
+    tokens: ``[N, T]``, PAD past a row's length.
+    lengths, values: ``[N]``.
+    """
 
     tokens: np.ndarray
     lengths: np.ndarray
@@ -47,26 +51,31 @@ def listops(
         input    [MAX  4  [SM  9  8  ]  0  ]
         class                              7
 
-    the largest of 4, of 9 + 8 modulo 10, and of 0.
+    This is the largest of 4, of 9 + 8 modulo 10, and of 0.
 
-    Operators are MIN, MAX, MED (the median; between two middle values the mean, rounded down) and
-    SM (the sum modulo 10). Each list has an operator and 2 to ``max_args`` arguments, as likely
-    all; an argument is a list with probability 1/4, and a digit else, or where ``max_depth``
-    would be passed. Of the expressions so drawn, those of ``min_length`` to ``max_length`` tokens
-    are kept, each once.
+    Operators are MIN, MAX, MED (the median; of two middle values the mean, rounded down) and SM
+    (the sum modulo 10). Each list has an operator and 2 to ``max_args`` arguments, all numbers
+    being as likely; an argument is a list with probability 1/4, and a digit otherwise, or if
+    ``max_depth`` would be exceeded. Of the expressions so drawn, those of ``min_length`` to
+    ``max_length`` tokens are kept, each once.
 
     Inputs: ``Sequences`` of one-hot tokens ``[max_length, B, 15]``, in the order of ``TOKENS``.
     Classes ``[B]``, the value, asked for at the last step. Loss: cross-entropy in nats. Score:
     accuracy; chance is the share of the commonest value in the test part, and so is memoryless:
-    the last step is a closing bracket in every row. It counts as solved above 95 %.
+    the last step is a closing bracket in every row. The task counts as solved above 95 %.
+    ``test_at`` gives expressions whose lengths are within 10 % of the one asked for, at least 4.
 
-    max_depth: the outermost list is at 1, its arguments at 2. The defaults of depth and arguments
-        are Nangia & Bowman's. Long Range Arena is ``listops(501, 1999, max_depth=10, max_args=10,
-        training=96_000)``.
-    training: expressions to train on, drawn from with replacement; none of them is held out.
-    ``test_at``: expressions whose lengths are within 10 % of the one asked for, at least 4.
+    The defaults of depth and arguments are Nangia & Bowman's. Long Range Arena is
+    ``listops(501, 1999, max_depth=10, max_args=10, training=96_000)``.
 
-    Raises ValueError where there are too few expressions of these lengths, or they are too rare.
+    Args:
+        min_length, max_length: of the expressions, in tokens, at least 4.
+        max_depth: the outermost list is at 1, its arguments at 2.
+        max_args: the most arguments of a list, at least 2.
+        training: expressions to train on, drawn from with replacement; none of them is held out.
+
+    Raises:
+        ValueError: if there are too few expressions of these lengths, or they are too rare.
     """
     min_length = checking.positive_int("min_length", min_length)
     max_length = checking.positive_int("max_length", max_length)
@@ -89,7 +98,7 @@ def listops(
 
     def draw(argument: str, seeds: tuple[int, ...], count: int, low: int, high: int) -> Expressions:
         rng = np.random.RandomState((KEY, *seeds))
-        return distinct(argument, rng, count, low, high, max_depth, max_args, seen)
+        return draw_distinct(argument, rng, count, low, high, max_depth, max_args, seen)
 
     # Held-out parts come first, so that they are the same whatever the size of the training part.
     parts = []
@@ -136,7 +145,7 @@ def as_batch(
     return Batch(Sequences(inputs, lengths), values)
 
 
-def distinct(
+def draw_distinct(
     argument: str,
     rng: np.random.RandomState,
     count: int,
@@ -177,7 +186,7 @@ def grow(
     rng: np.random.RandomState, count: int, max_length: int, max_depth: int, max_args: int
 ) -> tuple[UInt8[np.ndarray, "N T"], Int[np.ndarray, "N"]]:
     """``count`` random lists, token by token in all rows at once: tokens, and lengths, which are 0
-    where ``max_length`` is too short for the list."""
+    if ``max_length`` is too short for the list."""
     tokens = np.full((count, max_length), PAD, np.uint8)
     lengths = np.zeros(count, int)
     missing = np.zeros((count, max_depth), np.int16)  # arguments, of each list that is open

@@ -34,15 +34,18 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
         inputs   1 + 2 * 3
         target           2    (7 modulo 5)
 
-    modulus: M, at least 2. min_length, max_length: of the training strings, symbols counted;
-    each odd length as often. Inputs ``Sequences`` of M + 3 symbols, one-hot: 0 to M - 1, then ``+ -
-    *``; numbers and operators take turns, and of each kind all are as likely. (The paper's inputs
-    have one place more, for a blank that never comes.) Target ``[B]``, at a row's last step: the
-    value modulo M, where ``*`` binds more tightly. Loss is the cross-entropy, score the accuracy;
-    it counts as solved above 0.99 at the trained lengths. The paper's score is the mean accuracy at
-    lengths 41 to 500.
+    Inputs ``Sequences`` of M + 3 symbols, one-hot: the numbers 0 to M - 1, then + - *; numbers and
+    operators take turns, and all of each kind are as likely. (The paper's inputs have one place
+    more, for a blank that never comes.) Target ``[B]``, at a row's last step: the value modulo M,
+    where * binds more tightly than + and -. Loss is the cross-entropy, score the accuracy; the
+    task counts as solved above 0.99 at the trained lengths. The paper's score is the mean accuracy
+    at lengths 41 to 500.
 
     Chance is above 1 / M, as products are often 0.
+
+    Args:
+        modulus: M, at least 2.
+        min_length, max_length: of the training strings, in symbols; each odd length is as likely.
     """
     modulus = checking.positive_int("modulus", modulus)
     if modulus < 2:
@@ -76,7 +79,7 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
 
 
 def _values(symbols: Int[Array, "T B"], lengths: Int[Array, "B"], modulus: int) -> Int[Array, "B"]:
-    """The automaton: the sum of the finished terms, and the term at hand."""
+    """The automaton: the sum of the finished terms, and the current term."""
 
     def step(state: tuple[jax.Array, jax.Array], pair: tuple[jax.Array, ...]) -> tuple:
         (total, term), (position, operator, number) = state, pair
@@ -94,8 +97,8 @@ def _values(symbols: Int[Array, "T B"], lengths: Int[Array, "B"], modulus: int) 
 
 
 def _baselines(choices: Int[np.ndarray, "N"], modulus: int) -> tuple[float, float]:
-    """The best accuracies without looking, and by the last number alone: from the probability of
-    each state of the automaton, total by term, at each length."""
+    """The best accuracies of a constant answer, and by the last number alone: from the probability
+    of each state of the automaton, total by term, at each length."""
     states = np.zeros((modulus, modulus))
     states[0] = 1 / modulus  # after one number, which is the term
     by_last = np.zeros((modulus, modulus))  # number by value, of all lengths together

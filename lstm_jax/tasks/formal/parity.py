@@ -40,13 +40,15 @@ def parity(min_length: int = 1, max_length: int = 40) -> Task:
         inputs   0 1 1 0 1
         target           1
 
-    min_length, max_length: of the training strings, each length as often, at least 1. Inputs
-    ``Sequences`` of symbols 0 and 1, each as likely, one-hot, with T = max_length. Target
+    Inputs ``Sequences`` of symbols 0 and 1, each as likely, one-hot, with T = max_length. Target
     ``[B]``, at a row's last step: 0 for even, 1 for odd. Loss is the cross-entropy, score the
-    accuracy; it counts as solved above 0.99 at the trained lengths.
+    accuracy; the task counts as solved above 0.99 at the trained lengths.
 
-    Chance is 1/2: both classes are as likely at every length. Who sees the last symbol alone
-    knows the answer for strings of length 1, and nothing more.
+    Chance is 1/2: both classes are as likely at every length. The last symbol alone gives the
+    answer for strings of length 1, and tells nothing more.
+
+    Args:
+        min_length, max_length: of the training strings, at least 1; each length is as likely.
     """
     choices = length_choices(min_length, max_length)
     one = share_of_length(1, choices)
@@ -55,16 +57,16 @@ def parity(min_length: int = 1, max_length: int = 40) -> Task:
 
 def even_pairs(min_length: int = 1, max_length: int = 40) -> Task:
     """Even pairs (Delétang et al. 2022): whether the number of 01 and 10 is odd, which is
-    whether the last symbol is another than the first::
+    whether the last symbol differs from the first::
 
         inputs   0 1 1 0 1
         target           1
 
-    Options, inputs, loss, score and success as for ``parity``. Target ``[B]``: 0 where the ends
-    are equal, 1 where they differ.
+    Arguments, inputs, loss, score and success are those of ``parity``. Target ``[B]``: 0 if the
+    ends are equal, 1 if they differ.
 
-    Strings of length 1 are of class 0, all others are of either class as often; so chance is 1/2
-    and half the share of strings of length 1, and the last symbol alone tells nothing more.
+    Strings of length 1 are of class 0, all others of either class as often; so chance is 1/2 plus
+    half the share of strings of length 1, and the last symbol alone tells nothing more.
     """
     choices = length_choices(min_length, max_length)
     chance = 0.5 + share_of_length(1, choices) / 2

@@ -1,4 +1,4 @@
-"""The embedded Reber grammar: foretell the next symbol, the last but one by the second."""
+"""The embedded Reber grammar: predict the next symbol; the second one decides the last but one."""
 
 import math
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from lstm_jax.tasks.task import HELD_OUT, Batch, Score, Sequences, Success, Task
 
 SYMBOLS = "BTPSXVE"
 STRINGS = 256  # in each of the training set and the test set
-SHORTEST = 8  # symbols to read: BTBTXSET, of which the last E is foretold only
+SHORTEST = 8  # symbols to read: BTBTXSET, of which the last E is only predicted
 
-# Where each symbol leads from a node; strings end where no edge does.
+# Where each symbol leads from a node; strings end at the node without edges.
 REBER: dict[int, dict[str, int]] = {
     0: {"B": 1},
     1: {"T": 2, "P": 3},
@@ -35,7 +35,7 @@ REBER: dict[int, dict[str, int]] = {
 
 
 def _embedded() -> dict[Any, dict[str, Any]]:
-    """Two copies of the Reber grammar, the one between two T, the other between two P."""
+    """Two copies of the Reber grammar, one between two T, the other between two P."""
     graph: dict[Any, dict[str, Any]] = {
         "start": {"B": "choice"},
         "choice": {side: (side, 0) for side in "TP"},
@@ -53,8 +53,11 @@ EMBEDDED = _embedded()
 
 
 class Targets(NamedTuple):
-    """symbols: the next one, as its place in ``SYMBOLS``; -1 past a string's end. legal: which
-    could have come instead, itself among them; none past the end."""
+    """What is asked for at every step.
+
+    symbols: the next one, as its place in ``SYMBOLS``; -1 past a string's end.
+    legal: which symbols could have come instead, including itself; none past the end.
+    """
 
     symbols: Int[Array, "T B"]
     legal: Bool[Array, "T B 7"]
@@ -72,10 +75,9 @@ def embedded_reber(pair: int = 0) -> Task:
         target     T   B   P   V   V   E   T   E
         legal      TP  B   TP  TV  PV  E   T   E
 
-    Strings are BT...TE or BP...PE around a Reber string, edges being taken with equal chances.
-    Training draws from 256 strings; the paper's test set are 256 others, drawn alike, of which
-    none is in the training set (either may hold a string twice). pair: which pair of sets; the
-    paper averages over three, say 0, 1 and 2.
+    Strings are BT...TE or BP...PE around a Reber string, edges being taken with equal
+    probabilities. Training draws from 256 strings; the paper's test set are 256 others, drawn
+    alike, of which none is in the training set (either may hold a string twice).
 
     Inputs ``Sequences`` of one-hot symbols ``[T, B, 7]``, all but a string's last; ``Targets`` at
     every step. Loss: half the squared error of the logistic outputs towards the symbol that came,
@@ -86,6 +88,9 @@ def embedded_reber(pair: int = 0) -> Task:
     more active than every other one, at each step of each string. ``test`` has 1000 strings of
     neither set. ``test_at(length, n)``: n strings with exactly ``length`` symbols to read, at
     least 8, as likely as the grammar makes them among those; short ones are trained on.
+
+    Args:
+        pair: which pair of sets; the paper averages over three, say 0, 1 and 2.
     """
     rng = host_generator(pair=pair, strings=0)
     training = [walk(rng) for _ in range(STRINGS)]
@@ -102,7 +107,7 @@ def embedded_reber(pair: int = 0) -> Task:
         if checking.positive_int("length", length) < SHORTEST:
             raise WrongValue(f"length: expected at least {SHORTEST}, got {length}")
         rng = host_generator(pair=pair, strings=1, length=length)
-        choose = among(length + 1)
+        choose = weight_at(length + 1)
         return encode([walk(rng, choose) for _ in range(checking.positive_int("n", n))])
 
     return Task(
@@ -132,12 +137,15 @@ def embedded_reber(pair: int = 0) -> Task:
     )
 
 
-Chance = Callable[[Any, int], float]
+Weight = Callable[[Any, int], float]
 
 
-def walk(rng: np.random.Generator, weight: Chance = lambda node, steps: 1.0) -> str:
-    """A string of the embedded grammar. weight: ``(node, symbols so far)``, what an edge that
-    leads there is multiplied by."""
+def walk(rng: np.random.Generator, weight: Weight = lambda node, steps: 1.0) -> str:
+    """A string of the embedded grammar.
+
+    Args:
+        weight: ``(node, symbols so far)``, the factor of an edge that leads there.
+    """
     node, string = "start", ""
     while edges := EMBEDDED[node]:
         chances = np.cumsum([weight(to, len(string) + 1) for to in edges.values()])
@@ -147,8 +155,8 @@ def walk(rng: np.random.Generator, weight: Chance = lambda node, steps: 1.0) -> 
     return string
 
 
-def among(length: int) -> Chance:
-    """The weight that gives each string of ``length`` symbols its chance among these."""
+def weight_at(length: int) -> Weight:
+    """The weight that gives each string of ``length`` symbols its probability among these."""
     ends = [{node: float(not edges) for node, edges in EMBEDDED.items()}]
     for _ in range(length):
         ends.append(
@@ -200,7 +208,7 @@ def legal_share(outputs: Float[Array, "T B 7"], batch: Batch) -> Float[Array, ""
 
 
 def steps_wrong(outputs: Float[Array, "T B 7"], batch: Batch) -> Float[Array, "B"]:
-    """At how many steps of a row some legal symbol is not more active than all others."""
+    """At how many steps of a row some legal symbol is not more active than all illegal ones."""
     legal = batch.targets.legal
     weakest = jnp.where(legal, outputs, jnp.inf).min(axis=-1)
     strongest = jnp.where(legal, -jnp.inf, outputs).max(axis=-1)

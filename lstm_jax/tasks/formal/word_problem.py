@@ -47,22 +47,24 @@ def word_problem(
         inputs   0 1 1 0 1
         targets  0 1 0 0 1
 
-    group: S5 (120 elements) or A5 (60), which a linear state-space model of fixed depth cannot
-    follow at every length, as the paper argues; its solvable groups of the same 60 elements,
-    A4xZ5 and Z60; or the small S4, A4, S3, Z2. min_length, max_length: of the training words,
-    each as often. inputs: "all" for words of all elements, as in the paper, or "generators" for
-    words of a few: no change, and those of ``GENERATORS`` (of S5: the identity, the transposition
-    (0 1) and the cycle (0 1 2 3 4)); each is as likely.
-
     Elements are permutations, numbered in the order of their images written as words, 0 for the
     identity; a product applies its factors from first to last. Inputs ``Sequences`` of elements,
     one-hot (of "generators": their place in that list), with T = max_length. Targets ``[T, B]``,
     at every step of a row: the number of the product. Loss is the cross-entropy, score the
-    accuracy; it counts as solved above 0.99 at the trained lengths.
+    accuracy; the task counts as solved above 0.99 at the trained lengths.
 
     Chance is the share of the commonest product. As multiplying by the last element only renames
-    the products before it, who sees that element alone is right as often as who guesses the
-    commonest of those, the identity before the first step among them.
+    the products before it, an answer by that element alone is right as often as one that guesses
+    the commonest of those, the identity before the first step included.
+
+    Args:
+        group: S5 (120 elements) or A5 (60), which a linear state-space model of fixed depth cannot
+            follow at every length, as the paper argues; its solvable groups of the same 60
+            elements, A4xZ5 and Z60; or the small S4, A4, S3, Z2.
+        min_length, max_length: of the training words; each length is as likely.
+        inputs: "all" for words of all elements, as in the paper, or "generators" for words of a
+            few: the identity, and those of ``GENERATORS`` (of S5: the transposition (0 1) and the
+            cycle (0 1 2 3 4)); each is as likely.
     """
     checking.choice("group", group, GENERATORS)
     checking.choice("inputs", inputs, ("all", "generators"))
@@ -131,8 +133,8 @@ def products(elements: Int[np.ndarray, "G P"]) -> Int[np.ndarray, "G G"]:
 
 
 def _baselines(choices: Int[np.ndarray, "N"], table: Int[np.ndarray, "G S"]) -> tuple[float, float]:
-    """The best accuracies without looking, and by the current element alone: from how often each
-    product stands after and before a step that is asked for."""
+    """The best accuracies of a constant answer, and by the current element alone: from how often
+    each product stands after and before a step that is asked for."""
     order, inputs = table.shape
     product = np.eye(order)[0]
     before, after = np.zeros(order), np.zeros(order)

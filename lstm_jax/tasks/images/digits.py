@@ -12,7 +12,7 @@ from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import Batch, Task
 
 CLASSES = 10
-HELD_OUT_SHARE = 0.2  # of each class, for test and once more for validation
+HELD_OUT_SHARE = 0.2  # of each class for test, and as much for validation
 
 
 class Split(NamedTuple):
@@ -25,7 +25,7 @@ class Split(NamedTuple):
 
 @under_default_settings
 def digits(split_seed: int = 0) -> Task:
-    """The 1797 digits of 8 by 8 pixels that scikit-learn carries, one pixel a step (T = 64).
+    """The 1797 digits of 8 by 8 pixels that scikit-learn carries, one pixel per step (T = 64).
 
     They are the test part of the UCI "Optical recognition of handwritten digits" (Alpaydin &
     Kaynak 1998). Pixels come row by row from the top left, scaled from 0..16 to [0, 1]: inputs
@@ -33,9 +33,13 @@ def digits(split_seed: int = 0) -> Task:
     Score: accuracy; chance is the share of the commonest class in the test part, and the best
     memoryless answer the commonest class of the training digits with the same last pixel.
 
-    split_seed: shuffles each class before it is cut into train, validation and test (60, 20 and
-    20 %). The writers are unknown, so a writer's digits may stand on both sides of the cut.
-    Raises ImportError where scikit-learn is missing.
+    Args:
+        split_seed: shuffles each class before it is cut into train, validation and test (60, 20
+            and 20 %). The writers are unknown, so a writer's digits may stand on both sides of the
+            cut.
+
+    Raises:
+        ImportError: if scikit-learn is missing.
     """
     split_seed = checking.seed("split_seed", split_seed)
     pixels, labels = load()

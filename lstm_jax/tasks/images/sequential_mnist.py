@@ -61,22 +61,27 @@ def sequential_mnist(
     [0, 1]: inputs ``[784, B, 1]``, classes ``[B]`` asked for at the last step. Loss:
     cross-entropy in nats. Score: accuracy; chance is the share of the commonest class in the
     test part, and the best memoryless answer the commonest class of the training digits with the
-    same last step. There is no criterion of success; papers tell the accuracy.
-
-    permuted: reorder the pixels, all digits alike, so that neighbours stand far apart in time.
-    permutation_seed: of NumPy's ``RandomState``, whose numbers are the same in all versions.
-        Papers do not say theirs.
-    rows: a row of 28 pixels a step instead, inputs ``[28, B, 28]``: another and easier task, whose
-        scores are not those of the pixels. Not with ``permuted``.
-    folder, verify: the four files of MNIST, as in ``files.find``; the folder in LSTM_JAX_DATA is
-        ``mnist``.
+    same last step. There is no criterion of success; papers report the accuracy.
 
     The training digits, 43 MB, stay on the device as bytes. A jitted function that calls
     ``sample`` holds them as a constant of its own, and takes a second or more longer to compile
-    on a CPU. JAX hands them over as an argument instead, at no such cost, where the environment
-    has JAX_USE_SIMPLIFIED_JAXPR_CONSTANTS=1 before it is imported (jax 0.10.2).
+    on a CPU. JAX passes them as an argument instead, at no such cost, if the environment has
+    JAX_USE_SIMPLIFIED_JAXPR_CONSTANTS=1 before it is imported (jax 0.10.2).
 
-    Raises what ``files.find`` does, and ValueError for files that are malformed.
+    Args:
+        permuted: reorder the pixels, in all digits alike, so that neighbours stand far apart in
+            time.
+        rows: read a row of 28 pixels at each step instead, inputs ``[28, B, 28]``: another and
+            easier task, whose scores are not those of the pixels. Not with ``permuted``.
+        validation: the number of training digits that are held back.
+        permutation_seed: of NumPy's ``RandomState``, whose numbers are the same in all versions.
+            Papers do not give theirs.
+        folder, verify: the four files of MNIST, as in ``files.find``; the folder in LSTM_JAX_DATA
+            is ``mnist``.
+
+    Raises:
+        FileNotFoundError, ValueError, OSError, ImportError: as ``files.find``; ValueError for
+            malformed files too.
     """
     permuted, rows = checking.flag("permuted", permuted), checking.flag("rows", rows)
     validation = checking.positive_int("validation", validation)
@@ -122,7 +127,7 @@ def sequential_mnist(
 
 
 def as_steps(pixels: UInt8[Array, "B 784"], width: int) -> Float[Array, "T B {width}"]:
-    """``width`` pixels a step, time first, in [0, 1]."""
+    """``width`` pixels per step, time first, in [0, 1]."""
     steps = pixels.reshape(len(pixels), -1, width).swapaxes(0, 1)
     return steps.astype(jnp.float32) / 255
 
@@ -130,7 +135,7 @@ def as_steps(pixels: UInt8[Array, "B 784"], width: int) -> Float[Array, "T B {wi
 def load(
     part: str, folder: str | os.PathLike | None, verify: bool, order: np.ndarray | None
 ) -> tuple[UInt8[np.ndarray, "N 784"], Int[np.ndarray, "N"]]:
-    """The pixels of "train" or "t10k", in the given order or as they stand, and the classes."""
+    """The pixels of "train" or "t10k", in ``order`` if it is given, and the classes."""
     paths = [
         files.find(f"{part}-{what}-ubyte.gz", PUBLISHED, folder, verify)
         for what in ("images-idx3", "labels-idx1")
@@ -151,7 +156,7 @@ def load(
 def read(path: Path, rank: int) -> np.ndarray:
     """The bytes of a gzip file in the idx format, an array of ``rank`` axes: two zeros, 8 for
     bytes, the rank, the axes' sizes (four bytes each, the largest first), and the values."""
-    data = files.unpacked(path, f"an idx array of bytes with {rank} axes")
+    data = files.unpack(path, f"an idx array of bytes with {rank} axes")
     header = 4 + 4 * rank
     shape = tuple(map(int, np.frombuffer(data[4:header], ">u4"))) if len(data) >= header else (-1,)
     if data[:4] != bytes((0, 0, 8, rank)) or len(data) - header != np.prod(shape):

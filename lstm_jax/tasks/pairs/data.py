@@ -1,7 +1,7 @@
 """Pairs of sequences: the batches of sequence-to-sequence tasks, their vocabularies and scores.
 
-Data on the host are ragged rows of ids; batches are padded to a few fixed shapes. The rows lie in
-memory, so the order of an epoch is a permutation: NumPy says it in fewer lines than a data loader.
+Data on the host are ragged rows of ids; batches are padded to a few fixed shapes. All rows are
+in RAM, so the order of an epoch is a permutation, which takes NumPy fewer lines than a data loader.
 """
 
 import collections
@@ -20,7 +20,7 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 
 PAD, START, END, UNKNOWN = range(4)
-SPECIALS = ("<pad>", "<start>", "<end>", "<unknown>")  # their ids are their places
+SPECIALS = ("<pad>", "<start>", "<end>", "<unknown>")  # their ids are their positions
 
 Ids = np.ndarray | jax.Array
 Width = tuple[int, int]  # of source and target
@@ -30,7 +30,7 @@ class PairBatch(NamedTuple):
     """Pairs of sequences that are learnt or scored together; padding has the id 0.
 
     source: without START and END.
-    target: ends in END, which ``target_lengths`` counts; START is the decoder's own matter.
+    target: ends in END, which ``target_lengths`` counts; START is up to the decoder.
     """
 
     source: Int32[Ids, "S B"]
@@ -40,7 +40,7 @@ class PairBatch(NamedTuple):
 
     @property
     def xs(self) -> "PairBatch":
-        """What a model is shown: all of it, since the decoder is taught by the target."""
+        """What a model is shown: all of it, since teacher forcing reads the target."""
         return self
 
 
@@ -51,7 +51,7 @@ class Pairs(NamedTuple):
     targets: Sequence[np.ndarray]
 
     def lengths(self) -> tuple[Int[np.ndarray, "N"], Int[np.ndarray, "N"]]:
-        """Of the sources, and of the targets with the END that a batch adds."""
+        """The lengths of the sources, and of the targets with the END that a batch adds."""
         if len(self.sources) != len(self.targets):
             raise WrongValue(
                 f"pairs: expected as many sources as targets, got {len(self.sources)} "
@@ -63,7 +63,7 @@ class Pairs(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """Tokens and their ids, which are their places in ``tokens``; the four specials come first.
+    """Tokens and their ids, which are their positions in ``tokens``; the four specials come first.
 
     Raises ValueError for tokens that do not begin with the specials or are not all distinct.
     """
@@ -82,10 +82,12 @@ class Vocabulary:
     def from_counts(
         cls, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None
     ) -> "Vocabulary":
-        """The commonest first, and of equally common tokens the first in the alphabet.
+        """The commonest tokens first, equally common ones in alphabetical order.
 
-        min_count: rarer tokens are left out, and become UNKNOWN.
-        max_size: the most tokens in all, specials included; None for no limit.
+        Args:
+            counts: how often each token occurs.
+            min_count: rarer tokens are left out, and become UNKNOWN.
+            max_size: the most tokens in all, specials included; None for no limit.
         """
         min_count = checking.positive_int("min_count", min_count)
         for special in SPECIALS:
@@ -133,13 +135,13 @@ class Vocabulary:
         return len(self.tokens)
 
     def encode(self, tokens: Iterable[str]) -> Int32[np.ndarray, "N"]:
-        """Ids of ``tokens`` (of its characters, for a str); UNKNOWN for those that are not here."""
+        """The ids of ``tokens`` (of the characters of a str); UNKNOWN for those not in here."""
         return np.array([self.ids.get(token, UNKNOWN) for token in tokens], np.int32)
 
     def decode(self, ids: Ids | Sequence[int]) -> list[str]:
-        """Tokens up to the first END; START and padding are left out.
+        """The tokens up to the first END; START and padding are left out.
 
-        Raises ValueError for ids ``[N]`` that are not this vocabulary's.
+        Raises ValueError for ids ``[N]`` that are not in this vocabulary.
         """
         row = np.asarray(ids, np.int64)
         if row.ndim != 1:
@@ -155,7 +157,7 @@ class Vocabulary:
 def matches(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> Bool[np.ndarray, "B"]:
     """Which rows are right in every token, the END included.
 
-    What follows a row's first END is not looked at; a prediction without one is wrong.
+    What follows a row's first END does not count; a prediction without END is wrong.
     Raises ValueError for a target without END.
     """
     answer, truth = np.asarray(predicted), np.asarray(target)
@@ -176,7 +178,7 @@ def _after_end(ids: np.ndarray) -> np.ndarray:
 
 
 def exact_match(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> float:
-    """The share of rows that ``matches``: 0 to 1."""
+    """The share of rows that are right in every token (``matches``), from 0 to 1."""
     if np.shape(target)[1] == 0:
         raise WrongValue("target: expected at least one row, got none")
     return float(matches(predicted, target).mean())
@@ -191,20 +193,23 @@ def batches(
     epoch: int = 0,
     drop_last: bool = False,
 ) -> Iterator[tuple[np.ndarray, PairBatch]]:
-    """Every pair once: ``(rows [B], batch)``, rows being the pairs' places in ``pairs``.
+    """Every pair once: ``(rows [B], batch)``, rows being the pairs' positions in ``pairs``.
 
-    widths: the shapes ``(S, T)`` to pad to, T counting END, each at least the one before it: as
-        many programs are compiled, and one more for the last batch. A pair goes to the first that
-        holds it. The pairs that are left over when a width has filled its batches move on to the
-        next, so that one batch of an epoch at most, the last, is smaller than ``batch_size``.
-    seed, epoch: the order of the pairs and of the batches, the same for the same two numbers;
-        seed None keeps the pairs of each width in their order, as suits validation.
-    drop_last: leave the smaller batch out.
+    Args:
+        widths: the shapes ``(S, T)`` to pad to, T counting END, each at least the one before it.
+            One program is compiled for each, and one more for the last batch. A pair goes to the
+            first width that holds it. The pairs that are left over when a width has filled its
+            batches move on to the next, so that at most one batch of an epoch, the last, is
+            smaller than ``batch_size``.
+        seed, epoch: determine the order of the pairs and of the batches. Without a seed the pairs
+            of each width keep their order, as suits validation.
+        drop_last: leave the smaller batch out.
 
-    Raises ValueError for a pair that the last width does not hold.
+    Raises:
+        ValueError: for a pair that the last width does not hold.
     """
     batch_size = checking.positive_int("batch_size", batch_size)
-    shapes = _checked_widths(widths)
+    shapes = _check_widths(widths)
     source_lengths, target_lengths = pairs.lengths()
     rng = None if seed is None else host_generator(seed=seed, epoch=epoch)
     fits = (source_lengths[:, None] <= shapes[:, 0]) & (target_lengths[:, None] <= shapes[:, 1])
@@ -233,7 +238,7 @@ def batches(
 
 
 def pad(pairs: Pairs, rows: Int[np.ndarray, "B"], width: Width) -> PairBatch:
-    """The pairs at ``rows`` as a batch of the shape ``(S, T)``, END added to the targets."""
+    """The pairs at ``rows`` as a batch of the shape ``(S, T)``, with END added to the targets."""
     source = np.full((width[0], len(rows)), PAD, np.int32)
     target = np.full((width[1], len(rows)), PAD, np.int32)
     for column, row in enumerate(rows):
@@ -248,9 +253,8 @@ def pad(pairs: Pairs, rows: Int[np.ndarray, "B"], width: Width) -> PairBatch:
 def choose_widths(pairs: Pairs, count: int = 4) -> list[Width]:
     """Up to ``count`` widths for ``batches`` that leave little padding.
 
-    Of the hundredths of the lengths, of sources and targets at the same share, those are taken
-    that pad the pairs to the fewest steps in all, found by dynamic programming. The last width
-    holds all pairs.
+    Dynamic programming finds those percentiles of the lengths, the same of sources and targets,
+    that pad the pairs to the fewest steps in all. The last width holds all pairs.
     """
     count = checking.positive_int("count", count)
     source, target = pairs.lengths()
@@ -276,16 +280,16 @@ def choose_widths(pairs: Pairs, count: int = 4) -> list[Width]:
     return [(int(s), int(t)) for s, t in candidates[chosen[-1]]]
 
 
-def _checked_widths(widths: Sequence[Width]) -> np.ndarray:
+def _check_widths(widths: Sequence[Width]) -> np.ndarray:
     shapes = [(checking.positive_int("widths", s), checking.positive_int("widths", t))
               for s, t in widths]  # fmt: skip
     if not shapes or (np.diff(shapes, axis=0) < 0).any():
         raise WrongValue(
-            f"widths: expected pairs (S, T), none below the one before it, got {shapes}"
+            f"widths: expected pairs (S, T), each at least the one before it, got {shapes}"
         )
     return np.array(shapes)
 
 
 def host_generator(**seeds: Any) -> np.random.Generator:
-    """NumPy's generator, seeded by all ``seeds`` together; they are whole numbers from 0 up."""
+    """NumPy's generator, seeded by all ``seeds`` together, whole numbers from 0 up."""
     return np.random.default_rng([checking.seed(name, seed) for name, seed in seeds.items()])

@@ -1,4 +1,4 @@
-"""Dates: English dates in many styles, to be written as ISO 8601, a character at a time."""
+"""Dates: English dates in many styles, to be written as ISO 8601, one character at a time."""
 
 import datetime
 import functools
@@ -35,14 +35,17 @@ TARGET_VOCABULARY = Vocabulary((*SPECIALS, *sorted(string.digits + "-")))
 
 
 class WrittenDates(NamedTuple):
-    """Written dates and the ISO dates that they mean, as text; styles: keys of ``STYLES``."""
+    """Written dates and the ISO dates that they mean, as text.
+
+    styles: the keys of the sources in ``STYLES``.
+    """
 
     sources: list[str]
     targets: list[str]
     styles: list[str]
 
     def encode(self) -> Pairs:
-        """As ids of the characters: SOURCE_VOCABULARY's and TARGET_VOCABULARY's."""
+        """The ids of the characters, in SOURCE_VOCABULARY and TARGET_VOCABULARY."""
         return Pairs(
             [SOURCE_VOCABULARY.encode(text) for text in self.sources],
             [TARGET_VOCABULARY.encode(text) for text in self.targets],
@@ -62,20 +65,24 @@ def written_dates(
 
     The splits are apart by date: a fixed hash of the date puts about a tenth of all dates into
     "validation" and a tenth into "test", so that a test date was seen in no style. The target is
-    ``YYYY-MM-DD``, 11 steps with END, and can be told from every style without a guess:
+    ``YYYY-MM-DD``, 11 steps with END, and every style determines it:
 
     - figures alone are in the order year, month, day (1979/05/03, 1979.5.3, 19790503), except
       that figures with dots and the year at the end have the day first (03.05.1979);
     - two digits stand for the years 1969 to 2068, as in POSIX, and other years have four;
     - weekdays are right, and months in Roman figures stand between day and year.
 
-    seed: the same for the same dates; splits draw differently.
-    first_year, last_year: 1 to 9999, both included.
-
     Chance: an answer that does not look at the source matches exactly in one of as many cases as
     the split has dates, about 1/7300 in validation and test.
 
-    Raises ValueError where the years have no date in the split.
+    Args:
+        count: the number of dates.
+        split: "train", "validation" or "test".
+        seed: the same seed gives the same dates; splits draw differently.
+        first_year, last_year: 1 to 9999, both included.
+
+    Raises:
+        ValueError: if the years have no date in the split.
     """
     count = checking.positive_int("count", count)
     checking.choice("split", split, SPLITS)
@@ -112,7 +119,7 @@ def dates_of(split: str, first_year: int = 1900, last_year: int = 2099) -> list[
 
 
 def split_of(day: datetime.date) -> str:
-    """The split that has ``day``, whatever the years and seeds: by the SHA-256 of its ISO form."""
+    """The split of ``day``, the same for all years and seeds: by the SHA-256 of its ISO form."""
     digest = hashlib.sha256(day.isoformat().encode()).digest()
     tenth = int.from_bytes(digest[:8], "big") % 10
     return next((split for split, tenths in TENTHS.items() if tenth in tenths), "train")
@@ -134,7 +141,7 @@ def weekday(day: datetime.date) -> str:
 
 Style = Callable[[datetime.date], str]
 
-# What a style is called is how it writes 3 May 1979, or 3 September where months are shortened.
+# A style's name is how it writes 3 May 1979, or 3 September if it shortens months.
 FOUR_DIGIT_STYLES: dict[str, Style] = {
     "3 May 1979": lambda d: f"{d.day} {month(d)} {d.year}",
     "03 May 1979": lambda d: f"{d.day:02} {month(d)} {d.year}",

@@ -40,7 +40,7 @@ PUBLISHED = files.Published(
 
 APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
 
-# A figure with points or commas in it; a word, hyphens included; the "'s" that follows a word;
+# A number with points or commas in it; a word, hyphens included; the "'s" that follows a word;
 # and every other sign by itself.
 TOKEN = re.compile(rf"\d+(?:[.,]\d+)+|\w+(?:-\w+)*|(?<=\w)[{APOSTROPHES}]\w+|[^\w\s]")
 
@@ -49,8 +49,11 @@ ATTACHED_RIGHT = frozenset("([{#$„")
 
 
 class CaptionSplit(NamedTuple):
-    """sources, targets: the captions as they stand in the files; references for ``bleu`` are
-    ``targets``. pairs: the same as ids, row by row."""
+    """The captions of one split.
+
+    sources, targets: as they stand in the files; ``targets`` are the references for ``bleu``.
+    pairs: the same as ids, row by row.
+    """
 
     sources: list[str]
     targets: list[str]
@@ -58,7 +61,7 @@ class CaptionSplit(NamedTuple):
 
 
 class Multi30k(NamedTuple):
-    """The three splits, and vocabularies of the training captions alone."""
+    """The three splits, and vocabularies of the training captions only."""
 
     train: CaptionSplit
     validation: CaptionSplit
@@ -68,7 +71,11 @@ class Multi30k(NamedTuple):
 
 
 class Bleu(NamedTuple):
-    """score: 0 to 100. signature: how it was computed, as sacrebleu writes it."""
+    """A BLEU score.
+
+    score: 0 to 100.
+    signature: how it was computed, as sacrebleu writes it.
+    """
 
     score: float
     signature: str
@@ -85,17 +92,20 @@ def multi30k(
 ) -> Multi30k:
     """The captions as text and as ids of ``tokenise``'s tokens.
 
-    source, target: "en" or "de", and not the same one twice.
-    folder: has the files ``train.en.gz``, ``val.en.gz``, ``test_2016_flickr.en.gz`` and those
-        in ``de``. None: the folder ``translation`` in the one that the environment variable
-        LSTM_JAX_DATA names; where that is not set, the files are downloaded once, into the
-        user's cache.
-    min_count, max_size: as in ``Vocabulary.from_counts``, for each language by itself.
-    verify: compare the files' SHA-256 with those of the published ones. Downloads always are.
+    Args:
+        source, target: "en" or "de", and not the same one twice.
+        folder: has the files ``train.en.gz``, ``val.en.gz``, ``test_2016_flickr.en.gz`` and those
+            in ``de``. None: the folder ``translation`` in the one that the environment variable
+            LSTM_JAX_DATA names; if that is not set, the files are downloaded once, into the user's
+            cache.
+        min_count, max_size: as in ``Vocabulary.from_counts``, for each language by itself.
+        verify: compare the files' SHA-256 with the published ones. Downloads always are compared.
 
-    Raises FileNotFoundError for missing files, ValueError for those that are not the published
-    ones or are malformed, OSError where the download fails, and ImportError where it is needed
-    and pooch is missing.
+    Raises:
+        FileNotFoundError: for missing files.
+        ValueError: for files that are not the published ones, or malformed.
+        OSError: if the download fails.
+        ImportError: if the download is needed and pooch is missing.
     """
     checking.choice("source", source, LANGUAGES)
     checking.choice("target", target, LANGUAGES)
@@ -133,12 +143,12 @@ def multi30k(
 
 
 def read(path: Path) -> list[str]:
-    """The lines of a gzip file of UTF-8 text. Raises ValueError for anything else."""
+    """The lines of a gzip file of UTF-8 text. Raises ValueError for any other file."""
     try:
-        text = files.unpacked(path, "UTF-8 text").decode()
+        text = files.unpack(path, "UTF-8 text").decode()
     except UnicodeDecodeError as error:
         raise WrongValue(f"{path}: expected a gzip file of UTF-8 text, got {error}") from None
-    # Not splitlines: captions may hold signs that Unicode calls line ends.
+    # Not splitlines: captions may contain characters that Unicode counts as line ends.
     lines = text.removesuffix("\n").split("\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -147,15 +157,15 @@ def read(path: Path) -> list[str]:
 
 
 def tokenise(text: str) -> list[str]:
-    """Lower-case words, figures and signs: "A T-shirt, the man's." becomes ``a``, ``t-shirt``,
+    """Lower-case words, numbers and signs: "A T-shirt, the man's." becomes ``a``, ``t-shirt``,
     ``,``, ``the``, ``man``, ``'s`` and ``.``."""
     return TOKEN.findall(text.lower())
 
 
 def detokenise(tokens: Iterable[str]) -> str:
-    """Text with the usual spaces, for ``bleu``: what ``tokenise`` takes apart, put together.
+    """Text with the usual spaces, for ``bleu``: undoes ``tokenise``.
 
-    Straight quotation marks open and close in turn. Upper case does not come back.
+    Straight quotation marks open and close in turn. Upper case is lost.
     """
     text, space, quoted = "", "", False
     for token in tokens:
@@ -175,12 +185,15 @@ def detokenise(tokens: Iterable[str]) -> str:
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], *, lowercase: bool = True) -> Bleu:
     """Corpus BLEU (Papineni et al. 2002) by sacrebleu (Post 2018, "A call for clarity in
-    reporting BLEU scores"), with its own tokeniser; a reference a sentence.
+    reporting BLEU scores"), with its own tokeniser; one reference per sentence.
 
-    hypotheses: detokenised text, such as ``detokenise`` gives. references: raw text.
-    lowercase: leave case aside, as the tokens do; the signature says so.
+    Args:
+        hypotheses: detokenised text, such as ``detokenise`` gives.
+        references: raw text.
+        lowercase: ignore case, as the tokens do; the signature says so.
 
-    Raises ImportError where sacrebleu is missing.
+    Raises:
+        ImportError: if sacrebleu is missing.
     """
     if isinstance(hypotheses, str) or isinstance(references, str):
         raise WrongType("hypotheses: expected lists of sentences, as references too, got a str")

@@ -10,17 +10,18 @@ def reversal(symbols: int = 10, *, min_length: int = 1, max_length: int = 20) ->
     """Sequence reversal as in Grefenstette et al. 2015, "Learning to transduce with unbounded
     memory", section on experiments; exact match is their coarse-grained accuracy.
 
-    symbols: K, drawn independently and uniformly, with repetition.
-    min_length, max_length: lengths L are uniform between the two, both included.
-
     Chance: an exact match in ``K ** -L`` of the sequences of length L, and one symbol in K, for
     every answer that does not look at the source.
+
+    Args:
+        symbols: K, drawn independently and uniformly, with repetition.
+        min_length, max_length: lengths L are uniform between the two, both included.
     """
     return symbol_task("reversal", reverse, chance, symbols, min_length, max_length)
 
 
 def reverse(source: Int[Array, "S B"], lengths: Int[Array, "B"]) -> Int[Array, "S B"]:
-    """Each row turned round within its length."""
+    """Each row in the opposite order, within its length."""
     places = lengths - 1 - jnp.arange(source.shape[0])[:, None]
     return jnp.take_along_axis(source, jnp.maximum(places, 0), axis=0)
 

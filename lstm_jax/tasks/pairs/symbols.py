@@ -1,4 +1,4 @@
-"""What reversal and sorting share: sequences of symbols, drawn on the device, and rearranged."""
+"""Sequences of symbols, drawn on the device, to be rearranged: reversal and sorting."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -23,10 +23,11 @@ class SymbolTask(NamedTuple):
     sample: ``(key, batch_size) -> PairBatch`` of S = max_length and T = max_length + 1, lengths
         uniform from min_length to max_length; pure, and jittable with a static batch size. The
         same key gives the same batch.
-    validation, test: held-out batches of the same kind, the same in every run. Their keys are no
-        training key; of the shortest sequences there are so few that training meets them all.
+    validation, test: held-out batches of the same kind, the same in every run. No training key
+        is one of their keys; there are so few of the shortest sequences that training meets them
+        all.
     test_at: ``(length, n) -> PairBatch``, n pairs of exactly this length, at most twice
-        max_length: held out too, other ones for each length, the same in every run.
+        max_length: held out too, different for each length, the same in every run.
     chance: ``(length) -> float``, the exact match of the best answer that knows the length alone.
     """
 
@@ -48,10 +49,13 @@ def symbol_task(
     min_length: int,
     max_length: int,
 ) -> SymbolTask:
-    """The task whose targets are ``rearrange(source [S, B], lengths [B])``, ``[S, B]``; what it
-    gives past a row's length is not looked at.
+    """The task whose targets are ``rearrange(source [S, B], lengths [B])``, ``[S, B]``.
 
-    chance: ``(symbols, length) ->`` what ``SymbolTask.chance`` says.
+    Args:
+        name: without the options, which are added.
+        rearrange: what it gives past a row's length does not matter.
+        chance: ``(symbols, length) -> float``, as ``SymbolTask.chance`` of the length.
+        symbols, min_length, max_length: as in ``reversal`` and ``sorting``.
     """
     symbols = checking.positive_int("symbols", symbols)
     min_length = checking.positive_int("min_length", min_length)

@@ -1,1 +1,1 @@
-"""Tasks of recall: a value is asked for by its key."""
+"""Recall tasks: a value is asked for by its key."""

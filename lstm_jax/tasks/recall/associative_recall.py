@@ -29,21 +29,22 @@ def associative_recall(
         input    b 7 d 3 . . d . b . . .
         target               3   7
 
-    length: T, at least ``4 pairs``: keys and values in turn, then as many steps as are left, of
-        which the first, third, fifth, ... may be queries. Each key is asked for once.
-    pairs: K keys, all different, with a value each, all different.
-    vocabulary: V tokens: 0 is the blank, the keys are 1 to ``V // 2 - 1``, the values from
-        ``V // 2`` on; all choices are as likely.
-    power: of the power law of the gap between the pairs and a query: of the places left, the
-        key takes place n (from 1) in proportion to ``n ** (power - 1)``, one key after the
-        other, in the order of the pairs. Over 0; 1 makes all places as likely.
-    noise: whether the blanks are replaced by tokens of the whole vocabulary, each as likely.
-
     Inputs ``[T, B, V]``, one-hot. Targets ``[T, B]``: the value's token at the key's query, -1
     elsewhere. Loss is the cross-entropy and score the accuracy, both over the queries. The best
     constant answer is any one value, right in one of ``V - V // 2``, and the query itself tells
-    no more, so chance and memoryless are both that. It counts as solved above 99 % (our
+    no more, so chance and memoryless are both that. The task counts as solved above 99 % (our
     criterion). ``test_at`` takes a length.
+
+    Args:
+        length: T, at least ``4 pairs``: keys and values in turn, then as many steps as are left,
+            of which the first, third, fifth, ... may be queries. Each key is asked for once.
+        pairs: K keys, all different, with a value each, all different.
+        vocabulary: V tokens: 0 is the blank, the keys are 1 to ``V // 2 - 1``, the values from
+            ``V // 2`` on; all choices are as likely.
+        power: of the power law of the gap between the pairs and a query: of the places left, the
+            key takes place n (from 1) in proportion to ``n ** (power - 1)``, one key after the
+            other, in the order of the pairs. Above 0, up to 1, at which all places are as likely.
+        noise: whether the blanks are replaced by tokens of the whole vocabulary, each as likely.
     """
     pairs = checking.positive_int("pairs", pairs)
     vocabulary = checking.positive_int("vocabulary", vocabulary)
@@ -56,16 +57,18 @@ def associative_recall(
             f"vocabulary: expected at least {2 * pairs + 2}, a key for each pair, got {vocabulary}"
         )
     if not 0 < power <= 1:
-        raise WrongValue(f"power: expected a number over 0, at most 1, got {power:g}")
+        raise WrongValue(f"power: expected a number above 0, up to 1, got {power:g}")
 
-    def long_enough(length: int) -> int:
+    def require_length(length: int) -> int:
         length = checking.positive_int("length", length)
         if length < 4 * pairs:
-            raise WrongValue(f"length: expected at least {4 * pairs}, 4 steps a pair, got {length}")
+            raise WrongValue(
+                f"length: expected at least {4 * pairs}, 4 steps per pair, got {length}"
+            )
         return length
 
     def draw_at(key: jax.Array, batch_size: int, length: int) -> Batch:
-        rest = long_enough(length) - 2 * pairs  # steps after the pairs
+        rest = require_length(length) - 2 * pairs  # steps after the pairs
         gaps = rest // 2
         sizes = (keys, values, gaps, rest if noise else 0)
         uniform = jax.random.uniform(key, (sum(sizes), batch_size))
@@ -74,7 +77,7 @@ def associative_recall(
         )
         asked = 1 + jnp.argsort(for_keys, axis=0)[:pairs]
         answers = first_value + jnp.argsort(for_values, axis=0)[:pairs]
-        # Of exponential waiting times at these rates, the first to end are a draw without
+        # The first to end of exponential waiting times at these rates are a draw without
         # replacement in proportion to the rates, in its order.
         rates = jnp.arange(1.0, gaps + 1)[:, None] ** (power - 1)
         places = 2 * jnp.argsort(-jnp.log1p(-for_gaps) / rates, axis=0)[:pairs]
@@ -85,11 +88,11 @@ def associative_recall(
             else jnp.full((rest, 1), BLANK)
         )
         queries = jnp.broadcast_to(blanks, (rest, batch_size)).at[places, rows].set(asked)
-        told = jnp.stack([asked, answers], axis=1).reshape(2 * pairs, batch_size)
+        shown = jnp.stack([asked, answers], axis=1).reshape(2 * pairs, batch_size)
         targets = jnp.full((length, batch_size), -1).at[2 * pairs + places, rows].set(answers)
-        return Batch(classes.one_hot(jnp.concatenate([told, queries]), vocabulary), targets)
+        return Batch(classes.one_hot(jnp.concatenate([shown, queries]), vocabulary), targets)
 
-    length = long_enough(length)
+    length = require_length(length)
     law = f"power={power:g}" + (", noise" if noise else "")
     return drawn_task(
         f"associative_recall({length}, pairs={pairs}, vocabulary={vocabulary}, {law})",

@@ -19,16 +19,17 @@ def induction_heads(length: int = 256, *, symbols: int = 16) -> Task:
         input    c a a ! b d a !
         target                 b
 
-    length: T, at least 3. The special token stands last, and once before, at a place from the
-        first to the last but two, each as likely.
-    symbols: kinds of tokens, the special one among them; the others are drawn independently,
-        each as likely. (Whether the paper's 16 count the special one is our reading.)
-
     Inputs ``[T, B, symbols]``, one-hot, the special token's place last. Target ``[B]``: what
     followed the first special token, asked for at the last step. Loss is the cross-entropy;
     score is the accuracy. The last step is always the same, so chance and memoryless are both
-    ``1 / (symbols - 1)``. It counts as solved above 99 % (our criterion). ``test_at`` takes a
-    length; the paper tests at 64 to 2^20.
+    ``1 / (symbols - 1)``. The task counts as solved above 99 % (our criterion). ``test_at`` takes
+    a length; the paper tests at 64 to 2^20.
+
+    Args:
+        length: T, at least 3. The special token stands last, and once before, at a place from the
+            first to the last but two, each as likely.
+        symbols: the kinds of tokens, including the special one; the others are drawn independently,
+            each as likely. (Whether the paper's 16 include the special one is our reading.)
     """
     length = _length(length)
     symbols = checking.positive_int("symbols", symbols)
