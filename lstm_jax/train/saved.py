@@ -180,8 +180,8 @@ def _runs(params: Params, shapes: Params) -> int | None:
             lambda leaf: jax.ShapeDtypeStruct((runs, *leaf.shape), leaf.dtype), shapes
         )
     cell_checks.same_shapes("params", params, shapes, "the model's init")
-    for got, takes in zip(first, jax.tree.leaves(shapes), strict=True):
+    for got, expected in zip(first, jax.tree.leaves(shapes), strict=True):
         dtype = getattr(got, "dtype", type(got).__name__)
-        if dtype != takes.dtype:
-            raise WrongValue(f"params: expected {takes.dtype}, as init gives, got dtype {dtype}")
+        if dtype != expected.dtype:
+            raise WrongValue(f"params: expected {expected.dtype}, as init gives, got dtype {dtype}")
     return runs

@@ -105,7 +105,7 @@ def test_a_folder_that_is_no_checkpoint_is_no_step(tmp_path):
     assert checkpoint.latest_step(tmp_path) is None
     with pytest.raises(checkpoint.CheckpointError, match="no checkpoint 7 there"):
         checkpoint.restore(tmp_path, TREE, step=7)
-    with pytest.raises(ValueError, match=r"step: expected a name that is free, got .*7, which is"):
+    with pytest.raises(ValueError, match=r"step: expected a free name, got .*7, which exists"):
         checkpoint.save(tmp_path, 7, TREE)
     checkpoint.save(tmp_path, 8, TREE)
     assert checkpoint.latest_step(tmp_path) == 8
@@ -149,7 +149,7 @@ def test_steps_that_orbax_wrote_are_restored_and_stay(tmp_path):
         checkpoint.CheckpointError, match=(r"w: expected float32\[3, 3\], got float32\[2, 3\]")
     ):
         checkpoint.restore(tmp_path, wrong)
-    with pytest.raises(ValueError, match="expected one above 5"):
+    with pytest.raises(ValueError, match="expected a step above 5"):
         checkpoint.save(tmp_path, 5, TREE)
     checkpoint.save(tmp_path, 6, TREE)
     require_equal(checkpoint.restore(tmp_path, TREE), TREE)

@@ -128,9 +128,9 @@ def test_bad_input_and_malformed_files_are_named(made, tmp_path):
     for wrong, message in (
         (packed(np.zeros(11)), r"t10k-images.*\(12, 28, 28\), and 11 classes"),
         (packed(np.full(12, 10)), r"t10k-labels.*: expected classes from 0 to 9, got 10"),
-        (packed(np.zeros((12, 1))), r"t10k-labels.*: got 24 bytes that start with 00000802"),
+        (packed(np.zeros((12, 1))), r"t10k-labels.*got 24 bytes that start with 00000802"),
         (gzip.compress(b"\0\0\x08\x01\0\0\0\x0c123"), r"got 11 bytes that start with 000008010"),
-        (gzip.compress(b"\0\0"), r"got 2 bytes that start with 0000;"),
+        (gzip.compress(b"\0\0"), r"got 2 bytes that start with 0000"),
         (b"no gzip", r"t10k-labels.*: expected a gzip file of an idx array.*Not a gzip"),
     ):
         write(tmp_path, name, wrong)
