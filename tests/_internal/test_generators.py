@@ -80,6 +80,7 @@ def test_seeds_under_vmap_are_seeds_alone(impl):
     assert float(alone[0][1][0]) != float(alone[1][1][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("impl", mostly_slow(IMPLS, ["rbg"]))
 def test_samples_and_scheduled_sampling_under_vmap_are_those_alone(impl):
     keys = jnp.stack([jax.random.key(seed, impl=impl) for seed in (1, 2)])

@@ -107,6 +107,7 @@ def test_log_probabilities_and_alignments_are_those_of_the_papers(x64, output, o
         assert not seen[:, row, places:].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", mostly_slow(["vocabulary", "pointer", "copy"], ["pointer"]))
 def test_padding_is_inert(output):
     model = model_of(output)
@@ -142,6 +143,7 @@ def test_padding_is_inert(output):
         assert not two.seen[..., 5:].any()
 
 
+@pytest.mark.slow
 def test_a_row_alone_is_the_row_in_its_batch():
     model = model_of("copy")
     params = params_of(model)

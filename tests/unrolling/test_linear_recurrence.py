@@ -167,6 +167,7 @@ def test_the_platform_that_is_compiled_for_decides(platform, loops):
 ELSEWHERE = Case(lj.chain(lj.min_gru(2), lj.lru(3)))  # of which no program is kept from before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "law",
     [

@@ -102,6 +102,7 @@ def test_the_delta_rule_overwrites():
 # --- Chunks ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize(
     "law",
