@@ -34,12 +34,12 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
         inputs   1 + 2 * 3
         target           2    (7 modulo 5)
 
-    Inputs ``Sequences`` of M + 3 symbols, one-hot: the numbers 0 to M - 1, then + - *; numbers and
-    operators take turns, and all of each kind are as likely. (The paper's inputs have one place
-    more, for a blank that never comes.) Target ``[B]``, at a row's last step: the value modulo M,
-    where * binds more tightly than + and -. Loss is the cross-entropy, score the accuracy; the
-    task counts as solved above 0.99 at the trained lengths. The paper's score is the mean accuracy
-    at lengths 41 to 500.
+    Inputs ``Sequences`` of M + 3 symbols, one-hot: the numbers 0 to M - 1, then ``+``, ``-`` and
+    ``*``; numbers and operators take turns, and all of each kind are equally likely. (The paper's
+    inputs have one place more, for a blank that never comes.) Target ``[B]``, at a row's last step:
+    the value modulo M, where ``*`` binds more tightly than ``+`` and ``-``. Loss is the
+    cross-entropy, score the accuracy; the task counts as solved above 0.99 at the trained lengths.
+    The paper's score is the mean accuracy at lengths 41 to 500.
 
     Chance is above 1 / M, as products are often 0.
 
