@@ -124,7 +124,9 @@ def test_downloads_that_fail_say_what_else_can_be_done(published, monkeypatch):
     with pytest.raises(ValueError, match=r"hash of downloaded file \(train\.en\.gz\)"):
         m.multi30k()
     (published / "train.en.gz").unlink()
-    with pytest.raises(OSError, match=r"no train\.en\.gz from .* or set LSTM_JAX_DATA to a folder"):
+    with pytest.raises(
+        OSError, match=r"train\.en\.gz not downloaded from .* or set LSTM_JAX_DATA to a folder"
+    ):
         m.multi30k()
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(ImportError, match=r"needs pooch; pip install .* or set LSTM_JAX_DATA"):
