@@ -168,7 +168,7 @@ def test_bad_input_names_the_argument(task):
         listops(4, 4)  # there are 400
     with pytest.raises(ValueError, match="training: expected 99999 different expressions of 5"):
         tasks.make("listops", min_length=5, max_length=5, max_depth=2, training=99_999)
-    with pytest.raises(ValueError, match=r"length: expected 5 different expressions of 1800 to 2200"):
+    with pytest.raises(ValueError, match=r"length: expected 5 different .* of 1800 to 2200"):
         task.test_at(2000, 5)
     with pytest.raises(ValueError, match=r"length: expected at least 4.*got 3"):
         task.test_at(3, 5)
