@@ -382,7 +382,7 @@ def test_a_budget_beside_seconds_is_refused(capsys):
 def test_options_that_cannot_be_saved_are_refused_before_training():
     lj.cells.registry["named"] = lambda size, *, label=b"": lj.rnn(size)
     config = adding.Config(lengths=(4,), cells=("named(label=b'x')",), learning_rate=(0.1,), size=2)
-    with pytest.raises(TypeError, match=r"options: expected what JSON can hold.*got .*b'x'"):
+    with pytest.raises(TypeError, match=r"options: expected values that JSON can hold.*got .*b'x'"):
         conduct.plan(adding.settings(config), sweeping=False)
 
 
