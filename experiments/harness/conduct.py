@@ -81,7 +81,7 @@ def dry_run(jobs: list[Job]) -> int:
             steps = f"{budget.steps}" if budget.seconds is None else "as many as fit"
             cells = [job.contender, f"{job.model.size}", f"{job.parameters}", steps]
             rows.append([job.setting.task.name, *cells, f"{len(job.seeds)}", f"{seconds:.0f}"])
-            progress.finish(job)
+            progress.mark_done(job)
     columns = ["task", "contender", "hidden size", "parameters", "steps", "runs", "seconds"]
     print_table(console, "Dry run: jobs to train", columns, rows)
     ends_early = any(job.setting.budget.until_solved for job in jobs)

@@ -75,14 +75,14 @@ def mae_score(chance: float, memoryless: float | None = None) -> Score:
 
 
 def _mean(errors: jax.Array, batch: Batch) -> jax.Array:
-    return mean_where(_asked(errors, batch), errors)
+    return mean_where(_answer_mask(errors, batch), errors)
 
 
 def _mean_of_row(errors: jax.Array, batch: Batch) -> jax.Array:
-    return mean_where(_asked(errors, batch), errors, _axes_of_row(errors))
+    return mean_where(_answer_mask(errors, batch), errors, _axes_of_row(errors))
 
 
-def _asked(errors: jax.Array, batch: Batch) -> jax.Array:
+def _answer_mask(errors: jax.Array, batch: Batch) -> jax.Array:
     """Where a number is asked for, in the outputs' shape."""
     return ~jnp.isnan(batch.targets.reshape(errors.shape))
 

@@ -76,7 +76,7 @@ def take_steps(
     success = task.success
 
     def loss_of(params: Params, key: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-        batch, key_noise = drawn(task, key, batch_size)
+        batch, key_noise = draw_batch(task, key, batch_size)
         outputs = model.apply(params, batch.xs, key=key_noise)
         errors = None
         if success is not None and success.on == "training":
@@ -94,7 +94,9 @@ def take_steps(
     return jax.lax.scan(step, state, None, length=steps)
 
 
-def drawn(task: AnyTask[B], step_key: Key[Array, ""], batch_size: int) -> tuple[B, Key[Array, ""]]:
+def draw_batch(
+    task: AnyTask[B], step_key: Key[Array, ""], batch_size: int
+) -> tuple[B, Key[Array, ""]]:
     """The batch of a training step, and the key of the model's noise in it."""
     key_batch, key_noise = jax.random.split(checking.random_key("step_key", step_key))
     return task.sample(key_batch, batch_size), key_noise

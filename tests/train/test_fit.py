@@ -79,7 +79,7 @@ def test_errors_of_the_training_stream_are_of_the_params_before_each_step():
     )
     _, told = step(state)
     for n, params in enumerate([state.params, one(state)[0].params]):
-        batch, _ = train.drawn(TASK, jax.random.fold_in(KEY, n), 8)
+        batch, _ = train.draw_batch(TASK, jax.random.fold_in(KEY, n), 8)
         expected = (MODEL.answer(params, batch.xs)[:, 0] - batch.targets) ** 2
         np.testing.assert_allclose(told.errors[n], expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(told.errors.mean(axis=1), told.loss, rtol=1e-6)

@@ -60,7 +60,7 @@ class Progress:
             description=f"{job.name} ({len(job.seeds)} runs), step {step} of {steps}",
         )
 
-    def finish(self, job: Job) -> None:
+    def mark_done(self, job: Job) -> None:
         """Counts the job as done."""
         self._done[job.folder] = amount_of_work(job)
         self._bar.update(self._task, completed=sum(self._done.values()))
@@ -76,7 +76,7 @@ class Progress:
         if any(count is not None for count in result["solved"]):
             solved = sum(count is not None for count in result["solved"])
             line += f", {solved} of {len(job.seeds)} solved"
-        self.finish(job)
+        self.mark_done(job)
         self._bar.console.print(line, highlight=False)
 
 

@@ -62,7 +62,11 @@ def state_before_step(job: Job, run: int, state: train.TrainState, steps: int) -
         )
         state = go(state)
     step_key = jax.random.fold_in(key, state.step)
-    return {"state": state, "key": step_key, "batch": train.drawn(task, step_key, batch_size)[0]}
+    return {
+        "state": state,
+        "key": step_key,
+        "batch": train.draw_batch(task, step_key, batch_size)[0],
+    }
 
 
 def replay(job: Job, run: int, path: Path) -> Replay:
