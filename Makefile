@@ -9,7 +9,7 @@ READY := $(VENV)/ready
 .PHONY: help compare suite benchmarks gpu test test-slow laws lint types docs clean
 
 help:
-	@echo "make compare    compares LSTM, GRU, tanh RNN and attention on two tasks, in two minutes"
+	@echo "make compare    compares LSTM, GRU, tanh RNN and attention on two tasks, in three minutes"
 	@echo "make suite      which cell remembers longest? all kinds of tasks, in half an hour"
 	@echo "make benchmarks compares speed and RAM with other libraries (PyTorch if installed)"
 	@echo "make gpu        tests and measurements on a GPU, with the installed JAX, in ten minutes"

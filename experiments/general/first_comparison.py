@@ -1,4 +1,4 @@
-"""Adding and real digits pixel by pixel: LSTM, GRU, tanh RNN and attention, in two minutes.
+"""Adding and real digits pixel by pixel: LSTM, GRU, tanh RNN and attention, in three minutes.
 
     python -m experiments first_comparison
 
@@ -22,7 +22,7 @@ from experiments.images.digits import Config as DigitsConfig
 from experiments.memory import adding
 from experiments.memory.adding import Config as AddingConfig
 
-TIME = "2 min"
+TIME = "3 min"
 CELLS = ("lstm", "gru", "rnn", "attention")
 
 
