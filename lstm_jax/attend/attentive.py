@@ -22,10 +22,11 @@ from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax._internal.generators import split_key
 from lstm_jax.attend.contract import check_memory, matrix
 from lstm_jax.core.cell import Bound, Cell, Memory
-from lstm_jax.core.forms import Composite
+from lstm_jax.core.forms import Composite, Form, Observed, Plain
 from lstm_jax.core.gates import NO_GATES
 from lstm_jax.core.numerics import like, product
 from lstm_jax.core.recipes import factory
+from lstm_jax.core.steps import advance_of, observe
 from lstm_jax.core.typing import AnyArray
 
 
@@ -207,26 +208,31 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
             out = weights if returns == "weights" else jnp.concatenate([out, weights], -1)
         return vector, out
 
-    def advance_reader(params, state, y):
+    def read_memory(params, state, y):
         state, context = attend_to_memory(params, state, y)
         vector, out = output(params, state, context, y)
         fed = vector.astype(state.fed.dtype) if input_feeding else ()
-        return state._replace(fed=fed), out
+        return state._replace(fed=fed), out, Observed({}, state.weights)
 
-    def advance_luong(params, state, x):
-        read = jnp.concatenate([x, state.fed], -1) if input_feeding else x
-        inner, y = cell.advance(params["cell"], state.cell, read)
-        state, out = advance_reader(params, state, y)
-        return state._replace(cell=inner), out
+    def observe_luong(params, state, x):
+        read = jnp.concatenate([x, state.fed], -1)
+        inner, y, observed = observe(cell)(params["cell"], state.cell, read)
+        state, out, _ = read_memory(params, state, y)
+        return state._replace(cell=inner), out, observed._replace(attention=state.weights)
 
-    def advance_bahdanau(params, state, x):
+    def observe_bahdanau(params, state, x):
         state, context = attend_to_memory(params, state, state.fed)
-        inner, y = cell.advance(params["cell"], state.cell, jnp.concatenate([x, context], -1))
+        read = jnp.concatenate([x, context], -1)
+        inner, y, observed = observe(cell)(params["cell"], state.cell, read)
         _, out = output(params, state, context, y)
-        return state._replace(cell=inner, fed=y.astype(state.fed.dtype)), out
+        observed = observed._replace(attention=state.weights)
+        return state._replace(cell=inner, fed=y.astype(state.fed.dtype)), out, observed
 
     # The part after the cell, as a cell of its own, whose inputs are the outputs of the cell.
-    reader = Cell(f"reader of {name}", out_size, NO_GATES, init, initial_state, advance_reader)
+    reading = Plain(read_memory)
+    reader = Cell(
+        f"reader of {name}", out_size, NO_GATES, init, initial_state, advance_of(reading), reading
+    )
 
     def over_time(run, params, xs, state, initial):
         inner, ys = run(cell, params["cell"], xs, state.cell, initial.cell)
@@ -235,6 +241,9 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
         return state._replace(cell=inner), out
 
     weights_size = places * (mechanism.heads or 1)
+    form: Form = Plain(observe_luong if luong else observe_bahdanau)
+    if luong and not input_feeding:
+        form = Composite(over_time)
     sizes = {"outputs": out_size, "weights": weights_size, "both": out_size + weights_size}
     return Cell(
         name,
@@ -242,7 +251,7 @@ def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) 
         NO_GATES,
         init,
         initial_state,
-        advance_luong if luong else advance_bahdanau,
-        Composite(over_time) if luong and not input_feeding else None,
+        advance_of(form),
+        form,
         prepare,
     )

@@ -88,8 +88,8 @@ def gru(
         recurrent = product(reset * state.h, u_candidate)
         if normed:
             recurrent = standardize(recurrent) * s_candidate
-        new, y, _ = blend(state, reset, update, act(pre["candidate"] + recurrent))
-        return like(state, new), y.astype(weights.w_x.dtype)
+        new, y, gates = blend(state, reset, update, act(pre["candidate"] + recurrent))
+        return like(state, new), y.astype(weights.w_x.dtype), gates
 
     split = bias_after_norm if normed else packed_params
 
@@ -135,7 +135,8 @@ def mgu(size: int) -> Cell:
         f = jax.nn.sigmoid(z["forget"] + product(state.h, u["forget"]))
         candidate = jnp.tanh(z["candidate"] + product(f * state.h, u["candidate"]))
         h = (1.0 - f) * state.h + f * candidate
-        return like(state, GRUState(h)), h.astype(weights.w_x.dtype)
+        gates = {"forget": f, "candidate": candidate}
+        return like(state, GRUState(h)), h.astype(weights.w_x.dtype), gates
 
     return plain_cell(
         "mgu",

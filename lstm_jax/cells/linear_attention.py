@@ -101,8 +101,8 @@ def linear_attention(
         raise WrongValue(f"forget_bias: expected None without a gate, got {forget_bias}")
     start = 3.0 if forget_bias is None else checking.real("forget_bias", forget_bias)
     per_head = size // heads
-    gates = {"input": delta, "forget": gated}
-    names = ("query", "key", "value", *(gate for gate, there in gates.items() if there))
+    present = {"input": delta, "forget": gated}
+    names = ("query", "key", "value", *(gate for gate, there in present.items() if there))
     widths = (size,) * 3 + (heads,) * (len(names) - 3)
     axis = GateAxis(names, widths, (("forget", 1),) if gated else (), ("input",) if delta else ())
 
@@ -122,6 +122,10 @@ def linear_attention(
             log_keep=jax.nn.log_sigmoid(pre["forget"]) if gated else None,
             strength=jax.nn.sigmoid(pre["input"]) if delta else None,
         )
+
+    def gates(of_x):
+        by_name = {"query": of_x.q, "key": of_x.k, "value": of_x.v[..., :per_head]}
+        return {name: merge_heads(vectors) for name, vectors in by_name.items()}
 
     def output(params, o, m, aside):
         if normalize:
@@ -160,6 +164,7 @@ def linear_attention(
         read=read,
         write=write,
         output=output,
+        gates=gates,
     )
 
 

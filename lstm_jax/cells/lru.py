@@ -68,11 +68,17 @@ def lru(
     axis = equal_gates(("real", "imag"), units)
     to_output = equal_gates(("output",), size)
 
+    def gates(params, x):
+        """gamma (x B), which is added to the state."""
+        gamma = jnp.exp(wide(params["gamma_log"]))
+        parts = axis.split(product(x, params["w_x"]))
+        return {name: gamma * part for name, part in parts.items()}
+
     def coefficients(params, x):
         nu, theta = jnp.exp(wide(params["nu_log"])), jnp.exp(wide(params["theta_log"]))
-        parts = axis.split(product(x, params["w_x"]))
-        b = jax.lax.complex(parts["real"], parts["imag"])
-        return jnp.exp(jax.lax.complex(-nu, theta)), jnp.exp(wide(params["gamma_log"])) * b
+        added = gates(params, x)
+        b = jax.lax.complex(added["real"], added["imag"])
+        return jnp.exp(jax.lax.complex(-nu, theta)), b
 
     def output(params, h, x):
         y = product(jnp.concatenate([h.real, h.imag], axis=-1), params["w_y"])
@@ -106,4 +112,5 @@ def lru(
         read=lambda state: jax.lax.complex(wide(state.real), wide(state.imag)),
         write=lambda h: LRUState(h.real, h.imag),
         output=output,
+        gates=gates,
     )

@@ -10,6 +10,7 @@ from lstm_jax._internal import checking
 from lstm_jax.core import initializers as init
 from lstm_jax.core.builders import plain_cell
 from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import Observed
 from lstm_jax.core.gates import GateAxis, equal_gates
 from lstm_jax.core.numerics import like, masked_softmax, product
 from lstm_jax.core.recipes import factory
@@ -76,7 +77,8 @@ def lstmn(
         packed = product(x, params["w_x"]) + product(summary, params["w_h"]) + params["b"]
         pre = axis.split(packed)
         i, f, o = (jax.nn.sigmoid(pre[gate]) for gate in ("input", "forget", "output"))
-        c = f * memory + i * jnp.tanh(pre["cell"])
+        cell = jnp.tanh(pre["cell"])
+        c = f * memory + i * cell
         h = o * jnp.tanh(c)
         new = LSTMNState(
             append_step(state.h, h),
@@ -85,7 +87,8 @@ def lstmn(
             summary,
             jnp.minimum(state.filled + 1, window),
         )
-        return like(state, new), h.astype(params["w_x"].dtype)
+        gates = {"input": i, "forget": f, "cell": cell, "output": o}
+        return like(state, new), h.astype(params["w_x"].dtype), Observed(gates, weights)
 
     def init_params(key, input_size, dtype):
         key_cell, key_h, key_x, key_s, key_a = jax.random.split(key, 5)

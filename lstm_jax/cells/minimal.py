@@ -18,6 +18,7 @@ from lstm_jax.core.cell import Cell
 from lstm_jax.core.gates import GateAxis, equal_gates
 from lstm_jax.core.numerics import product, wide
 from lstm_jax.core.recipes import factory
+from lstm_jax.core.typing import Params
 
 
 class MinimalState(NamedTuple):
@@ -44,12 +45,16 @@ def min_gru(size: int, *, activation: str = "identity") -> Cell:
     act = get_activation("activation", activation)
     axis = equal_gates(("update", "candidate"), size, {"update": -1})
 
-    def coefficients(params, x):
-        pre = axis.split(product(x, params["w_x"]) + params["b"])
-        update = jax.nn.sigmoid(pre["update"])
-        return jax.nn.sigmoid(-pre["update"]), update * act(pre["candidate"])
+    def gates(params, x):
+        pre = preactivations(axis, params, x)
+        return {"update": jax.nn.sigmoid(pre["update"]), "candidate": act(pre["candidate"])}
 
-    return _minimal("min_gru", axis, coefficients, init.constant(0.0))
+    def coefficients(params, x):
+        new = gates(params, x)
+        kept = jax.nn.sigmoid(-preactivations(axis, params, x)["update"])
+        return kept, new["update"] * new["candidate"]
+
+    return _minimal("min_gru", axis, gates, coefficients, init.constant(0.0))
 
 
 @factory
@@ -72,16 +77,28 @@ def min_lstm(size: int, *, forget_bias: float = 1.0, activation: str = "identity
     act = get_activation("activation", activation)
     axis = equal_gates(("input", "forget", "candidate"), size, {"forget": 1}, writes="input")
 
+    def gates(params, x):
+        pre = preactivations(axis, params, x)
+        i, f = jax.nn.sigmoid(pre["input"]), jax.nn.sigmoid(pre["forget"])
+        return {"input": i, "forget": f, "candidate": act(pre["candidate"])}
+
     def coefficients(params, x):
-        pre = axis.split(product(x, params["w_x"]) + params["b"])
+        pre = preactivations(axis, params, x)
         # f / (f + i) = sigmoid(log f - log i), which does not divide 0 by 0 if both are closed.
         balance = jax.nn.log_sigmoid(pre["forget"]) - jax.nn.log_sigmoid(pre["input"])
         return jax.nn.sigmoid(balance), jax.nn.sigmoid(-balance) * act(pre["candidate"])
 
-    return _minimal("min_lstm", axis, coefficients, init.forget_bias(forget_bias))
+    return _minimal("min_lstm", axis, gates, coefficients, init.forget_bias(forget_bias))
 
 
-def _minimal(name: str, axis: GateAxis, coefficients: Callable, bias: init.Initializer) -> Cell:
+def preactivations(axis: GateAxis, params: Params, x: jax.Array) -> dict[str, jax.Array]:
+    """``x w_x + b`` by gate."""
+    return axis.split(product(x, params["w_x"]) + params["b"])
+
+
+def _minimal(
+    name: str, axis: GateAxis, gates: Callable, coefficients: Callable, bias: init.Initializer
+) -> Cell:
     size = axis.widths[0]
     return linear_cell(
         name,
@@ -93,4 +110,5 @@ def _minimal(name: str, axis: GateAxis, coefficients: Callable, bias: init.Initi
         read=lambda state: wide(state.h),
         write=MinimalState,
         output=lambda params, h, x: h.astype(params["w_x"].dtype),
+        gates=gates,
     )

@@ -173,6 +173,11 @@ def mlstm(
             aside=jax.nn.sigmoid(pre["output"]),
         )
 
+    def gates(of_x):
+        by_name = {"query": of_x.q, "key": of_x.k, "value": of_x.v[..., :per_head]}
+        vectors = {name: merge_heads(vector) for name, vector in by_name.items()}
+        return vectors | {"output": of_x.aside}
+
     def output(params, o, m, aside):
         # h = q C / max(|q n|, exp(-m)); if m < 0, both sides are multiplied by exp(m), so that no
         # exponential overflows. The weights summed in o are at most 1, so anything below exp(-40)
@@ -202,4 +207,5 @@ def mlstm(
         ),
         write=write,
         output=output,
+        gates=gates,
     )

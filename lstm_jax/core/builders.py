@@ -17,15 +17,19 @@ from lstm_jax.core import promises
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import (
     AttentionState,
+    Form,
     Gated,
     Linear,
     MatrixMemory,
+    Observed,
+    Plain,
     Projected,
     Weights,
     Windowed,
+    no_gates,
 )
 from lstm_jax.core.gates import GateAxis
-from lstm_jax.core.steps import gated_advance, linear_advance, matrix_advance, windowed_advance
+from lstm_jax.core.steps import advance_of
 from lstm_jax.core.typing import AnyArray, BatchShape, Params, State
 
 
@@ -45,9 +49,9 @@ def plain_cell(
     *,
     init: Callable[[jax.Array, int, Any], Params],
     state: Callable[[Callable[..., jax.Array]], State],
-    advance: Callable[[Params, State, jax.Array], tuple[State, jax.Array]],
+    advance: Callable[[Params, State, jax.Array], tuple],
 ) -> Cell:
-    """A cell of no form, which is unrolled by a plain scan.
+    """A cell of no other form (``Plain``), which is unrolled by a plain scan.
 
     Args:
         name: What errors and tables call the cell.
@@ -55,8 +59,22 @@ def plain_cell(
         axis: The packed gate axis of its weights.
         init: ``(key, input_size, dtype) -> params``; its arguments are already checked.
         state: ``zeros -> state``, the initial state made of ``zeros(*shape)``, without batch axes.
-        advance: ``(params, state, x) -> (state, y)``, the equations of one step.
+        advance: ``(params, state, x) -> (state, y)``, the equations of one step; or
+            ``(state, y, gates)`` with the gates by name, or an ``Observed``, for ``lj.trace``.
     """
+
+    def observe(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array, Observed]:
+        state, y, *more = advance(params, state, x)
+        gates = more[0] if more else {}
+        return state, y, gates if isinstance(gates, Observed) else Observed(gates)
+
+    return cell_of_form(name, size, axis, init, state, Plain(observe))
+
+
+def cell_of_form(
+    name: str, size: int, axis: GateAxis, init: Callable, state: Callable, form: Form
+) -> Cell:
+    """The cell of a form, whose step is derived from it; see ``plain_cell`` for the arguments."""
 
     def checked_init(key: PRNGKeyArray, input_size: int, dtype: Any = jnp.float32) -> Params:
         """Params for inputs of ``input_size``; see the factory for the entries and shapes."""
@@ -64,7 +82,8 @@ def plain_cell(
         input_size = checking.positive_int("input_size", input_size)
         return init(key, input_size, checking.float_dtype("dtype", dtype))
 
-    return Cell(name, size, axis, default_promotion(checked_init), state_of(state), advance)
+    step = advance_of(form)
+    return Cell(name, size, axis, default_promotion(checked_init), state_of(state), step, form)
 
 
 def gated_cell(
@@ -100,8 +119,7 @@ def gated_cell(
     """
     form = Gated(pointwise, split, source, promises.check_option(additive))
     promises.check_additive(name, form, size, init, state_of(state))
-    cell = plain_cell(name, size, axis, init=init, state=state, advance=gated_advance(form))
-    return cell._replace(form=form)
+    return cell_of_form(name, size, axis, init, state, form)
 
 
 def linear_cell(
@@ -115,6 +133,7 @@ def linear_cell(
     read: Callable[[State], jax.Array],
     write: Callable[[jax.Array], State],
     output: Callable[[Params, jax.Array, jax.Array], jax.Array],
+    gates: Callable[[Params, jax.Array], dict[str, jax.Array]] = no_gates,
 ) -> Cell:
     """A cell of the linear form (``Linear``), ``h_t = a_t h_{t-1} + b_t``.
 
@@ -128,10 +147,10 @@ def linear_cell(
         read: ``state -> h``, real or complex, in float32 or wider.
         write: ``h -> state``.
         output: ``(params, h, x) -> y``.
+        gates: ``(params, x) -> gates``, by name, for ``lj.trace``.
     """
-    form = Linear(coefficients, read, write, output)
-    cell = plain_cell(name, size, axis, init=init, state=state, advance=linear_advance(form))
-    return cell._replace(form=form)
+    form = Linear(coefficients, read, write, output, gates)
+    return cell_of_form(name, size, axis, init, state, form)
 
 
 def matrix_cell(
@@ -145,6 +164,7 @@ def matrix_cell(
     read: Callable[[State], tuple[jax.Array, jax.Array | None]],
     write: Callable[[jax.Array, jax.Array | None], State],
     output: Callable[[Params, jax.Array, jax.Array | None, jax.Array | None], jax.Array],
+    gates: Callable[[Projected], dict[str, jax.Array]] = no_gates,
 ) -> Cell:
     """A cell with a matrix memory (``MatrixMemory``).
 
@@ -158,10 +178,11 @@ def matrix_cell(
         read: ``state -> (S, m)``, the memory and its stabiliser, which may be None.
         write: ``(S, m) -> state``.
         output: ``(params, o, m, aside) -> y``, where o is what the queries read.
+        gates: ``Projected -> gates``, by name, for ``lj.trace``, which adds "forget" and "input",
+            the factors of the memory and of the write.
     """
-    form = MatrixMemory(project, read, write, output)
-    cell = plain_cell(name, size, axis, init=init, state=state, advance=matrix_advance(form))
-    return cell._replace(form=form)
+    form = MatrixMemory(project, read, write, output, gates)
+    return cell_of_form(name, size, axis, init, state, form)
 
 
 def windowed_cell(
@@ -197,8 +218,7 @@ def windowed_cell(
         place = (heads, window, size // heads)
         return AttentionState(zeros(*place), zeros(*place), zeros(dtype=jnp.int32))
 
-    cell = plain_cell(name, size, axis, init=init, state=empty, advance=windowed_advance(form))
-    return cell._replace(form=form)
+    return cell_of_form(name, size, axis, init, empty, form)
 
 
 def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[..., State]:

@@ -46,6 +46,27 @@ class Gated(NamedTuple):
     additive: bool | int = False
 
 
+class Observed(NamedTuple):
+    """What ``lj.trace`` shows of a step beside its state and output.
+
+    Attributes:
+        gates: The gates by name, ``[*batch, H]``, or ``[*batch, heads]`` with one per head.
+        attention: The attention weights, ``[*batch, W]`` or ``[*batch, heads, W]``; None for a cell
+            without attention.
+        parts: What the named parts of a composite show, by name: ``(read, state, y, Observed)``,
+            the first being the state before the step.
+    """
+
+    gates: dict[str, jax.Array]
+    attention: jax.Array | None = None
+    parts: dict[str, Any] = {}  # noqa: RUF012 (never written to)
+
+
+def no_gates(*_: Any) -> dict[str, jax.Array]:
+    """The gates of a cell that does not name any."""
+    return {}
+
+
 class Linear(NamedTuple):
     """The linear form: ``h_t = a_t h_{t-1} + b_t``, unit by unit, where a and b depend on x only.
 
@@ -57,12 +78,14 @@ class Linear(NamedTuple):
         read: ``state -> h``, real or complex, in float32 or wider.
         write: ``h -> state``, a NamedTuple of real arrays.
         output: ``(params, h, x) -> y``, in the dtype of the weights.
+        gates: ``(params, x) -> gates``, by name, for ``lj.trace``.
     """
 
     coefficients: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]]
     read: Callable[[State], jax.Array]
     write: Callable[[jax.Array], State]
     output: Callable[[Params, jax.Array, jax.Array], jax.Array]
+    gates: Callable[[Params, jax.Array], dict[str, jax.Array]] = no_gates
 
 
 class Projected(NamedTuple):
@@ -107,12 +130,15 @@ class MatrixMemory(NamedTuple):
         write: ``(S, m) -> state``.
         output: ``(params, o, m, aside) -> y``, in the dtype of the weights, where
             ``o [..., heads, V]`` is what the queries read.
+        gates: ``Projected -> gates``, by name, for ``lj.trace``, which adds the factors of the
+            memory and of the write: "forget" and "input".
     """
 
     project: Callable[[Params, jax.Array], Projected]
     read: Callable[[State], tuple[jax.Array, jax.Array | None]]
     write: Callable[[jax.Array, jax.Array | None], State]
     output: Callable[[Params, jax.Array, jax.Array | None, jax.Array | None], jax.Array]
+    gates: Callable[[Projected], dict[str, jax.Array]] = no_gates
 
 
 class AttentionState(NamedTuple):
@@ -154,8 +180,23 @@ class Windowed(NamedTuple):
     output: Callable[[Params, jax.Array, jax.Array], jax.Array]
 
 
+class Plain(NamedTuple):
+    """The form of a cell of no other form, whose step shows its gates; it is only scanned.
+
+    Attributes:
+        observe: ``(params, state, x) -> (state, y, Observed)``.
+    """
+
+    observe: Callable[[Params, State, jax.Array], tuple[State, jax.Array, Observed]]
+
+
 class Run(Protocol):
-    """Unrolls one cell over a whole sequence; the driver passes it to composite cells."""
+    """Runs one part of a composite: over a whole sequence, or for a step.
+
+    The driver runs it over a sequence. ``lj.trace`` does so too, and then the state that it returns
+    has a leading T. For a step, ``xs`` is one input ``[*batch, D]``. ``name`` is what ``lj.trace``
+    calls the part; without a name, the part's gates are those of the composite.
+    """
 
     def __call__(
         self,
@@ -167,19 +208,22 @@ class Run(Protocol):
         *,
         reverse: bool = False,
         method: str | None = None,
+        name: str | None = None,
     ) -> tuple[State, jax.Array]: ...
 
 
 class Composite(NamedTuple):
-    """The form of cells made of cells: how the parts run over a whole sequence.
+    """The form of cells made of cells: how the parts run.
 
     Attributes:
         over_time: ``(run, params, xs, state, initial) -> (state, ys)``, where ``initial`` is the
             state that a reset returns to. ``run`` already has lengths, resets, direction and
-            method.
+            method. The step is derived from it too, with one input ``[*batch, D]`` in the place of
+            ``xs``, so it acts on last axes only. It takes the states of its parts out of ``state``
+            and puts those that ``run`` returns together, without reading their values.
     """
 
     over_time: Callable[[Run, Params, jax.Array, State, State], tuple[State, jax.Array]]
 
 
-Form = Gated | Linear | MatrixMemory | Windowed | Composite
+Form = Gated | Linear | MatrixMemory | Windowed | Plain | Composite

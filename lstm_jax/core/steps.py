@@ -1,8 +1,12 @@
-"""The step of each form, derived from the functions of the form."""
+"""The step of each form, derived from the functions of the form.
+
+``observe(cell)`` is the step that also shows its gates; ``advance_of(form)`` is the bare step, in
+which the compiler drops what nobody reads.
+"""
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -11,28 +15,60 @@ import numpy as np
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.forms import (
     AttentionState,
+    Composite,
+    Form,
     Gated,
     Linear,
     MatrixMemory,
+    Observed,
+    Plain,
     Projected,
     Weights,
     Windowed,
 )
-from lstm_jax.core.numerics import like, masked_softmax, product
+from lstm_jax.core.numerics import like, masked_softmax, merge_heads, product
 from lstm_jax.core.typing import Params, State
 
+if TYPE_CHECKING:
+    from lstm_jax.core.cell import Cell
 
-def gated_advance(form: Gated) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
-    """The ``advance`` of a gated form."""
+
+Observe = Callable[[Params, State, jax.Array], tuple[State, jax.Array, Observed]]
+
+
+def advance_of(form: Form) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
+    """The ``advance`` of a form."""
+    observe = OBSERVE[type(form)](form)
 
     def advance(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
-        weights, vectors = form.split(params)
-        z = input_product(weights, x)
-        r = product(form.source(vectors, state), weights.w_h)
-        state, y, _ = apply_gates(form, weights.w_p, vectors, state, z, r, weights.w_x.dtype)
+        state, y, _ = observe(params, state, x)
         return state, y
 
     return advance
+
+
+def observe(cell: "Cell") -> Observe:
+    """``(params, state, x) -> (state, y, Observed)`` of ``cell``, with prepared params.
+
+    A cell of no form shows nothing beside its state and output.
+    """
+    if cell.form is not None:
+        return OBSERVE[type(cell.form)](cell.form)
+    return lambda params, state, x: (*cell.advance(params, state, x), Observed({}))
+
+
+def observe_gated(form: Gated) -> Observe:
+    """The step of a gated form."""
+
+    def observe(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array, Observed]:
+        weights, vectors = form.split(params)
+        z = input_product(weights, x)
+        r = product(form.source(vectors, state), weights.w_h)
+        new, m, gates = form.pointwise(vectors, state, z, r)
+        new, y = project_output(weights.w_p, state, new, m, weights.w_x.dtype)
+        return new, y, Observed(gates)
+
+    return observe
 
 
 def input_product(weights: Weights, x: jax.Array) -> jax.Array:
@@ -57,37 +93,44 @@ def apply_gates(
         of the old one, and y has ``dtype``, the compute dtype.
     """
     new, m, _ = form.pointwise(vectors, state, z, r)
+    return *project_output(w_p, state, new, m, dtype), m
+
+
+def project_output(
+    w_p: jax.Array | None, old: State, new: State, m: jax.Array, dtype: Any
+) -> tuple[State, jax.Array]:
+    """The new state in the dtypes of the old one, and the output, after the projection if any."""
     y = m
     if w_p is not None:
         y = product(m, w_p)
         new = new._replace(h=y)
-    return like(state, new), y.astype(dtype), m
+    return like(old, new), y.astype(dtype)
 
 
-def linear_advance(form: Linear) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
-    """The ``advance`` of a linear form."""
+def observe_linear(form: Linear) -> Observe:
+    """The step of a linear form."""
 
-    def advance(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
+    def observe(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array, Observed]:
         a, b = form.coefficients(params, x)
         h = a * form.read(state) + b
-        return like(state, form.write(h)), form.output(params, h, x)
+        y = form.output(params, h, x)
+        return like(state, form.write(h)), y, Observed(form.gates(params, x))
 
-    return advance
+    return observe
 
 
-def matrix_advance(
-    form: MatrixMemory,
-) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
-    """The ``advance`` of a form with a matrix memory."""
+def observe_matrix(form: MatrixMemory) -> Observe:
+    """The step of a form with a matrix memory."""
 
-    def advance(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array]:
+    def observe(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array, Observed]:
         of_x = form.project(params, x)
         s, m = form.read(state)
+        gates = form.gates(of_x) | memory_factors(of_x, m)
         s, m = memory_step(of_x, s, m)
         o = jnp.einsum("...k,...kv->...v", of_x.q, s)
-        return like(state, form.write(s, m)), form.output(params, o, m, of_x.aside)
+        return like(state, form.write(s, m)), form.output(params, o, m, of_x.aside), Observed(gates)
 
-    return advance
+    return observe
 
 
 def memory_step(
@@ -110,15 +153,31 @@ def memory_step(
     return s + k[..., :, None] * v[..., None, :], m
 
 
-def windowed_advance(
-    form: Windowed,
-) -> Callable[[Params, State, jax.Array], tuple[State, jax.Array]]:
-    """The ``advance`` of a windowed form: the window moves on by one place."""
+def memory_factors(of_x: Projected, m: jax.Array | None) -> dict[str, jax.Array]:
+    """The factors of a step that starts with the stabiliser m, ``[*batch, heads]``.
+
+    "forget" multiplies the memory, if anything does. "input" multiplies the write, or is the
+    strength of the delta rule.
+    """
+    factors = {}
+    if of_x.log_write is not None:
+        kept = m if of_x.log_keep is None else of_x.log_keep + m
+        m = jnp.maximum(kept, of_x.log_write)
+        factors = {"forget": jnp.exp(kept - m), "input": jnp.exp(of_x.log_write - m)}
+    elif of_x.log_keep is not None:
+        factors["forget"] = jnp.exp(of_x.log_keep)
+    if of_x.strength is not None:
+        factors["input"] = of_x.strength
+    return factors
+
+
+def observe_windowed(form: Windowed) -> Observe:
+    """The step of a windowed form: the window moves on by one place."""
     positions = np.arange(form.window)
 
-    def advance(
+    def observe(
         params: Params, state: AttentionState, x: jax.Array
-    ) -> tuple[AttentionState, jax.Array]:
+    ) -> tuple[AttentionState, jax.Array, Observed]:
         q, k, v = form.project(params, x)
         count = jnp.minimum(state.filled + 1, form.window)
         visible = filled_places(count, form.window)
@@ -127,16 +186,61 @@ def windowed_advance(
             return jnp.where(visible[..., None, :, None], append_step(old, new), 0)
 
         new = AttentionState(move_window(state.keys, k), move_window(state.values, v), count)
-        o = windowed_attention(
+        weights = attention_weights(
             form.place(q[..., None, :], positions[-1:]),
             form.place(new.keys.astype(k.dtype), positions),
-            new.values.astype(v.dtype),
             form.bias(params, positions[::-1][None]),
             visible[..., None, None, :],
         )
-        return like(state, new), form.output(params, o[..., 0, :], x)
+        o = jnp.einsum("...qp,...pd->...qd", weights, new.values.astype(v.dtype))
+        y = form.output(params, o[..., 0, :], x)
+        gates = {"query": merge_heads(q), "key": merge_heads(k), "value": merge_heads(v)}
+        return like(state, new), y, Observed(gates, weights[..., 0, :])
 
-    return advance
+    return observe
+
+
+def observe_composite(form: Composite) -> Observe:
+    """The step of a composite: that of its parts, one after the other."""
+
+    def observe_step(
+        params: Params, state: State, x: jax.Array
+    ) -> tuple[State, jax.Array, Observed]:
+        observed = Observed({})
+
+        def run(cell, params, x, state, initial, *, reverse=False, method=None, name=None):
+            nonlocal observed
+            if reverse:
+                raise WrongValue(
+                    "step: expected a cell, got a bidirectional layer, which reads the sequence "
+                    "from both ends; unroll it"
+                )
+            new, y, part = observe(cell)(params, state, x)
+            observed = add_part(observed, name, (state, new, y, part), part)
+            return new, y
+
+        state, y = form.over_time(run, params, x, state, state)
+        return state, y, observed
+
+    return observe_step
+
+
+def add_part(whole: Observed, name: str | None, part: Any, observed: Observed) -> Observed:
+    """``whole`` with ``part`` under its name, or without a name with what the part shows."""
+    if name is not None:
+        return whole._replace(parts=whole.parts | {name: part})
+    attention = whole.attention if observed.attention is None else observed.attention
+    return Observed(whole.gates | observed.gates, attention, whole.parts | observed.parts)
+
+
+OBSERVE: dict[type, Callable[[Any], Observe]] = {
+    Gated: observe_gated,
+    Linear: observe_linear,
+    MatrixMemory: observe_matrix,
+    Windowed: observe_windowed,
+    Plain: lambda form: form.observe,
+    Composite: observe_composite,
+}
 
 
 def windowed_attention(
@@ -154,10 +258,17 @@ def windowed_attention(
     Returns:
         The weighted values, ``[*batch, heads, Q, d]``.
     """
+    return jnp.einsum("...qp,...pd->...qd", attention_weights(q, keys, bias, visible), values)
+
+
+def attention_weights(
+    q: jax.Array, keys: jax.Array, bias: jax.Array | None, visible: Any
+) -> jax.Array:
+    """The weights of ``windowed_attention``, ``[*batch, heads, Q, P]``."""
     scores = jnp.einsum("...qd,...pd->...qp", q / math.sqrt(q.shape[-1]), keys)
     if bias is not None:
         scores = scores + bias
-    return jnp.einsum("...qp,...pd->...qd", masked_softmax(scores, jnp.asarray(visible)), values)
+    return masked_softmax(scores, jnp.asarray(visible))
 
 
 def filled_places(count: jax.Array, window: int) -> jax.Array:

@@ -46,11 +46,11 @@ def over_parts(
     """
     (valid, resets), reverse = traversal.masks, traversal.reverse
     if not isinstance(traversal.cell.form, Composite):
-        masks = Masks(valid, _segment_starts(resets, valid, reverse))
+        masks = Masks(valid, segment_starts(resets, valid, reverse))
         return over_time(traversal._replace(masks=masks), method)
     method_of_call = method
 
-    def run(cell, params, xs, state, initial, *, reverse=False, method=None):
+    def run(cell, params, xs, state, initial, *, reverse=False, method=None, name=None):
         direction = reverse != traversal.reverse
         part = Traversal(cell, params, xs, state, initial, traversal.masks, direction)
         return over_parts(part, method_of_call if method is None else method, over_time)
@@ -69,7 +69,7 @@ def spread_like(state: State, zeros: jax.Array) -> State:
     return jax.tree.map(add_zeros, state)
 
 
-def _segment_starts(
+def segment_starts(
     resets: jax.Array | None, valid: jax.Array | None, reverse: bool
 ) -> jax.Array | None:
     """The steps at which segments begin in the direction of travel.

@@ -17,6 +17,7 @@ from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Composite
 from lstm_jax.core.gates import NO_GATES
 from lstm_jax.core.recipes import factory
+from lstm_jax.core.steps import advance_of
 from lstm_jax.wrappers.shapes import only_input_size
 
 
@@ -64,30 +65,16 @@ def chain(*cells: Cell) -> Cell:
             c.prepare(p, batch_shape, k) for c, p, k in zip(cells, params, keys, strict=True)
         )
 
-    def advance(params, state, x):
-        states = []
-        for c, p, s in zip(cells, params, state, strict=True):
-            s, x = c.advance(p, s, x)
-            states.append(s)
-        return tuple(states), x
-
     def over_time(run, params, xs, state, initial):
         states = []
-        for c, p, s, s0 in zip(cells, params, state, initial, strict=True):
-            s, xs = run(c, p, xs, s, s0)
+        for i, (c, p, s, s0) in enumerate(zip(cells, params, state, initial, strict=True)):
+            s, xs = run(c, p, xs, s, s0, name=str(i))
             states.append(s)
         return tuple(states), xs
 
-    return Cell(
-        "chain",
-        cells[-1].size,
-        NO_GATES,
-        init,
-        initial_state,
-        advance,
-        Composite(over_time),
-        prepare,
-    )
+    form = Composite(over_time)
+    size = cells[-1].size
+    return Cell("chain", size, NO_GATES, init, initial_state, advance_of(form), form, prepare)
 
 
 @factory
@@ -120,20 +107,12 @@ def residual(cell: Cell) -> Cell:
             )
         return cell.init(key, input_size, dtype)
 
-    def advance(params, state, x):
-        state, y = cell.advance(params, state, x)
-        return state, x.astype(y.dtype) + y
-
     def over_time(run, params, xs, state, initial):
         state, ys = run(cell, params, xs, state, initial)
         return state, xs.astype(ys.dtype) + ys
 
-    return cell._replace(
-        name="residual",
-        init=init,
-        advance=advance,
-        form=Composite(over_time),
-    )
+    form = Composite(over_time)
+    return cell._replace(name="residual", init=init, advance=advance_of(form), form=form)
 
 
 class BidirectionalState(NamedTuple):
@@ -197,27 +176,25 @@ def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Ce
             "backward": backward.prepare(params["backward"], batch_shape, key_b),
         }
 
-    def advance(params, state, x):
-        raise WrongValue(
-            "step: expected a cell, got a bidirectional layer, which reads the sequence from both "
-            "ends; unroll it"
-        )
-
     def over_time(run, params, xs, state, initial):
-        f, ys_f = run(forward, params["forward"], xs, state.forward, initial.forward)
-        b, ys_b = run(
-            backward, params["backward"], xs, state.backward, initial.backward, reverse=True
+        f, ys_f = run(
+            forward, params["forward"], xs, state.forward, initial.forward, name="forward"
         )
+        b, ys_b = run(
+            backward, params["backward"], xs, state.backward, initial.backward,
+            name="backward", reverse=True,
+        )  # fmt: skip
         ys = ys_f + ys_b if merge == "sum" else jnp.concatenate([ys_f, ys_b], axis=-1)
         return BidirectionalState(f, b), ys
 
+    form = Composite(over_time)
     return Cell(
         "bidirectional",
         forward.size if merge == "sum" else forward.size + backward.size,
         NO_GATES,
         init,
         initial_state,
-        advance,
-        Composite(over_time),
+        advance_of(form),
+        form,
         prepare,
     )

@@ -22,7 +22,7 @@ from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Composite, Gated
 from lstm_jax.core.gates import NO_GATES
 from lstm_jax.core.recipes import factory
-from lstm_jax.core.steps import gated_advance
+from lstm_jax.core.steps import advance_of
 from lstm_jax.core.typing import BatchShape
 from lstm_jax.wrappers.shapes import shapes_of_params
 
@@ -141,15 +141,6 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
         state, y = inner(x)
         return state, drop(keys, t, y)
 
-    def advance(params, state, x):
-        if variational:
-            step = lambda x: cell.advance(params.params, state, x)  # noqa: E731
-            return drop_around(step, params.noise, None, x)
-        inner, y = drop_around(
-            lambda x: cell.advance(params.params, state.cell, x), params.noise, state.t, x
-        )
-        return CountedState(inner, state.t + 1), y
-
     def over_time(run, params, xs, state, initial):
         if variational:
             return drop_around(
@@ -161,11 +152,12 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
         )
         return CountedState(inner, t), ys
 
+    form = Composite(over_time)
     return cell._replace(
         name="dropout",
         initial_state=cell.initial_state if variational else initial_state_with_count(cell),
-        advance=advance,
-        form=Composite(over_time),
+        advance=advance_of(form),
+        form=form,
         prepare=prepare_with(cell, row_keys),
     )
 
@@ -196,7 +188,7 @@ def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
 
     form = Gated(pointwise, split, source, inner.additive)
     return cell._replace(
-        name=name, advance=gated_advance(form), form=form, prepare=prepare_with(cell, draw)
+        name=name, advance=advance_of(form), form=form, prepare=prepare_with(cell, draw)
     )
 
 

@@ -12,6 +12,7 @@ from lstm_jax.core.forms import Composite
 from lstm_jax.core.initializers import Initializer
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.states import learnable_fields
+from lstm_jax.core.steps import advance_of
 from lstm_jax.wrappers.shapes import shapes_of_params, shapes_of_state
 
 
@@ -123,19 +124,17 @@ def learned_state(cell: Cell) -> Cell:
     def prepare(params, batch_shape, key):
         return params | {"cell": cell.prepare(params["cell"], batch_shape, key)}
 
-    def advance(params, state, x):
-        return cell.advance(params["cell"], state, x)
-
     def over_time(run, params, xs, state, initial):
         return run(cell, params["cell"], xs, state, initial)
 
+    form = Composite(over_time)
     return cell._replace(
         name="learned_state",
         init=init,
         initial_state=initial_state,
         prepare=prepare,
-        advance=advance,
-        form=Composite(over_time),
+        advance=advance_of(form),
+        form=form,
     )
 
 

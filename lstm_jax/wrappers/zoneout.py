@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.cell import Cell
-from lstm_jax.core.forms import Composite, Gated
+from lstm_jax.core.forms import Composite, Form, Gated, Plain
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.states import match_scales, scales
-from lstm_jax.core.steps import gated_advance
+from lstm_jax.core.steps import advance_of, observe
 from lstm_jax.wrappers.noise import (
     CountedState,
     bernoulli,
@@ -78,12 +78,13 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
             state = state._replace(**mixed)
         return CountedState(state, old.t + 1), state.h
 
-    def advance(params, state, x):
-        new, y = cell.advance(params.params, state.cell, x)
+    def observe_zoned(params, state, x):
+        new, y, observed = observe(cell)(params.params, state.cell, x)
         state, h = zone(params.noise, state, new)
-        return state, h.astype(y.dtype)
+        return state, h.astype(y.dtype), observed
 
-    inner, form = cell.form, None
+    inner = cell.form
+    form: Form = Plain(observe_zoned)
     if isinstance(inner, Gated) and not _has_projection(cell):
 
         def pointwise(vectors, state, z, r):
@@ -102,7 +103,7 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
     return cell._replace(
         name="zoneout",
         initial_state=initial_state_with_count(cell),
-        advance=advance if form is None else gated_advance(form),
+        advance=advance_of(form),
         form=form,
         prepare=prepare_with(cell, row_keys),
     )

@@ -1,0 +1,10 @@
+"""Look inside: what a recurrent net keeps, what it drops, and where its gradient dies.
+
+``lj.trace`` runs a cell as ``lj.unroll`` does and keeps every gate and state. What stands here
+reads cells, params and traces.
+"""
+
+from lstm_jax.insight.trace import trace
+from lstm_jax.insight.traces import Trace
+
+__all__ = ["Trace", "trace"]
