@@ -4,7 +4,8 @@
 reads cells, params and traces.
 """
 
+from lstm_jax.insight.explorer import Explorer, explorer
 from lstm_jax.insight.trace import trace
 from lstm_jax.insight.traces import Trace
 
-__all__ = ["Trace", "trace"]
+__all__ = ["Explorer", "Trace", "explorer", "trace"]

@@ -1,0 +1,299 @@
+"""What the explorer's page is given: one row of a trace, its tokens and its attribution."""
+
+import base64
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from lstm_jax._internal.errors import WrongType, WrongValue
+
+FIELDS = ("outputs", "states", "gates", "attention", "parts", "mask", "resets", "reverse")
+STEPS_OF_RANGE = 65532  # codes of 16 bits; three more stand for NaN and the infinities
+
+
+def check_trace(trace: Any) -> None:
+    if isinstance(trace, type) or not all(hasattr(trace, name) for name in FIELDS):
+        raise WrongType(f"trace: expected a Trace, from lj.trace, got {type(trace).__name__}")
+    if len(trace.mask) == 0:
+        raise WrongValue("trace: expected one step or more, got none")
+
+
+def row_of(trace: Any, row: Any) -> tuple[int, ...]:
+    """Returns ``row`` as a tuple of one index for each batch axis of the trace."""
+    batch = tuple(trace.mask.shape[1:])
+    given = row if isinstance(row, tuple) else (row,)
+    if not all(_is_whole(index) for index in given):
+        raise WrongType(f"row: expected an index, or a tuple of indices, got {row!r}")
+    in_range = len(given) == len(batch) and all(
+        -size <= index < size for index, size in zip(given, batch, strict=True)
+    )
+    if not in_range:
+        what = {0: "()", 1: "an index"}.get(len(batch), f"a tuple of {len(batch)} indices")
+        raise WrongValue(
+            f"row: expected {what} of a row of the trace, whose batch axes are {batch}, got {row!r}"
+        )
+    return tuple(int(index) for index in given)
+
+
+def _is_whole(index: Any) -> bool:
+    return isinstance(index, int | np.integer) and not isinstance(index, bool)
+
+
+def segment_starts(trace: Any, row: tuple[int, ...], mask: np.ndarray) -> list[int]:
+    if trace.resets is None:
+        return []
+    starts = np.asarray(trace.resets[(slice(None), *row)]) & mask
+    return [int(step) for step in np.flatnonzero(starts)]
+
+
+def read_tokens(tokens: Any, mask: np.ndarray) -> list[str] | None:
+    """One string per step; those of the padding are empty if they are not given."""
+    if tokens is None:
+        return None
+    if isinstance(tokens, np.ndarray | jax.Array) and tokens.ndim == 1:
+        tokens = np.asarray(tokens).tolist()
+    if not isinstance(tokens, Sequence) or isinstance(tokens, bytes):
+        raise WrongType(
+            f"tokens: expected a sequence of strings, one per step, got {type(tokens).__name__}"
+        )
+    for i, token in enumerate(tokens):
+        if not isinstance(token, str | int | float | np.generic):
+            raise WrongType(f"tokens[{i}]: expected a string or a number, got {token!r}")
+    if len(tokens) not in _row_lengths(mask):
+        raise WrongValue(f"tokens: expected {_in_words(mask, 'tokens')}, got {len(tokens)}")
+    return [str(token) for token in tokens] + [""] * (len(mask) - len(tokens))
+
+
+def _row_lengths(mask: np.ndarray) -> tuple[int, int]:
+    return len(mask), int(mask.sum())
+
+
+def _in_words(mask: np.ndarray, what: str) -> str:
+    steps, valid = _row_lengths(mask)
+    shorter = f", or {valid}, those that are not padding" if valid < steps else ""
+    return f"{steps} {what}, the steps of the row{shorter}"
+
+
+def read_attribution(attribution: Any, names: Any, mask: np.ndarray) -> dict[str, Any] | None:
+    """A map of the sum over the inputs and, if there are several, of each input."""
+    if attribution is None:
+        if names is not None:
+            raise WrongValue(
+                f"names: expected None, since there is no attribution of inputs, got {names!r}"
+            )
+        return None
+    if not isinstance(attribution, np.ndarray | jax.Array | list | tuple):
+        raise WrongType(f"attribution: expected an array, got {type(attribution).__name__}")
+    values = np.asarray(attribution)
+    if values.dtype.kind in "OSUc" or values.dtype == bool:
+        raise WrongType(f"attribution: expected real numbers, got dtype {values.dtype.name}")
+    if values.ndim not in (1, 2) or len(values) not in _row_lengths(mask):
+        raise WrongValue(
+            f"attribution: expected shape [T] or [T, D], where T is {_in_words(mask, 'values')}, "
+            f"got shape {values.shape}"
+        )
+    values = values.astype(np.float64).reshape(len(values), -1)
+    labels = _read_names(names, values.shape[1])
+    with np.errstate(invalid="ignore"):
+        total = values.sum(1, keepdims=True)
+    if values.shape[1] > 1:
+        values, labels = np.concatenate([total, values], 1), ["all inputs", *labels]
+    padded = np.zeros((len(mask), values.shape[1]))
+    padded[: len(values)] = values
+    several = len(labels) > 1
+    rows = as_map(
+        "attribution", "attribution of each input", "attribution", padded, mask, of="input"
+    )
+    return rows | {"names": labels if several else [""]}
+
+
+def _read_names(names: Any, size: int) -> list[str]:
+    if names is None:
+        return [f"input {i}" for i in range(size)]
+    is_list = isinstance(names, Sequence) and not isinstance(names, str | bytes)
+    if not is_list or not all(isinstance(name, str) for name in names):
+        raise WrongType(f"names: expected a sequence of strings, got {names!r}")
+    if len(names) != size:
+        raise WrongValue(
+            f"names: expected {size} names, one for each input of the attribution, got {len(names)}"
+        )
+    return list(names)
+
+
+def parts_of(trace: Any, row: tuple[int, ...], max_units: int) -> list[dict[str, Any]]:
+    """The parts of a trace that have no parts themselves, and the outputs of the whole."""
+    mask = np.asarray(trace.mask)[(slice(None), *row)]
+    if not trace.parts:
+        return [_part(trace, "", "cell", row, mask, max_units)]
+    whole = {
+        "name": "",
+        "label": "the whole: outputs",
+        "reverse": bool(trace.reverse),
+        "units": 0,
+        "maps": [],
+        "diagram": None,
+        "left_out": [],
+    }
+    _add_maps(whole, [("output", "output", "output", _row(trace.outputs, row))], mask, max_units)
+    parts = [
+        _part(part, "/".join(path), _label(path, part.reverse), row, mask, max_units)
+        for path, part in _leaves(trace, ())
+    ]
+    return [*parts, whole]
+
+
+def _leaves(trace: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, part in trace.parts.items():
+        if part.parts:
+            yield from _leaves(part, (*path, name))
+        else:
+            yield (*path, name), part
+
+
+def _label(path: tuple[str, ...], reverse: bool) -> str:
+    words = [f"layer {name}" if name.isdigit() else name for name in path]
+    return ", ".join(words) + (" (from right to left)" if reverse else "")
+
+
+def _row(leaf: Any, row: tuple[int, ...]) -> np.ndarray:
+    return np.asarray(leaf[(slice(None), *row)])
+
+
+def _part(
+    trace: Any, name: str, label: str, row: tuple[int, ...], mask: np.ndarray, max_units: int
+) -> dict[str, Any]:
+    part: dict[str, Any] = {
+        "name": name,
+        "label": label,
+        "reverse": bool(trace.reverse),
+        "units": 0,
+        "maps": [],
+        "diagram": None,
+        "left_out": [],
+    }
+    gates = [
+        (f"gate:{gate}", gate, "gates", _row(values, row))
+        for gate, values in trace.gates.items()
+        if values is not None
+    ]
+    before = named_leaves(trace.previous)
+    states = []
+    for leaf, values in named_leaves(trace.states).items():
+        if not jax.dtypes.issubdtype(values.dtype, jax.dtypes.prng_key):
+            states.append((f"state:{leaf}", leaf, "states", _row(values, row)))
+    outputs = (
+        [] if trace.outputs is None else [("output", "output", "output", _row(trace.outputs, row))]
+    )
+    _add_maps(part, gates + states + outputs, mask, max_units)
+    for one in part["maps"]:
+        leaf = one["key"].removeprefix("state:")
+        if one["group"] == "states" and leaf in before:
+            values = _row(before[leaf], row).reshape(len(mask), -1)
+            one["previous"] = _previous(
+                _row(named_leaves(trace.states)[leaf], row).reshape(len(mask), -1),
+                values,
+                mask,
+                bool(trace.reverse),
+            )
+    if trace.attention is not None:
+        weights = _row(trace.attention, row)
+        heads = [weights] if weights.ndim == 2 else list(np.moveaxis(weights, 1, 0))
+        for i, head in enumerate(heads):
+            label = "attention" + (f", head {i}" if len(heads) > 1 else "")
+            _add_maps(part, [(f"attention:{i}", label, "attention", head)], mask, max_units)
+    return part
+
+
+def named_leaves(states: Any) -> dict[str, Any]:
+    """The leaves of a state by the names of their fields, as long as these differ."""
+    paths = jax.tree_util.tree_flatten_with_path(states)[0]
+    full = [[_key(step) for step in path] or ["state"] for path, _ in paths]
+    last = [names[-1] for names in full]
+    keys = [name if last.count(name) == 1 else ".".join(names) for names, name in
+            zip(full, last, strict=True)]  # fmt: skip
+    return {key: leaf for key, (_, leaf) in zip(keys, paths, strict=True)}
+
+
+def _key(step: Any) -> str:
+    return str(getattr(step, "name", getattr(step, "key", getattr(step, "idx", step))))
+
+
+def _add_maps(
+    part: dict[str, Any],
+    quantities: Sequence[tuple[str, str, str, np.ndarray]],
+    mask: np.ndarray,
+    max_units: int,
+) -> None:
+    for key, label, group, values in quantities:
+        of = "slot" if group == "attention" else "unit"
+        flat = values.reshape(len(mask), -1)
+        if not 0 < flat.shape[1] <= max_units:
+            part["left_out"].append(
+                f"{label} is left out: it has {flat.shape[1]} values per step "
+                f"(max_units is {max_units})."
+            )
+        elif np.iscomplexobj(flat):
+            for name, half in (("real", flat.real), ("imaginary", flat.imag)):
+                part["maps"].append(as_map(f"{key}.{name}", f"{label}, {name}", group, half, mask))
+        else:
+            part["maps"].append(as_map(key, label, group, flat, mask, of=of))
+    units = [one["units"] for one in part["maps"] if one["group"] in ("gates", "output")]
+    part["units"] = max(units, default=max((one["units"] for one in part["maps"]), default=0))
+    for one in part["maps"]:
+        one["linked"] = one["units"] == part["units"] and one["group"] != "attention"
+
+
+def as_map(
+    key: str, label: str, group: str, values: np.ndarray, mask: np.ndarray, *, of: str = "unit"
+) -> dict[str, Any]:
+    """A quantity ``[T, units]`` as a heat map; the padding has no say in its colours."""
+    valid = np.asarray(values, np.float64)[mask]
+    valid = valid[np.isfinite(valid)]
+    low, high = (float(valid.min()), float(valid.max())) if valid.size else (0.0, 1.0)
+    if group == "gates" and low >= 0 and high <= 1:
+        scale = [0.0, 1.0]
+    elif low < 0:
+        scale = [-max(-low, high), max(-low, high)]
+    else:
+        scale = [0.0, high or 1.0]
+    kept = np.where(mask[:, None], np.asarray(values, np.float64), low)
+    return {
+        "key": key,
+        "label": label,
+        "group": group,
+        "units": values.shape[1],
+        "rows": of,
+        "scale": scale,
+        "linked": False,
+        **pack(kept.T),
+    }
+
+
+def _previous(
+    after: np.ndarray, before: np.ndarray, mask: np.ndarray, reverse: bool
+) -> dict[str, Any]:
+    """The states that steps read, where they are not those that the neighbouring step left."""
+    shifted = np.roll(after, -1 if reverse else 1, axis=0)
+    differs = ~np.all((shifted == before) | ((shifted != shifted) & (before != before)), axis=1)
+    differs |= ~np.roll(mask, -1 if reverse else 1)  # the page has no values of the padding
+    differs[-1 if reverse else 0] = True
+    steps = np.flatnonzero(differs & mask)
+    return {"steps": steps.tolist(), **pack(np.asarray(before[steps], np.float64))}
+
+
+def pack(values: np.ndarray) -> dict[str, Any]:
+    """Numbers as codes of 16 bits: ``low + code (high - low) / 65532``, and three more for NaN and
+    the infinities."""
+    finite = np.isfinite(values)
+    some = values[finite]
+    low, high = (float(some.min()), float(some.max())) if some.size else (0.0, 0.0)
+    quantum = (high / STEPS_OF_RANGE) - (low / STEPS_OF_RANGE)
+    scaled = np.where(finite, values, low) / (quantum or 1.0) - low / (quantum or 1.0)
+    codes = np.clip(np.rint(scaled), 0, STEPS_OF_RANGE)
+    codes = np.where(finite, codes, STEPS_OF_RANGE + 1.0)
+    codes = np.where(np.isneginf(values), STEPS_OF_RANGE + 2.0, codes)
+    codes = np.where(np.isposinf(values), STEPS_OF_RANGE + 3.0, codes)
+    text = base64.b64encode(codes.astype("<u2").tobytes()).decode("ascii")
+    return {"low": low, "high": high, "data": text}
