@@ -2,6 +2,7 @@
 
 import html
 import importlib.resources
+import importlib.util
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import numpy as np
 from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongType
 from lstm_jax.insight import explorer_data
+from lstm_jax.insight.traces import Trace
 
 SCRIPTS = ("data.js", "search.js", "maps.js", "parts.js", "moving.js", "finding.js", "explorer.js")
 
@@ -48,7 +50,7 @@ class Explorer:
 
 
 def explorer(
-    trace: Any,
+    trace: Trace,
     tokens: Sequence[Any] | None = None,
     attribution: Any = None,
     *,
@@ -105,18 +107,17 @@ def explorer(
         ValueError: For a trace with batch axes without ``row``, a row that it does not have, and
             tokens, an attribution or names of another length than the row.
     """
-    explorer_data.check_trace(trace)
-    row = explorer_data.row_of(trace, row)
+    shown = explorer_data.one_row(trace, row)
     max_units = checking.positive_int("max_units", max_units)
     height = checking.positive_int("height", height)
     if title is not None and not isinstance(title, str):
         raise WrongType(f"title: expected a string, got {title!r}")
-    mask = np.asarray(trace.mask)[(slice(None), *row)]
-    parts = explorer_data.parts_of(trace, row, max_units)
+    mask = np.asarray(shown.mask)
+    parts = explorer_data.parts_of(shown, max_units)
     data = {
         "steps": len(mask),
         "valid": "".join("1" if valid else "0" for valid in mask),
-        "resets": explorer_data.segment_starts(trace, row, mask),
+        "resets": explorer_data.segment_starts(shown),
         "tokens": explorer_data.read_tokens(tokens, mask),
         "attribution": explorer_data.read_attribution(attribution, names, mask),
         "parts": parts,
@@ -141,10 +142,9 @@ def _add_diagrams(parts: list[dict[str, Any]], cell: Any) -> list[str]:
         if isinstance(cell, Mapping):
             checking.choice("cell", name, known)
         cell_checks.cell("cell", one, memory=True)
-    try:
-        from lstm_jax.insight.diagram import diagram
-    except ImportError:
+    if importlib.util.find_spec("lstm_jax.insight.diagram") is None:
         return diagrams
+    diagram = importlib.import_module("lstm_jax.insight.diagram").diagram
     for part in parts:
         if part["name"] in cells:
             svg = diagram(cells[part["name"]]).svg

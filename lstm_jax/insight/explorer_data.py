@@ -1,28 +1,26 @@
 """What the explorer's page is given: one row of a trace, its tokens and its attribution."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax.insight.traces import Trace
 
-FIELDS = ("outputs", "states", "gates", "attention", "parts", "mask", "resets", "reverse")
+USUAL_ORDER = ("query", "key", "value", "input", "forget", "cell", "output")
 STEPS_OF_RANGE = 65532  # codes of 16 bits; three more stand for NaN and the infinities
 
 
-def check_trace(trace: Any) -> None:
-    if isinstance(trace, type) or not all(hasattr(trace, name) for name in FIELDS):
+def one_row(trace: Any, row: Any) -> Trace:
+    """The trace of one row, checked."""
+    if not isinstance(trace, Trace):
         raise WrongType(f"trace: expected a Trace, from lj.trace, got {type(trace).__name__}")
     if len(trace.mask) == 0:
         raise WrongValue("trace: expected one step or more, got none")
-
-
-def row_of(trace: Any, row: Any) -> tuple[int, ...]:
-    """Returns ``row`` as a tuple of one index for each batch axis of the trace."""
-    batch = tuple(trace.mask.shape[1:])
+    batch = trace.mask.shape[1:]
     given = row if isinstance(row, tuple) else (row,)
     if not all(_is_whole(index) for index in given):
         raise WrongType(f"row: expected an index, or a tuple of indices, got {row!r}")
@@ -34,17 +32,17 @@ def row_of(trace: Any, row: Any) -> tuple[int, ...]:
         raise WrongValue(
             f"row: expected {what} of a row of the trace, whose batch axes are {batch}, got {row!r}"
         )
-    return tuple(int(index) for index in given)
+    return trace.row(tuple(int(index) for index in given))
 
 
 def _is_whole(index: Any) -> bool:
     return isinstance(index, int | np.integer) and not isinstance(index, bool)
 
 
-def segment_starts(trace: Any, row: tuple[int, ...], mask: np.ndarray) -> list[int]:
+def segment_starts(trace: Trace) -> list[int]:
     if trace.resets is None:
         return []
-    starts = np.asarray(trace.resets[(slice(None), *row)]) & mask
+    starts = np.asarray(trace.resets) & np.asarray(trace.mask)
     return [int(step) for step in np.flatnonzero(starts)]
 
 
@@ -122,29 +120,19 @@ def _read_names(names: Any, size: int) -> list[str]:
     return list(names)
 
 
-def parts_of(trace: Any, row: tuple[int, ...], max_units: int) -> list[dict[str, Any]]:
+def parts_of(trace: Trace, max_units: int) -> list[dict[str, Any]]:
     """The parts of a trace that have no parts themselves, and the outputs of the whole."""
-    mask = np.asarray(trace.mask)[(slice(None), *row)]
     if not trace.parts:
-        return [_part(trace, "", "cell", row, mask, max_units)]
-    whole = {
-        "name": "",
-        "label": "the whole: outputs",
-        "reverse": bool(trace.reverse),
-        "units": 0,
-        "maps": [],
-        "diagram": None,
-        "left_out": [],
-    }
-    _add_maps(whole, [("output", "output", "output", _row(trace.outputs, row))], mask, max_units)
+        return [_part(trace, "", "cell", max_units)]
     parts = [
-        _part(part, "/".join(path), _label(path, part.reverse), row, mask, max_units)
+        _part(part, "/".join(path), _label(path, part.reverse), max_units)
         for path, part in _leaves(trace, ())
     ]
-    return [*parts, whole]
+    outputs = [("output", "output", "output", trace.outputs)]
+    return [*parts, _with_maps(trace, "", "the whole: outputs", outputs, max_units)]
 
 
-def _leaves(trace: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _leaves(trace: Trace, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Trace]]:
     for name, part in trace.parts.items():
         if part.parts:
             yield from _leaves(part, (*path, name))
@@ -157,53 +145,74 @@ def _label(path: tuple[str, ...], reverse: bool) -> str:
     return ", ".join(words) + (" (from right to left)" if reverse else "")
 
 
-def _row(leaf: Any, row: tuple[int, ...]) -> np.ndarray:
-    return np.asarray(leaf[(slice(None), *row)])
+Quantity = tuple[str, str, str, Any]  # its key, its name, its group and its values [T, ...]
 
 
-def _part(
-    trace: Any, name: str, label: str, row: tuple[int, ...], mask: np.ndarray, max_units: int
-) -> dict[str, Any]:
-    part: dict[str, Any] = {
-        "name": name,
-        "label": label,
-        "reverse": bool(trace.reverse),
-        "units": 0,
-        "maps": [],
-        "diagram": None,
-        "left_out": [],
-    }
-    gates = [
-        (f"gate:{gate}", gate, "gates", _row(values, row))
-        for gate, values in trace.gates.items()
-        if values is not None
+def _part(trace: Trace, name: str, label: str, max_units: int) -> dict[str, Any]:
+    after, before = named_leaves(trace.states), named_leaves(trace.previous)
+    quantities: list[Quantity] = [
+        (f"gate:{gate}", gate, "gates", trace.gates[gate]) for gate in _in_usual_order(trace.gates)
     ]
-    before = named_leaves(trace.previous)
-    states = []
-    for leaf, values in named_leaves(trace.states).items():
-        if not jax.dtypes.issubdtype(values.dtype, jax.dtypes.prng_key):
-            states.append((f"state:{leaf}", leaf, "states", _row(values, row)))
-    outputs = (
-        [] if trace.outputs is None else [("output", "output", "output", _row(trace.outputs, row))]
-    )
-    _add_maps(part, gates + states + outputs, mask, max_units)
+    quantities += [(f"state:{leaf}", leaf, "states", values) for leaf, values in after.items()]
+    quantities += [("output", "output", "output", trace.outputs)]
+    if trace.attention is not None:
+        weights = np.asarray(trace.attention)
+        heads = weights.reshape(len(weights), -1, weights.shape[-1]).swapaxes(0, 1)
+        for i, head in enumerate(heads):
+            which = f", head {i}" if len(heads) > 1 else ""
+            quantities.append((f"attention:{i}", f"attention{which}", "attention", head))
+    part = _with_maps(trace, name, label, quantities, max_units)
     for one in part["maps"]:
         leaf = one["key"].removeprefix("state:")
         if one["group"] == "states" and leaf in before:
-            values = _row(before[leaf], row).reshape(len(mask), -1)
             one["previous"] = _previous(
-                _row(named_leaves(trace.states)[leaf], row).reshape(len(mask), -1),
-                values,
-                mask,
-                bool(trace.reverse),
+                _flat(after[leaf]), _flat(before[leaf]), np.asarray(trace.mask), trace.reverse
             )
-    if trace.attention is not None:
-        weights = _row(trace.attention, row)
-        heads = [weights] if weights.ndim == 2 else list(np.moveaxis(weights, 1, 0))
-        for i, head in enumerate(heads):
-            label = "attention" + (f", head {i}" if len(heads) > 1 else "")
-            _add_maps(part, [(f"attention:{i}", label, "attention", head)], mask, max_units)
     return part
+
+
+def _in_usual_order(gates: Iterable[str]) -> list[str]:
+    """The names of gates as papers list them: a dict that went through JAX is sorted by name."""
+    usual = {gate: i for i, gate in enumerate(USUAL_ORDER)}
+    return sorted(gates, key=lambda gate: usual.get(gate, len(usual)))
+
+
+def _with_maps(
+    trace: Trace, name: str, label: str, quantities: Sequence[Quantity], max_units: int
+) -> dict[str, Any]:
+    maps, left_out = [], []
+    for key, what, group, values in quantities:
+        if jax.dtypes.issubdtype(values.dtype, jax.dtypes.prng_key):
+            continue
+        flat, mask = _flat(values), np.asarray(trace.mask)
+        if not 0 < flat.shape[1] <= max_units:
+            left_out.append(
+                f"{what} is left out: it has {flat.shape[1]} values per step "
+                f"(max_units is {max_units})."
+            )
+        elif np.iscomplexobj(flat):
+            for half, numbers in (("real", flat.real), ("imaginary", flat.imag)):
+                maps.append(as_map(f"{key}.{half}", f"{what}, {half}", group, numbers, mask))
+        else:
+            of = "slot" if group == "attention" else "unit"
+            maps.append(as_map(key, what, group, flat, mask, of=of))
+    first = [one["units"] for one in maps if one["group"] in ("gates", "output")]
+    units = max(first, default=max((one["units"] for one in maps), default=0))
+    for one in maps:
+        one["linked"] = one["units"] == units and one["group"] != "attention"
+    return {
+        "name": name,
+        "label": label,
+        "reverse": trace.reverse,
+        "units": units,
+        "maps": maps,
+        "left_out": left_out,
+        "diagram": None,
+    }
+
+
+def _flat(values: Any) -> np.ndarray:
+    return np.asarray(values).reshape(len(values), -1)
 
 
 def named_leaves(states: Any) -> dict[str, Any]:
@@ -218,31 +227,6 @@ def named_leaves(states: Any) -> dict[str, Any]:
 
 def _key(step: Any) -> str:
     return str(getattr(step, "name", getattr(step, "key", getattr(step, "idx", step))))
-
-
-def _add_maps(
-    part: dict[str, Any],
-    quantities: Sequence[tuple[str, str, str, np.ndarray]],
-    mask: np.ndarray,
-    max_units: int,
-) -> None:
-    for key, label, group, values in quantities:
-        of = "slot" if group == "attention" else "unit"
-        flat = values.reshape(len(mask), -1)
-        if not 0 < flat.shape[1] <= max_units:
-            part["left_out"].append(
-                f"{label} is left out: it has {flat.shape[1]} values per step "
-                f"(max_units is {max_units})."
-            )
-        elif np.iscomplexobj(flat):
-            for name, half in (("real", flat.real), ("imaginary", flat.imag)):
-                part["maps"].append(as_map(f"{key}.{name}", f"{label}, {name}", group, half, mask))
-        else:
-            part["maps"].append(as_map(key, label, group, flat, mask, of=of))
-    units = [one["units"] for one in part["maps"] if one["group"] in ("gates", "output")]
-    part["units"] = max(units, default=max((one["units"] for one in part["maps"]), default=0))
-    for one in part["maps"]:
-        one["linked"] = one["units"] == part["units"] and one["group"] != "attention"
 
 
 def as_map(
