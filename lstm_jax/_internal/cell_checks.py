@@ -95,6 +95,14 @@ def params(cell: Any, value: Any, input_argument: str, input_size: int) -> None:
     raise WrongValue("params" + difference)
 
 
+def input_size_of(cell: Any, params: Any) -> int:
+    """The input size for which ``params`` were made."""
+    size = _input_size_of(cell, _shapes_by_path("params", params), 0)
+    if size is None:
+        raise WrongValue(f"params: expected params of {cell.name}, got other entries or shapes")
+    return size
+
+
 def state(cell: Any, params: Any, value: Any, batch: tuple[int, ...]) -> None:
     """Checks that ``value`` is a state of ``cell`` with the batch axes of the input."""
     expected = jax.eval_shape(lambda p: cell.initial_state(p, batch), params)
