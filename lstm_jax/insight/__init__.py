@@ -4,8 +4,9 @@
 reads cells, params and traces.
 """
 
+from lstm_jax.insight.diagram import Diagram, diagram
 from lstm_jax.insight.explorer import Explorer, explorer
 from lstm_jax.insight.trace import trace
 from lstm_jax.insight.traces import Trace
 
-__all__ = ["Explorer", "Trace", "explorer", "trace"]
+__all__ = ["Diagram", "Explorer", "Trace", "diagram", "explorer", "trace"]

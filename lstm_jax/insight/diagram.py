@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.cell import Cell, without_memory
@@ -176,13 +174,11 @@ def _legend(at: tuple[int, ...], unit: int | None) -> str:
     if row:
         where += f", row {', '.join(map(str, row))}"
     where += ", mean over the units" if unit is None else f", unit {unit}"
-    stops = [
-        f'<stop offset="{i * 25}%" stop-color="{colour(i / 2 - 1)}"/>' for i in range(5)
-    ]
+    stops = [f'<stop offset="{i * 25}%" stop-color="{colour(i / 2 - 1)}"/>' for i in range(5)]
     return (
         f'<defs><linearGradient id="scale">{"".join(stops)}</linearGradient></defs>'
         '<rect x="34" y="8" width="120" height="10" fill="url(#scale)" stroke="#5b6770"/>'
-        f"{text(24, 17, '−1', size=11)}{text(162, 17, '1', size=11)}"
+        f"{text(22, 17, '−1', size=11)}{text(162, 17, '1', size=11)}"
         f"{text(182, 17, where, size=12, attributes=LEFT)}"
     )
 

@@ -1,5 +1,7 @@
 """What the pictures of the LSTM and GRU families share: boxes, straight lines, a frame."""
 
+import itertools
+
 from lstm_jax.insight.drawing.graph import Node
 from lstm_jax.insight.drawing.picture import Picture
 from lstm_jax.insight.drawing.svg import Box
@@ -16,7 +18,7 @@ class Drawing:
 
     def add(self, kind: str, label: str, x: float, y: float, value: str = "") -> Box:
         """Adds a box."""
-        box = Box(kind, label, value, x, y, self.tall and bool(value))
+        box = Box(kind, label, value, x, y, self.tall and value not in ("", "input"))
         self.picture.boxes.append(box)
         return box
 
@@ -50,7 +52,7 @@ class Drawing:
 
     def connect(self, *boxes: Box) -> None:
         """Lines between boxes that stand side by side."""
-        for before, after in zip(boxes, boxes[1:], strict=False):
+        for before, after in itertools.pairwise(boxes):
             self.line(right(before), left(after))
 
     def draw_frame(self, end: float, above: float) -> None:
@@ -58,9 +60,7 @@ class Drawing:
         boxes = self.picture.boxes
         inner = [box for box in boxes if box.kind != "end"]
         low = max(box.y + box.height / 2 for box in boxes) + 16.0
-        start = min(
-            *(box.x - box.width / 2 for box in inner), *(x for x, _ in self.picture.dots)
-        )
+        start = min(*(box.x - box.width / 2 for box in inner), *(x for x, _ in self.picture.dots))
         self.picture.frame = (start - 18.0, above, end, low)
 
 

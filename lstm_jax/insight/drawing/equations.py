@@ -5,11 +5,9 @@ from typing import Any, NamedTuple
 import jax
 
 from lstm_jax.core.cell import Cell, with_memory
-from lstm_jax.core.forms import Composite, Gated
-from lstm_jax.core.numerics import like, product
-from lstm_jax.core.steps import input_product
-from lstm_jax.insight.drawing.graph import Constant, Graph, Value, read_graph
-from lstm_jax.insight.drawing.operations import ACTIVATIONS
+from lstm_jax.core.forms import Composite
+from lstm_jax.core.steps import observe
+from lstm_jax.insight.drawing.graph import Constant, Graph, read_graph
 from lstm_jax.insight.drawing.simplify import simplify
 
 
@@ -31,28 +29,19 @@ def shapes_of(cell: Cell, input_size: int) -> Shapes:
 
 def step_with_gates(cell: Cell, params: Any, state: Any, x: jax.Array) -> tuple[Any, Any, dict]:
     """``(state, y, gates)`` of one step, with the gates of the cell inside a wrapper."""
-    form = cell.form
-    if isinstance(form, Gated):
-        weights, vectors = form.split(params)
-        z = input_product(weights, x)
-        r = product(form.source(vectors, state), weights.w_h)
-        new, y, gates = form.pointwise(vectors, state, z, r)
-        if weights.w_p is not None:
-            y = product(y, weights.w_p)
-            new = new._replace(h=y)
-        return like(state, new), y, gates
-    if isinstance(form, Composite):
-        gates = {}
+    if not isinstance(cell.form, Composite):
+        state, y, observed = observe(cell)(params, state, x)
+        return state, y, observed.gates
+    gates = {}
 
-        def run(inner, params, xs, state, initial, *, reverse=False, method=None):
-            state, y, found = step_with_gates(inner, params, state, xs[0])
-            gates.update(found)
-            return state, y[None]
+    def run(inner, params, x, state, initial, *, reverse=False, method=None, name=None):
+        # Not by the step of the cell, since a bidirectional layer inside has none.
+        state, y, found = step_with_gates(inner, params, state, x)
+        gates.update(found)
+        return state, y
 
-        new, ys = form.over_time(run, params, x[None], state, state)
-        return new, ys[0], gates
-    new, y = cell.advance(params, state, x)
-    return new, y, {}
+    state, y = cell.form.over_time(run, params, x, state, state)
+    return state, y, gates
 
 
 class Part(NamedTuple):
@@ -68,30 +57,23 @@ def parts_of(cell: Cell, shapes: Shapes) -> list[Part]:
 
     A wrapper has the parts of the cell that it wraps.
     """
-    if not isinstance(cell.form, Composite):
+    form = cell.form
+    if not isinstance(form, Composite):
         return []
-    found: list[tuple[bool, Cell, Shapes]] = []
+    found: list[Part] = []
 
-    def run(inner, params, xs, state, initial, *, reverse=False, method=None):
-        if inner.gates or isinstance(inner.form, Composite):
-            abstract = jax.tree.map(
-                lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (params, state, xs[0])
-            )
-            found.append((reverse, inner, Shapes(*abstract)))
-        # By step_with_gates, since a bidirectional layer inside has no step.
-        state, y, _ = step_with_gates(inner, params, state, xs[0])
-        return state, y[None]
+    def run(inner, params, x, state, initial, *, reverse=False, method=None, name=None):
+        abstract = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (params, state, x)
+        )
+        if name is None:
+            found.extend(parts_of(inner, Shapes(*abstract)))
+        else:
+            found.append(Part(name, inner, Shapes(*abstract)))
+        return step_with_gates(inner, params, state, x)[:2]
 
-    over_time = cell.form.over_time
-    jax.eval_shape(
-        lambda p, s, x: over_time(run, p, x[None], s, s), shapes.params, shapes.state, shapes.x
-    )
-    if len(found) == 1:
-        return parts_of(*found[0][1:])
-    names = [str(i) for i in range(len(found))]
-    if any(reverse for reverse, _, _ in found):
-        names = ["backward" if reverse else "forward" for reverse, _, _ in found]
-    return [Part(name, inner, of) for name, (_, inner, of) in zip(names, found, strict=True)]
+    jax.eval_shape(lambda p, s, x: form.over_time(run, p, x, s, s), *shapes)
+    return found
 
 
 def graph_of(cell: Cell, shapes: Shapes) -> Graph:
@@ -114,10 +96,7 @@ def graph_of(cell: Cell, shapes: Shapes) -> Graph:
         if not isinstance(value, Constant)
     }
     ends = {name: i for i, name in enumerate(inputs)}
-    graph = Graph(list(builder.nodes), ends, named)
-    if not gates:
-        graph.named |= find_gates(graph, cell.gates)
-    return simplify(graph)
+    return simplify(Graph(list(builder.nodes), ends, named))
 
 
 def leaves_of(tree: Any) -> list:
@@ -137,24 +116,3 @@ def field_names(state: Any) -> list[str]:
     if len(set(names)) == len(names):
         return names
     return [jax.tree_util.keystr(path, simple=True, separator=".") for path in paths]
-
-
-def find_gates(graph: Graph, names: tuple[str, ...]) -> dict[str, Value]:
-    """The gates of a cell that does not name them: what becomes of the parts of its packed axis."""
-    found = {}
-    consumers = graph.consumers()
-    for name in names:
-        read = [v for n in graph.nodes if n for v in n.inputs if v.part.split("/")[0] == name]
-        if not read:
-            continue
-        value = Value(read[0].node, name)
-        readers = [i for i in consumers[value.node] if read[0] in graph.node(Value(i)).inputs]
-        while len(set(readers)) == 1:
-            node = graph.node(Value(readers[0]))
-            if node.label in ACTIVATIONS:
-                value = Value(readers[0])
-            if node.primitive != "add":
-                break
-            readers = consumers[readers[0]]
-        found[f"gate:{name}"] = value
-    return found

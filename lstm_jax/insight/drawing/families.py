@@ -147,7 +147,8 @@ def _lstm(reader: Reader) -> Lstm:
         raise NoMatch
 
     ends = {c} | ({gate["output"]} if "output" in gate else set())
-    value, projection = h, []
+    value = h
+    projection: list[Node] = []
     while not reader.is_a(value, "×") and graph.node(value).weighted:
         reader.explained.add(value.node)
         projection.insert(0, graph.node(value))
@@ -163,7 +164,8 @@ def _lstm(reader: Reader) -> Lstm:
 
     labels, peepholes, sums = {}, {}, set()
     for name, value in gate.items():
-        own, source = (), value
+        own: tuple[Node, ...] = ()
+        source = value
         if not value.part:
             node = graph.node(value)
             reader.explained.add(value.node)
@@ -191,8 +193,8 @@ def _lstm(reader: Reader) -> Lstm:
         left, right = right, left
     from_x, _ = reader.functions(left, {x})
     from_h, start = reader.functions(right, {reader.previous("h"), *joined})
-    source = reader.operands(start, "concat") if start in joined else (start,)
-    names = tuple(graph.node(value).label for value in source)
+    sources = reader.operands(start, "concat") if start in joined else (start,)
+    names = tuple(graph.node(value).label for value in sources)
     if sorted(names) not in (["previous:h"], ["previous:gates", "previous:h"]):
         raise NoMatch
     kept_gates: tuple[str, ...] = ()

@@ -1,5 +1,7 @@
 """Draws any graph from left to right in layers (Sugiyama, Tagawa & Toda 1981)."""
 
+import itertools
+import re
 from collections.abc import Callable
 
 from lstm_jax.insight.drawing.graph import Graph, Node, Value
@@ -23,7 +25,7 @@ def draw_layered(graph: Graph, *, tall: bool = False) -> Picture:
     """
     boxes, edges = boxes_and_edges(graph)
     for box in boxes:
-        box.tall = tall and bool(box.value)
+        box.tall = tall and box.value not in ("", "input")
     layers = layer_of_each(boxes, edges)
     for i, box in enumerate(boxes):
         if box.value.startswith(("state:", "output")):
@@ -37,7 +39,7 @@ def draw_layered(graph: Graph, *, tall: bool = False) -> Picture:
             points.append(layer)
             chain.append(len(points) - 1)
         chains.append([*chain, b])
-    links = [link for chain in chains for link in zip(chain, chain[1:], strict=False)]
+    links = [link for chain in chains for link in itertools.pairwise(chain)]
     columns = order_columns(points, links)
     heights = [box.height for box in boxes] + [4.0] * (len(points) - len(boxes))
     ys = place_rows(columns, links, heights, len(boxes))
@@ -47,9 +49,7 @@ def draw_layered(graph: Graph, *, tall: bool = False) -> Picture:
     column_width = [
         max((boxes[i].width for i in column if i < len(boxes)), default=8.0) for column in columns
     ]
-    centres = [
-        next((boxes[i].x for i in column if i < len(boxes)), 0.0) for column in columns
-    ]
+    centres = [next((boxes[i].x for i in column if i < len(boxes)), 0.0) for column in columns]
     ports = ports_of(boxes, chains, ys)
     for k, chain in enumerate(chains):
         start, end = boxes[chain[0]], boxes[chain[-1]]
@@ -83,8 +83,7 @@ def boxes_and_edges(graph: Graph) -> tuple[list[Box], Edges]:
     gates = {value: name for name, value in graph.named.items() if name.startswith("gate:")}
 
     def source(value: Value) -> int:
-        base = Value(value.node, value.part.split("/")[0])
-        return of_value.get(value, of_value.get(base, of_node[value.node]))
+        return of_value.get(value, of_value.get(whole_part(value), of_node[value.node]))
 
     def add(box: Box, *inputs: Value) -> int:
         boxes.append(box)
@@ -97,12 +96,20 @@ def boxes_and_edges(graph: Graph) -> tuple[list[Box], Edges]:
         of_node[i] = add(box_of(node), *node.inputs)
         for value, name in gates.items():
             if value.node == i:
-                of_value[value] = add(Box("value", name.removeprefix("gate:"), name), value)
+                gate = name.removeprefix("gate:")
+                of_value[value] = add(Box("value", gate, name), value)
+                if whole_part(value).part == gate:  # others may read it in another form
+                    of_value[whole_part(value)] = of_value[value]
     for name, value in graph.named.items():
         if not name.startswith("gate:"):
             label = name.removeprefix("state:")
             add(Box("end", f"{label}_{{t}}" if label != name else "y_{t}", name), value)
     return boxes, edges
+
+
+def whole_part(value: Value) -> Value:
+    """The whole gate that ``value`` is a part of."""
+    return Value(value.node, re.split(r"[/\[]", value.part)[0])
 
 
 def box_of(node: Node) -> Box:
@@ -244,7 +251,7 @@ def straighten(
                 if all(is_free(i, y) for i in inner)
             ]
             if inner and free:
-                best = min(free, key=lambda y: sum(abs(y - end) for end in ends))  # noqa: B023
+                best = min(free, key=lambda y: sum(abs(y - end) for end in ends))
                 for i in inner:
                     ys[i] = best
 
@@ -258,7 +265,7 @@ def spread(
     each other are pooled at their mean.
     """
     offsets = [0.0]
-    for a, b in zip(column, column[1:], strict=False):
+    for a, b in itertools.pairwise(column):
         offsets.append(offsets[-1] + (heights[a] + heights[b]) / 2 + ROW)
     pools: list[tuple[float, float, int]] = []
     for wish, weight, offset in zip(wishes, weights, offsets, strict=True):

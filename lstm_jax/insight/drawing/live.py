@@ -58,7 +58,7 @@ def show(name: str, value: np.ndarray, unit: int | None, units: int) -> Shown:
     of_heads = name.startswith("gate:") and units % width == 0
     if value.ndim > 1 or (width != units and not of_heads):
         norm = float(np.linalg.norm(value))
-        return Shown(norm, f"‖{number_text(norm)}‖", False)
+        return Shown(norm, f"‖{norm:.3g}‖", False)
     number = float(value.mean() if unit is None else value[unit * width // units])
     return Shown(number, number_text(number))
 

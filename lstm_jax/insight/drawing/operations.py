@@ -2,8 +2,22 @@
 
 # Operations that change the form of an array and not its values.
 SAME_VALUES = frozenset(
-    "convert_element_type broadcast_in_dim reshape squeeze stop_gradient copy copy_p transpose "
-    "expand_dims sharding_constraint reshard reduce_precision optimization_barrier pvary".split()
+    (
+        "convert_element_type",
+        "broadcast_in_dim",
+        "reshape",
+        "squeeze",
+        "stop_gradient",
+        "copy",
+        "copy_p",
+        "transpose",
+        "expand_dims",
+        "sharding_constraint",
+        "reshard",
+        "reduce_precision",
+        "optimization_barrier",
+        "pvary",
+    )
 )
 PART = frozenset(("slice", "dynamic_slice", "gather", "dynamic_index_in_dim"))
 
@@ -30,7 +44,7 @@ FUNCTIONS = {
 ACTIVATIONS = frozenset((*FUNCTIONS.values(), "tanh", "positive", "exp")) - {"clip", "logsumexp"}
 
 # Operations that are drawn as a small circle.
-CIRCLES = frozenset("+ − × ÷ ⊗ Σ √".split())
+CIRCLES = frozenset(("+", "−", "×", "÷", "⊗", "Σ", "√"))
 
 
 def with_constant(primitive: str, constant: str, number: float | None, first: bool) -> str | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import itertools
 import math
 import re
 
@@ -119,7 +120,9 @@ def box_svg(box: Box, shown: Shown | None = None) -> str:
     ink = ' fill="#ffffff"' if dark else ""
     if not box.value:
         size = 17 if box.kind == "circle" and len(box.label) == 1 else SIZE
-        return f'<g class="node">{shape}{text(box.x, box.y + size * 0.36, box.label, size=size)}</g>'
+        return (
+            f'<g class="node">{shape}{text(box.x, box.y + size * 0.36, box.label, size=size)}</g>'
+        )
     up = -4.0 if shown is not None else 4.5
     number = text(
         box.x, box.y + 12.5, shown.text if shown else "", size=11.5, attributes='class="number"'
@@ -144,7 +147,7 @@ def path_svg(
     x0, y0 = points[0]
     steps = [f"M{x0:.1f},{y0:.1f}"]
     if curved:
-        for (xa, ya), (xb, yb) in zip(points, points[1:]):  # noqa: B905
+        for (xa, ya), (xb, yb) in itertools.pairwise(points):
             middle = (xa + xb) / 2
             if abs(ya - yb) < 0.5:
                 steps.append(f"L{xb:.1f},{yb:.1f}")
