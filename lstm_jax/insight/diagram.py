@@ -29,8 +29,9 @@ LEGEND = 40.0
 class Diagram:
     """A picture of a cell. A notebook shows it.
 
-    Each element with a value is a group ``<g data-value="gate:forget">`` with an outline and the
-    texts ``.name`` and ``.number``, so that a script can change number and colour. The names are
+    Each element with a value is a group ``<g data-value="gate:forget">`` with an outline and a text
+    of class "name", and with one of class "number" if there is room for it, so that a script can
+    change number and colour. The names are
     "gate:NAME", "state:FIELD" (after the step), "previous:FIELD" (before it), "input" and
     "output". The parts of a chain or of a bidirectional layer are groups ``<g data-part="0">``.
 
@@ -60,6 +61,7 @@ def diagram(
     row: int | tuple[int, ...] = (),
     unit: int | None = None,
     layout: str = "auto",
+    numbers: bool | None = None,
 ) -> Diagram:
     """Draws a cell, from the equations of its step.
 
@@ -88,6 +90,8 @@ def diagram(
             axes, such as a matrix memory, and those of another size than the gates are shown by
             their Euclidean norm, without a colour.
         layout: "auto" as described; "conveyor" for the textbook layout, or "layers" for the other.
+        numbers: Whether there is room for numbers; by default if there is a trace. A script can
+            then fill them in.
 
     Raises:
         ValueError, TypeError: For a wrong argument, such as a step outside the trace, or the
@@ -97,8 +101,8 @@ def diagram(
     checking.choice("layout", layout, LAYOUTS)
     size = _input_size(cell, params, input_size)
     at = None if trace is None else check_trace(trace, step, row)
-    shapes = shapes_of(cell, size)
-    pictures = list(_pictures("", cell, shapes, layout, trace, tall=trace is not None))
+    tall = trace is not None if numbers is None else checking.flag("numbers", numbers)
+    pictures = list(_pictures("", cell, shapes_of(cell, size), layout, trace, tall=tall))
     body, values, width, y = [], [], 0.0, 0.0
     for name, title, picture, own in pictures:
         shown = {} if at is None else shown_values(own, at, unit)

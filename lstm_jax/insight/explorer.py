@@ -147,7 +147,7 @@ def _add_diagrams(parts: list[dict[str, Any]], cell: Any) -> list[str]:
     diagram = importlib.import_module("lstm_jax.insight.diagram").diagram
     for part in parts:
         if part["name"] in cells:
-            svg = diagram(cells[part["name"]]).svg
+            svg = diagram(cells[part["name"]], numbers=True).svg
             if svg not in diagrams:
                 diagrams.append(svg)
             part["diagram"] = diagrams.index(svg)

@@ -51,10 +51,11 @@ def read_nodes(svg: str) -> list[Node]:
                 box = get("x"), get("y"), get("x") + get("width"), get("y") + get("height")
             texts = ["".join(text.itertext()) for text in element.findall(f"{SVG}text")]
             value = element.get("data-value")
-            assert len(texts) == (1 if value is None else 2)
+            number = texts[1] if len(texts) == 2 else ""
+            assert len(texts) == 1 or value is not None
             nodes.append(
                 Node(box[0] + x, box[1] + y, box[2] + x, box[3] + y,
-                     texts[0], texts[-1], value, part, outline.get("fill"))
+                     texts[0], number, value, part, outline.get("fill"))
             )  # fmt: skip
         else:
             for child in element:
@@ -234,6 +235,15 @@ def test_values_are_those_of_the_trace(name):
         assert node.fill == colour(float(array[1]))
         assert exact[value] == pytest.approx(float(array[1]), rel=1e-5)
     assert "step 2, row 1, unit 1" in drawn.svg
+
+
+def test_there_can_be_room_for_numbers_of_a_script():
+    assert 'data-role="value"' not in draw("gru").svg
+    drawn = draw("gru", numbers=True)
+    roles = [e for e in ET.fromstring(drawn.svg).iter() if e.get("data-role") == "value"]
+    assert len(roles) == len(drawn.values) - 1  # not of the input
+    with pytest.raises(TypeError, match="numbers: expected True or False"):
+        draw("gru", numbers=1)
 
 
 def test_without_a_unit_the_mean_is_shown():

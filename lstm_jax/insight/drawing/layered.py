@@ -46,27 +46,21 @@ def draw_layered(graph: Graph, *, tall: bool = False) -> Picture:
     straighten(chains, columns, points, heights, ys)
     place_columns(boxes, columns, ys)
     picture = Picture(boxes)
-    column_width = [
+    widths = [
         max((boxes[i].width for i in column if i < len(boxes)), default=8.0) for column in columns
     ]
     centres = [next((boxes[i].x for i in column if i < len(boxes)), 0.0) for column in columns]
-    ports = ports_of(boxes, chains, ys)
-    for k, chain in enumerate(chains):
+    for chain, port in zip(chains, ports_of(boxes, chains, ys), strict=True):
         start, end = boxes[chain[0]], boxes[chain[-1]]
-        line = [(start.x + start.width / 2, start.y)]
-        for point in chain[1:-1]:
-            x, half = centres[points[point]], column_width[points[point]] / 2
-            line += [(x - half, ys[point]), (x + half, ys[point])]
-        y = end.y + ports[k]
-        inset = 0.0
-        if end.kind == "circle":
-            inset = 14.0 - (14.0**2 - ports[k] ** 2) ** 0.5
-        line.append((end.x - end.width / 2 + inset, y))
         # Out of its column first, so that it crosses no box there.
-        right = start.x + column_width[layers[chain[0]]] / 2
-        left = end.x - column_width[layers[chain[-1]]] / 2
-        line.insert(1, (right, start.y))
-        line.insert(-1, (left, y))
+        line = [(start.x + start.width / 2, start.y),
+                (start.x + widths[layers[chain[0]]] / 2, start.y)]  # fmt: skip
+        for point in chain[1:-1]:
+            x, half = centres[points[point]], widths[points[point]] / 2
+            line += [(x - half, ys[point]), (x + half, ys[point])]
+        inset = 14.0 - (14.0**2 - port**2) ** 0.5 if end.kind == "circle" else 0.0
+        line += [(end.x - widths[layers[chain[-1]]] / 2, end.y + port),
+                 (end.x - end.width / 2 + inset, end.y + port)]  # fmt: skip
         picture.line(line)
     return picture
 

@@ -123,11 +123,12 @@ def box_svg(box: Box, shown: Shown | None = None) -> str:
         return (
             f'<g class="node">{shape}{text(box.x, box.y + size * 0.36, box.label, size=size)}</g>'
         )
-    up = -4.0 if shown is not None else 4.5
-    number = text(
-        box.x, box.y + 12.5, shown.text if shown else "", size=11.5, attributes='class="number"'
-    )
-    name = text(box.x, box.y + up, box.label, attributes='class="name"')
+    name = text(box.x, box.y + (-4.0 if box.tall else 4.5), box.label, attributes='class="name"')
+    number = ""
+    if box.tall:
+        words = "" if shown is None else shown.text
+        role = 'class="number" data-role="value"'
+        number = text(box.x, box.y + 12.5, words, size=11.5, attributes=role)
     exact = "" if shown is None else f' data-number="{shown.number:.6g}"'
     return (
         f'<g class="node" data-value="{html.escape(box.value)}"{exact}{ink}>'

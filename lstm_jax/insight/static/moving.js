@@ -76,7 +76,7 @@ function paint(shape, words, rgb) {
   if (isText(shape)) return;
   const areas = shape.localName === "g" ? shape.querySelectorAll("rect, circle, ellipse") : [shape];
   for (const area of areas) area.style.fill = css(rgb);
-  for (const node of texts) node.style.fill = inkOn(rgb);
+  for (const node of shape.querySelectorAll("text")) node.style.fill = inkOn(rgb);
 }
 
 const severalInputs = () => data.attribution && data.attribution.names.length > 1;
