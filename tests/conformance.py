@@ -789,6 +789,40 @@ def law_strict_promotion(case: Case) -> None:
         assert strict[name] == text, name
 
 
+# --- Law 7: a trace shows what the unroll computes. ---------------------------------------------
+
+
+def law_a_trace_shows_the_unroll(case: Case) -> None:
+    """Outputs and last state are those of "scan", every state is one step after the one that was
+    read, gates have their names, and the padding is empty."""
+    args = arguments(case, lengths=LENGTHS, resets=RESETS)
+    step = jax.jit(jax.vmap(partial(case.cell.step, key=case.key), (None, 0, 0)))
+    padding = np.arange(T)[:, None] >= LENGTHS
+    poisoned = args._replace(xs=jnp.where(padding[..., None], jnp.nan, args.xs))
+    for options in ({}, {"reverse": True}):
+
+        @jax.jit
+        def run(args: Args, options: Any = options) -> Any:
+            return lj.trace(case.cell, *args[:3], lengths=args.lengths, resets=args.resets,
+                            key=case.key, **options)  # fmt: skip
+
+        expected = program(case, method="scan", checkpoint_every=None, **options)(args)
+        trace = run(poisoned)
+        close((trace.last, trace.outputs), (expected.state, expected.ys), 1e-13, what=str(options))
+        np.testing.assert_array_equal(trace.mask, ~padding)
+        for shown in (*trace.gates.values(), trace.attention):
+            assert shown is None or not np.any(np.asarray(shown)[padding]), "shown in the padding"
+        if case.cell.gates:
+            assert sorted(trace.gates) == sorted(case.cell.gates)
+        if steps(case):
+            states, ys = step(
+                args.params, trace.previous, jnp.where(padding[..., None], 0, args.xs)
+            )
+            counted = jax.tree.map(lambda leaf: np.asarray(leaf)[~padding], (trace.states, ys))
+            again = jax.tree.map(lambda leaf: np.asarray(leaf)[~padding], (states, trace.outputs))
+            close(counted, again, 1e-12, what=f"step by step, {options}")
+
+
 LAWS: dict[str, Callable[[Case], None]] = {
     name.removeprefix("law_"): law for name, law in globals().items() if name.startswith("law_")
 }

@@ -159,8 +159,9 @@ def memory_factors(of_x: Projected, m: jax.Array | None) -> dict[str, jax.Array]
     "forget" multiplies the memory, if anything does. "input" multiplies the write, or is the
     strength of the delta rule.
     """
-    factors = {}
+    factors: dict[str, jax.Array] = {}
     if of_x.log_write is not None:
+        assert m is not None
         kept = m if of_x.log_keep is None else of_x.log_keep + m
         m = jnp.maximum(kept, of_x.log_write)
         factors = {"forget": jnp.exp(kept - m), "input": jnp.exp(of_x.log_write - m)}

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from lstm_jax.core.forms import Composite, Observed
 from lstm_jax.core.steps import add_part, observe
-from lstm_jax.core.typing import Outputs, State
+from lstm_jax.core.typing import State
 from lstm_jax.insight.traces import Trace, map_kept
 from lstm_jax.unrolling.masks import Masks, narrow_floats, where, widen_floats, zero_where_not
 from lstm_jax.unrolling.methods.traversal import Traversal
@@ -141,7 +141,7 @@ def _trace_parts(
 
 
 def _trace_of(
-    traversal: Traversal, states: State, last: State, ys: Outputs, observed: Observed
+    traversal: Traversal, states: State, last: State, ys: jax.Array, observed: Observed
 ) -> Trace:
     valid, resets = traversal.masks
     mask = jnp.ones(traversal.xs.shape[:-1], bool) if valid is None else valid

@@ -36,13 +36,13 @@ class Trace:
         reverse: Whether the rows ran from their last step to their first.
     """
 
-    outputs: jax.Array
+    outputs: Any  # arrays; but a pytree must hold whatever a function of its leaves returns
     states: State
-    gates: dict[str, jax.Array]
-    attention: jax.Array | None
+    gates: dict[str, Any]
+    attention: Any
     parts: dict[str, "Trace"]
-    mask: jax.Array
-    resets: jax.Array | None
+    mask: Any
+    resets: Any
     start: State
     last: State
     initial: State
