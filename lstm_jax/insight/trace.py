@@ -38,8 +38,8 @@ def trace(
         trace.gates["forget"], trace.states.c  # [T, *batch, H]
 
     The numbers are those of ``lj.unroll(..., method="scan")``, and gradients pass through all of
-    them. It takes at most 1.5 times as long as the unroll of a gated
-    cell (``python -m benchmarks.studies.trace``); other cells are scanned, whatever their fastest method.
+    them. For a gated cell it takes at most 1.5 times as long as the unroll (``python -m
+    benchmarks.studies.trace``); all cells are scanned, whatever their fastest method.
 
     Args:
         cell: The cell, or a layer such as ``lj.bidirectional``.
