@@ -481,8 +481,8 @@ def test_errors_of_arguments_have_our_classes(package):
             if isinstance(node, ast.Try):
                 for inner in ast.walk(node):
                     inner.caught = any(handler.type is not None for handler in node.handlers)
-            called = getattr(getattr(node, "exc", None), "func", None)
-            name = getattr(called, "id", "")
+            callee = getattr(getattr(node, "exc", None), "func", None)
+            name = getattr(callee, "id", "")
             if name in ("ValueError", "TypeError") and not getattr(node, "caught", False):
                 bare.append(f"{path.name}, line {node.lineno}: {name}")
     assert not bare, bare

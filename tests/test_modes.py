@@ -102,11 +102,11 @@ def test_training(strict, name):
     optimizer = train.optimizer("adam", 0.01, clip=1.0, schedule="cosine", warmup=2, steps=10)
 
     def run(state):
-        state, told = train.take_steps(model, task, optimizer, state, KEY, steps=2, batch_size=4)
+        state, metrics = train.take_steps(model, task, optimizer, state, KEY, steps=2, batch_size=4)
         batch = task.sample(KEY, 4)
         answers = model.answer(state.params, batch.xs)
         met = None if task.success is None else task.success.met(answers, batch)
-        return told, met, [score.measure(answers, batch) for score in (task.score, *task.scores)]
+        return metrics, met, [score.measure(answers, batch) for score in (task.score, *task.scores)]
 
     jax.eval_shape(run, train.start(model, optimizer, KEY))
 

@@ -29,7 +29,7 @@ def outputs(cell):
     ]
 
 
-def told(notebook, last):
+def output_of(notebook, last):
     """The value that the one cell with this last line put out."""
     (cell,) = [cell for cell in code_cells(notebook) if cell.source.splitlines()[-1] == last]
     return ast.literal_eval(cell.outputs[-1].data["text/plain"])
@@ -57,25 +57,25 @@ def executed(path, root):
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def notebooks(tmp_path_factory):
     return {path: executed(path, tmp_path_factory.mktemp(path.stem)) for path in NOTEBOOKS}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_kept_with_what_it_puts_out(path, ran):
+def test_a_notebook_is_kept_with_what_it_puts_out(path, notebooks):
     kept = nbformat.read(path, as_version=4)
     nbformat.validate(kept)
-    pairs = list(zip(code_cells(kept), code_cells(ran[path]), strict=True))
+    pairs = list(zip(code_cells(kept), code_cells(notebooks[path]), strict=True))
     assert [cell.execution_count for cell, _ in pairs] == list(range(1, len(pairs) + 1))
     for one, other in pairs:
         assert outputs(one) == outputs(other), one.source
 
 
 @pytest.mark.slow
-def test_its_three_cells_recall(ran):
+def test_its_three_cells_recall(notebooks):
     kept = nbformat.read(WHICH_CELL, as_version=4)
-    for notebook, least in ((kept, 0.99), (ran[WHICH_CELL], 0.5)):
-        accuracy = told(notebook, "accuracy")
+    for notebook, least in ((kept, 0.99), (notebooks[WHICH_CELL], 0.5)):
+        accuracy = output_of(notebook, "accuracy")
         assert set(accuracy) == {"rnn", "gru", "lstm"}
         assert least < min(accuracy.values()) and max(accuracy.values()) <= 1

@@ -176,17 +176,17 @@ EXCHANGES = ("all-reduce", "all-gather", "all-to-all", "reduce-scatter", "collec
 
 def exchanges(text):
     """Names of the exchanges between devices in an HLO text: ``(inside loops, outside)``."""
-    bodies, called, found = set(), {}, {}
+    bodies, callees, found = set(), {}, {}
     name = None
     for line in text.splitlines():
         head = re.match(r"(?:ENTRY )?%?([\w.\-]+) .*\{$", line)
         if head:
             name = head.group(1)
-            called[name], found[name] = set(), []
+            callees[name], found[name] = set(), []
         elif name is not None:
             for kind, others in re.findall(r"(\w+)=\{?(%[\w.\-]+(?:, %[\w.\-]+)*)", line):
                 targets = {other.strip(" %") for other in others.split(",")}
-                called[name] |= targets
+                callees[name] |= targets
                 if kind in ("body", "condition") and " while(" in line:
                     bodies |= targets
             op = re.search(r"= .*? ([\w\-]+)\(", line)
@@ -195,10 +195,10 @@ def exchanges(text):
     inside, left = set(), list(bodies)
     while left:
         name = left.pop()
-        if name in called and name not in inside:
+        if name in callees and name not in inside:
             inside.add(name)
-            left += called[name]
-    assert bodies and bodies <= set(called), "no loop was found, or it was not understood"
+            left += callees[name]
+    assert bodies and bodies <= set(callees), "no loop was found, or it was not understood"
     within = [op for name in inside for op in found[name]]
     return within, [op for name in found if name not in inside for op in found[name]]
 

@@ -66,12 +66,15 @@ def test_seeds_under_vmap_are_seeds_alone(impl):
     cell = lj.dropout(lj.gru(5), 0.3)
     model = train.recurrent(cell, 2, 1, truncate=4, random_offset=True)
 
-    def trained(key):
+    def train_twice(key):
         state = train.start(model, optimizer, key)
-        state, told = train.take_steps(model, task, optimizer, state, key, steps=2, batch_size=3)
-        return state.params, told.loss, task.sample(key, 4)
+        state, metrics = train.take_steps(model, task, optimizer, state, key, steps=2, batch_size=3)
+        return state.params, metrics.loss, task.sample(key, 4)
 
-    together, alone = jax.vmap(trained)(keys), [jax.jit(trained)(key) for key in keys]
+    together, alone = (
+        jax.vmap(train_twice)(keys),
+        [jax.jit(train_twice)(key) for key in keys],
+    )
     for i, one in enumerate(alone):
         jax.tree.map(
             lambda many, leaf, i=i: np.testing.assert_allclose(many[i], leaf, rtol=1e-5, atol=1e-6),

@@ -143,13 +143,13 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
 
 
 def test_the_command_that_goes_on_does_not_overwrite(monkeypatch, capsys):
-    def pressed(*_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "run", pressed)
+    monkeypatch.setattr(command, "run", interrupt)
     assert main(["adding", "--overwrite", "--cells", "lstm(peephole=True)"]) == 130
-    told = capsys.readouterr().err
-    assert told.endswith("python -m experiments adding --cells 'lstm(peephole=True)'\n")
+    message = capsys.readouterr().err
+    assert message.endswith("python -m experiments adding --cells 'lstm(peephole=True)'\n")
 
 
 def test_overwrite_starts_afresh(tmp_path):

@@ -11,7 +11,7 @@ from experiments.history._nets_1997 import NETS
 from lstm_jax import tasks, train
 
 
-def shown(net):
+def small_task(net):
     """A task of the net's sizes: a small one of its kind, its inputs widened where they grow."""
     if net.task == "lags_2c":
         return tasks.make("lags_2c", q=1)._replace(input_size=net.options["q"] + 4)
@@ -27,7 +27,7 @@ def shown(net):
 @pytest.mark.parametrize("name", NETS)
 def test_the_paper_s_number_of_weights(name):
     net = NETS[name]
-    task = shown(net)
+    task = small_task(net)
     switch = int(net.direct)  # whether the cell is a part of the net yet
     assert train.count_parameters(_nets_1997.paper_model(net, task)) == net.weights + switch
     plain = train.count_parameters(_nets_1997.plain_model(net, task))
@@ -38,7 +38,7 @@ def test_the_paper_s_number_of_weights(name):
 def test_first_weights_and_biases_are_the_paper_s():
     for name, scale in {"1": 0.2, "3a": 0.1, "6b": 0.1}.items():
         net = NETS[name]
-        params = _nets_1997.paper_model(net, shown(net)).init(jax.random.key(0))
+        params = _nets_1997.paper_model(net, small_task(net)).init(jax.random.key(0))
         weights = [params["cell"]["w_x"], params["cell"]["w_h"], params["readout"]["w"]]
         for leaf in weights:
             assert 0.8 * scale < np.abs(leaf).max() <= scale

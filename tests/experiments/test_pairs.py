@@ -27,7 +27,7 @@ from lstm_jax.tasks.pairs import data as rows_of_ids
 from lstm_jax.tasks.pairs import multi30k
 from lstm_jax.tasks.pairs.data import END, PAD, PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.pairs.dates import STYLES, TARGET_VOCABULARY, dates_of, written_dates
-from tests.experiments.test_resume import Killed, killing, timeless
+from tests.experiments.test_resume import Killed, kill_at, without_times
 
 SMALL = "--embedding-size 6 --parameters 1500 --batch-size 16 --learning-rate 0.02"
 LENGTHS = "--symbols 2 --max-length 3"
@@ -115,7 +115,7 @@ def test_what_is_to_be_trained_is_put_together(tmp_path, monkeypatch, name):
 def test_exact_match_is_that_of_the_decoded_tokens(run):
     out, setting, made = run("reversal")
     assert [contender["contender"] for contender in setting["contenders"]] == ["location", "fixed"]
-    told = []
+    scores = []
     for (job, programs), contender in zip(made, setting["contenders"], strict=True):
         model = model_of(job, (6, 6))
         task = job.setting.task
@@ -125,8 +125,8 @@ def test_exact_match_is_that_of_the_decoded_tokens(run):
         ]
         np.testing.assert_allclose(contender["test"], expected, atol=1e-6)
         assert abs(contender["parameters"] - 1500) < 150
-        told += expected
-    assert 0.2 < min(told) < max(told)
+        scores += expected
+    assert 0.2 < min(scores) < max(scores)
     # Half of the answers of one symbol are right by chance, a quarter of two, an eighth of three.
     assert setting["chance"] == pytest.approx((1 / 2 + 1 / 4 + 1 / 8) / 3)
 
@@ -273,20 +273,20 @@ def test_a_killed_run_goes_on_to_the_same_numbers(run, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", -1.0)
     monkeypatch.setattr(_symbols, "ROWS", 40)
 
-    def again():
+    def run_job():
         progress = Progress([job], Console(quiet=True))
         return runner.run_job(job, programs, tmp_path, progress, sweeping=False)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.checkpoint, "save", killing(train.checkpoint.save, 1, before=False))
+        patch.setattr(train.checkpoint, "save", kill_at(train.checkpoint.save, 1, before=False))
         with pytest.raises(Killed):
-            again()
+            run_job()
     with monkeypatch.context() as patch:
-        patch.setattr(_pairs, "draw_alignment", killing(_pairs.draw_alignment, 1, before=True))
+        patch.setattr(_pairs, "draw_alignment", kill_at(_pairs.draw_alignment, 1, before=True))
         with pytest.raises(Killed):
-            again()
-    whole = json.loads((out / job.folder / "result.json").read_text())
-    assert timeless(json.loads(json.dumps(again()))) == timeless(whole)
+            run_job()
+    uninterrupted = json.loads((out / job.folder / "result.json").read_text())
+    assert without_times(json.loads(json.dumps(run_job()))) == without_times(uninterrupted)
 
 
 @pytest.mark.slow
@@ -319,8 +319,8 @@ def test_every_option_is_part_of_the_configuration(run):
         )
         changed = job._replace(setting=other).as_config()
         assert [field for field in config if config[field] != changed[field]] == [name]
-    told = {"models", "parameters", "seeds", "learning_rate"}  # told elsewhere
-    assert {field.name for field in dataclasses.fields(budget)} == {*others, *told}
+    elsewhere = {"models", "parameters", "seeds", "learning_rate"}  # told elsewhere
+    assert {field.name for field in dataclasses.fields(budget)} == {*others, *elsewhere}
 
 
 @pytest.mark.slow

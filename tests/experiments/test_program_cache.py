@@ -11,7 +11,7 @@ from jax import monitoring
 
 from experiments.__main__ import main
 from experiments.harness.run import program_cache, run_folder
-from tests.experiments.test_resume import timeless
+from tests.experiments.test_resume import without_times
 
 TINY = "--lengths 4 --cells rnn --seeds 2 --parameters 40 --steps 20 --every 10"
 
@@ -50,7 +50,7 @@ def run(out, *more):
     """The measurements of a tiny run; all is compiled, or found in the cache."""
     jax.clear_caches()
     assert main(["adding", *TINY.split(), "--learning-rate", "0.01", "--out", str(out), *more]) == 0
-    return timeless(run_folder.read_lines(out / "adding_4" / "rnn" / "metrics.jsonl"))
+    return without_times(run_folder.read_lines(out / "adding_4" / "rnn" / "metrics.jsonl"))
 
 
 def programs(folder):

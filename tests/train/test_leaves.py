@@ -119,8 +119,8 @@ def test_of_shapes_alone_each_leaf_is_of_the_type_that_was_saved(tmp_path):
     tree |= {"a": np.ones(2, "f4"), "j": jnp.ones(2)}
     checkpoint.save(tmp_path, 0, tree)
     require_same(checkpoint.restore(tmp_path, jax.eval_shape(lambda: tree)), tree)
-    taken = {**tree, "a": jnp.zeros(2), "j": np.zeros(2, "f4")}
-    got = checkpoint.restore(tmp_path, taken)  # of the types that are asked for
+    like = {**tree, "a": jnp.zeros(2), "j": np.zeros(2, "f4")}
+    got = checkpoint.restore(tmp_path, like)  # of the types that are asked for
     assert isinstance(got["a"], jax.Array) and type(got["j"]) is np.ndarray
 
 

@@ -135,7 +135,7 @@ def test_gates_nearly_closed_or_open(name, logit):
         return jax.value_and_grad(loss, has_aux=True)(params)
 
     (_, scanned), d_scanned = both(params, "scan")
-    (_, taken), d_taken = both(params, "parallel")
+    (_, parallel), d_parallel = both(params, "parallel")
     close = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-4)
-    jax.tree.map(close, taken, scanned)
-    jax.tree.map(close, d_taken, d_scanned)
+    jax.tree.map(close, parallel, scanned)
+    jax.tree.map(close, d_parallel, d_scanned)

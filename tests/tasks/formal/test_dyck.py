@@ -10,7 +10,7 @@ from lstm_jax.tasks.formal.dyck import dyck
 from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of, simulated
 
 
-def by_a_stack(symbols, kinds):
+def run_stack(symbols, kinds):
     """What may be closed after each step, and the largest depth; an error for no prefix."""
     stack, answers, deepest = [], [], 0
     for symbol in symbols:
@@ -25,7 +25,7 @@ def by_a_stack(symbols, kinds):
 
 def test_the_picture():
     """( [ ] ( ) ) with the brackets ( [ ) ] as 0 1 2 3."""
-    assert by_a_stack([0, 1, 3, 0, 2, 2], 2) == ([1, 2, 1, 1, 1, 0], 2)
+    assert run_stack([0, 1, 3, 0, 2, 2], 2) == ([1, 2, 1, 1, 1, 0], 2)
 
 
 @pytest.mark.parametrize(("kinds", "max_depth"), [(1, None), (2, None), (3, 2)])
@@ -35,7 +35,7 @@ def test_words_are_balanced_and_targets_are_on_the_stack(kinds, max_depth):
     batch = task.sample(jax.random.key(0), 400)
     lengths, seen = set(), set()
     for symbols, targets in rows_of(batch):
-        answers, deepest = by_a_stack(symbols, kinds)
+        answers, deepest = run_stack(symbols, kinds)
         assert targets == answers and answers[-1] == 0
         assert deepest <= (max_depth or 6)
         lengths.add(len(symbols))
@@ -91,10 +91,10 @@ def test_two_kinds_need_the_stack():
 def test_far_beyond_the_trained_lengths():
     task = dyck(2, 2, 10)
     for symbols, targets in rows_of(task.test_at(400, 5)):
-        assert len(symbols) == 400 and by_a_stack(symbols, 2)[0] == targets
+        assert len(symbols) == 400 and run_stack(symbols, 2)[0] == targets
     bounded = dyck(2, 2, 10, 3)
     for symbols, targets in rows_of(bounded.test_at(2000, 2)):
-        answers, deepest = by_a_stack(symbols, 2)
+        answers, deepest = run_stack(symbols, 2)
         assert answers == targets and deepest == 3
     with pytest.raises(ValueError, match="length: expected an even length, got 7"):
         task.test_at(7, 1)

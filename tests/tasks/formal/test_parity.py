@@ -22,10 +22,10 @@ ENDS = (
 
 
 def run(automaton, symbols):
-    then, classes = automaton
+    transitions, classes = automaton
     state = "start"
     for symbol in symbols:
-        state = then[state][symbol]
+        state = transitions[state][symbol]
     return classes[state]
 
 
