@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import jax
+import jaxtyping
 import pytest
 
 from tests import annotations
@@ -56,6 +57,14 @@ def x64():
     """float64 in this test alone: users run in float32, and so does every other test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def without_shape_annotations():
+    """As users call the library: its own errors are tested, not those of the shape annotations."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 MANY = 20_000  # mappings of memory, of the 65,530 that Linux allows a process

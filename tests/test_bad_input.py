@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -20,13 +19,7 @@ PARAMS, GRU_PARAMS = CELL.init(KEY, 3), GRU.init(KEY, 3)
 XS, X = jnp.zeros((5, 2, 3)), jnp.zeros((2, 3))
 STATE = CELL.initial_state(PARAMS, (2,))
 
-
-@pytest.fixture(autouse=True)
-def without_shape_annotations():
-    """Users' calls are not type-checked: our own errors must come first."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("without_shape_annotations")
 
 
 def unroll(cell=CELL, params=PARAMS, xs=XS, *args, **options):

@@ -14,14 +14,15 @@ from typing import Annotated, Any
 
 from benchmarks.harness import conduct, machine, stream, timing, work
 from benchmarks.harness.build import Compiled, Disagreement, build, require_equal
+from benchmarks.harness.command_line import run_command
 from benchmarks.harness.config import Comparison
-from benchmarks.harness.machine import INTERRUPTED, use_all_cores
+from benchmarks.harness.machine import use_all_cores
 from benchmarks.harness.work import CELLS, Shape
 from benchmarks.peers import PEERS, available, contenders, counterpart
 from benchmarks.studies import scaling_report
 from experiments.harness.report.console import make_console
 from experiments.harness.run import provenance, run_folder
-from lstm_jax._internal.errors import ArgumentError, WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,17 +170,8 @@ def main(argv: list[str]) -> int:
         """
         return run(config, out, overwrite=overwrite)
 
-    try:
-        return tyro.cli(
-            command, args=argv, prog="python -m benchmarks.studies.scaling", description=__doc__
-        )
-    except ArgumentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        command_line = " ".join(["python -m benchmarks.studies.scaling", *argv])
-        print(f"\nstopped; the same command continues from here: {command_line}", file=sys.stderr)
-        return INTERRUPTED
+    program = "python -m benchmarks.studies.scaling"
+    return run_command(command, argv, program=program, description=__doc__)
 
 
 if __name__ == "__main__":

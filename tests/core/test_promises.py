@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -12,14 +11,7 @@ from lstm_jax.core import promises, recipes
 
 SIZE = 3
 
-
-@pytest.fixture(autouse=True)
-def without_shape_annotations():
-    """Users' calls are not type-checked: our own errors must come first."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
+pytestmark = pytest.mark.usefixtures("without_shape_annotations")
 
 CLAMP = jax.custom_jvp(lambda x: x)
 CLAMP.defjvps(lambda d, y, x: 0.5 * d)

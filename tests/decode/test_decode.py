@@ -3,12 +3,12 @@ import itertools
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
 import lstm_jax as lj
 from lstm_jax import decode
+from tests.mistakes import require_argument_error
 from tests.reference import numpy_decode as ref
 
 END, START = 0, 1
@@ -359,14 +359,6 @@ def test_a_cell_is_decoded():
     assert (best.scores >= found.scores - 1e-6).all()
 
 
-@pytest.fixture
-def without_shape_annotations():
-    """Users' calls are not type-checked: our own errors must come first."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
 def fixed(state, tokens):
     return state, jnp.zeros((2, 4)), ()
 
@@ -457,9 +449,7 @@ BAD = {
 @pytest.mark.parametrize("mistake", BAD)
 def test_a_mistake_is_named(mistake, without_shape_annotations):
     argument, call = BAD[mistake]
-    with pytest.raises((ValueError, TypeError), match=rf"^{argument}") as caught:
-        call()
-    assert issubclass(caught.type, lj.ArgumentError), caught.type
+    require_argument_error(call, argument)
 
 
 def read_from(logits):

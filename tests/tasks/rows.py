@@ -1,4 +1,4 @@
-"""What the tests of symbol tasks share: rows as lists, and answerers that remember nothing."""
+"""Shared by the tests of symbol tasks: rows as lists, and the best answers without memory."""
 
 import jax
 import numpy as np
@@ -42,12 +42,24 @@ def simulated(batch):
 
 
 def right_outputs(batch, classes):
-    """The outputs of who knows all the answers."""
+    """Outputs that give every answer correctly."""
     return jax.nn.one_hot(batch.targets, classes)
 
 
-def held_out_is_fixed_and_apart(make):
-    """The same in every run; training, validation, test and each length have other sequences."""
+def require_drawn_from_the_key(task, again):
+    """Checks that a key decides the batch, that ``again``, the same task made a second time, has
+    the same test data, and that validation data differ from them."""
+    sample = jax.jit(task.sample, static_argnums=1)
+    one, same, other = (sample(jax.random.key(seed), 30) for seed in (0, 0, 1))
+    jax.tree.map(np.testing.assert_array_equal, one, same)
+    assert not np.array_equal(one.xs, other.xs)
+    np.testing.assert_array_equal(task.test.xs, again.test.xs)
+    assert not np.array_equal(task.test.xs, task.validation.xs)
+
+
+def require_fixed_held_out(make):
+    """Checks that held-out data are the same in every run, and that training, validation and test
+    have different sequences."""
     one, again = make(), make()
     for first, second in ((one.validation, again.validation), (one.test, again.test)):
         for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):

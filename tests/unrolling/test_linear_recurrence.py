@@ -14,6 +14,7 @@ from lstm_jax.unrolling.methods.recurrence import by_platform, linear_recurrence
 from tests.cases import Case
 from tests.conformance import LAWS, arguments, close
 from tests.selection import mostly_slow
+from tests.unrolling.allocation import backward_bytes
 
 SOLVERS = SOLVERS | {"by platform": by_platform}
 pytestmark = pytest.mark.usefixtures("x64")
@@ -144,11 +145,7 @@ def test_memory_does_not_grow_by_the_logarithm_of_time(cell):
     """The compiled backward pass keeps a few arrays [T, batch, H], as many for any T."""
 
     def arrays(steps):
-        params = jax.eval_shape(lambda key: cell.init(key, 4), jax.random.key(0))
-        xs = jax.ShapeDtypeStruct((steps, 8, 4), jnp.float32)
-        loss = lambda params, xs: jnp.sum(lj.unroll(cell, params, xs)[1])  # noqa: E731
-        compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
-        return compiled.memory_analysis().temp_size_in_bytes / (steps * 8 * 32 * 4)
+        return backward_bytes(cell, steps, 8) / (steps * 8 * 32 * 4)
 
     few, many = arrays(256), arrays(4096)
     assert many < 1.1 * few and many < 30, (few, many)

@@ -14,6 +14,7 @@ from tests.cases import Case
 from tests.conformance import LAWS, close, draw
 from tests.reference import numpy_matrix_memory as reference
 from tests.selection import mostly_slow
+from tests.unrolling.allocation import backward_bytes
 
 GATED = ("linear_attention_gated", "delta_net_gated", "mlstm")
 
@@ -161,14 +162,10 @@ def test_the_memory_of_the_gradient_grows_as_time_does(name):
     of steps would be 6.4 GB."""
     cell = lj.cells.make(name, 16, heads=2)
 
-    def needed(steps):
-        params = jax.eval_shape(lambda key: cell.init(key, 4), jax.random.key(0))
-        xs = jax.ShapeDtypeStruct((steps, 2, 4), jnp.float32)
-        loss = lambda params, xs: jnp.sum(lj.unroll(cell, params, xs)[1])  # noqa: E731
-        compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
-        return compiled.memory_analysis().temp_size_in_bytes / (steps * 2 * 16 * 4)
+    def arrays(steps):
+        return backward_bytes(cell, steps, 2) / (steps * 2 * 16 * 4)
 
-    few, many = needed(2000), needed(20000)
+    few, many = arrays(2000), arrays(20000)
     assert many < 1.1 * few and many < 60, (few, many)
 
 

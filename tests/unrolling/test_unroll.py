@@ -1,5 +1,6 @@
 """What the laws do not say of the unroll: memory, devices' starting states, keys, methods."""
 
+import functools
 import itertools
 
 import jax
@@ -10,30 +11,19 @@ import pytest
 import lstm_jax as lj
 from tests.conformance import draw
 from tests.platforms import ON_CPU, require_same_bits
+from tests.unrolling.allocation import backward_bytes
 
 # Where products reserve memory to work in, the arrays must be large beside it.
 ROWS, UNITS = (8, 32) if ON_CPU else (128, 256)
-
-
-def backward_memory(cell, steps, **options):
-    """Bytes of temporary memory that the compiled backward pass asks for."""
-    params = jax.eval_shape(lambda key: cell.init(key, 4), jax.random.key(0))
-    xs = jax.ShapeDtypeStruct((steps, ROWS, 4), jnp.float32)
-
-    def loss(params, xs):
-        return jnp.sum(lj.unroll(cell, params, xs, **options)[1][-1])
-
-    compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
 
 
 @pytest.mark.parametrize("cell", [lj.lstm(UNITS), lj.mgu(UNITS), lj.min_gru(UNITS)],
                          ids=["lstm", "mgu", "min_gru"])  # fmt: skip
 @pytest.mark.parametrize("method", ["scan", "auto"])
 def test_recomputing_in_blocks_takes_less_memory(cell, method):
-    whole = backward_memory(cell, 1024, method=method)
-    blocks = backward_memory(cell, 1024, method=method, checkpoint_every=32)
-    assert blocks < 0.5 * whole, (blocks, whole)
+    allocated = functools.partial(backward_bytes, cell, 1024, ROWS, last_only=True, method=method)
+    at_once, in_blocks = allocated(), allocated(checkpoint_every=32)
+    assert in_blocks < 0.5 * at_once, (in_blocks, at_once)
 
 
 def test_blocks_change_no_bit_of_the_outputs():

@@ -5,7 +5,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.formal.counting import counting
-from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of
+from tests.tasks.rows import require_fixed_held_out, right_outputs, rows_of
 
 SETS = ({"a", "b"}, {"b"}, {"end"})
 
@@ -73,7 +73,7 @@ def test_chance_and_memoryless(low, high):
 
 
 def test_held_out_data():
-    held_out_is_fixed_and_apart(counting)
+    require_fixed_held_out(counting)
     task = tasks.make("counting")
     assert task.name == "counting(1 to 10)" and task.reads == "every"
     for batch in (task.validation, task.test):

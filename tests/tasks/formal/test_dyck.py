@@ -7,7 +7,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.formal.dyck import dyck
-from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of, simulated
+from tests.tasks.rows import require_fixed_held_out, right_outputs, rows_of, simulated
 
 
 def run_stack(symbols, kinds):
@@ -101,7 +101,7 @@ def test_far_beyond_the_trained_lengths():
 
 
 def test_held_out_data():
-    held_out_is_fixed_and_apart(dyck)
+    require_fixed_held_out(dyck)
     task = tasks.make("dyck", kinds=1, max_depth=4)
     assert task.name == "dyck(1, 2 to 50, depth 4)" and task.reads == "every"
     assert dyck().name == "dyck(2, 2 to 50)"

@@ -5,6 +5,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.memory.delayed_recall import delayed_recall
+from tests.tasks.rows import require_drawn_from_the_key
 
 TASK = delayed_recall(5, symbols=4)
 
@@ -43,12 +44,7 @@ def test_chance_memoryless_and_success():
 
 
 def test_a_key_gives_the_same_batch_and_held_out_data_are_apart():
-    sample = jax.jit(TASK.sample, static_argnums=1)
-    one, same, other = (sample(jax.random.key(seed), 30) for seed in (0, 0, 1))
-    jax.tree.map(np.testing.assert_array_equal, one, same)
-    assert not np.array_equal(one.xs, other.xs)
-    np.testing.assert_array_equal(TASK.test.xs, delayed_recall(5, symbols=4).test.xs)
-    assert not np.array_equal(TASK.test.xs, TASK.validation.xs)
+    require_drawn_from_the_key(TASK, delayed_recall(5, symbols=4))
     assert not np.array_equal(TASK.test_at(17, 30).xs[:7], TASK.test.xs[:, :30])
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.memory.flip_flop import flip_flop
-from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, simulated
+from tests.tasks.rows import require_fixed_held_out, right_outputs, simulated
 
 
 def register(text):
@@ -55,7 +55,7 @@ def test_chance_and_memoryless():
 
 
 def test_held_out_data():
-    held_out_is_fixed_and_apart(lambda: flip_flop(32))
+    require_fixed_held_out(lambda: flip_flop(32))
     task = tasks.make("flip_flop")
     assert task.name == "flip_flop(64, ignore 0.8)" and task.reads == "every"
     assert task.success.met(right_outputs(task.test, 2), task.test)

@@ -7,6 +7,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.memory.selective_copy import selective_copy
+from tests.tasks.rows import require_drawn_from_the_key
 
 TASK = selective_copy(4, symbols=6, tokens=3)  # four kinds
 ROWS = 7000
@@ -59,12 +60,7 @@ def test_chance_memoryless_and_success(batch):
 
 
 def test_a_key_gives_the_same_batch_and_held_out_data_are_apart():
-    sample = jax.jit(TASK.sample, static_argnums=1)
-    one, same, other = (sample(jax.random.key(seed), 30) for seed in (0, 0, 1))
-    jax.tree.map(np.testing.assert_array_equal, one, same)
-    assert not np.array_equal(one.xs, other.xs)
-    np.testing.assert_array_equal(TASK.test.xs, selective_copy(4, symbols=6, tokens=3).test.xs)
-    assert not np.array_equal(TASK.test.xs, TASK.validation.xs)
+    require_drawn_from_the_key(TASK, selective_copy(4, symbols=6, tokens=3))
 
 
 def test_names_and_bad_input():

@@ -7,6 +7,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.recall.associative_recall import associative_recall
+from tests.tasks.rows import require_drawn_from_the_key
 
 TASK = associative_recall(14, pairs=2, vocabulary=9)  # keys 1 to 3, values 4 to 8; five places
 ROWS = 8000
@@ -89,13 +90,7 @@ def test_chance_memoryless_and_success(batches):
 
 
 def test_a_key_gives_the_same_batch_and_held_out_data_are_apart():
-    sample = jax.jit(TASK.sample, static_argnums=1)
-    one, same, other = (sample(jax.random.key(seed), 30) for seed in (0, 0, 1))
-    jax.tree.map(np.testing.assert_array_equal, one, same)
-    assert not np.array_equal(one.xs, other.xs)
-    again = associative_recall(14, pairs=2, vocabulary=9)
-    np.testing.assert_array_equal(TASK.test.xs, again.test.xs)
-    assert not np.array_equal(TASK.test.xs, TASK.validation.xs)
+    require_drawn_from_the_key(TASK, associative_recall(14, pairs=2, vocabulary=9))
 
 
 def test_names_and_bad_input():
