@@ -1,4 +1,4 @@
-"""What is drawn is the same where JAX has 64 bits on, and float32 as it is without."""
+"""Draws are the same if JAX has 64 bits enabled, and stay float32."""
 
 import jax
 import jax.numpy as jnp

@@ -466,8 +466,8 @@ def test_traced_lengths_are_clipped_to_their_range():
 
 @pytest.mark.parametrize("package", ["lstm_jax", "experiments", "benchmarks"])
 def test_errors_of_arguments_have_our_classes(package):
-    """A command line tells a user's mistake by them. A plain one may be raised to be caught in the
-    same function."""
+    """By these the command line recognises a user's mistake. A plain one may be raised if it is
+    caught in the same function."""
     bare = []
     for path in sorted((ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

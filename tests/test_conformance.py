@@ -1,4 +1,4 @@
-"""Every registered cell and every wrapper through every law.
+"""Tests every registered cell and every wrapper against every law.
 
 ``make laws`` runs them all. So as to end in minutes, ``make test`` takes one cell of each form
 through all laws, one of each further kind through the chief ones, and the others through one or
@@ -21,7 +21,7 @@ WRAPPED = ("lstm", "attention")
 
 
 def _quick(name):
-    """The laws that ``make test`` takes the case through."""
+    """The laws that ``make test`` checks for the case."""
     if name in FORMS:
         return LAWS.keys() - ({"wrappers_fit_or_refuse"} if name not in WRAPPED else set())
     if name in KINDS:

@@ -1,4 +1,4 @@
-"""Modes that users of JAX put on: strict promotion, no jit, a search for NaN, donated buffers."""
+"""Modes that users of JAX turn on: strict promotion, no jit, a search for NaN, donated buffers."""
 
 import jax
 import jax.numpy as jnp

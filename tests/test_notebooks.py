@@ -1,4 +1,4 @@
-"""The notebooks run, on a small budget, and are kept as they ran."""
+"""The notebooks run, with a small budget, and are kept with their outputs."""
 
 import ast
 from pathlib import Path
@@ -22,7 +22,7 @@ def code_cells(notebook):
 
 
 def outputs(cell):
-    """Of each output its kind, or the name of the stream that was printed to."""
+    """For each output its kind, or the name of the stream that was printed to."""
     return [
         output.get("name") or next(kind for kind in KINDS if kind in output.data)
         for output in cell.outputs
@@ -30,14 +30,14 @@ def outputs(cell):
 
 
 def output_of(notebook, last):
-    """The value that the one cell with this last line put out."""
+    """The output of the one cell with this last line."""
     (cell,) = [cell for cell in code_cells(notebook) if cell.source.splitlines()[-1] == last]
     return ast.literal_eval(cell.outputs[-1].data["text/plain"])
 
 
 def executed(path, root):
-    """The notebook at ``path``, executed in ``notebooks`` of a folder that has the packages as
-    links, so that whatever it wrote beside itself would be seen."""
+    """The notebook at ``path``, executed in ``notebooks`` of a folder that links to the packages,
+    so that any file that it writes beside itself is found."""
     folder = root / "notebooks"
     folder.mkdir()
     for name in ("experiments", "lstm_jax"):

@@ -1,4 +1,4 @@
-"""Law 7: same weights, same numbers as implementations that are not ours.
+"""Law 7: with the same weights, the same numbers as independent implementations.
 
 NumPy: ``tests/reference/numpy_cells.py``, float64 loops written from the papers, with
 backpropagation through time by hand. PyTorch and Keras: stored vectors, made by
@@ -49,7 +49,7 @@ FAMILIES = {
 
 @partial(jax.jit, static_argnums=0)
 def pull_back(run, cotangent, *args):
-    """What ``run(*args)`` gives, and the gradients of ``args``: one program for both."""
+    """The result of ``run(*args)`` and the gradients of ``args``, in one program."""
     result, pull = jax.vjp(run, *args)
     return result, pull(cotangent)
 
@@ -61,7 +61,7 @@ def draw_inputs(cell, dtype=jnp.float64, steps=T):
 
 
 def families():
-    """In float32 with both masks; less of it is slow, and so are rectified units, but for one."""
+    """Parameters of a test: float32 with both masks is quick, most of the rest is slow."""
     precisions = (("float64", 1e-12), ("float32", 1e-5))
     for family, (dtype, tolerance), masks in itertools.product(
         FAMILIES, precisions, ("none", "lengths", "resets", "both")
@@ -186,8 +186,8 @@ def vectors(peer: str, case: str) -> dict[str, np.ndarray]:
 
 
 def from_torch(v: dict, suffix: str = "_l0", grad: bool = False) -> dict[str, np.ndarray]:
-    """PyTorch's weights in our layout: the gates stand in the same order, the matrices are
-    transposed, and its two biases add up, but for the GRU candidate's."""
+    """PyTorch's weights in our layout: the order of the gates is the same, the matrices are
+    transposed, and the two biases are added, except for the GRU candidate's."""
     if grad:
         v = {k.removeprefix("grad/"): leaf for k, leaf in v.items() if k.startswith("grad/")}
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -272,7 +272,7 @@ def test_both_directions_with_padding_equal_pytorch():
 
 
 def from_keras(v: dict, order: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Keras' weights in our layout; ``order`` gives our gates' places among Keras'."""
+    """Keras' weights in our layout; ``order`` gives the places of our gates among Keras'."""
 
     def reorder(packed):
         blocks = np.split(packed, len(order), axis=-1)

@@ -1,4 +1,5 @@
-"""A batch over several devices: the numbers of one device, and no exchange inside the loop."""
+"""A batch over several devices gives the numbers of one device, with no exchange inside the
+loop."""
 
 import os
 import re
@@ -124,7 +125,8 @@ def test_a_masked_mean_as_the_docstring_says():
 @pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_noise_of_a_key_for_each_device():
-    """What the docstring says of ``keys[0]``: each device's rows as if they were all the rows."""
+    """As the docstring says of ``keys[0]``: each device draws for its rows as if they were the
+    whole batch."""
     params, batch = data(NOISY)
 
     def loss(params, xs, keys):
@@ -227,7 +229,8 @@ def test_devices_exchange_nothing_inside_the_loop(name, options):
 
 
 def test_an_exchange_inside_the_loop_would_be_seen():
-    """The test above can fail: a program that adds up over devices at each step."""
+    """The test above can fail: it finds the exchange in a program that sums over devices at each
+    step."""
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,), devices=on(2))
 
     def bad(w, xs):
@@ -260,7 +263,8 @@ def test_an_exchange_inside_the_loop_would_be_seen():
 
 
 def test_one_trace_for_one_shape():
-    """Arrays of one device, NumPy arrays and what the call itself gave run the same program."""
+    """Arrays on one device, NumPy arrays and the results of an earlier call run the same
+    program."""
     cell, traces = CELLS["gru"], []
     params, xs = cell.init(jax.random.key(0), D), jnp.ones((T, B, D))
 

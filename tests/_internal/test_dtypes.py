@@ -1,4 +1,4 @@
-"""Arrays of dtypes that JAX does not have, wherever one comes in: the argument is named.
+"""Arrays of dtypes that JAX does not have are errors, which name the argument, everywhere.
 
 And numbers and sequences of NumPy and JAX, which options take where they take Python's.
 """

@@ -1,4 +1,5 @@
-"""Keys of other generators than threefry: the same promises, and other noise for another key."""
+"""Keys of generators other than threefry keep the same promises, and other keys draw other
+noise."""
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +61,7 @@ def test_legacy_keys_are_those_of_their_generator_whatever_the_default_is(impl):
 
 @pytest.mark.parametrize("impl", mostly_slow(IMPLS, ["rbg"]))
 def test_seeds_under_vmap_are_seeds_alone(impl):
-    """Weights, batches of a task, training with a noisy cell, and truncation at random."""
+    """Initial weights, batches of a task, training with a noisy cell, and random truncation."""
     keys = jnp.stack([jax.random.key(seed, impl=impl) for seed in (1, 2)])
     task, optimizer = tasks.make("adding", length=10), train.optimizer("sgd", 0.1)
     cell = lj.dropout(lj.gru(5), 0.3)

@@ -1,4 +1,4 @@
-"""Attention as a cell, and the LSTMN, against loops in NumPy and against their promises."""
+"""Attention as a cell, and the LSTMN, against NumPy loops and against what they promise."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ T, B, D = 9, 2, 3
 
 
 def draw_inputs(cell, dtype=jnp.float64, steps=T):
-    """Params without a zero among them, and inputs."""
+    """Params without zeros, and inputs."""
     rng = np.random.default_rng(0)
     params = jax.tree.map(
         lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), dtype),
@@ -49,8 +49,8 @@ def test_lstmn_equals_numpy(window):
 
 @pytest.mark.parametrize("positions", ["rotary", "learned"])
 def test_the_steps_equal_the_sequence_past_the_window(positions):
-    """One by one and all at once, in float32 and over several blocks, with the padding and the
-    resets of a batch: outputs, last state and gradients."""
+    """Step by step and all at once, in float32 and over several blocks, with padding and resets:
+    outputs, final state and gradients."""
     steps, cell = 300, lj.attention(8, 2, 20, positions=positions)
     params, xs = draw_inputs(cell, jnp.float32, steps)
     params = jax.tree.map(lambda leaf: 0.3 * leaf, params)
@@ -70,7 +70,7 @@ def test_the_steps_equal_the_sequence_past_the_window(positions):
 
 
 def test_long_sequences_equal_the_steps_in_blocks_of_the_long_way():
-    """More steps than stand in the program one by one, from a window that is half full."""
+    """More steps than the program unrolls, from a window that is half full."""
     steps, cell = 1300, lj.attention(4, 2, 130)
     params, xs = draw_inputs(cell, jnp.float32, steps)
     state, _ = lj.unroll(cell, params, xs[:60], method="scan")
@@ -83,7 +83,7 @@ def test_long_sequences_equal_the_steps_in_blocks_of_the_long_way():
 
 
 def test_long_sequences_train_in_memory_that_grows_with_the_window():
-    """T x T scores of one head would be 1.6 GB; the bound is a hundredth."""
+    """The T x T scores of one head would take 1.6 GB; the limit is a hundredth of that."""
     cell = lj.attention(8, 2, 64)
     params, _ = draw_inputs(cell, jnp.float32)
 

@@ -46,7 +46,7 @@ def test_each_is_usable_on_every_cell(name):
 
 @pytest.mark.parametrize("name", [n for n in lj.cells.registry if n not in WITHOUT_W_H])
 def test_weights_are_drawn_apart(name):
-    """With as many inputs as units, w_x and w_h must not be one draw."""
+    """With as many inputs as units, w_x and w_h must not come from the same draw."""
     cell = lj.initialize(lj.cells.make(name, 16), w_h=init.normal(1.0), w_x=init.normal(1.0))
     for drawn in (cell, lj.initialize(lj.cells.make(name, 16), w_h=init.uniform(0.1))):
         params = drawn.init(KEY, 16)

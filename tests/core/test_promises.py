@@ -1,4 +1,4 @@
-"""``additive`` is a promise about ``pointwise``: it is checked when a cell is built."""
+"""``additive`` is a promise about ``pointwise``, checked when a cell is built."""
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ def halves(packed):
 
 
 def of(function):
-    """A pointwise whose state and output are ``function(z, r)``, first half."""
+    """A pointwise function whose state and output are the first half of ``function(z, r)``."""
 
     def pointwise(vectors, state, z, r):
         h = jnp.tanh(function(z, r)[..., :SIZE]) * vectors["v"] + 0.5 * state.h

@@ -15,7 +15,7 @@ END, START = 0, 1
 
 
 def toy(vocabulary=3, hidden=4, places=3, batch=4, seed=0, scale=1.5):
-    """A small model, NumPy float64 params and states ``[B, H]``."""
+    """A small model as NumPy float64 params, and states ``[B, H]``."""
     rng = np.random.default_rng(seed)
     params = {
         "embed": scale * rng.normal(size=(vocabulary, hidden)),
@@ -38,7 +38,7 @@ def step_of(params):
 
 
 def run(decoder, params, h, *args, **options):
-    """A decoder over the toy model, compiled."""
+    """Runs a decoder over the toy model, compiled."""
     options = {"start": START} | ({} if decoder is decode.score else {"end": END}) | options
 
     def call(h, *args):
@@ -48,7 +48,7 @@ def run(decoder, params, h, *args, **options):
 
 
 def assert_is(found, expected, pad=END):
-    """``found``: (tokens, length, logp, ended, seen) of one row of the library."""
+    """Checks one row of the library's results, ``found``: (tokens, length, logp, ended, seen)."""
     tokens, length, logp, ended, seen = (np.asarray(part) for part in found)
     assert tokens.tolist() == expected[0] + [pad] * (len(tokens) - len(expected[0]))
     assert (length, ended) == (len(expected[0]), expected[2])
@@ -113,7 +113,7 @@ def test_a_beam_of_one_is_greedy(x64):
 
 
 def tree(*nodes):
-    """A step whose state is a node, given as (probabilities of tokens, the node each leads to)."""
+    """A step whose state is a node of a tree, given as (probabilities of tokens, next nodes)."""
     logits = jnp.log(jnp.array([probabilities for probabilities, _ in nodes]))
     leads_to = jnp.array([children for _, children in nodes])
 
@@ -453,7 +453,7 @@ def test_a_mistake_is_named(mistake, without_shape_annotations):
 
 
 def read_from(logits):
-    """A step that gives ``logits [T, B, V]`` one after the other, whatever it reads."""
+    """A step that returns ``logits [T, B, V]`` one after the other, whatever it reads."""
 
     def step(state, tokens):
         return {"t": state["t"] + 1}, logits[state["t"][0]], ()
@@ -494,7 +494,7 @@ def test_nan_is_seen_by_every_decoder_and_in_its_row_alone(bad, alpha):
 
 
 def test_nan_of_a_hypothesis_that_is_not_followed_is_not_seen():
-    """Slots without a hypothesis hold copies of others; a row that is done reads on."""
+    """Slots without a hypothesis hold copies of others, and a finished row keeps reading."""
     logits = jnp.full((4, 2, 3), -jnp.inf).at[:, :, 0].set(0.0)  # both end at once, for certain
     logits = logits.at[1:].set(jnp.nan)
     logits = logits.at[0, 1].set(jnp.array([-2.0, 0.0, 0.0])).at[1:, 1].set(0.0)
@@ -544,7 +544,7 @@ def test_near_temperature_zero_the_most_probable_is_drawn(temperature, dtype):
 
 
 def test_temperatures_have_the_shares_that_they_say():
-    """Of 4,000 rows, at ordinary temperatures, at infinite ones, and between equal tokens."""
+    """Over 4,000 rows, at ordinary and infinite temperatures, and between equal tokens."""
     rows = 4000
     logits = jnp.array([2.0, -jnp.inf, 0.5, 2.0, -1.0])
     step, state = read_from(jnp.broadcast_to(logits, (1, rows, 5)))

@@ -1,4 +1,4 @@
-"""The page on adding a task keeps its word: its files, commands and programs run."""
+"""The page on adding a task is true: its files, commands and programs run."""
 
 import importlib
 import itertools
@@ -23,7 +23,7 @@ TASK = Page("docs/how_to/add_a_task.md")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the page's files lie, and from where its commands are run."""
+    """A folder with the page's files, in which its commands are run."""
     path = tmp_path_factory.mktemp("page")
     (path / "my_task.py").write_text(TASK.block("def change"))
     (path / "my_recordings.py").write_text(TASK.block("def recordings"))
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 
 def arguments(command):
-    """Of the page's command of this name, with few steps of few small cells."""
+    """The arguments of the page's command ``command``, with fewer steps and lengths."""
     (found,) = [line for line in TASK.commands("python -m experiments") if line[0] == command]
     fewer = {"--steps": "20", "--lengths": "6"}
     kept = []

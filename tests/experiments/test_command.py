@@ -230,8 +230,7 @@ def test_wrong_names_and_budgets_are_told_by_their_options(capsys, command, mess
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    """Tasks whose data are zeros, which takes no program: what is asked here is how they are put
-    together."""
+    """Tasks whose data are zeros, which compiles nothing: only how they are combined is tested."""
 
     def jit(draw, static_argnums=()):
         def zeros(key, *static):
@@ -256,7 +255,8 @@ LONG = ("reversal", "sorting", "dates", "translation", "greff", "suite", "hochre
     [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in THEMES],
 )
 def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
-    """The sizes on the first task alone, of one model that is no cell: they take their time."""
+    """Sizes are computed on the first task only, and for only one model that is not a cell, since
+    they take time."""
     module = load(name)
     named = {"names": ("adding(length=50)", "parity")} if name == "task" else {}
     settings = module.settings(module.Config(**named))

@@ -1,4 +1,4 @@
-"""The learning rates of contenders and tasks for which a sweep has chosen none."""
+"""The learning rates of contenders and tasks for which no sweep has chosen one."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The sequence-to-sequence experiments: what they tell is what is computed here by other ways.
+"""The sequence-to-sequence experiments report what is computed here in other ways.
 
 Those that train are for make test-slow.
 """
@@ -46,7 +46,8 @@ def command(name, out, *more):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, captions):
-    """Runs an experiment through its command: the folder, its results, and its compiled jobs."""
+    """Runs an experiment through its command; returns the folder, its results and its compiled
+    jobs."""
     done = {}
 
     def run(name):
@@ -75,7 +76,7 @@ def run(tmp_path_factory, captions):
 
 
 def trained(out, job, programs):
-    """The params of every run, from the last checkpoint."""
+    """The params of every run, from the final checkpoint."""
     like = {"state": programs.state}
     state = train.checkpoint.restore(out / job.folder / "checkpoints", like)["state"]
     assert int(state.step[0]) == job.setting.budget.steps
@@ -87,7 +88,7 @@ def model_of(job, sizes):
 
 
 def decoded(model, params, batch, **options):
-    """Tokens of a decoder that has three steps more than the target takes."""
+    """Tokens of a decoder that may take three steps more than the target has."""
     steps = len(batch.target) + 3
     return model.decode(
         params, batch.source, max_steps=steps, source_lengths=batch.source_lengths, **options
@@ -181,7 +182,7 @@ def test_the_styles_that_are_read_worst_are_told(monkeypatch, tmp_path):
     bad, worse = names[3], names[8]
 
     def spoilt(model, run, batch):
-        """The first run errs in one style and the second in two, each in the month alone."""
+        """The first run makes mistakes in one style and the second in two, only in the month."""
         first, second = (np.isin(written.styles, of) for of in ([worse], [bad, worse]))
         errs = jnp.where(run == 0, first, second)
         return jnp.where(errs & (jnp.arange(11) == 6)[:, None], END + 1, batch.target)
@@ -434,7 +435,8 @@ def test_batches_side_by_side_are_the_batches():
 
 
 def test_right_rows_are_those_that_match():
-    """Whatever a decoder with as many steps as the target can write: END behind the end."""
+    """For anything that a decoder with as many steps as the target can write, including tokens
+    after END."""
     rng = np.random.default_rng(0)
     batch = PairBatch(*map(jnp.asarray, _pairs.pad_all(some_rows(200), (5, 6))))
     strange = rng.choice([PAD, END, 4, 5], (6, 200))

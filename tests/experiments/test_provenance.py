@@ -1,4 +1,4 @@
-"""What a run was made from: a run folder made from anything else is refused, and says why."""
+"""The sources of a run: a run folder made from other sources is refused, with the reason."""
 
 import json
 import os
@@ -35,7 +35,7 @@ tasks.registry["mine_of_sources"] = mine
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
-    """A task's file with one beside it; gives the command that trains on it."""
+    """A task's file that imports its neighbour; returns the command that trains on it."""
     folder = tmp_path / "own"
     folder.mkdir()
     (folder / "my_task.py").write_text(TASK)
@@ -126,7 +126,7 @@ def test_what_changed_is_said(tmp_path, changes, message):
 
 
 def test_a_run_that_noted_nothing_is_refused(tmp_path):
-    """As older versions made them; ``compare`` and ``load_cell`` read them as ever."""
+    """Such as older versions made; ``compare`` and ``load_cell`` still read them."""
     shutil.copytree(ROOT / "experiments" / "results" / "recall", tmp_path / "old")
     config = run_folder.read_json(tmp_path / "old" / "config.json")
     with (
@@ -259,8 +259,8 @@ sys.exit(__import__("experiments.__main__").__main__.main(sys.argv[1:]))
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="links to all packages")
 def test_a_checkout_that_is_not_installed_runs_and_knows_its_code(tmp_path):
-    """A copy of the code beside the installed packages, of which lstm_jax is none: inside the git
-    of another project, in one of its own, and changed."""
+    """A copy of the code beside installed packages without lstm_jax: inside another project's git
+    repository, in one of its own, and with changes."""
     here, site, outer = tmp_path / "outer" / "copy", tmp_path / "site", tmp_path / "outer"
     skipped = shutil.ignore_patterns("__pycache__", "results")
     for name in ("lstm_jax", "experiments", "benchmarks"):

@@ -1,4 +1,4 @@
-"""A run that is killed at any moment ends with the numbers of a run that was not."""
+"""A run that is killed at any moment ends with the numbers of an uninterrupted one."""
 
 import io
 import json
@@ -60,7 +60,7 @@ def run(job, programs, monkeypatch):
 
 
 def without_times(result):
-    """Without what a clock decides."""
+    """``result`` without what depends on a clock."""
     if isinstance(result, dict):
         clocks = ("seconds",)
         return {name: without_times(value) for name, value in result.items() if name not in clocks}
@@ -68,7 +68,7 @@ def without_times(result):
 
 
 def kill_at(function, at, *, before):
-    """``function``, killed before or after its call number ``at``."""
+    """``function``, raising Killed before or after its call number ``at``."""
     calls = 0
 
     def wrapped(*args, **kwargs):
@@ -102,7 +102,8 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(run, tmp_path, monkeypatc
 
 
 class Moments:
-    """Every call that leaves something behind has two: before and after. It is killed at one."""
+    """Counts the moments before and after every call that writes something, and kills at one of
+    them."""
 
     places = (
         (programs_of_a_job.Programs, "chunk"),
@@ -133,7 +134,7 @@ class Moments:
 
 
 def test_each_start_gets_on_by_a_chunk_at_least(run, tmp_path, monkeypatch):
-    """Though each is killed long before the usual time of a checkpoint."""
+    """Although each is killed long before the usual time of a checkpoint."""
     whole, path, chunk = run(tmp_path / "whole"), tmp_path / "run", runner.Programs.chunk
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 1e9)
     left = 0
@@ -157,8 +158,8 @@ def test_each_start_gets_on_by_a_chunk_at_least(run, tmp_path, monkeypatch):
 
 
 def test_twenty_kills_at_random_moments_change_no_bit(tmp_path, monkeypatch):
-    """Of runs that end where they solve a task on the training stream; checkpoints come after
-    every chunk, after some, or only at the end."""
+    """For runs that end when they solve a task on the training stream, with checkpoints after every
+    chunk, after some, or only at the end."""
     job, programs = halved.compiled("training")
     rng, moments = np.random.default_rng(1997), Moments(monkeypatch)
     clock = iter(range(0, 10**6, 3))  # three seconds from a look to the next
@@ -251,7 +252,7 @@ def test_a_run_that_diverges_is_stopped_and_named_and_its_batch_is_kept(job, pro
 
 
 def test_what_is_kept_of_a_bad_step_is_the_batch_that_it_met(job, programs, tmp_path):
-    """A loss that is bad for certain batches alone: the kept one is among them."""
+    """If the loss is bad for some batches only, the kept batch is one of them."""
     before, good = programs.state, np.array([True, True])
     _, metrics, _ = programs.chunk(before, good)
     worst = int(metrics.loss[1, 1:].argmax()) + 1
@@ -274,14 +275,14 @@ def test_a_job_whose_runs_all_diverge_ends_and_others_go_on(job, programs, tmp_p
 
 
 def spoil(params, run):
-    """NaN in one run's readout."""
+    """Puts NaN into one run's readout."""
     bias = params["readout"]["b"].at[run].set(float("nan"))
     return {**params, "readout": {**params["readout"], "b": bias}}
 
 
 @pytest.fixture
 def listens_to_control_c():
-    """A process that was started in the background may ignore it."""
+    """Whether Ctrl-C has an effect: a process that was started in the background may ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -332,7 +333,7 @@ def command(out):
 
 
 def start(out, chunks=-1):
-    """The command in a process of its own; -1: all chunks."""
+    """Starts the command in its own process; -1 for all chunks."""
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, str(chunks), *command(out)],
         cwd=Path(__file__).parents[2],
@@ -344,7 +345,7 @@ def start(out, chunks=-1):
 
 
 def run_to_the_end(out):
-    """Here, where the processes find the same devices; a GPU would give other bits than they do."""
+    """Runs it in this process, on the same devices as the others; a GPU would give other bits."""
     if jax.default_backend() == "cpu":
         assert main(command(out)) == 0
     else:
@@ -393,8 +394,8 @@ def test_kill_minus_nine_then_control_c_then_the_end(tmp_path):
 
 @pytest.mark.slow
 def test_a_short_run_that_is_killed_again_and_again_comes_to_its_end(tmp_path):
-    """Each start is killed after a random part of the processor time that an undisturbed run takes,
-    most of which goes into compiling where nothing is kept."""
+    """Each start is killed after a random part of the processor time of an uninterrupted run, most
+    of which is compiling if no programs are kept."""
     options = "--lengths 100 --cells lstm gru --seeds 2 --steps 600 --every 50"
     arguments = ["adding", *options.split(), "--learning-rate", "0.01"]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "true"}

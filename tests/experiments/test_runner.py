@@ -1,4 +1,4 @@
-"""Runs of a job that solve their task, at several rates, within a time, and side by side."""
+"""Runs that solve their task: at several rates, with a limit on time, and vectorized."""
 
 import functools
 
@@ -24,7 +24,7 @@ def run(job, programs, path):
 
 @functools.cache
 def all_chunks(on):
-    """All chunks, none of them left out: the states after each, scores, successes and errors."""
+    """All chunks of an uninterrupted training: params after each, scores, successes and metrics."""
     job, programs = compiled(on)
     state, chunks = programs.state, []
     for _ in range(6):
@@ -117,7 +117,7 @@ def test_a_run_that_diverged_never_counts_as_solved(on, tmp_path):
 
 
 def test_params_that_are_not_finite_have_no_score(monkeypatch):
-    """The last update may spoil them, and a task of classes has a score of any answers."""
+    """The final update may give NaN, and on classes any answers have a score."""
     _, programs = compiled("held-out")
     monkeypatch.setattr(programs, "_score", lambda *_: (np.full(6, 0.5), np.ones(6, bool)))
     score, met = programs.score(spoil(programs.state.params, run=4), None)
@@ -126,7 +126,7 @@ def test_params_that_are_not_finite_have_no_score(monkeypatch):
 
 
 def test_success_counts_where_it_comes_before_what_is_not_finite(tmp_path, monkeypatch):
-    """Within one chunk, whose errors are all as asked for, and so tell nothing of the loss."""
+    """Both within one chunk, in which all errors meet the criterion whatever the loss is."""
     job, programs = compiled("training")
     first_batches = ROWS // 4
 

@@ -1,4 +1,4 @@
-"""The window over training sequences, against looking at every window of the whole stream."""
+"""The window over training sequences, against a check of every window in the stream."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def brute_force(errors, limit, mean_limit, window_counts, rows=ROWS):
 
 
 def first_success(windows, errors, cuts):
-    """Of each run, fed in chunks that end at ``cuts``: the first that was told."""
+    """The first success of each run, fed in chunks that end at ``cuts``."""
     found = [None] * len(errors)
     for begin, end in zip([0, *cuts], [*cuts, errors.shape[1]], strict=True):
         latest = windows.update(errors[:, begin:end], begin)

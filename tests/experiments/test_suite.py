@@ -1,4 +1,4 @@
-"""The suite, and a cell and a task that come to it from outside."""
+"""The suite, and a cell and a task from outside in it."""
 
 import dataclasses
 import json
@@ -74,7 +74,7 @@ tasks.registry["last_number"] = last_number
 
 @pytest.fixture
 def registries():
-    """As they were, when a test is through."""
+    """Restores the registries after a test."""
     before = [(registry, dict(registry)) for registry in (lj.cells.registry, tasks.registry)]
     yield
     for registry, entries in before:

@@ -1,4 +1,4 @@
-"""What is told of results: made by hand here, so that all numbers are known."""
+"""The summary of results: made by hand here, so that all numbers are known."""
 
 import math
 import types
@@ -56,7 +56,7 @@ def test_the_criterion_in_words(criterion, text):
 
 
 def made_job(score):
-    """Two rates of three seeds, and what a summary reads of a job."""
+    """Two rates with three seeds each, with the fields of a job that a summary reads."""
     namespace = types.SimpleNamespace
     task = namespace(name="made", score=score, success=None, scores=())
     budget = namespace(batch_size=8, until_solved=False, seconds=None)

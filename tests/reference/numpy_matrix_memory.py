@@ -24,7 +24,7 @@ def _columns(params, x, names, widths):
 
 
 def _loop(xs, rows):
-    """Each row by itself: ``rows(b) -> (one(x) -> y, finish() -> dict)``."""
+    """Runs each row by itself: ``rows(b) -> (one(x) -> y, final_state() -> dict)``."""
     xs, ys, finals = np.asarray(xs, np.float64), [], []
     for b in range(xs.shape[1]):
         one, final_state = rows(b)

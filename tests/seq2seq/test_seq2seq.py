@@ -29,7 +29,7 @@ def model_of(output="vocabulary", encoder=None, decoder=None, **options):
 
 
 def params_of(model, dtype=jnp.float32, seed=0):
-    """Params away from zero, biases too."""
+    """Params without zeros, including the biases."""
     leaves, structure = jax.tree.flatten(model.init(jax.random.key(seed), dtype))
     keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
     noisy = [
@@ -40,7 +40,7 @@ def params_of(model, dtype=jnp.float32, seed=0):
 
 
 def data_of(output="vocabulary", seed=0):
-    """Source ``[5, 3]`` and targets ``[4, 3]``, with padding that is no token."""
+    """Source ``[5, 3]`` and targets ``[4, 3]``, with padding that is not a token."""
     rng = np.random.default_rng(seed)
     extra = EXTRA if output == "copy" else 0
     source, targets = (rng.integers(V + extra, size=(n, 3)) for n in (5, 4))
@@ -280,7 +280,7 @@ LONG = ("heads", "location", "deep", "bahdanau", "noisy")
     "name", [pytest.param(n, marks=pytest.mark.slow if n in LONG else ()) for n in DESIGNS]
 )
 def test_every_part_is_trained(name):
-    """All params get a gradient, and it is finite; the model can be decoded."""
+    """All params get a finite, nonzero gradient; the model can be decoded."""
     options = DESIGNS[name]
     model = model_of(**options)
     params = params_of(model)
@@ -369,7 +369,8 @@ def test_cross_entropy_is_that_of_the_tokens_that_count(x64):
 
 
 def test_ids_outside_the_vocabulary_are_not_others():
-    """In JAX -1 is the last of an axis; here it is the nearest row read, and no target."""
+    """In JAX the index -1 is the last of an axis; here the nearest row is read, and it is not a
+    target."""
     model = model_of()
     params, (source, targets) = params_of(model), data_of()
     outside, nearest = (jnp.where(source == 0, x, source) for x in (-1, 0))
@@ -405,7 +406,7 @@ def built():
 
 
 def call(name, *changed, **options):
-    """A function of a good model, some of its arguments changed."""
+    """A function of a good model, with some of its arguments changed."""
     model, *arguments = built()
     function = getattr(model, name)
     count = 2 if name in ("decode", "encode", "stepper") else 3
@@ -518,8 +519,8 @@ def test_a_mistake_is_named(mistake, without_shape_annotations):
 
 @pytest.mark.slow
 def test_rows_spread_over_devices_in_shard_map():
-    """What each device makes of its rows is what one device makes of all: decoders, scores, and
-    the gradient of reading the model's own predictions."""
+    """Each device computes for its rows what one device computes for all: decoders, scores, and the
+    gradient through the model's own predictions."""
     model = model_of("copy")
     params, key = params_of(model), jax.random.key(3)
     data = [np.append(a, a[..., :1], -1) for a in (*data_of("copy"), *LENGTHS.values())]
@@ -592,7 +593,7 @@ def test_decoding_outside_jit_compiles_once_for_its_options(without_shape_annota
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_losses_of_narrow_numbers_are_summed_in_float32(dtype):
-    """Their sum is far above the largest float16; gradients are those in float32 too."""
+    """Their sum is far above the largest float16; gradients equal those in float32."""
     keys = jax.random.split(jax.random.key(0))
     logs = jax.nn.log_softmax(jax.random.normal(keys[0], (200, 64, 500))).astype(dtype)
     targets = jax.random.randint(keys[1], (200, 64), 0, 500)
@@ -641,7 +642,7 @@ def test_traced_lengths_beyond_the_ends_are_those_at_the_ends():
 
 
 def test_a_bridge_fills_what_can_be_learned_of_a_state():
-    """An sLSTM's normaliser stays empty; a window alone would know nothing of the source."""
+    """An sLSTM's normaliser stays empty; a window alone would carry nothing of the source."""
     model = model_of(attention=None, encoder=lj.gru(4), decoder=lj.slstm(4))
     params = model.init(jax.random.key(0))
     source = jnp.arange(10).reshape(5, 2) % 3

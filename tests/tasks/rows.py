@@ -21,7 +21,7 @@ def rows_of(batch):
 
 
 def asked_of(batch):
-    """The symbol seen, and the answer, wherever one is asked for; -1 for no symbol."""
+    """The current symbol and the answer wherever one is asked for; -1 for no symbol."""
     if isinstance(batch.xs, tuple):
         values, lengths = batch.xs
     else:
@@ -34,7 +34,7 @@ def asked_of(batch):
 
 def simulated(batch):
     """The accuracies of the best constant answer and of the best answer to the current symbol,
-    found on the batch itself: they are above the true ones by what chance gives."""
+    fitted to the batch itself, and therefore slightly above the true ones."""
     seen, answers = asked_of(batch)
     table = np.zeros((seen.max() + 1, answers.max() + 1))
     np.add.at(table, (seen, answers), 1)

@@ -1,4 +1,5 @@
-"""What ``tasks.check`` finds in tasks from outside; ours are checked in test_settings."""
+"""What ``tasks.check`` finds in tasks from outside; the library's own are checked in
+test_settings."""
 
 import itertools
 
@@ -265,7 +266,7 @@ def token_loss(outputs, batch):
 
 
 def pairs(**changes):
-    """A task of pairs; its answers are the tokens that a model writes."""
+    """A task of pairs, whose answers are the tokens that a model writes."""
     size = len(SYMBOLS.vocabulary)
     score = Score("exact match", lambda tokens, batch: jnp.mean(tokens == batch.target), True, 0.1)
     task = PairTask("pairs", size, size, SYMBOLS.sample, SYMBOLS.validation, SYMBOLS.test,

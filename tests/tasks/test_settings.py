@@ -1,4 +1,4 @@
-"""A task's data and its training, whatever JAX is set to."""
+"""A task's data and training are the same under any of JAX's settings."""
 
 import contextlib
 
@@ -43,7 +43,7 @@ SUMS = {
 
 
 def sums(batch):
-    """A number for each array, which other data would not have."""
+    """A number for each array, which would differ for other data."""
     return [
         float(np.asarray(leaf, np.float64).ravel() @ np.cos(np.arange(leaf.size)))
         for leaf in jax.tree.leaves(batch)

@@ -1,4 +1,5 @@
-"""What a checkpoint takes, it gives back with every bit; all else it refuses by name."""
+"""What a checkpoint accepts, it restores with every bit; anything else is an error that names
+it."""
 
 import collections
 import math
@@ -44,7 +45,7 @@ DTYPES = [
 
 
 def array_of(name, shape, seed):
-    """Random bits, NaN and infinities among them."""
+    """Random bits, including NaN and infinities."""
     dtype = np.dtype(getattr(ml_dtypes, name, name))
     raw = np.random.default_rng(seed).integers(
         0, {"bool": 2, "int4": 8, "uint4": 16}.get(name, 256),

@@ -59,7 +59,8 @@ def test_bad_input_names_the_argument():
 @pytest.mark.parametrize("dtype", [jnp.int8, jnp.int32])
 @pytest.mark.parametrize("truncate", [None, 3])
 def test_traced_lengths_are_clipped_as_in_the_unroll(dtype, truncate):
-    """T above what an int8 holds; lengths of 0, and beyond both ends; known ones are an error."""
+    """With T above what an int8 holds, and lengths of 0 and beyond both ends; known ones are an
+    error."""
     model = train.recurrent(lj.gru(3), 2, 1, truncate=truncate)
     params = model.init(jax.random.key(0))
     params["readout"]["b"] = jnp.ones(1)

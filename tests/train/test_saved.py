@@ -84,7 +84,7 @@ def test_another_model_takes_its_place(tmp_path):
 
 
 def saved_size(folder):
-    """Which of the two models the folder has, whole."""
+    """The size of the model that the folder has, which is one of two, complete."""
     model, params = train.load_model(folder)
     wanted = {4: PARAMS, 2: GRU_PARAMS}[model.size]
     require_equal(params, wanted)
@@ -93,7 +93,7 @@ def saved_size(folder):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the killed
 def test_a_save_killed_at_any_moment_leaves_the_old_model_or_the_new_one(tmp_path, monkeypatch):
-    """And so does the save that comes after it."""
+    """So does the save that comes after it."""
     monkeypatch.setattr(os, "fsync", lambda _: None)  # which takes its time, and moves no name
     like = {model.size: train.saved._shapes(model) for model in (PLAIN, GRU)}  # and so do these
     monkeypatch.setattr(train.saved, "_shapes", lambda model: like[model.size])

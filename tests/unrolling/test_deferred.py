@@ -1,4 +1,5 @@
-"""The ways of the deferred method: each gives scan's numbers; which is taken, and what it says."""
+"""The options of the deferred method: each gives scan's numbers; which are chosen, and the
+reasons."""
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ WAYS = [
 
 
 def gradients(cell, method, reverse):
-    """Outputs, last state and all gradients, in float64 with lengths, resets and a key."""
+    """Outputs, final state and all gradients, in float64 with lengths, resets and a key."""
     params = draw(cell.init(jax.random.key(0), INPUTS, jnp.float64), 1, jnp.float64)
     xs = draw(jnp.zeros((STEPS, ROWS, INPUTS)), 2, jnp.float64)
     weights = draw(jnp.zeros((STEPS, ROWS, cell.size)), 3, jnp.float64)
@@ -62,7 +63,7 @@ QUICK = ("lstm",)
     "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in CELLS]
 )
 def test_every_way_gives_the_numbers_of_scan(x64, name, which):
-    """All ways of all cells are slow."""
+    """All options of all cells are slow."""
     cell = CELLS[name]
     for reverse in (False, True):
         expected = gradients(cell, "scan", reverse)
@@ -130,7 +131,7 @@ def test_elsewhere_products_are_hoisted_and_gradients_one_product():
 
 @pytest.mark.parametrize("steps", [97, 100, 784, 1001])
 def test_blocks_are_equal_where_the_steps_allow_it(steps):
-    """A rest is compiled a second time; a prime number of steps has no other way."""
+    """A shorter last block is compiled separately; a prime number of steps always leaves one."""
     block = choice_for(lj.gru(128), (steps, 64, 16))[2]
     assert 4 <= block <= 16
     assert steps % block == 0 or steps == 97
@@ -174,7 +175,7 @@ def test_explain_names_each_cell_its_method_and_the_reasons():
                          ids=["lstm", "chain", "mgu"])  # fmt: skip
 @pytest.mark.parametrize("bound", ["12 MiB", "18MB"])
 def test_a_bound_on_memory_is_kept(cell, bound):
-    """By the compiled program's own analysis, on a sequence that takes more without one."""
+    """By the compiled program's own analysis, on a sequence that takes more without a limit."""
     params = cell.init(jax.random.key(0), 8)
     xs = jnp.zeros((10_000, 2, 8))
 

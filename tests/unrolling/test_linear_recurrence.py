@@ -1,4 +1,4 @@
-"""The solvers of ``h_t = a_t h_{t-1} + b_t`` against its steps in Python and JAX's derivatives."""
+"""The solvers of ``h_t = a_t h_{t-1} + b_t`` against a Python loop and JAX's derivatives."""
 
 from functools import partial
 
@@ -142,7 +142,7 @@ def test_nan_in_one_sequence_of_a_row_does_not_reach_the_next(cell, method, reve
 
 @pytest.mark.parametrize("cell", [lj.min_gru(32), lj.lru(32)], ids=["min_gru", "lru"])
 def test_memory_does_not_grow_by_the_logarithm_of_time(cell):
-    """The compiled backward pass keeps a few arrays [T, batch, H], as many for any T."""
+    """The compiled backward pass keeps a few arrays [T, batch, H], the same number for any T."""
 
     def arrays(steps):
         return backward_bytes(cell, steps, 8) / (steps * 8 * 32 * 4)

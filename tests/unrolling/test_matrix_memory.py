@@ -1,4 +1,4 @@
-"""The cells with a matrix memory and the sLSTM: against NumPy, in chunks, and at the extremes."""
+"""The cells with a matrix memory and the sLSTM: against NumPy, in chunks, and at extremes."""
 
 from functools import partial
 
@@ -38,7 +38,7 @@ def draw_inputs(cell, dtype=jnp.float64, steps=T):
 
 
 def without_stabiliser(state):
-    """c and n times ``exp(m)``, as the papers have them before they stabilise."""
+    """c and n times ``exp(m)``, as in the papers before stabilisation."""
     fields = state._asdict()
     m = fields.pop("m")
     for name in ("c", "n"):
@@ -87,7 +87,8 @@ def test_the_delta_rule_equals_numpy(heads, gated):
 
 
 def test_the_delta_rule_overwrites():
-    """A key that is written again with full strength holds its last value; a sum holds both."""
+    """A key that is written again with full strength holds its last value; a plain sum holds
+    both."""
     k, v, w = jnp.eye(3)[:1], jnp.array([[1.0, 2.0]]), jnp.array([[5.0, -1.0]])
     one = jnp.ones(1)
     memory = {}
@@ -131,7 +132,7 @@ def test_the_laws_hold_across_chunks(name, law, monkeypatch):
 
 @pytest.mark.parametrize("name", mostly_slow(CELLS, ["delta_net_gated", "mlstm"]))
 def test_many_steps_at_once_equal_one_after_the_other(name):
-    """In float32, over several chunks, with gates that are nearly closed now and then."""
+    """In float32, over several chunks, with gates that are occasionally almost closed."""
     cell = CELLS[name]
     params, xs, start = draw_inputs(cell, jnp.float32, 200)
     xs = xs.at[::17].multiply(30.0)
@@ -158,8 +159,8 @@ def test_many_steps_at_once_equal_one_after_the_other(name):
     "name", mostly_slow(["linear_attention_gated", "delta_net_gated", "mlstm"], ["mlstm"])
 )
 def test_the_memory_of_the_gradient_grows_as_time_does(name):
-    """20,000 steps in a few arrays [T, size] and the states between chunks; scores of all pairs
-    of steps would be 6.4 GB."""
+    """20,000 steps need a few arrays [T, size] and the states between chunks; scores of all pairs
+    of steps would take 6.4 GB."""
     cell = lj.cells.make(name, 16, heads=2)
 
     def arrays(steps):
@@ -181,7 +182,7 @@ def test_20000_steps_have_a_gradient():
 
 
 def test_sums_of_closed_gates_do_not_cancel():
-    """Between two steps, as exact beside gates of e^-100 as without them."""
+    """Sums between two steps are as exact after gates of e^-100 as without them."""
     keep = jnp.where(jnp.arange(32) % 2 == 0, -100.3, -0.1).at[20:].set(-0.01)[None]
     span, since = over_matrices._log_decays(keep, np.tril(np.ones((32, 32), bool)))
     exact = np.cumsum(np.asarray(keep[0], np.float64))
@@ -213,7 +214,7 @@ def test_the_triangular_system_is_solved(steps):
 @pytest.mark.parametrize("forget", ["sigmoid", "exp"])
 @pytest.mark.parametrize("name", ["slstm", "mlstm"])
 def test_gates_at_their_extremes_stay_finite(name, forget):
-    """All pairs of input and forget pre-activations of plus and minus 100, and 0, as biases."""
+    """All pairs of input and forget pre-activations of -100, 0 and 100, set by biases."""
     cell = getattr(lj, name)(2, forget_activation=forget)
     params = cell.init(jax.random.key(0), 2)
     xs = jax.random.normal(jax.random.key(1), (40, 1, 2))

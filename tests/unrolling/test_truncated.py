@@ -56,7 +56,7 @@ def test_values_are_those_of_the_whole_and_gradients_stay_in_their_chunk(name):
 
 
 def cotangent(value, leaf):
-    """``value`` for a leaf of floats, and for the others the only one that there is."""
+    """``value`` for floating leaves, and the only possible cotangent for the others."""
     if jnp.issubdtype(leaf.dtype, jnp.floating):
         return jnp.full_like(leaf, value)
     return np.zeros(leaf.shape, jax.dtypes.float0)
@@ -74,8 +74,8 @@ def test_every_chunk_length_gives_the_values_of_the_whole(every):
 
 
 def by_hand(params, xs, first, weights, stops, lengths):
-    """Gradients of sum(weights * ys) plus the sum of the last states, by backpropagation in
-    NumPy: none passes from step t to t - 1 where ``stops[t]``."""
+    """Gradients of sum(weights * ys) plus the sum of the final states, by backpropagation in NumPy:
+    none passes from step t to t - 1 where ``stops[t]``."""
     w_x, w_h, b = (np.asarray(params[name], np.float64) for name in ("w_x", "w_h", "b"))
     xs, weights = np.asarray(xs, np.float64), np.asarray(weights, np.float64)
     gradients = {"w_x": 0.0, "w_h": 0.0, "b": 0.0}

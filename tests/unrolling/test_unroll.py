@@ -1,4 +1,4 @@
-"""What the laws do not say of the unroll: memory, devices' starting states, keys, methods."""
+"""What the laws do not cover: allocation, initial states on devices, keys, methods."""
 
 import functools
 import itertools
@@ -67,7 +67,7 @@ SUMMED = {
 
 
 def ways_of_summing():
-    """One cell of each kind by "scan", and by its own method in blocks; the rest slow."""
+    """One cell of each kind by "scan", and by its own method in blocks; the others are slow."""
     for name, method, every in itertools.product(SUMMED, ("scan", "auto"), (None, 50)):
         quick = name in ("lstm", "min_lstm") and (method, every) in (("auto", 50), ("scan", None))
         yield pytest.param(name, method, every, marks=() if quick else pytest.mark.slow)
@@ -109,7 +109,7 @@ def test_lengths_may_be_narrower_than_the_time_is_long(dtype):
 
 
 def test_a_state_with_matrices_in_it_unrolls():
-    """Fast weights, say: further axes behind the batch's."""
+    """For example fast weights, with further axes after the batch axes."""
 
     def advance(params, state, x):
         state = 0.5 * state + x[..., :, None] * x[..., None, :]
@@ -207,7 +207,7 @@ def test_a_key_is_all_the_randomness_there_is(name):
 
 @pytest.mark.parametrize("name", ["zoneout", "dropout"])
 def test_noise_of_a_step_differs_between_steps_and_rows(name):
-    """Equal inputs at all steps and rows; the first outputs depend on their own noise alone."""
+    """With equal inputs at all steps and rows; the first outputs depend only on their own noise."""
     cell = NOISY[name]
     params, xs = cell.init(jax.random.key(0), 4), jnp.ones((2, 3, 4))
     resets = jnp.ones((2, 3), bool)

@@ -1,4 +1,5 @@
-"""Wrappers around cells with memories of their own kind: right, or refused when they are built."""
+"""Wrappers around cells with their own kinds of memory: correct, or an error when they are
+built."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ KEY = jax.random.key(0)
 
 
 def slstm_case():
-    """An sLSTM, params, a state with memory and one input."""
+    """An sLSTM, params, a nonempty state and one input."""
     cell = lj.slstm(6, 2)
     params = draw(cell.init(KEY, 3, jnp.float64), 1)
     h, c, n, m = draw(tuple(jnp.zeros((4, 2, 6))), 2)

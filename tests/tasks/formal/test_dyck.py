@@ -11,7 +11,8 @@ from tests.tasks.rows import require_fixed_held_out, right_outputs, rows_of, sim
 
 
 def run_stack(symbols, kinds):
-    """What may be closed after each step, and the largest depth; an error for no prefix."""
+    """What may be closed after each step, and the largest depth; fails if the word is not a
+    prefix."""
     stack, answers, deepest = [], [], 0
     for symbol in symbols:
         if symbol < kinds:
@@ -46,8 +47,8 @@ def test_words_are_balanced_and_targets_are_on_the_stack(kinds, max_depth):
 
 @pytest.mark.parametrize(("max_depth", "words"), [(None, 132), (2, 32), (3, 89)])
 def test_every_word_is_as_likely(max_depth, words):
-    """Catalan's number of words of six pairs, and those of a bounded depth (powers of two,
-    Fibonacci's numbers)."""
+    """There are Catalan's number of words with six pairs; with bounded depth, powers of two and
+    Fibonacci numbers."""
     if max_depth is None:
         assert words == math.comb(12, 6) // 7
     task = dyck(1, 12, 12, max_depth)
@@ -75,7 +76,7 @@ def test_chance_and_memoryless(options):
 
 
 def test_two_kinds_need_the_stack():
-    """In Dyck-2, who counts the depth and sees the current symbol falls short of who remembers."""
+    """In Dyck-2, counting the depth and reading the current symbol is worse than remembering."""
     task = dyck(2, 2, 50)
     assert task.score.memoryless < 0.75
     asked = right = 0

@@ -15,7 +15,7 @@ def task():
 
 
 def texts(batch):
-    """The tokens of each row; past its length there is nothing."""
+    """The tokens of each row; the padding is checked to be empty."""
     values, lengths = np.asarray(batch.xs.values), np.asarray(batch.xs.lengths)
     rows = []
     for row, length in enumerate(lengths):

@@ -40,7 +40,7 @@ def test_far_beyond_the_trained_lengths():
 
 
 def test_baselines_against_all_expressions():
-    """All of lengths 1, 3 and 5, each length as likely."""
+    """All expressions of lengths 1, 3 and 5, each length equally likely."""
     modulus = 3
     by_last = np.zeros((modulus, modulus))
     for pairs in range(3):

@@ -82,7 +82,8 @@ def test_chance_and_memoryless(group, lengths, inputs):
 
 
 def test_baselines_by_hand():
-    """All elements: every product is as likely; alone in the first step the element tells all."""
+    """All elements: every product is equally likely; only the first step's element determines
+    it."""
     score = word_problem("S5", 4, 4).score
     np.testing.assert_allclose(score.chance, 1 / 120)
     np.testing.assert_allclose(score.memoryless, (1 + 3 / 120) / 4)

@@ -8,7 +8,7 @@ from tests.tasks.rows import require_fixed_held_out, right_outputs, simulated
 
 
 def register(text):
-    """What the bit after each read must be, by a register that is written and read."""
+    """The bit after each read, from a register that is written and read."""
     bit, answers = None, []
     for instruction, data in zip(text[0::2], text[1::2], strict=True):
         bit = data if instruction == "w" else bit

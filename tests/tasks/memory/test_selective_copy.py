@@ -19,7 +19,7 @@ def batch():
 
 
 def check(batch, length, symbols, tokens):
-    """Every row against what it should be, by hand; gives the places of its tokens."""
+    """Compares every row with one made by hand; returns the places of its tokens."""
     xs, targets = np.asarray(batch.xs), np.asarray(batch.targets)
     assert xs.shape == (length + 2 * tokens, targets.shape[1], symbols)
     np.testing.assert_array_equal(xs.sum(axis=-1), 1)

@@ -16,12 +16,13 @@ NOISY = associative_recall(14, pairs=2, vocabulary=9, power=1.0, noise=True)
 
 @pytest.fixture(scope="module")
 def batches():
-    """Of each task: one size of batch, and so one compile of each program."""
+    """One batch of each task, all of one size, so that each program is compiled once."""
     return {task.name: task.sample(jax.random.key(0), ROWS) for task in (TASK, NOISY)}
 
 
 def check(batch, length, pairs, vocabulary, noise=False):
-    """Every row against what it should be, by hand; gives (keys, values, queries' places)."""
+    """Compares every row with one made by hand; returns keys, values and the places of the
+    queries."""
     xs, targets = np.asarray(batch.xs), np.asarray(batch.targets)
     assert xs.shape == (length, targets.shape[1], vocabulary)
     np.testing.assert_array_equal(xs.sum(axis=-1), 1)

@@ -17,7 +17,7 @@ def batch():
 
 
 def check(batch, length, symbols):
-    """Every row against what it should be, by hand; gives the first special token's places."""
+    """Compares every row with one made by hand; returns the places of the first special token."""
     xs = np.asarray(batch.xs)
     assert xs.shape == (length, batch.targets.size, symbols)
     np.testing.assert_array_equal(xs.sum(axis=-1), 1)
