@@ -61,7 +61,7 @@ def draw_inputs(cell, dtype=jnp.float64, steps=T):
 
 
 def families():
-    """Parameters of a test: float32 with both masks is quick, most of the rest is slow."""
+    """Parameters of a test, of which float32 without both masks and most of rnn_relu are slow."""
     precisions = (("float64", 1e-12), ("float32", 1e-5))
     for family, (dtype, tolerance), masks in itertools.product(
         FAMILIES, precisions, ("none", "lengths", "resets", "both")

@@ -133,15 +133,15 @@ def run(config: ScalingConfig, out: Path, *, overwrite: bool) -> int:
     """Starts or continues the study in the folder ``out``; returns the exit code."""
     console = make_console(120)
     conduct.announce_allocator(console, config.keep_memory)
-    here, absent = available(config.peers)
+    installed, absent = available(config.peers)
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
-    versions = conduct.peer_versions(here)
+    versions = conduct.peer_versions(installed)
     settings = {"benchmark": "scaling", **config.fixed_options(), "versions": versions}
     made_from = provenance.collect(program="benchmarks")
     try:
         with run_folder.open_folder(out, settings, made_from, overwrite=overwrite) as path:
-            conduct.run_jobs(plan(config, here), path, console)
+            conduct.run_jobs(plan(config, installed), path, console)
             scaling_report.write_report(
                 list_points(config), machine.describe(), settings, absent, path, console
             )

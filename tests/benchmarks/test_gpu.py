@@ -304,7 +304,7 @@ SEED_RECORDS = [
 
 
 @pytest.fixture
-def faked(monkeypatch, tmp_path):
+def fake_sections(monkeypatch, tmp_path):
     """Sections that write the given records, or die; and one small test file."""
     file = tmp_path / "tests" / "test_some.py"
     file.parent.mkdir()
@@ -321,8 +321,8 @@ def faked(monkeypatch, tmp_path):
     return lines, tmp_path / "out"
 
 
-def test_the_whole_command_writes_what_each_section_found(faked, capsys):
-    lines, out = faked
+def test_the_whole_command_writes_what_each_section_found(fake_sections, capsys):
+    lines, out = fake_sections
     assert command.main(["--out", str(out)]) == 1
     results = json.loads((out / "results.json").read_text())
     assert list(results["sections"]) == ["tests", "cells", "methods", "seeds"]
@@ -351,8 +351,8 @@ def test_the_whole_command_writes_what_each_section_found(faked, capsys):
     assert later["cells"] == sections["cells"] and len(later["seeds"]["records"]) == 1
 
 
-def test_without_a_gpu_it_says_so(faked, capsys):
-    lines, out = faked
+def test_without_a_gpu_it_says_so(fake_sections, capsys):
+    lines, out = fake_sections
     lines["environment"] = "write(platform='cpu', device='cpu')"
     assert command.main(["--out", str(out)]) == 1
     assert "error: expected a GPU, got cpu; --small rehearses" in capsys.readouterr().out

@@ -105,7 +105,7 @@ def test_turned_products_depend_on_the_distance_alone_however_late():
         return jnp.vdot(rotate(q, at + 7), rotate(k, at))
 
     np.testing.assert_allclose(score(10**9), score(0), rtol=1e-9)
-    by_hand = numpy_attention.turned(np.asarray(q[0]), 7) @ np.asarray(k[0])
+    by_hand = numpy_attention.rotate(np.asarray(q[0]), 7) @ np.asarray(k[0])
     np.testing.assert_allclose(score(0), by_hand, rtol=1e-7)
 
 

@@ -229,8 +229,9 @@ def test_wrong_names_and_budgets_are_told_by_their_options(capsys, command, mess
 
 
 @pytest.fixture
-def undrawn(monkeypatch):
-    """Tasks whose data are zeros, which compiles nothing: only how they are combined is tested."""
+def zero_data(monkeypatch):
+    """Makes the data of tasks zeros, which compiles nothing: only how tasks are combined is
+    tested."""
 
     def jit(draw, static_argnums=()):
         def zeros(key, *static):
@@ -249,7 +250,7 @@ LONG = ("reversal", "sorting", "dates", "translation", "greff", "suite", "hochre
         "hochreiter_1997_today")  # fmt: skip
 
 
-@pytest.mark.usefixtures("captions", "undrawn")
+@pytest.mark.usefixtures("captions", "zero_data")
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in THEMES],

@@ -22,7 +22,7 @@ lj.cells.registry["{name}"] = {name}
 
 
 @pytest.fixture(autouse=True)
-def as_before():
+def restore_registries():
     """Restores registries, modules and the path after a test."""
     before = [(entries, dict(entries)) for entries in (lj.cells.registry, tasks.registry)]
     path = list(sys.path)

@@ -34,7 +34,7 @@ tasks.registry["mine_of_sources"] = mine
 
 
 @pytest.fixture
-def mine(tmp_path, monkeypatch):
+def run_own_task(tmp_path, monkeypatch):
     """A task's file that imports its neighbour; returns the command that trains on it."""
     folder = tmp_path / "own"
     folder.mkdir()
@@ -54,30 +54,30 @@ def mine(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_loaded_file_that_changed_is_refused_and_named(mine, capsys, monkeypatch):
-    assert mine() == 0
-    before = (mine.out / "results.json").read_bytes()
+def test_a_loaded_file_that_changed_is_refused_and_named(run_own_task, capsys, monkeypatch):
+    assert run_own_task() == 0
+    before = (run_own_task.out / "results.json").read_bytes()
     for name, text in (
         ("my_task.py", TASK.replace("SCALE *", "2 * SCALE *")),
         ("helper_of_sources.py", "SCALE = 3.0\n"),
     ):
-        file = mine.folder / name
+        file = run_own_task.folder / name
         original = file.read_text()
         file.write_text(text)
         capsys.readouterr()
-        assert mine() == 1
+        assert run_own_task() == 1
         output, error = capsys.readouterr()
         assert f"the loaded file {name}, which changed" in error and len(error.splitlines()) == 1
         assert "--out" in error and "--overwrite" in error
         assert "test MSE" not in output  # no old table
-        assert (mine.out / "results.json").read_bytes() == before
+        assert (run_own_task.out / "results.json").read_bytes() == before
         file.write_text(original)
     with monkeypatch.context() as patch:
         patch.setattr(runner, "Programs", None)  # nothing is trained
-        assert mine() == 0
-    (mine.folder / "helper_of_sources.py").write_text("SCALE = 3.0\n")
-    assert mine("--overwrite") == 0
-    (start,) = json.loads((mine.out / "environment.json").read_text())
+        assert run_own_task() == 0
+    (run_own_task.folder / "helper_of_sources.py").write_text("SCALE = 3.0\n")
+    assert run_own_task("--overwrite") == 0
+    (start,) = json.loads((run_own_task.out / "environment.json").read_text())
     assert [name.split()[0] for name in start["loaded"]] == ["helper_of_sources.py", "my_task.py"]
 
 

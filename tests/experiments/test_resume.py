@@ -282,7 +282,8 @@ def spoil(params, run):
 
 @pytest.fixture
 def listens_to_control_c():
-    """Whether Ctrl-C has an effect: a process that was started in the background may ignore it."""
+    """Makes Ctrl-C raise KeyboardInterrupt, which a process started in the background may
+    ignore."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -345,7 +346,7 @@ def start(out, chunks=-1):
 
 
 def run_to_the_end(out):
-    """Runs it in this process, on the same devices as the others; a GPU would give other bits."""
+    """Runs the command on a CPU, as the processes do, since a GPU would give other bits."""
     if jax.default_backend() == "cpu":
         assert main(command(out)) == 0
     else:

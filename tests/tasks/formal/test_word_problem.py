@@ -82,8 +82,8 @@ def test_chance_and_memoryless(group, lengths, inputs):
 
 
 def test_baselines_by_hand():
-    """All elements: every product is equally likely; only the first step's element determines
-    it."""
+    """With all elements every product is equally likely; the current element is the product at the
+    first step only."""
     score = word_problem("S5", 4, 4).score
     np.testing.assert_allclose(score.chance, 1 / 120)
     np.testing.assert_allclose(score.memoryless, (1 + 3 / 120) / 4)
