@@ -1,4 +1,4 @@
-"""The page on adding a task is true: its files, commands and programs run."""
+"""The pages on adding a task are true: their files, commands and programs run."""
 
 import importlib
 import itertools
@@ -19,6 +19,7 @@ from lstm_jax.tasks import pairs
 from tests.pages import Page
 
 TASK = Page("docs/how_to/add_a_task.md")
+PAIRS = Page("docs/how_to/add_a_task_of_pairs.md")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("page")
     (path / "my_task.py").write_text(TASK.block("def change"))
     (path / "my_recordings.py").write_text(TASK.block("def recordings"))
-    (path / "my_pairs.py").write_text(TASK.block("def squeeze"))
+    (path / "my_pairs.py").write_text(PAIRS.block("def squeeze"))
     registered = dict(tasks.registry)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
@@ -128,7 +129,7 @@ def test_recordings_of_a_file_keep_the_contract(folder):
 def test_pairs_keep_the_contract_and_are_learnt(folder):
     importlib.invalidate_caches()
     names = {}
-    exec(TASK.block("tasks.check(pair_task)"), names)
+    exec(PAIRS.block("tasks.check(pair_task)"), names)
     task, tokens = names["pair_task"], np.asarray(names["tokens"])
     source, target, vocabulary = task.test.source, task.test.target, names["VOCABULARY"]
     for row in range(50):

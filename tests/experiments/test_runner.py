@@ -111,7 +111,7 @@ def test_a_run_that_diverged_never_counts_as_solved(on, tmp_path):
         tree["recent"] = np.full((6, ROWS), np.inf, np.float32)
     train.checkpoint.save(tmp_path / "checkpoints", 10, tree)
     result = run(job, programs, tmp_path)
-    assert len(result["curve"]) == 5  # the runs of the small rate go on to the end
+    assert len(result["curve"]) == 5  # the runs with the small rate continue to the end
     assert result["solved"][4] is None and result["test"][4] is None
     assert None not in (result["solved"][0], result["solved"][5])
 

@@ -187,5 +187,5 @@ def test_cells_obey_the_laws_with_the_solver_of_other_platforms(law, monkeypatch
 def test_the_benchmark_runs(capsys):
     with jax.enable_x64(False):
         main(["9,2,3"])
-    shown = capsys.readouterr().out
-    assert "complex64" in shown and "min_gru" in shown
+    printed = capsys.readouterr().out
+    assert "complex64" in printed and "min_gru" in printed

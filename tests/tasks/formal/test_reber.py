@@ -30,9 +30,9 @@ def strings_of(batch):
     targets = np.asarray(batch.targets.symbols)
     strings = []
     for row, length in enumerate(lengths):
-        shown, asked = values[:length, row], targets[:length, row]
-        assert (shown.sum(axis=-1) == 1).all() and (shown.max(axis=-1) == 1).all()
-        symbols = [*shown.argmax(axis=-1), asked[-1]]
+        inputs, asked = values[:length, row], targets[:length, row]
+        assert (inputs.sum(axis=-1) == 1).all() and (inputs.max(axis=-1) == 1).all()
+        symbols = [*inputs.argmax(axis=-1), asked[-1]]
         np.testing.assert_array_equal(symbols[1:], asked)
         assert (targets[length:, row] == -1).all()
         strings.append("".join(SYMBOLS[s] for s in symbols))

@@ -15,8 +15,8 @@ def check(batch, delay, symbols):
     assert xs.shape == (delay + 2, batch.targets.size, symbols + 1)
     np.testing.assert_array_equal(xs.sum(axis=-1), 1)
     for row, target in zip(xs.argmax(axis=-1).T, np.asarray(batch.targets), strict=True):
-        *shown, cue = row
-        assert cue == symbols and max(shown) < symbols and target == shown[0]
+        *before, cue = row
+        assert cue == symbols and max(before) < symbols and target == before[0]
 
 
 def test_the_first_symbol_is_asked_for_at_the_cue():
@@ -26,10 +26,10 @@ def test_the_first_symbol_is_asked_for_at_the_cue():
 
 
 def test_all_symbols_are_uniform_and_independent():
-    shown = np.asarray(TASK.sample(jax.random.key(1), 10_000).xs)[:-1].argmax(axis=-1)
-    for step in shown:
+    symbols = np.asarray(TASK.sample(jax.random.key(1), 10_000).xs)[:-1].argmax(axis=-1)
+    for step in symbols:
         np.testing.assert_allclose(np.bincount(step, minlength=4) / 10_000, 0.25, atol=0.02)
-    assert np.abs(np.corrcoef(shown))[~np.eye(6, dtype=bool)].max() < 0.05
+    assert np.abs(np.corrcoef(symbols))[~np.eye(6, dtype=bool)].max() < 0.05
 
 
 def test_chance_memoryless_and_success():
