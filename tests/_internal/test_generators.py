@@ -71,7 +71,7 @@ def test_seeds_under_vmap_are_seeds_alone(impl):
         state, told = train.take_steps(model, task, optimizer, state, key, steps=2, batch_size=3)
         return state.params, told.loss, task.sample(key, 4)
 
-    together, alone = jax.vmap(trained)(keys), [jax.jit(trained)(key) for key in keys]
+    together, alone = jax.jit(jax.vmap(trained))(keys), [jax.jit(trained)(key) for key in keys]
     for i, one in enumerate(alone):
         jax.tree.map(
             lambda many, leaf, i=i: np.testing.assert_allclose(many[i], leaf, rtol=1e-5, atol=1e-6),

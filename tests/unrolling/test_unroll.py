@@ -10,6 +10,7 @@ import pytest
 import lstm_jax as lj
 from tests.conformance import draw
 from tests.platforms import ON_CPU, require_same_bits
+from tests.selection import mostly_slow
 
 # Where products reserve memory to work in, the arrays must be large beside it.
 ROWS, UNITS = (8, 32) if ON_CPU else (128, 256)
@@ -27,10 +28,18 @@ def backward_memory(cell, steps, **options):
     return compiled.memory_analysis().temp_size_in_bytes
 
 
-@pytest.mark.parametrize("cell", [lj.lstm(UNITS), lj.mgu(UNITS), lj.min_gru(UNITS)],
-                         ids=["lstm", "mgu", "min_gru"])  # fmt: skip
-@pytest.mark.parametrize("method", ["scan", "auto"])
-def test_recomputing_in_blocks_takes_less_memory(cell, method):
+KEPT = {"lstm": lj.lstm(UNITS), "mgu": lj.mgu(UNITS), "min_gru": lj.min_gru(UNITS)}
+
+
+@pytest.mark.parametrize(
+    "name, method",
+    mostly_slow(
+        itertools.product(KEPT, ["scan", "auto"]),
+        [("lstm", "auto"), ("mgu", "scan"), ("min_gru", "auto")],
+    ),
+)
+def test_recomputing_in_blocks_takes_less_memory(name, method):
+    cell = KEPT[name]
     whole = backward_memory(cell, 1024, method=method)
     blocks = backward_memory(cell, 1024, method=method, checkpoint_every=32)
     assert blocks < 0.5 * whole, (blocks, whole)
@@ -77,9 +86,9 @@ SUMMED = {
 
 
 def ways_of_summing():
-    """One cell of each kind by "scan", and by its own method in blocks; the rest slow."""
+    """An LSTM by its own method in blocks, a linear cell by "scan"; the rest slow."""
     for name, method, every in itertools.product(SUMMED, ("scan", "auto"), (None, 50)):
-        quick = name in ("lstm", "min_lstm") and (method, every) in (("auto", 50), ("scan", None))
+        quick = (name, method, every) in (("lstm", "auto", 50), ("min_lstm", "scan", None))
         yield pytest.param(name, method, every, marks=() if quick else pytest.mark.slow)
 
 
