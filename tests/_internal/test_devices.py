@@ -1,6 +1,7 @@
 """A batch over several devices gives the numbers of one device, with no exchange inside the
 loop."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ from jax.sharding import PartitionSpec
 
 import lstm_jax as lj
 from tests.conformance import close, draw
+from tests.selection import mostly_slow
 
 pytestmark = pytest.mark.devices(4)
 
@@ -62,8 +64,13 @@ def on(count):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("reduce", ["mean", "sum"])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+    "name, reduce",
+    mostly_slow(
+        itertools.product(CELLS, ["mean", "sum"]),
+        [("lstm", "mean"), ("gru", "sum"), ("linear", "sum")],
+    ),
+)
 def test_value_and_gradients_are_those_of_the_whole_batch(name, reduce):
     params, batch = data(CELLS[name])
     loss = loss_of(CELLS[name], reduce)
@@ -210,8 +217,19 @@ def compiled(function, *args):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("options", [{}, {"method": "scan"}, {"checkpoint_every": 2}], ids=str)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+    "name, options",
+    mostly_slow(
+        itertools.product(CELLS, [{}, {"method": "scan"}, {"checkpoint_every": 2}]),
+        [
+            ("lstm", {}),
+            ("gru", {"method": "scan"}),
+            ("chain", {"checkpoint_every": 2}),
+            ("linear", {}),
+        ],
+    ),
+    ids=str,
+)
 def test_devices_exchange_nothing_inside_the_loop(name, options):
     cell = CELLS[name]
     params, batch = data(cell)

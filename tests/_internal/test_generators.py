@@ -72,10 +72,8 @@ def test_seeds_under_vmap_are_seeds_alone(impl):
         state, metrics = train.take_steps(model, task, optimizer, state, key, steps=2, batch_size=3)
         return state.params, metrics.loss, task.sample(key, 4)
 
-    together, alone = (
-        jax.vmap(train_twice)(keys),
-        [jax.jit(train_twice)(key) for key in keys],
-    )
+    together = jax.jit(jax.vmap(train_twice))(keys)
+    alone = [jax.jit(train_twice)(key) for key in keys]
     for i, one in enumerate(alone):
         jax.tree.map(
             lambda many, leaf, i=i: np.testing.assert_allclose(many[i], leaf, rtol=1e-5, atol=1e-6),

@@ -9,6 +9,7 @@ import lstm_jax as lj
 from lstm_jax.cells.attention import rotate
 from tests.platforms import WORKSPACE_BYTES
 from tests.reference import numpy_attention
+from tests.selection import mostly_slow
 
 T, B, D = 9, 2, 3
 
@@ -47,7 +48,7 @@ def test_lstmn_equals_numpy(window):
     np.testing.assert_allclose(ys, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("positions", ["rotary", "learned"])
+@pytest.mark.parametrize("positions", mostly_slow(["rotary", "learned"], ["rotary"]))
 def test_the_steps_equal_the_sequence_past_the_window(positions):
     """Step by step and all at once, in float32 and over several blocks, with padding and resets:
     outputs, final state and gradients."""

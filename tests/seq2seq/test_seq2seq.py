@@ -192,9 +192,14 @@ def test_scheduled_sampling_lies_between_the_target_and_the_model():
             params, source, targets, source_lengths=SOURCE_LENGTHS, own=own, key=key
         )
 
-    forced = model.log_probabilities(params, source, targets, source_lengths=SOURCE_LENGTHS)
+    @jax.jit
+    def sides(params):
+        lengths = {"source_lengths": SOURCE_LENGTHS}
+        forced = model.log_probabilities(params, source, targets, **lengths)
+        return forced, model.decode(params, source, max_steps=12, **lengths)
+
+    forced, greedy = sides(params)
     np.testing.assert_allclose(run(0.0, key), forced, rtol=1e-5, atol=1e-6)
-    greedy = model.decode(params, source, max_steps=12, source_lengths=SOURCE_LENGTHS)
     own = run(1.0, key)
     np.testing.assert_array_equal(jnp.argmax(own, axis=-1), greedy.tokens)
     np.testing.assert_allclose(own.max(axis=-1).sum(axis=0), greedy.scores, rtol=1e-5)
@@ -211,13 +216,20 @@ def test_decoders_score_as_teacher_forcing_does():
     model = model_of("copy")
     params = params_of(model)
     source, _ = data_of("copy")
-    options = {"max_steps": 5, "source_lengths": SOURCE_LENGTHS}
-    greedy = model.decode(params, source, **options)
-    drawn = model.decode(params, source, method="sample", key=jax.random.key(2), **options)
-    best = model.decode(params, source, method="beam", width=4, **options).best()
+
+    @jax.jit
+    def all_of(params, source):
+        decode = functools.partial(
+            model.decode, params, source, max_steps=5, source_lengths=SOURCE_LENGTHS
+        )
+        drawn = decode(method="sample", key=jax.random.key(2))
+        return decode(), drawn, decode(method="beam", width=4).best()
+
+    greedy, drawn, best = all_of(params, source)
+    loss_of = jax.jit(model.loss)
     assert (best.scores >= greedy.scores - 1e-5).all()
     for found in (greedy, drawn, best):
-        loss = model.loss(
+        loss = loss_of(
             params, source, found.tokens, source_lengths=SOURCE_LENGTHS,
             target_lengths=found.lengths,
         )  # fmt: skip
@@ -227,7 +239,7 @@ def test_decoders_score_as_teacher_forcing_does():
         )
 
 
-@pytest.mark.parametrize("summary", [False, True])
+@pytest.mark.parametrize("summary", mostly_slow([False, True], [True]))
 def test_without_attention_all_comes_from_the_last_state(summary):
     bridge = "dense" if summary else "last"
     model = model_of(
@@ -235,25 +247,33 @@ def test_without_attention_all_comes_from_the_last_state(summary):
     )  # fmt: skip
     params = params_of(model)
     source, targets = data_of()
-    found = model.log_probabilities(params, source, targets, **LENGTHS)
-    embedded = params["source_embedding"][jnp.clip(source, 0, V - 1)]
-    state, _ = lj.unroll(lj.lstm(3), params["encoder"], embedded, lengths=SOURCE_LENGTHS)
-    fed = jnp.concatenate([jnp.full((1, 3), START), targets[:-1]])
-    xs = params["target_embedding"][jnp.clip(fed, 0, V - 1)]
-    if summary:
-        flat = jnp.concatenate([state.h, state.c], axis=-1)
-        values = jnp.tanh(flat @ params["bridge"]["w"] + params["bridge"]["b"])
-        state = type(state)(*jnp.split(values, 2, axis=-1))
-        beside = jnp.broadcast_to(flat, (4, *flat.shape))
-        xs = jnp.concatenate([xs, beside], axis=-1)
-    _, ys = lj.unroll(lj.lstm(3), params["decoder"], xs, state)
-    if summary:
-        ys = jnp.concatenate([ys, beside], axis=-1)
-    logits = ys @ params["readout"]["w"] + params["readout"]["b"]
-    expected = jax.nn.log_softmax(logits)
+
+    @jax.jit
+    def by_hand(params):
+        embedded = params["source_embedding"][jnp.clip(source, 0, V - 1)]
+        state, _ = lj.unroll(lj.lstm(3), params["encoder"], embedded, lengths=SOURCE_LENGTHS)
+        fed = jnp.concatenate([jnp.full((1, 3), START), targets[:-1]])
+        xs = params["target_embedding"][jnp.clip(fed, 0, V - 1)]
+        if summary:
+            flat = jnp.concatenate([state.h, state.c], axis=-1)
+            values = jnp.tanh(flat @ params["bridge"]["w"] + params["bridge"]["b"])
+            state = type(state)(*jnp.split(values, 2, axis=-1))
+            beside = jnp.broadcast_to(flat, (4, *flat.shape))
+            xs = jnp.concatenate([xs, beside], axis=-1)
+        _, ys = lj.unroll(lj.lstm(3), params["decoder"], xs, state)
+        if summary:
+            ys = jnp.concatenate([ys, beside], axis=-1)
+        return jax.nn.log_softmax(ys @ params["readout"]["w"] + params["readout"]["b"])
+
+    @jax.jit
+    def by_the_model(params):
+        found = model.log_probabilities(params, source, targets, **LENGTHS)
+        decoded = model.decode(params, source, max_steps=2, source_lengths=SOURCE_LENGTHS)
+        return found, decoded.seen
+
+    expected, (found, seen) = by_hand(params), by_the_model(params)
     for row, steps in enumerate(TARGET_LENGTHS):
         np.testing.assert_allclose(found[:steps, row], expected[:steps, row], atol=1e-5)
-    seen = model.decode(params, source, max_steps=2, source_lengths=SOURCE_LENGTHS).seen
     assert seen == ()
 
 
@@ -591,7 +611,7 @@ def test_decoding_outside_jit_compiles_once_for_its_options(without_shape_annota
         model.decode(params, source, max_steps=2, pad=[0])
 
 
-@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+@pytest.mark.parametrize("dtype", mostly_slow([jnp.float16, jnp.bfloat16], [jnp.float16]))
 def test_losses_of_narrow_numbers_are_summed_in_float32(dtype):
     """Their sum is far above the largest float16; gradients equal those in float32."""
     keys = jax.random.split(jax.random.key(0))

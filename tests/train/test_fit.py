@@ -40,7 +40,7 @@ def test_a_step_is_the_one_written_by_hand():
         outputs = ys[-1] @ params["readout"]["w"] + params["readout"]["b"]
         return jnp.mean((outputs[:, 0] - batch.targets) ** 2)
 
-    value, gradient = jax.value_and_grad(loss)(state.params)
+    value, gradient = jax.jit(jax.value_and_grad(loss))(state.params)
     updates, _ = OPTIMIZER.update(gradient, state.opt_state)
     expected = optax.apply_updates(state.params, updates)
     after, metrics = one_step(state)

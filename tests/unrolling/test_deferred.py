@@ -1,6 +1,8 @@
 """The options of the deferred method: each gives scan's numbers; which are chosen, and the
 reasons."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ import lstm_jax as lj
 from lstm_jax.unrolling.methods.deferred_options import choose
 from tests.conformance import draw
 from tests.platforms import cpu_alone, require_same_bits
+from tests.selection import mostly_slow
 from tests.unrolling.allocation import backward_bytes
 
 STEPS, ROWS, INPUTS = 7, 3, 2
@@ -170,12 +173,19 @@ def test_explain_names_each_cell_its_method_and_the_reasons():
     assert "keep 'states': as requested" in asked and "block 3: as requested" in asked
 
 
+BOUNDED = {"lstm": lj.lstm(32), "chain": lj.chain(lj.gru(32), lj.lstm(16)), "mgu": lj.mgu(32)}
+
+
 @cpu_alone
-@pytest.mark.parametrize("cell", [lj.lstm(32), lj.chain(lj.gru(32), lj.lstm(16)), lj.mgu(32)],
-                         ids=["lstm", "chain", "mgu"])  # fmt: skip
-@pytest.mark.parametrize("bound", ["12 MiB", "18MB"])
-def test_a_bound_on_memory_is_kept(cell, bound):
+@pytest.mark.parametrize(
+    "name, bound",
+    mostly_slow(
+        itertools.product(BOUNDED, ["12 MiB", "18MB"]), [("chain", "18MB"), ("mgu", "12 MiB")]
+    ),
+)
+def test_a_bound_on_memory_is_kept(name, bound):
     """By the compiled program's own analysis, on a sequence that takes more without a limit."""
+    cell = BOUNDED[name]
     params = cell.init(jax.random.key(0), 8)
     xs = jnp.zeros((10_000, 2, 8))
 

@@ -11,17 +11,27 @@ import pytest
 import lstm_jax as lj
 from tests.conformance import draw
 from tests.platforms import ON_CPU, require_same_bits
+from tests.selection import mostly_slow
 from tests.unrolling.allocation import backward_bytes
 
 # Where products reserve memory to work in, the arrays must be large beside it.
 ROWS, UNITS = (8, 32) if ON_CPU else (128, 256)
 
 
-@pytest.mark.parametrize("cell", [lj.lstm(UNITS), lj.mgu(UNITS), lj.min_gru(UNITS)],
-                         ids=["lstm", "mgu", "min_gru"])  # fmt: skip
-@pytest.mark.parametrize("method", ["scan", "auto"])
-def test_recomputing_in_blocks_takes_less_memory(cell, method):
-    allocated = functools.partial(backward_bytes, cell, 1024, ROWS, last_only=True, method=method)
+KEPT = {"lstm": lj.lstm(UNITS), "mgu": lj.mgu(UNITS), "min_gru": lj.min_gru(UNITS)}
+
+
+@pytest.mark.parametrize(
+    "name, method",
+    mostly_slow(
+        itertools.product(KEPT, ["scan", "auto"]),
+        [("lstm", "auto"), ("mgu", "scan"), ("min_gru", "auto")],
+    ),
+)
+def test_recomputing_in_blocks_takes_less_memory(name, method):
+    allocated = functools.partial(
+        backward_bytes, KEPT[name], 1024, ROWS, last_only=True, method=method
+    )
     at_once, in_blocks = allocated(), allocated(checkpoint_every=32)
     assert in_blocks < 0.5 * at_once, (in_blocks, at_once)
 
@@ -67,9 +77,9 @@ SUMMED = {
 
 
 def ways_of_summing():
-    """One cell of each kind by "scan", and by its own method in blocks; the others are slow."""
+    """An LSTM by its own method in blocks, and a linear cell by "scan"; the others are slow."""
     for name, method, every in itertools.product(SUMMED, ("scan", "auto"), (None, 50)):
-        quick = name in ("lstm", "min_lstm") and (method, every) in (("auto", 50), ("scan", None))
+        quick = (name, method, every) in (("lstm", "auto", 50), ("min_lstm", "scan", None))
         yield pytest.param(name, method, every, marks=() if quick else pytest.mark.slow)
 
 

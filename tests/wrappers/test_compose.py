@@ -187,7 +187,7 @@ def test_float16_takes_loss_scaling_and_bfloat16_does_not(dtype):
             ys = lj.unroll(cell, params, xs)[1].astype(jnp.float32)
             return scale * 1e-8 * jnp.mean(jnp.square(ys))
 
-        return jax.tree.map(lambda leaf: leaf / scale, jax.grad(loss)(params))
+        return jax.tree.map(lambda leaf: leaf / scale, jax.jit(jax.grad(loss))(params))
 
     expected, scaled = gradient(plain, 1.0), gradient(cell, 2.0**20)
     for name, leaf in expected.items():
