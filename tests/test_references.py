@@ -62,8 +62,8 @@ def draw_inputs(cell, dtype=jnp.float64, steps=T):
 
 
 def families():
-    """Parameters of a test. Those with both masks are quick, all masks for the LSTM and the GRU, and
-    float32 for the LSTM alone; the others are slow."""
+    """Parameters of a test. Quick are those with both masks, for the LSTM and the GRU with all
+    masks, and of float32 only the LSTM's; the others are slow."""
     precisions = (("float64", 1e-12), ("float32", 1e-5))
     for family, (dtype, tolerance), masks in itertools.product(
         FAMILIES, precisions, ("none", "lengths", "resets", "both")
