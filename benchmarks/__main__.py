@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from benchmarks.harness.machine import INTERRUPTED, use_all_cores
+from benchmarks.harness.command_line import run_command
+from benchmarks.harness.machine import use_all_cores
 
 
 def main(argv: list[str]) -> int:
@@ -19,7 +20,6 @@ def main(argv: list[str]) -> int:
 
     from benchmarks.harness import conduct
     from benchmarks.harness.config import BenchmarkConfig
-    from lstm_jax._internal.errors import ArgumentError
 
     def command(
         settings: Annotated[BenchmarkConfig, tyro.conf.arg(name="")],
@@ -36,15 +36,7 @@ def main(argv: list[str]) -> int:
         """
         return conduct.conduct(settings, out, overwrite=overwrite)
 
-    try:
-        return tyro.cli(command, args=argv, prog="python -m benchmarks", description=__doc__)
-    except ArgumentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        command_line = " ".join(["python -m benchmarks", *argv])
-        print(f"\nstopped; the same command continues from here: {command_line}", file=sys.stderr)
-        return INTERRUPTED
+    return run_command(command, argv, program="python -m benchmarks", description=__doc__)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import jaxtyping
 
 
 def enforce() -> None:
-    """To be called before lstm_jax is imported. Without beartype, which a borrowed machine may not
-    have, nothing is enforced, and test_annotations.py cannot run."""
+    """Must be called before lstm_jax is imported. Without beartype, which a borrowed machine may
+    lack, nothing is enforced, and test_annotations.py cannot run."""
     if importlib.util.find_spec("beartype") is None:
         return
     jaxtyping.jaxtyped = _once_a_definition(jaxtyping.jaxtyped)  # by which the hook decorates
@@ -18,9 +18,8 @@ def enforce() -> None:
 
 
 def _once_a_definition(jaxtyped):
-    """``jaxtyped``, but what it makes of a function inside a function is made once for all times
-    that the outer one is called, since it is made by compiling Python: a fifth of the tests' time.
-    """
+    """``jaxtyped``, except that a function inside a function is decorated once and not at each call
+    of the outer one: decorating compiles Python code, and would take a fifth of the tests' time."""
     checks: dict[types.CodeType, _Check] = {}
 
     def decorator(*, typechecker):
@@ -41,14 +40,14 @@ def _once_a_definition(jaxtyped):
 
 
 def _says_shapes(fn):
-    """Whether an annotation is one of jaxtyping's. The types of all other functions are for mypy,
-    and to check them at each call would be a fifth of the tests' time again."""
+    """Whether an annotation is one of jaxtyping's. All other types are for mypy; checking them at
+    each call would take another fifth of the tests' time."""
     return any("jaxtyping" in repr(kind) or isinstance(kind, str) for kind in
                fn.__annotations__.values())  # fmt: skip
 
 
 class _Check:
-    """What checks the arguments and the result of all functions of one definition."""
+    """Checks the arguments and the result of all functions made by one definition."""
 
     def __init__(self, like, decorate):
         self._called = threading.local()  # functions whose arguments are being checked

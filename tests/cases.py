@@ -1,6 +1,6 @@
-"""What goes through the laws: every registered cell, and every wrapper over a representative one.
+"""The cells that are tested against the laws: every registered one, and wrappers around a few.
 
-A cell registered in ``lj.cells.registry`` is found here by itself.
+A new cell in ``lj.cells.registry`` is included automatically.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ import lstm_jax as lj
 
 
 class Case(NamedTuple):
-    """A cell under test; ``seed`` is that of its noise, None for a cell that has none."""
+    """A cell under test; ``seed`` is for its noise, and None if it has none."""
 
     cell: lj.Cell
     input_size: int = 2
@@ -24,6 +24,7 @@ class Case(NamedTuple):
 
 
 def _wrapped() -> dict[str, Case]:
+    """Wrappers, and registered cells with other options."""
     lstm, gru = lj.lstm(3), lj.gru(3)
     noisy = {
         "zoneout": lj.zoneout(lj.lstm(3, peephole=True), {"h": 0.2, "c": 0.4}),
@@ -79,7 +80,7 @@ def _wrapped() -> dict[str, Case]:
 
 
 def _attentive() -> dict[str, Case]:
-    """With a memory that all rows share; the last of its four places is masked."""
+    """Cells that attend to a memory shared by all rows; the last of its four places is masked."""
     memory = 0.5 * np.random.default_rng(5).normal(size=(4, 3)).astype(np.float32)
     memory[-1] = np.nan
     mask = np.array([True, True, True, False])

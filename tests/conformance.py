@@ -1,11 +1,11 @@
-"""The laws that every cell obeys (DESIGN: laws 1 to 6), each a function of one case.
+"""The laws that every cell obeys, numbered 1 to 6, each a function of one case.
 
-``tests/test_conformance.py`` checks every registered cell and every wrapper against all of them;
+``tests/test_conformance.py`` tests every registered cell and every wrapper against all laws;
 ``check_laws(Case(my_cell))`` does so for a cell of your own.
 
-Everything is float64 unless a law says otherwise, so that agreement means agreement to 1e-12.
-Most of the time goes into compiling, so the laws share programs: lengths and resets are arguments
-of a program, with neutral values in the laws that are not about them.
+Everything is float64 unless a law says otherwise, so that agreement means agreement to 1e-12. Most
+of the time is spent compiling, so the laws share programs: lengths and resets are arguments of a
+program, with neutral values in the laws that are not about them.
 """
 
 import copy
@@ -39,7 +39,7 @@ ALL_STEPS, NO_RESETS = np.full(B, T), np.zeros((T, B), bool)
 
 
 class Args(NamedTuple):
-    """The arguments of a program; derivatives are taken by all but the last two."""
+    """The arguments of a program, which is differentiated with respect to all but the last two."""
 
     params: Any
     xs: jax.Array
@@ -49,7 +49,8 @@ class Args(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The results of a program: last state, outputs, a loss made of them, and its gradients."""
+    """The results of a program: final state, outputs, a loss computed from them, and its
+    gradients."""
 
     state: Any
     ys: jax.Array
@@ -68,20 +69,20 @@ def floats_of(tree: Any) -> list:
 
 
 def with_floats(tree: Any, floats: list) -> Any:
-    """``tree`` with its floating leaves replaced."""
+    """``tree`` with its floating leaves replaced by ``floats``."""
     values = iter(floats)
     return jax.tree.map(lambda leaf: next(values) if is_float(leaf) else leaf, tree)
 
 
 def draw(like: Any, seed: int, dtype: Any = jnp.float64) -> Any:
-    """``like`` with distinct, nonzero random values in its floating leaves."""
+    """A copy of ``like`` with distinct, nonzero random values in its floating leaves."""
     rng = np.random.default_rng(seed)
     drawn = [jnp.asarray(0.5 * rng.normal(size=leaf.shape), dtype) for leaf in floats_of(like)]
     return with_floats(like, drawn)
 
 
 def arguments(case: Case, dtype: Any = jnp.float64, **given: Any) -> Args:
-    """Random params, inputs and initial state of a case."""
+    """Random params, inputs and initial state for a case; ``given`` replaces fields."""
     params = draw(case.cell.init(jax.random.key(0), case.input_size, dtype), 1, dtype)
     xs = draw(jnp.zeros((T, B, case.input_size)), 2, dtype)
     return Args(params, xs, draw(case.cell.initial_state(params, (B,)), 3, dtype))._replace(**given)
@@ -150,13 +151,14 @@ def row(tree: Any, i: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[i], tree)
 
 
-# The deferred method with other decisions than its own at these sizes; the last block is shorter.
+# The deferred method with options that it would not choose here; its last block is shorter.
 OTHER_WAY = lj.Deferred(product="hoisted", keep="states", block=2)
 
 
 @functools.cache
 def eligible(case: Case) -> tuple[str | lj.Deferred, ...]:
-    """The methods that can run every part of the cell; the others must give a reason."""
+    """The methods that can run every part of the cell; the others must raise an error about
+    method."""
     names: list[str | lj.Deferred] = []
     for method in (*METHODS, OTHER_WAY):
         try:
@@ -170,7 +172,7 @@ def eligible(case: Case) -> tuple[str | lj.Deferred, ...]:
 
 @functools.cache
 def steps(case: Case) -> bool:
-    """Whether the cell can be stepped; a bidirectional layer cannot, and raises an error."""
+    """Whether the cell can be stepped. A bidirectional layer cannot, and must raise an error."""
     args = arguments(case)
     try:
         jax.eval_shape(case.cell.step, args.params, args.state, args.xs[0])
@@ -184,8 +186,9 @@ def steps(case: Case) -> bool:
 
 
 def law_gradients_are_derivatives(case: Case) -> None:
-    """Under every method, with lengths, resets and a given state: along random directions in
-    params, inputs and state, to 1e-7; in forward mode too under "scan"."""
+    """Gradients equal finite differences to 1e-7 under every method, with lengths, resets and a
+    given state, along random directions in params, inputs and state; under "scan", forward mode
+    too."""
     args = arguments(case, lengths=LENGTHS, resets=RESETS)
     for method in eligible(case):
         if cuts_its_gradient(case):
@@ -223,7 +226,7 @@ def difference_quotient(loss: Callable, args: Args, v: tuple, step: float = 1e-5
 
 
 def cuts_its_gradient(case: Case) -> bool:
-    """Whether the gradient stops, by design, at the recurrent source (the 1997 cell)."""
+    """Whether the gradient stops by design at what the gates read of the state (the 1997 cell)."""
     form = case.cell.form
     if not isinstance(form, lj.core.Gated):
         return False
@@ -237,7 +240,7 @@ def cuts_its_gradient(case: Case) -> bool:
 
 
 def check_cut_gradient(case: Case, method: str) -> None:
-    """The gradient is the derivative of the same recurrence with its sources held fixed."""
+    """Checks the gradient of such a cell: the derivative with what the gates read held constant."""
     cell, args = case.cell, arguments(case)
 
     def split(params):
@@ -270,8 +273,8 @@ def check_cut_gradient(case: Case, method: str) -> None:
 
 
 def law_methods_agree(case: Case) -> None:
-    """Outputs, final states and gradients; also with recomputation in blocks, without masks,
-    and stepped by hand with the sequence's key."""
+    """All methods give the same outputs, final states and gradients: forward and in reverse, with
+    recomputation in blocks, without masks, and step by step with the sequence's key."""
     plain = arguments(case)
     reference = program(case, method="scan")(plain)
     close(program(case, masked=False)(plain), reference, what="auto, without masks")
@@ -291,8 +294,8 @@ def law_methods_agree(case: Case) -> None:
 
 
 def law_any_generator(case: Case) -> None:
-    """Keys of generators whose draws depend on shapes and on vmap: the same noise in the whole, in
-    chunks, by steps, under "scan" and under vmap, and other noise for another key."""
+    """Noise is the same for whole sequences, chunks, single steps, "scan" and ``vmap``, and differs
+    between keys, even with generators whose draws depend on shapes and on ``vmap``."""
     if case.key is None:
         return
     args = arguments(case)
@@ -307,7 +310,7 @@ def law_any_generator(case: Case) -> None:
         close(run(key, args.xs, args.state, "scan"), whole, what=generator)
         many = jax.vmap(run, (0, None, None))(jnp.stack([key, other]), args.xs, args.state)
         close((row(many, 0), row(many, 1)), (whole, run(other, args.xs, args.state)))
-        assert np.any(whole[1] != row(many[1], 1)), "one noise for all keys"
+        assert np.any(whole[1] != row(many[1], 1)), "the same noise for both keys"
         if not steps(case):
             continue
         state, first = run(key, args.xs[:HALF], args.state)
@@ -323,8 +326,8 @@ def law_any_generator(case: Case) -> None:
 
 
 def law_padding_is_inert(case: Case) -> None:
-    """NaN in the padding changes nothing, outputs and gradients there are zero, length 0 gives the
-    initial state, and a row alone equals the row in its batch."""
+    """NaN in the padding changes nothing, outputs and gradients in the padding are zero, length 0
+    gives the initial state, and a row alone equals the same row in its batch."""
     args = arguments(case, lengths=LENGTHS, resets=RESETS)
     padding = np.arange(T)[:, None] >= LENGTHS
     poisoned = args._replace(xs=jnp.where(padding[..., None], jnp.nan, args.xs))
@@ -349,7 +352,7 @@ def law_padding_is_inert(case: Case) -> None:
 
 # --- Law 4: causality, and inputs of any size. ---------------------------------------------------
 
-# What programs are compiled with in ``law_padding_is_inert``, which these laws share.
+# The options of ``law_padding_is_inert``, so that these laws share its compiled programs.
 BOTH_WAYS: tuple[dict[str, Any], ...] = (
     {"checkpoint_every": None},
     {"reverse": True, "checkpoint_every": 4},
@@ -357,8 +360,9 @@ BOTH_WAYS: tuple[dict[str, Any], ...] = (
 
 
 def law_causality(case: Case) -> None:
-    """NaN or infinity in ``xs[t]`` changes no output before t, nor any of another sequence; under
-    every method it appears where it does under "scan", and the gradients of params show it."""
+    """NaN or infinity in ``xs[t]`` changes no output before t and none of another sequence. Every
+    method gives non-finite values exactly where "scan" does, and NaN reaches the params'
+    gradients."""
     if not steps(case):
         return  # it looks ahead
     t = 3
@@ -380,7 +384,7 @@ def law_causality(case: Case) -> None:
                     if np.isnan(bad):
                         check_finite_alike(got.state, expected.state, what)
                         assert not all_finite(expected.d_params)
-                        assert not all_finite(got.d_params), f"{what}: the gradient hides NaN"
+                        assert not all_finite(got.d_params), f"{what}: the gradient has no NaN"
 
 
 def all_finite(tree: Any) -> bool:
@@ -397,15 +401,16 @@ def check_finite_alike(actual: Any, expected: Any, what: str) -> None:
     close(jax.tree.map(finite, actual), jax.tree.map(finite, expected), what=what)
 
 
-# Gates that are half open, and that are nearly closed or open, more and more so.
+# From gates that are half open to gates that are almost fully closed or open.
 SCALES = (1e-6, 1e3, 1e6, 1e9)
 
 
 def law_inputs_of_any_size(case: Case) -> None:
-    """All methods agree where the inputs are tiny or huge, all of them or those of one step.
+    """All methods agree if the inputs are tiny or huge, at all steps or at one.
 
-    Gradients to 1e-8 up to inputs of 1e3. Beyond that some are differences of numbers that are
-    larger by many orders, and rounding is all that is left of them, under "scan" too.
+    Gradients agree to 1e-8 for inputs of up to 1e3. For larger inputs some gradients are
+    differences of numbers many orders of magnitude larger, and only rounding errors are left, under
+    "scan" too.
     """
     for scale in SCALES:
         for masks in ({}, {"lengths": LENGTHS, "resets": RESETS}):
@@ -425,7 +430,8 @@ def law_inputs_of_any_size(case: Case) -> None:
 
 
 def nearly(actual: Any, expected: Any, tolerance: float, what: str) -> None:
-    """Checks equality relative to the largest number along the last axis, or to 1."""
+    """Checks equality, relative to the largest number along the last axis or to 1, if that is
+    larger."""
     for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         a, b = np.asarray(a, float), np.asarray(b, float)
         largest = np.max(np.abs(b), axis=-1 if b.ndim else None, keepdims=True, initial=1.0)
@@ -433,7 +439,7 @@ def nearly(actual: Any, expected: Any, tolerance: float, what: str) -> None:
 
 
 def law_an_outlier_stays_in_its_sequence(case: Case) -> None:
-    """However large one input is, it does not change outputs and input gradients of the other
+    """One input, however large, does not change the outputs or input gradients of the other
     sequences in its row."""
     args = arguments(case, lengths=LENGTHS, resets=RESETS)
     sequence = np.cumsum(RESETS, axis=0)
@@ -454,6 +460,7 @@ def law_an_outlier_stays_in_its_sequence(case: Case) -> None:
 
 
 def law_chunks_equal_the_whole(case: Case) -> None:
+    """Two chunks, with the state carried from one to the other, equal the whole sequence."""
     if not steps(case):
         return  # it looks ahead
     args = arguments(case, lengths=LENGTHS, resets=RESETS)
@@ -468,14 +475,14 @@ def law_chunks_equal_the_whole(case: Case) -> None:
 
 
 def law_a_reset_is_a_split(case: Case) -> None:
-    """A row with a reset equals its pieces run separately, forward and in reverse; the given state
-    enters the piece that is run first."""
+    """A row with a reset equals its two pieces run separately, forward and in reverse; the piece
+    that runs first starts from the given state."""
     resets = NO_RESETS.copy()
     resets[HALF] = True
     args = arguments(case, resets=resets)
     start = case.cell.initial_state(args.params, (B,))
     if not steps(case):
-        args = args._replace(state=start)  # each direction would enter another piece with it
+        args = args._replace(state=start)  # since each direction starts in another piece
     for options in ({}, {"reverse": True}):
         state, ys = program(case, method="scan", **options)(args)[:2]
         piece = jax.jit(forward(case, masked=False, **options))
@@ -490,7 +497,8 @@ def law_a_reset_is_a_split(case: Case) -> None:
 
 
 def law_reverse_is_reversing(case: Case) -> None:
-    """Each row by hand: its first ``length`` steps are reversed, run, and reversed again."""
+    """``reverse`` equals reversing the first ``length`` steps of each row, before and after the
+    run."""
     if not steps(case):
         return check_both_directions(case)
     args = arguments(case, lengths=LENGTHS)
@@ -500,7 +508,8 @@ def law_reverse_is_reversing(case: Case) -> None:
 
 
 def turn(values: Any) -> jax.Array:
-    """Each row's first ``length`` steps in the opposite order, the padding where it was."""
+    """``values`` with each row's first ``length`` steps in the opposite order, and the padding as
+    it was."""
     turned = np.array(values)
     for i, n in enumerate(LENGTHS):
         turned[:n, i] = turned[:n, i][::-1]
@@ -508,7 +517,7 @@ def turn(values: Any) -> jax.Array:
 
 
 def check_both_directions(case: Case) -> None:
-    """A bidirectional layer over reversed rows: its states are those of the reversed run."""
+    """Checks a bidirectional layer: in reverse over reversed rows, it equals the plain run."""
     args = arguments(case, lengths=LENGTHS)
     quiet = case._replace(seed=None)
     turned = program(quiet, method="scan", reverse=True)(args._replace(xs=turn(args.xs)))
@@ -520,6 +529,7 @@ def check_both_directions(case: Case) -> None:
 
 
 def law_vmap_over_seeds(case: Case) -> None:
+    """``vmap`` over several sets of params equals running them one by one."""
     many = [draw(arguments(case).params, seed) for seed in range(3)]
     args = arguments(case, lengths=LENGTHS, resets=RESETS)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *many)
@@ -531,8 +541,8 @@ def law_vmap_over_seeds(case: Case) -> None:
 
 
 def law_one_trace_for_one_shape(case: Case) -> None:
-    """Other values of all arguments run the same program, and so does the resulting state: no weak
-    type, dtype or shape changes."""
+    """Calls with other values, and with the state of an earlier call, do not trace again: the
+    state's shapes, dtypes and weak types stay the same."""
     run, args = program(case, method="scan"), arguments(case)
     state = case.cell.initial_state(args.params, (B,))
     for lengths, resets in ((ALL_STEPS, NO_RESETS), (LENGTHS, RESETS), (LENGTHS[::-1], ~RESETS)):
@@ -542,7 +552,7 @@ def law_one_trace_for_one_shape(case: Case) -> None:
 
 
 def law_gradient_of_gradient(case: Case) -> None:
-    """Under every method, as under "scan", where it is JAX's own."""
+    """Second derivatives under every method equal those under "scan", which are JAX's own."""
     args = arguments(case)
     args = args._replace(xs=args.xs[:HALF])
 
@@ -564,9 +574,9 @@ def law_gradient_of_gradient(case: Case) -> None:
 
 
 def law_batch_over_devices(case: Case) -> None:
-    """The batch axis spread over two devices, starting from the cell's own initial state: on Auto
-    and Explicit meshes, with noise, lengths and resets, and in shard_map (where each device
-    would draw noise for rows of its own), values and gradients are as on one device."""
+    """With the batch axis over two devices, values and gradients are as on one: from the cell's own
+    initial state, on Auto and Explicit meshes with noise, lengths and resets, and in ``shard_map``
+    without noise (where each device would draw its own)."""
     args = arguments(case, lengths=LENGTHS, resets=RESETS)
 
     def both(key: Any) -> Callable:
@@ -598,13 +608,13 @@ def law_batch_over_devices(case: Case) -> None:
 
 
 def even_sum(tree: Any) -> Any:
-    """A sum to which each row contributes independently of its place."""
+    """A sum that does not depend on the order of the rows."""
     return sum(jnp.sum(jnp.sin((1.0 + i) * leaf)) for i, leaf in enumerate(floats_of(tree)))
 
 
 def law_bfloat16_compute(case: Case) -> None:
-    """bfloat16 outputs and gradients near the float32 ones under every method, over a float32
-    state, with float32 gradients of float32 params."""
+    """With bfloat16 compute, outputs and gradients are near the float32 ones under every method;
+    the state and the gradients of float32 params stay float32."""
     args = arguments(case, jnp.float32)
     mixed = case._replace(cell=lj.mixed_precision(case.cell))
     plain = program(case, masked=False)(args)
@@ -615,7 +625,7 @@ def law_bfloat16_compute(case: Case) -> None:
         assert {leaf.dtype for leaf in jax.tree.leaves(low.d_params)} == {jnp.dtype("float32")}
         close(low.state, plain.state, 0.06, what=method)
         close(low.ys.astype(jnp.float32), plain.ys, 0.06, what=method)
-        assert np.any(np.asarray(low.ys, np.float32) != np.asarray(plain.ys)), "float32 all along"
+        assert np.any(np.asarray(low.ys, np.float32) != np.asarray(plain.ys)), "no bfloat16"
         for got, wanted in zip(
             jax.tree.leaves(low.d_params), jax.tree.leaves(plain.d_params), strict=True
         ):
@@ -623,11 +633,11 @@ def law_bfloat16_compute(case: Case) -> None:
             assert np.linalg.norm(np.asarray(got) - np.asarray(wanted)) < 0.1 * scale, method
 
 
-# --- Wrappers: right for every cell, or refused when they are built. --------------------------
+# --- Wrappers: correct for every cell, or an error when they are built. ------------------------
 
 
 def wrappers(rate: float) -> dict[str, Callable[[lj.Cell], lj.Cell]]:
-    """The wrappers with a rate, at this rate."""
+    """The wrappers that have a rate, at the given one."""
     return {
         "zoneout": lambda cell: lj.zoneout(cell, rate),
         "zoneout of h": lambda cell: lj.zoneout(cell, {"h": rate}),
@@ -654,8 +664,8 @@ PLAIN_WRAPPERS: dict[str, Callable[[lj.Cell], lj.Cell]] = {
 
 
 def wrap_case(wrap: Callable[[lj.Cell], lj.Cell], case: Case) -> Case | None:
-    """The wrapped cell; None if it is refused, by an error that names the argument and, if that is
-    the cell, the name of the cell."""
+    """The case with its cell wrapped, or None if the wrapper does not accept the cell: its error
+    must name the argument and, unless that is the rate, the cell."""
     try:
         return case._replace(cell=wrap(case.cell), seed=1)
     except ValueError as error:
@@ -676,8 +686,9 @@ def wrap_case(wrap: Callable[[lj.Cell], lj.Cell], case: Case) -> Case | None:
 
 
 def law_wrappers_fit_or_refuse(case: Case) -> None:
-    """Every wrapper around the cell: refused when it is built, or outputs of the size that it
-    promises and states of their shapes under every method; at rate zero it is the cell itself."""
+    """Every wrapper either does not accept the cell when it is built, or gives outputs of the size
+    and states of the shapes that it promises, under every method. At rate zero it changes
+    nothing."""
     for name, wrap in (wrappers(0.3) | PLAIN_WRAPPERS).items():
         wrapped = wrap_case(wrap, case)
         if wrapped is None:
@@ -706,7 +717,7 @@ def law_wrappers_fit_or_refuse(case: Case) -> None:
         return found
 
     found = all_of(args)
-    if np.all(found["itself"][1] == found["itself with a key"][1]):  # else its noise is another
+    if np.all(found["itself"][1] == found["itself with a key"][1]):  # or else it has noise
         for name in zero:
             close(found[name], found["itself"], what=f"{name} at rate zero")
 
@@ -715,7 +726,8 @@ def law_wrappers_fit_or_refuse(case: Case) -> None:
 
 
 def law_the_contract(case: Case) -> None:
-    """Any batch axes, none and zero among them; T = 0; gates as wide as the weights; dtypes."""
+    """Any batch axes, including none and an empty one; T = 0; gates that fill the weights;
+    dtypes."""
     cell, size = case.cell, case.input_size
     params = cell.init(jax.random.key(0), size)
     close(params, cell.init(jax.random.key(0), size), 0.0, what="init is a function of its key")
@@ -732,7 +744,7 @@ def law_the_contract(case: Case) -> None:
             assert jax.tree.map(jnp.shape, state) == jax.tree.map(jnp.shape, start)
     start = cell.initial_state(params, (2,))
     buffers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(start)]
-    assert len(set(buffers)) == len(buffers), "one buffer twice, which cannot be donated"
+    assert len(set(buffers)) == len(buffers), "a shared buffer cannot be donated"
     close(lj.unroll(cell, params, jnp.ones((0, 2, size), jnp.float32))[0], start, 0.0, "T = 0")
     half = cell.init(jax.random.key(0), size, jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {jnp.dtype("bfloat16")}
@@ -740,8 +752,8 @@ def law_the_contract(case: Case) -> None:
 
 
 def law_built_alike_is_equal(case: Case) -> None:
-    """A cell that its factory builds again, kept or not, is equal and hashes alike, copied and
-    pickled too; without another cell's options, and without what ``_replace`` changed."""
+    """A cell built by an equal call, from the factory's cache or anew, is equal with an equal hash,
+    and so is a copied or pickled one. A cell changed by ``_replace`` is not equal."""
     cell = case.cell._replace(memory=None)
     recipe = cell.recipe
     kept = recipe.factory(*recipe.args, **recipe.kwargs)
@@ -758,9 +770,9 @@ def law_built_alike_is_equal(case: Case) -> None:
 
 
 def law_strict_promotion(case: Case) -> None:
-    """Under ``numpy_rank_promotion("raise")`` and ``numpy_dtype_promotion("strict")`` the same
-    programs are traced as without: init, step, forward and backward by every method, the backward
-    rules inside an outer ``jit`` too, where they are traced after the unroll has returned."""
+    """``numpy_rank_promotion("raise")`` and ``numpy_dtype_promotion("strict")`` change no program:
+    ``init``, ``initial_state``, ``step``, and the gradient by every method, whose backward rule in
+    an outer ``jit`` is traced after the unroll has returned."""
     cell, args = case.cell, arguments(case, jnp.float32, lengths=LENGTHS, resets=RESETS)
 
     def programs() -> dict[str, str]:
@@ -829,7 +841,7 @@ LAWS: dict[str, Callable[[Case], None]] = {
 
 
 def check_laws(case: Case) -> None:
-    """Checks ``case`` against every law."""
+    """Tests ``case`` against every law."""
     with jax.enable_x64(True):
         for law in LAWS.values():
             law(case)

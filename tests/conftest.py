@@ -1,10 +1,12 @@
-"""Before lstm_jax is imported: several CPU devices, quick compiles, enforced shape annotations."""
+"""Set up before lstm_jax is imported: several CPU devices, quick compiles, enforced shape
+annotations."""
 
 import gc
 import os
 from pathlib import Path
 
 import jax
+import jaxtyping
 import pytest
 
 from tests import annotations
@@ -33,15 +35,15 @@ gc.set_threshold(50_000, 20, 20)
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """The tests of a file go to one worker, unless it groups them otherwise: they share fixtures
-    and compiled programs."""
+    """All tests of a file run on one worker, unless the file groups them otherwise, since they
+    share fixtures and compiled programs."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
 
 
 def pytest_configure(config):
-    """Where xdist is not installed, its mark means nothing."""
+    """Registers xdist's mark, which has no effect if xdist is not installed."""
     config.addinivalue_line("markers", "xdist_group(name): tests that go to one worker")
 
 
@@ -53,16 +55,24 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture
 def x64():
-    """float64 in this test alone: users run in float32, and so does every other test."""
+    """float64 for this test only; all others run in float32, as users do."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def without_shape_annotations():
+    """As users call the library: its own errors are tested, not those of the shape annotations."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 MANY = 20_000  # mappings of memory, of the 65,530 that Linux allows a process
 
 
 def pytest_runtest_teardown(item, nextitem):
-    """Drops what was compiled for a case, or for a file, once its tests are through and it is much.
+    """Drops the compiled programs of a case or a file after its last test, if there are many.
 
     A compiled program holds several mappings: a worker that keeps all programs dies in the
     compiler, after some four hundred laws.

@@ -1,4 +1,4 @@
-"""Disks that are full and processes that are killed, at every moment that could matter.
+"""Simulates full disks and killed processes, at every moment that could matter.
 
 There is such a moment before each line of the code that is watched, and before each call that
 opens a file to write, renames or removes something. A process that is killed does nothing any
@@ -45,7 +45,7 @@ sys.addaudithook(_hook)  # which stays for good, and does nothing unless a kill 
 
 @contextlib.contextmanager
 def killed(at, *modules):
-    """The block ends at its moment ``at``, counted in the lines of ``modules``. Gives whether it
+    """Ends the block at its moment ``at``, counted in the lines of ``modules``. Yields whether it
     was killed, once it is over."""
     files = {module.__file__ for module in modules}
 
@@ -70,8 +70,8 @@ def killed(at, *modules):
 
 
 def kills(act, *modules):
-    """Calls ``act`` again and again, killed at its first moment, its second, ... up to the one
-    that is whole, and gives the number of the moment after each kill."""
+    """Calls ``act`` again and again, killed at its first moment, its second and so on until one
+    call is complete, and yields the number of the moment after each kill."""
     at = 0
     while True:
         with killed(at, *modules) as was_killed:
@@ -84,7 +84,7 @@ def kills(act, *modules):
 
 @contextlib.contextmanager
 def full_at(size):
-    """No file can grow beyond ``size`` bytes: an OSError, as of a disk that is full."""
+    """No file can grow beyond ``size`` bytes: writing raises OSError, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -96,7 +96,7 @@ def full_at(size):
 
 
 def failing(patch, owner, name, at):
-    """Call number ``at`` of ``owner.name`` finds the disk full."""
+    """Call number ``at`` of ``owner.name`` fails as on a full disk."""
     function, calls = getattr(owner, name), iter(range(10**6))
 
     def wrapped(*args, **kwargs):

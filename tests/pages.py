@@ -24,7 +24,7 @@ class Page:
         return found
 
     def run(self) -> dict[str, Any]:
-        """The names that the page's programs, run one after the other, leave behind."""
+        """The names that the page's programs define, run one after the other."""
         names: dict[str, Any] = {}
         for number, text in enumerate(self.blocks("python"), 1):
             exec(compile(text, f"{self.file.name}, block {number}", "exec"), names)
@@ -54,12 +54,12 @@ class Page:
         return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
     def included(self) -> list[Path]:
-        """The files that the page takes over from elsewhere."""
+        """The files that the page includes."""
         names = re.findall(r"^```\{(?:include|image)\} (\S+)$", self.text, re.MULTILINE)
         return [self.file.parent / name for name in names]
 
 
 def pages(folder: str) -> list[Page]:
-    """All pages below ``folder``, but for what a build leaves there."""
+    """All pages below ``folder``, except for those that a build leaves there."""
     files = sorted((ROOT / folder).rglob("*.md"))
     return [Page(file) for file in files if "_build" not in file.relative_to(ROOT).parts]

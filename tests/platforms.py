@@ -1,4 +1,4 @@
-"""What the tests may expect of the platform that they run on."""
+"""What the tests can expect of the platform that they run on."""
 
 import jax
 import numpy as np
@@ -12,8 +12,8 @@ cpu_alone = pytest.mark.skipif(not ON_CPU, reason="is about what is compiled for
 
 
 def require_same_bits(got, expected, tolerance=1e-5):
-    """The same bits are promised on a CPU. On a GPU the same sums in products of other sizes, or
-    in loops of other lengths, may be taken in another order."""
+    """Equal bits are promised on a CPU only. A GPU may sum in another order in products of other
+    sizes or in loops of other lengths."""
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(expected), strict=True):
         if ON_CPU:
             np.testing.assert_array_equal(a, b)

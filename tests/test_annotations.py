@@ -1,4 +1,4 @@
-"""That annotations are enforced, in functions inside functions too, each with its own closure."""
+"""Annotations are enforced, also in functions inside functions, each with its own closure."""
 
 import jax.numpy as jnp
 import jaxtyping

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -20,13 +19,7 @@ PARAMS, GRU_PARAMS = CELL.init(KEY, 3), GRU.init(KEY, 3)
 XS, X = jnp.zeros((5, 2, 3)), jnp.zeros((2, 3))
 STATE = CELL.initial_state(PARAMS, (2,))
 
-
-@pytest.fixture(autouse=True)
-def without_shape_annotations():
-    """Users' calls are not type-checked: our own errors must come first."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("without_shape_annotations")
 
 
 def unroll(cell=CELL, params=PARAMS, xs=XS, *args, **options):
@@ -473,16 +466,16 @@ def test_traced_lengths_are_clipped_to_their_range():
 
 @pytest.mark.parametrize("package", ["lstm_jax", "experiments", "benchmarks"])
 def test_errors_of_arguments_have_our_classes(package):
-    """A command line tells a user's mistake by them. A plain one may be raised to be caught in the
-    same function."""
+    """By these the command line recognises a user's mistake. A plain one may be raised if it is
+    caught in the same function."""
     bare = []
     for path in sorted((ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Try):
                 for inner in ast.walk(node):
                     inner.caught = any(handler.type is not None for handler in node.handlers)
-            called = getattr(getattr(node, "exc", None), "func", None)
-            name = getattr(called, "id", "")
+            callee = getattr(getattr(node, "exc", None), "func", None)
+            name = getattr(callee, "id", "")
             if name in ("ValueError", "TypeError") and not getattr(node, "caught", False):
                 bare.append(f"{path.name}, line {node.lineno}: {name}")
     assert not bare, bare

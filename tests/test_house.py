@@ -1,4 +1,4 @@
-"""Which room may import which: imports run one way (DESIGN.md, "The house")."""
+"""Which package may import which: imports run one way."""
 
 import ast
 import graphlib

@@ -1,4 +1,4 @@
-"""Modes that users of JAX put on: strict promotion, no jit, a search for NaN, donated buffers."""
+"""Modes that users of JAX turn on: strict promotion, no jit, a search for NaN, donated buffers."""
 
 import jax
 import jax.numpy as jnp
@@ -102,11 +102,11 @@ def test_training(strict, name):
     optimizer = train.optimizer("adam", 0.01, clip=1.0, schedule="cosine", warmup=2, steps=10)
 
     def run(state):
-        state, told = train.take_steps(model, task, optimizer, state, KEY, steps=2, batch_size=4)
+        state, metrics = train.take_steps(model, task, optimizer, state, KEY, steps=2, batch_size=4)
         batch = task.sample(KEY, 4)
         answers = model.answer(state.params, batch.xs)
         met = None if task.success is None else task.success.met(answers, batch)
-        return told, met, [score.measure(answers, batch) for score in (task.score, *task.scores)]
+        return metrics, met, [score.measure(answers, batch) for score in (task.score, *task.scores)]
 
     jax.eval_shape(run, train.start(model, optimizer, KEY))
 
@@ -212,11 +212,14 @@ def test_the_delta_rule_has_a_forward_mode_by_every_method():
         along = jax.tree.map(lambda a: jnp.cos(jnp.arange(a.size) + 1.0).reshape(a.shape), point)
 
         def outputs(method):
-            return jax.jit(lambda params, xs: lj.unroll(cell, params, xs, method=method)[1])
+            return lambda params, xs: lj.unroll(cell, params, xs, method=method)[1]
 
         def curvature(method):
             loss = lambda params: jnp.sin(outputs(method)(params, xs)).sum()  # noqa: E731
-            return jax.jvp(jax.grad(loss), point[:1], along[:1])[1]
+            return jax.jit(lambda p: jax.jvp(jax.grad(loss), (p,), along[:1])[1])(params)
 
-        close(jax.jvp(outputs("parallel"), point, along), jax.jvp(outputs("scan"), point, along))
+        def slope(method):
+            return jax.jit(lambda *args: jax.jvp(outputs(method), args, along))(*point)
+
+        close(slope("parallel"), slope("scan"))
         close(curvature("parallel"), curvature("scan"), 1e-9)

@@ -1,4 +1,4 @@
-"""The notebooks run, on a small budget, and are kept as they ran."""
+"""The notebooks run, with a small budget, and are kept with their outputs."""
 
 import ast
 from pathlib import Path
@@ -22,22 +22,22 @@ def code_cells(notebook):
 
 
 def outputs(cell):
-    """Of each output its kind, or the name of the stream that was printed to."""
+    """For each output its kind, or the name of the stream that was printed to."""
     return [
         output.get("name") or next(kind for kind in KINDS if kind in output.data)
         for output in cell.outputs
     ]
 
 
-def told(notebook, last):
-    """The value that the one cell with this last line put out."""
+def output_of(notebook, last):
+    """The output of the one cell with this last line."""
     (cell,) = [cell for cell in code_cells(notebook) if cell.source.splitlines()[-1] == last]
     return ast.literal_eval(cell.outputs[-1].data["text/plain"])
 
 
 def executed(path, root):
-    """The notebook at ``path``, executed in ``notebooks`` of a folder that has the packages as
-    links, so that whatever it wrote beside itself would be seen."""
+    """The notebook at ``path``, executed in ``notebooks`` of a folder that links to the packages,
+    so that any file that it writes beside itself is found."""
     folder = root / "notebooks"
     folder.mkdir()
     for name in ("experiments", "lstm_jax"):
@@ -57,25 +57,25 @@ def executed(path, root):
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def notebooks(tmp_path_factory):
     return {path: executed(path, tmp_path_factory.mktemp(path.stem)) for path in NOTEBOOKS}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_kept_with_what_it_puts_out(path, ran):
+def test_a_notebook_is_kept_with_what_it_puts_out(path, notebooks):
     kept = nbformat.read(path, as_version=4)
     nbformat.validate(kept)
-    pairs = list(zip(code_cells(kept), code_cells(ran[path]), strict=True))
+    pairs = list(zip(code_cells(kept), code_cells(notebooks[path]), strict=True))
     assert [cell.execution_count for cell, _ in pairs] == list(range(1, len(pairs) + 1))
     for one, other in pairs:
         assert outputs(one) == outputs(other), one.source
 
 
 @pytest.mark.slow
-def test_its_three_cells_recall(ran):
+def test_its_three_cells_recall(notebooks):
     kept = nbformat.read(WHICH_CELL, as_version=4)
-    for notebook, least in ((kept, 0.99), (ran[WHICH_CELL], 0.5)):
-        accuracy = told(notebook, "accuracy")
+    for notebook, least in ((kept, 0.99), (notebooks[WHICH_CELL], 0.5)):
+        accuracy = output_of(notebook, "accuracy")
         assert set(accuracy) == {"rnn", "gru", "lstm"}
         assert least < min(accuracy.values()) and max(accuracy.values()) <= 1

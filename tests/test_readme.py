@@ -1,4 +1,4 @@
-"""README.md keeps its word, and stays short."""
+"""README.md is true, and stays short."""
 
 from tests.pages import Page
 

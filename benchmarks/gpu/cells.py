@@ -50,27 +50,27 @@ PRECISIONS = {"float32": "highest", "bfloat16": "default"}
 
 def run(sizes: Sizes, emit: Emit, clock: Deadline) -> None:
     """Emits records of comparisons, the most important first, until the time is up."""
-    here, absent = available(PEERS)
-    if CUDNN in here and jax.default_backend() != "gpu":
-        here = tuple(name for name in here if name != CUDNN)
+    installed, absent = available(PEERS)
+    if CUDNN in installed and jax.default_backend() != "gpu":
+        installed = tuple(name for name in installed if name != CUDNN)
         absent[CUDNN] = f"{TITLES[CUDNN]} requires a GPU"
-    emit({"absent": absent, "versions": {name: version(name) for name in here}})
+    emit({"absent": absent, "versions": {name: version(name) for name in installed}})
     for text in sizes.shapes:
         shape = work.Shape.parse(text)
         for cell in work.CELLS:
             given = work.make(cell, shape, 1) if clock.left() else None
             for dtype in sizes.dtypes:
-                which = {"cell": cell, "shape": text, "dtype": dtype}
+                labels = {"cell": cell, "shape": text, "dtype": dtype}
                 if given is None or not clock.left():
-                    emit({**which, "left_out": "time was up"})
+                    emit({**labels, "left_out": "time was up"})
                 else:
-                    compare(given, dtype, which, here, sizes, emit)
+                    compare(given, dtype, labels, installed, sizes, emit)
 
 
 def compare(
     given: work.Work,
     dtype: str,
-    which: dict[str, str],
+    labels: dict[str, str],
     peers: tuple[str, ...],
     sizes: Sizes,
     emit: Emit,
@@ -102,7 +102,7 @@ def compare(
             name: {**facts[name], "ms": measuring.round_times(values)}
             for name, values in times.items()
         }
-        emit({**which, "program": program, "columns": columns, "errors": dict(errors)})
+        emit({**labels, "program": program, "columns": columns, "errors": dict(errors)})
 
 
 def contender_builders(
@@ -168,13 +168,13 @@ def find_reference(
 
 def require_near_ours(name: str, ready: build.Ready, ours: Numbers, dtype: str) -> dict[str, float]:
     """How far each result is from ours. Raises build.Disagreement if that is too far."""
-    theirs, allowed = run_once(ready), TOLERANCES[dtype]
+    results, allowed = run_once(ready), TOLERANCES[dtype]
     measure = functools.partial(measuring.require_same, name)
     found = {
-        "outputs": measure("outputs", theirs.outputs, ours.outputs, allowed["outputs"]),
-        "xs": measure("gradient of xs", theirs.d_xs, ours.d_xs, allowed["outputs"]),
+        "outputs": measure("outputs", results.outputs, ours.outputs, allowed["outputs"]),
+        "xs": measure("gradient of xs", results.d_xs, ours.d_xs, allowed["outputs"]),
     }
     for key in ("w_x", "w_h", "b"):
         what = f"gradient of {key}"
-        found[key] = measure(what, theirs.layer[key], ours.layer[key], allowed["weights"])
+        found[key] = measure(what, results.layer[key], ours.layer[key], allowed["weights"])
     return {key: float(f"{value:.2e}") for key, value in found.items()}

@@ -81,7 +81,7 @@ def alternate(
 ) -> tuple[dict[str, list[float]], dict[str, str]]:
     """``timing.alternate`` for the calls that run, and the reasons of those that fail."""
 
-    def guarded(name: str, call: Callable[[], Any]) -> Callable[[], None]:
+    def guard(name: str, call: Callable[[], Any]) -> Callable[[], None]:
         def run() -> None:
             try:
                 call()
@@ -93,7 +93,7 @@ def alternate(
     left, failed = dict(calls), dict[str, str]()
     while True:
         try:
-            guards = {name: guarded(name, call) for name, call in left.items()}
+            guards = {name: guard(name, call) for name, call in left.items()}
             return timing.alternate(guards, rounds, budget), failed
         except _Failed as failure:
             failed[failure.name] = describe_error(failure.error)

@@ -39,14 +39,14 @@ def run(sizes: Sizes, emit: Emit, clock: Deadline) -> None:
     jax.config.update("jax_default_matmul_precision", "highest")
     for steps in sizes.steps:
         for name, make in CELLS.items():
-            which = {"cell": name, "shape": f"{sizes.batch}x{steps}x{sizes.size}x{sizes.size}"}
+            labels = {"cell": name, "shape": f"{sizes.batch}x{steps}x{sizes.size}x{sizes.size}"}
             if not clock.left():
-                emit({**which, "left_out": "time was up"})
+                emit({**labels, "left_out": "time was up"})
             else:
-                compare(make(sizes.size), steps, which, sizes, emit)
+                compare(make(sizes.size), steps, labels, sizes, emit)
 
 
-def compare(cell: lj.Cell, steps: int, which: dict[str, str], sizes: Sizes, emit: Emit) -> None:
+def compare(cell: lj.Cell, steps: int, labels: dict[str, str], sizes: Sizes, emit: Emit) -> None:
     params = cell.init(jax.random.key(0), sizes.size)
     xs, r = jax.random.normal(jax.random.key(1), (2, steps, sizes.batch, sizes.size))
     methods = measuring.eligible_methods(cell, sizes.size)
@@ -71,7 +71,7 @@ def compare(cell: lj.Cell, steps: int, which: dict[str, str], sizes: Sizes, emit
         times, failed = measuring.alternate(calls, sizes.rounds, sizes.budget)
         errors |= failed
         columns = {name: {"ms": measuring.round_times(values)} for name, values in times.items()}
-        emit({**which, "program": program, "columns": columns, "errors": dict(errors)})
+        emit({**labels, "program": program, "columns": columns, "errors": dict(errors)})
 
 
 def compile_program(cell: lj.Cell, method: str, program: str, *args: Any) -> Callable[[], Any]:

@@ -36,12 +36,12 @@ def run(sizes: Sizes, emit: Emit, clock: Deadline) -> None:
     times, failed = measuring.alternate(programs, sizes.rounds, budget)
     errors |= failed
     for name in map(str, sizes.seeds):
-        which = {"seeds": int(name), "steps": sizes.steps, "length": sizes.length,
+        labels = {"seeds": int(name), "steps": sizes.steps, "length": sizes.length,
                  "batch": sizes.batch, "size": sizes.size}  # fmt: skip
         if name in times:
-            emit({**which, "ms": measuring.round_times(times[name])})
+            emit({**labels, "ms": measuring.round_times(times[name])})
         else:
-            emit({**which, "error": errors[name]})
+            emit({**labels, "error": errors[name]})
 
 
 def compile_training(count: int, sizes: Sizes) -> Any:

@@ -23,14 +23,18 @@ def conduct(settings: BenchmarkConfig, out: Path, *, overwrite: bool) -> int:
     """Starts or continues the benchmark in the folder ``out``; returns the exit code."""
     console = make_console(120)
     announce_allocator(console, settings.keep_memory)
-    here, absent = available(settings.peers)
+    installed, absent = available(settings.peers)
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
-    config = {"benchmark": "peers", **settings.fixed_options(), "versions": peer_versions(here)}
+    config = {
+        "benchmark": "peers",
+        **settings.fixed_options(),
+        "versions": peer_versions(installed),
+    }
     made_from = provenance.collect(program="benchmarks")
     try:
         with run_folder.open_folder(out, config, made_from, overwrite=overwrite) as path:
-            run_jobs(plan(settings, here, path), path, console)
+            run_jobs(plan(settings, installed, path), path, console)
             summary = report.collect(path, machine.describe(), config, absent)
             report.write_report(summary, path, console)
     except (run_folder.RunFolderError, Disagreement) as error:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.harness.tables import NONE, Table, by_contender, format_number
+from benchmarks.harness.tables import NONE, Table, contender_table, format_number
 from benchmarks.peers import TITLES
 
 Record = dict[str, Any]
@@ -13,7 +13,7 @@ def make_tables(summary: dict[str, Any]) -> list[Table]:
     if summary["latency"]:
         records = sorted(summary["latency"], key=lambda record: (record["cell"], record["size"]))
         tables.append(
-            by_contender(
+            contender_table(
                 "One step at batch 1",
                 records,
                 lambda record, name: format_optional(record["microseconds"].get(name)),
@@ -25,7 +25,7 @@ def make_tables(summary: dict[str, Any]) -> list[Table]:
         )
     if summary["memory"]:
         tables.append(
-            by_contender(
+            contender_table(
                 "Peak RAM, forward and backward",
                 summary["memory"],
                 lambda record, name: format_optional(record["peak_bytes"].get(name), 1e6),

@@ -28,7 +28,7 @@ def measure(
     with times in milliseconds, one per round.
 
     Raises:
-        Disagreement: before timing, if a contender does not compute the same as ours.
+        Disagreement: before timing, if a contender's results differ from ours.
     """
     given = work.make(comparison.cell, comparison.shape, comparison.layers)
     built = build_columns(given, peers)

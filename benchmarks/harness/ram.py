@@ -2,7 +2,7 @@
 
 XLA and PyTorch are measured alike, by what the system reports for the process: how far its resident
 set rises above its size with weights and inputs in place. In these processes the allocator returns
-freed memory to the system; otherwise what the compiler has left over would hide the rise.
+freed memory to the system; otherwise pages left over from compiling would hide the rise.
 """
 
 import contextlib

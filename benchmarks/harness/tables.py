@@ -103,7 +103,7 @@ def share_table(results: list[Result]) -> Table:
         "FLOP/s of the matrix products, forward and backward, over those of one large float32 "
         "product measured in the same rounds; one JAX device uses the threads of all cores."
     )
-    return by_contender("Share of the machine's matrix rate, one device", results, cell, note)
+    return contender_table("Share of the machine's matrix rate, one device", results, cell, note)
 
 
 def compile_tables(results: list[Result]) -> list[Table]:
@@ -121,12 +121,12 @@ def compile_tables(results: list[Result]) -> list[Table]:
     compile_note = "Seconds to trace, lower and compile forward and backward, on one device."
     allocation_note = "MB that XLA reserves besides arguments and results, forward and backward."
     return [
-        by_contender("Compile time", results, seconds, compile_note),
-        by_contender("Temporary allocation", results, megabytes, allocation_note),
+        contender_table("Compile time", results, seconds, compile_note),
+        contender_table("Temporary allocation", results, megabytes, allocation_note),
     ]
 
 
-def by_contender(
+def contender_table(
     title: str,
     records: list[Result],
     cell: Callable[[Result, str], str],

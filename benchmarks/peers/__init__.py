@@ -82,14 +82,14 @@ def load(name: str) -> ModuleType:
 
 def available(peers: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
     """The ``peers`` that are installed, and for each other one the reason why it is missing."""
-    here, absent = [], {}
+    installed, absent = [], {}
     for name in peers:
         try:
             load(name)
-            here.append(name)
+            installed.append(name)
         except Missing as error:
             absent[name] = str(error)
-    return tuple(here), absent
+    return tuple(installed), absent
 
 
 def counterpart(name: str, cell: str) -> str:

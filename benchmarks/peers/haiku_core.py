@@ -56,7 +56,7 @@ def model(cell: str, layers: list[Layer]) -> Model:
     params: dict[str, Any] = {}
     for i, layer in enumerate(layers):
         params |= weights(i, layer)
-    whole: Any = hk.without_apply_rng(hk.transform(run))
+    transformed: Any = hk.without_apply_rng(hk.transform(run))
     one: Any = hk.without_apply_rng(hk.transform(lambda x, state: core(0)(x, state)))
 
     def step(params: Any, state: Any, x: Any) -> tuple[Any, Any]:
@@ -66,7 +66,7 @@ def model(cell: str, layers: list[Layer]) -> Model:
     zeros = jnp.zeros((1, size))
     return Model(
         params=jax.tree.map(jnp.asarray, params),
-        run=whole.apply,
+        run=transformed.apply,
         to_layers=lambda tree: [to_layer(i, layer, tree) for i, layer in enumerate(layers)],
         time_axis=0,
         step=step,

@@ -30,12 +30,12 @@ def model(
         return {name: np.asarray(params[name]) for name in ("w_x", "w_h", "b")}
 
     first = one()
-    whole = lj.chain(*(one() for _ in layers)) if len(layers) > 1 else first
+    network = lj.chain(*(one() for _ in layers)) if len(layers) > 1 else first
     each = [weights(layer) for layer in layers]
     params: Any = tuple(each) if len(layers) > 1 else each[0]
     return Model(
         params=params,
-        run=lambda params, xs: lj.unroll(whole, params, xs, method=method)[1],
+        run=lambda params, xs: lj.unroll(network, params, xs, method=method)[1],
         to_layers=lambda tree: [named(part) for part in (tree if len(layers) > 1 else [tree])],
         time_axis=0,
         step=lambda params, state, x: first.step(params, state, x),

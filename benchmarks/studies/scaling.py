@@ -14,14 +14,15 @@ from typing import Annotated, Any
 
 from benchmarks.harness import conduct, machine, stream, timing, work
 from benchmarks.harness.build import Compiled, Disagreement, build, require_equal
+from benchmarks.harness.command_line import run_command
 from benchmarks.harness.config import Comparison
-from benchmarks.harness.machine import INTERRUPTED, use_all_cores
+from benchmarks.harness.machine import use_all_cores
 from benchmarks.harness.work import CELLS, Shape
 from benchmarks.peers import PEERS, available, contenders, counterpart
 from benchmarks.studies import scaling_report
 from experiments.harness.report.console import make_console
 from experiments.harness.run import provenance, run_folder
-from lstm_jax._internal.errors import ArgumentError, WrongValue
+from lstm_jax._internal.errors import WrongValue
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,15 +133,15 @@ def run(config: ScalingConfig, out: Path, *, overwrite: bool) -> int:
     """Starts or continues the study in the folder ``out``; returns the exit code."""
     console = make_console(120)
     conduct.announce_allocator(console, config.keep_memory)
-    here, absent = available(config.peers)
+    installed, absent = available(config.peers)
     for reason in absent.values():
         console.print(f"left out: {reason}", highlight=False, soft_wrap=True)
-    versions = conduct.peer_versions(here)
+    versions = conduct.peer_versions(installed)
     settings = {"benchmark": "scaling", **config.fixed_options(), "versions": versions}
     made_from = provenance.collect(program="benchmarks")
     try:
         with run_folder.open_folder(out, settings, made_from, overwrite=overwrite) as path:
-            conduct.run_jobs(plan(config, here), path, console)
+            conduct.run_jobs(plan(config, installed), path, console)
             scaling_report.write_report(
                 list_points(config), machine.describe(), settings, absent, path, console
             )
@@ -169,17 +170,8 @@ def main(argv: list[str]) -> int:
         """
         return run(config, out, overwrite=overwrite)
 
-    try:
-        return tyro.cli(
-            command, args=argv, prog="python -m benchmarks.studies.scaling", description=__doc__
-        )
-    except ArgumentError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        command_line = " ".join(["python -m benchmarks.studies.scaling", *argv])
-        print(f"\nstopped; the same command continues from here: {command_line}", file=sys.stderr)
-        return INTERRUPTED
+    program = "python -m benchmarks.studies.scaling"
+    return run_command(command, argv, program=program, description=__doc__)
 
 
 if __name__ == "__main__":

@@ -87,13 +87,13 @@ def settings(config: Config) -> list[Setting]:
     if not config.steps:
         budget = dataclasses.replace(config, steps=Budget.steps)  # unused beside seconds
     if config.seconds is None and not config.steps:
-        whole = DEFAULT_BUDGET if config.budget is None else config.budget
-        each = parse_seconds(whole) / (len(made) * max(len(config.cells), 1))
+        total = DEFAULT_BUDGET if config.budget is None else config.budget
+        each = parse_seconds(total) / (len(made) * max(len(config.cells), 1))
         each = (each - COMPILING) / (1 + MEASURING)
         if each <= 0:
             raise WrongValue(
                 f"budget: expected more than {COMPILING:g} s for each of {len(made)} tasks "
-                f"and {len(config.cells)} cells, got {whole}"
+                f"and {len(config.cells)} cells, got {total}"
             )
         budget = dataclasses.replace(budget, seconds=round(each, 1))
     rates = {cell: suite_rate(cell) for cell in config.cells}

@@ -1,1 +1,1 @@
-"""Results of the papers, by their own protocols."""
+"""Results of earlier papers, with the papers' own protocols."""

@@ -151,10 +151,10 @@ def to_device(batch: PairBatch) -> PairBatch:
 def sample_pairs(pairs: Pairs, width: data.Width) -> Callable[[Any, int], PairBatch]:
     """A function ``sample`` of a task, which draws pairs with replacement, on the device, padded to
     one width."""
-    everything = to_device(pad_all(pairs, width))
+    padded = to_device(pad_all(pairs, width))
 
     def take(rows: jax.Array) -> PairBatch:
-        return PairBatch(*(leaf[..., rows] for leaf in everything))
+        return PairBatch(*(leaf[..., rows] for leaf in padded))
 
     return sample_rows(len(pairs.sources), take)
 

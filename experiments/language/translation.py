@@ -168,17 +168,19 @@ def measure_bleu(
     scores: Scores = {}
     for name, search in {"greedy": greedy, f"beam of {config.width}": beam}.items():
         search = jax.jit(search)
-        for run in reversed(range(len(job.seeds))):
+        texts = []
+        for run in range(len(job.seeds)):
             tokens = np.asarray(search(_pairs.params_of_run(params, run)))
-            texts = [decode_text(vocabularies[1], row) for row in tokens]
-            measured = multi30k.bleu(texts, test.targets)
-            scores.setdefault(name, []).insert(0, measured.score)
+            texts.append([decode_text(vocabularies[1], row) for row in tokens])
+        results = [multi30k.bleu(text, test.targets) for text in texts]
+        scores[name] = [result.score for result in results]
+    # Of the first run, by the search that was used last.
     rows = [
-        f"- {test.sources[i]}\n  - {texts[i]}\n  - *{test.targets[i]}*" for i in range(EXAMPLES)
+        f"- {test.sources[i]}\n  - {texts[0][i]}\n  - *{test.targets[i]}*" for i in range(EXAMPLES)
     ]
     text = (
         f"{job.contender}, beam of {config.width}: source, translation and *reference* of the "
-        f"first test captions (BLEU's signature: `{measured.signature}`):\n\n"
+        f"first test captions (BLEU's signature: `{results[0].signature}`):\n\n"
     ) + "\n".join(rows)
     figures = []
     if job.contender != _pairs.FIXED:

@@ -34,12 +34,12 @@ class Decoded(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """The arguments of a decoder, checked; only how it chooses tokens is not in here.
+    """The checked arguments of a decoder, apart from how it chooses tokens.
 
     start: the tokens ``[B]`` that the first step reads.
     end: -1, which is no token, for sequences that do not end.
     logits, seen: their shapes and dtypes, as the step gives them.
-    axes: the axes of a mesh over which the step's results vary, and so all that is carried.
+    axes: the mesh axes over which the step's results vary, and hence all that the loop carries.
     """
 
     state: Any

@@ -104,9 +104,9 @@ def teacher_force(
         x = _inputs(design, params, encoded, last, noise_in)
         state, y = cell.advance(prepared, state, x)
         logs = _distribution(design, params, encoded, x, y, noise_out)
-        mine = jnp.argmax(logs, axis=-1).astype(target.dtype)
+        predicted = jnp.argmax(logs, axis=-1).astype(target.dtype)
         chosen = jax.random.bernoulli(noise_own, jnp.asarray(own, jnp.float32), target.shape)
-        return (state, jnp.where(chosen, mine, target)), logs
+        return (state, jnp.where(chosen, predicted, target)), logs
 
     axes = varying.axes_of(params, encoded, targets, key, own)
     begin = varying.cast(axes, (state, first))

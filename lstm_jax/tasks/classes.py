@@ -54,7 +54,7 @@ def is_correct(outputs: Float[Array, "*batch K"], batch: Batch) -> jax.Array:
 
 @default_promotion
 def accuracy(outputs: Float[Array, "*batch K"], batch: Batch) -> Float[Array, ""]:
-    """The share of right answers, of those asked for."""
+    """The share of correct answers among those that are asked for."""
     return mean_where(answer_mask(batch), is_correct(outputs, batch))
 
 

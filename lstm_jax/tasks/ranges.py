@@ -85,7 +85,7 @@ def range_task(
 def lengths_from_uniform(
     uniform: Float[Array, "B"], choices: Int[np.ndarray, "N"]
 ) -> Int[Array, "B"]:
-    """One of ``choices`` for each number drawn in [0, 1)."""
+    """Maps each number, drawn in [0, 1), to one of ``choices``."""
     return jnp.asarray(choices, jnp.int32)[classes_from_uniform(uniform, len(choices))]
 
 

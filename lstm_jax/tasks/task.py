@@ -123,7 +123,7 @@ class AnyTask(Protocol[B]):
         choices (learning rates, when to stop) are made on validation alone.
     loss: ``(outputs, batch) -> []``, differentiable.
     score: the score that decides, such as on a learning rate.
-    success: when the task counts as solved; None if nobody says.
+    success: when the task counts as solved; None if it has no such criterion.
     scores: further scores, which are reported beside ``score``. Their names are all different.
     answers_axis: the axis of the rows in a model's answers, along which answers to a few rows at
         a time are put together; None if each model has its own.

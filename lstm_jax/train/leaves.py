@@ -85,7 +85,7 @@ def record(name: str, leaf: Any) -> Record:
 
 
 def expected_record(name: str, leaf: Any, saved: Record | None) -> Record:
-    """The record of what ``restore`` is to give for a leaf of ``like``, of the saved type if the
+    """The record that ``restore`` expects for a leaf of ``like``: of the saved type if the
     leaf has only a shape and a dtype."""
     if isinstance(leaf, jax.Array):  # even a traced or a donated one: its values are not read
         return Record(JAX, str(leaf.dtype), leaf.shape)

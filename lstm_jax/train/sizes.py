@@ -65,7 +65,7 @@ def size_near(
             return None
 
     def first(sizes: Iterable[int]) -> tuple[int, int] | None:
-        """The first of the sizes that is not refused, and its count."""
+        """The first of the sizes that the model accepts, and its parameter count."""
         pairs = ((size, count_at(size)) for size in sizes)
         return next(((size, found) for size, found in pairs if found is not None), None)
 

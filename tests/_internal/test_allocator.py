@@ -1,5 +1,5 @@
-"""What glibc is told, and that nothing happens elsewhere. (mallopt itself is tried in a process
-of its own: it cannot be taken back.)"""
+"""The options that glibc gets, and that other systems get none. (``mallopt`` itself is tested in a
+process of its own, since it cannot be undone.)"""
 
 import ctypes
 import platform
@@ -16,7 +16,7 @@ EXPECTED = {-4: 0, -1: -1, -2: 64 << 20, -8: 1}
 
 
 class Library:
-    """Stands for the C library; remembers what ``mallopt`` was given."""
+    """A stand-in for the C library, which records the calls of ``mallopt``."""
 
     def __init__(self, result=1):
         self.given = {}
@@ -59,7 +59,8 @@ def test_a_system_without_such_a_library_is_left_alone(monkeypatch, error):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="takes glibc")
 def test_it_takes_effect_on_glibc_and_again_does_no_harm():
-    """A large block that is freed stays resident; without the call it goes back."""
+    """A large block stays resident after it is freed; without the call it is returned to the
+    system."""
     program = """
 import ctypes, importlib.util, sys
 spec = importlib.util.spec_from_file_location("allocator", sys.argv[1])

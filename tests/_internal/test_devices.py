@@ -1,5 +1,7 @@
-"""A batch over several devices: the numbers of one device, and no exchange inside the loop."""
+"""A batch over several devices gives the numbers of one device, with no exchange inside the
+loop."""
 
+import itertools
 import os
 import re
 import subprocess
@@ -15,6 +17,7 @@ from jax.sharding import PartitionSpec
 
 import lstm_jax as lj
 from tests.conformance import close, draw
+from tests.selection import mostly_slow
 
 pytestmark = pytest.mark.devices(4)
 
@@ -61,8 +64,13 @@ def on(count):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("reduce", ["mean", "sum"])
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+    "name, reduce",
+    mostly_slow(
+        itertools.product(CELLS, ["mean", "sum"]),
+        [("lstm", "mean"), ("gru", "sum"), ("linear", "sum")],
+    ),
+)
 def test_value_and_gradients_are_those_of_the_whole_batch(name, reduce):
     params, batch = data(CELLS[name])
     loss = loss_of(CELLS[name], reduce)
@@ -124,7 +132,8 @@ def test_a_masked_mean_as_the_docstring_says():
 @pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 def test_noise_of_a_key_for_each_device():
-    """What the docstring says of ``keys[0]``: each device's rows as if they were all the rows."""
+    """As the docstring says of ``keys[0]``: each device draws for its rows as if they were the
+    whole batch."""
     params, batch = data(NOISY)
 
     def loss(params, xs, keys):
@@ -176,17 +185,17 @@ EXCHANGES = ("all-reduce", "all-gather", "all-to-all", "reduce-scatter", "collec
 
 def exchanges(text):
     """Names of the exchanges between devices in an HLO text: ``(inside loops, outside)``."""
-    bodies, called, found = set(), {}, {}
+    bodies, callees, found = set(), {}, {}
     name = None
     for line in text.splitlines():
         head = re.match(r"(?:ENTRY )?%?([\w.\-]+) .*\{$", line)
         if head:
             name = head.group(1)
-            called[name], found[name] = set(), []
+            callees[name], found[name] = set(), []
         elif name is not None:
             for kind, others in re.findall(r"(\w+)=\{?(%[\w.\-]+(?:, %[\w.\-]+)*)", line):
                 targets = {other.strip(" %") for other in others.split(",")}
-                called[name] |= targets
+                callees[name] |= targets
                 if kind in ("body", "condition") and " while(" in line:
                     bodies |= targets
             op = re.search(r"= .*? ([\w\-]+)\(", line)
@@ -195,10 +204,10 @@ def exchanges(text):
     inside, left = set(), list(bodies)
     while left:
         name = left.pop()
-        if name in called and name not in inside:
+        if name in callees and name not in inside:
             inside.add(name)
-            left += called[name]
-    assert bodies and bodies <= set(called), "no loop was found, or it was not understood"
+            left += callees[name]
+    assert bodies and bodies <= set(callees), "no loop was found, or it was not understood"
     within = [op for name in inside for op in found[name]]
     return within, [op for name in found if name not in inside for op in found[name]]
 
@@ -208,8 +217,19 @@ def compiled(function, *args):
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("options", [{}, {"method": "scan"}, {"checkpoint_every": 2}], ids=str)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize(
+    "name, options",
+    mostly_slow(
+        itertools.product(CELLS, [{}, {"method": "scan"}, {"checkpoint_every": 2}]),
+        [
+            ("lstm", {}),
+            ("gru", {"method": "scan"}),
+            ("chain", {"checkpoint_every": 2}),
+            ("linear", {}),
+        ],
+    ),
+    ids=str,
+)
 def test_devices_exchange_nothing_inside_the_loop(name, options):
     cell = CELLS[name]
     params, batch = data(cell)
@@ -227,7 +247,8 @@ def test_devices_exchange_nothing_inside_the_loop(name, options):
 
 
 def test_an_exchange_inside_the_loop_would_be_seen():
-    """The test above can fail: a program that adds up over devices at each step."""
+    """The test above can fail: it finds the exchange in a program that sums over devices at each
+    step."""
     mesh = jax.make_mesh((2,), ("batch",), axis_types=(jax.sharding.AxisType.Auto,), devices=on(2))
 
     def bad(w, xs):
@@ -260,7 +281,8 @@ def test_an_exchange_inside_the_loop_would_be_seen():
 
 
 def test_one_trace_for_one_shape():
-    """Arrays of one device, NumPy arrays and what the call itself gave run the same program."""
+    """Arrays on one device, NumPy arrays and the results of an earlier call run the same
+    program."""
     cell, traces = CELLS["gru"], []
     params, xs = cell.init(jax.random.key(0), D), jnp.ones((T, B, D))
 

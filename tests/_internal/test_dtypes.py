@@ -1,11 +1,10 @@
-"""Arrays of dtypes that JAX does not have, wherever one comes in: the argument is named.
+"""Arrays of dtypes that JAX does not have are errors, which name the argument, everywhere.
 
 And numbers and sequences of NumPy and JAX, which options take where they take Python's.
 """
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -30,14 +29,7 @@ DOT = attend.general()
 DOT_PARAMS = DOT.init(KEY, 4, 3)
 TABLE = jnp.ones((7, 7))
 
-
-@pytest.fixture(autouse=True)
-def without_shape_annotations():
-    """Users' calls are not type-checked: our own errors must come first."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
+pytestmark = pytest.mark.usefixtures("without_shape_annotations")
 
 DTYPES = {
     "objects": lambda a: np.asarray(a).astype(object),

@@ -1,4 +1,5 @@
-"""Keys of other generators than threefry: the same promises, and other noise for another key."""
+"""Keys of generators other than threefry keep the same promises, and other keys draw other
+noise."""
 
 import jax
 import jax.numpy as jnp
@@ -60,18 +61,19 @@ def test_legacy_keys_are_those_of_their_generator_whatever_the_default_is(impl):
 
 @pytest.mark.parametrize("impl", mostly_slow(IMPLS, ["rbg"]))
 def test_seeds_under_vmap_are_seeds_alone(impl):
-    """Weights, batches of a task, training with a noisy cell, and truncation at random."""
+    """Initial weights, batches of a task, training with a noisy cell, and random truncation."""
     keys = jnp.stack([jax.random.key(seed, impl=impl) for seed in (1, 2)])
     task, optimizer = tasks.make("adding", length=10), train.optimizer("sgd", 0.1)
     cell = lj.dropout(lj.gru(5), 0.3)
     model = train.recurrent(cell, 2, 1, truncate=4, random_offset=True)
 
-    def trained(key):
+    def train_twice(key):
         state = train.start(model, optimizer, key)
-        state, told = train.take_steps(model, task, optimizer, state, key, steps=2, batch_size=3)
-        return state.params, told.loss, task.sample(key, 4)
+        state, metrics = train.take_steps(model, task, optimizer, state, key, steps=2, batch_size=3)
+        return state.params, metrics.loss, task.sample(key, 4)
 
-    together, alone = jax.vmap(trained)(keys), [jax.jit(trained)(key) for key in keys]
+    together = jax.jit(jax.vmap(train_twice))(keys)
+    alone = [jax.jit(train_twice)(key) for key in keys]
     for i, one in enumerate(alone):
         jax.tree.map(
             lambda many, leaf, i=i: np.testing.assert_allclose(many[i], leaf, rtol=1e-5, atol=1e-6),

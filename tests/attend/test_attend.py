@@ -55,7 +55,7 @@ def draw_inputs(name, shared=False):
 
 
 def attend_to_all(mechanism, params, memory, mask, queries):
-    """Contexts and weights of all steps, and the last state."""
+    """Contexts and weights of all steps, and the final state."""
     prepared = mechanism.prepare(params, memory, mask)
     state = mechanism.start((B,), S, jnp.float64)
 

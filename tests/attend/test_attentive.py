@@ -1,4 +1,4 @@
-"""An LSTM decoder that attends, against NumPy loops; its memory as an argument of programs."""
+"""An LSTM decoder with attention against NumPy loops; its memory as an argument of programs."""
 
 import gc
 import weakref
@@ -33,7 +33,7 @@ def draw_inputs(options, memory_seed=2, shape=(S, B, M)):
 
 
 def expected_row(name, params, xs, memory, row):
-    """Outputs, weights and last state of one row, from zeros."""
+    """Outputs, weights and final state of one row, from a zero state."""
     given = (np.asarray(xs[:, row]), np.zeros(H), np.zeros(H), np.asarray(memory[:, row]))
     if name == "bahdanau":
         return reference.bahdanau_decoder(reference.f64(params), *given, MASK[:, row])
@@ -161,7 +161,7 @@ def test_noise_inside_is_drawn_from_the_key():
 @pytest.mark.devices(2)
 @pytest.mark.parametrize("attention", mostly_slow(["location", "multi_head"], ["location"]))
 def test_memories_spread_over_devices_with_their_rows(attention):
-    """Values and gradients as on one device, on both kinds of mesh and in shard_map."""
+    """Values and gradients are those of one device, on both kinds of mesh and in ``shard_map``."""
     _, _, xs, memory = draw_inputs({})
 
     def both(params, xs, memory, mask):

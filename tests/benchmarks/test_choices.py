@@ -1,4 +1,4 @@
-"""The comparison of the deferred method's ways."""
+"""The comparison of the deferred method's options."""
 
 import jax
 import pytest

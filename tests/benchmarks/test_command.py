@@ -1,4 +1,4 @@
-"""The two commands from end to end, small: what they write, and how they go on."""
+"""The two commands from end to end at small sizes: what they write, and how they continue."""
 
 import json
 
@@ -16,7 +16,7 @@ OFF = "--no-keep-memory --no-memory --no-allocator"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run without PyTorch, of which the first comparison was finished before it was killed."""
+    """A finished run without PyTorch, which was killed after its first comparison and continued."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(latency, "SIZES", (4,))
@@ -122,6 +122,7 @@ def test_the_scaling_study_measures_the_base_once_and_streams(tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_peak_ram_is_that_of_a_process():
-    """At the size of this test the rise is small; None on a system that does not tell."""
+    """At the size of this test the rise is small; it is None on a system that does not report
+    it."""
     rise = ram.measure_in_subprocess("lstm_jax", "lstm", "64x64x8x64")
     assert rise is None or 1e6 < rise < 1e9

@@ -1,4 +1,4 @@
-"""All contenders compute the same, and one that does not is caught before it is timed."""
+"""All contenders compute the same; one that does not is found before it is timed."""
 
 import functools
 import sys
@@ -40,7 +40,7 @@ def test_two_devices_agree_with_one(name):
 
 @pytest.mark.parametrize("cell", work.CELLS)
 def test_ours_is_the_plain_derivative(cell):
-    """The reference itself, against the loss and the gradients written out here."""
+    """Checks the reference itself, against the loss and the gradients written out here."""
     import lstm_jax as lj
 
     given = work.make(cell, SHAPE, 1)
@@ -58,7 +58,7 @@ def test_ours_is_the_plain_derivative(cell):
 
 
 class Wrong:
-    """Ours but for one array, which is off by a thousandth or NaN."""
+    """Ours with one array changed: off by a thousandth, or NaN."""
 
     def __init__(self, ours, where, amount):
         self.ours, self.where, self.amount = ours, where, amount
@@ -112,7 +112,7 @@ def test_a_peer_that_is_not_installed_is_named_and_left_out(monkeypatch, name):
 
 
 def without(monkeypatch, name):
-    """As if the package of the peer were not there. (Its own entry stays: others look there.)"""
+    """Makes the peer's package look missing. (Its own entry stays, since others look there.)"""
     monkeypatch.setitem(sys.modules, f"benchmarks.peers.{peers.MODULES[name]}", None)
 
 

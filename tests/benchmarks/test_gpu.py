@@ -1,4 +1,4 @@
-"""The command for a GPU, on a CPU: processes, tests that fail, peers that fail, and the report."""
+"""The GPU command, on a CPU: processes, tests and peers that fail, and the report."""
 
 import json
 import os
@@ -22,14 +22,14 @@ from benchmarks.peers import cudnn_lstm
 
 @pytest.fixture(autouse=True)
 def precision():
-    """The sections set it for their whole process."""
+    """Restores the precision, which the sections set for their whole process."""
     before = jax.config.jax_default_matmul_precision
     yield
     jax.config.update("jax_default_matmul_precision", before)
 
 
 def python(name, lines):
-    """A unit that writes to ``records``."""
+    """A unit that runs Python code, which writes to ``records``."""
     head = "import json, sys, time\nrecords = open(sys.argv[1], 'a', buffering=1)\n"
     write = "def write(**record): records.write(json.dumps(record) + '\\n')\n"
     return Unit(name, (sys.executable, "-c", head + write + lines))
@@ -195,7 +195,7 @@ def test_cells_are_compared_and_timed_by_every_method(monkeypatch):
 
 
 class Broken:
-    """Ours, but for what is asked of it."""
+    """Ours, except for the given changes."""
 
     def __init__(self, ready, what):
         self.ready, self.what = ready, what
@@ -270,7 +270,8 @@ def test_seeds_train_side_by_side():
 
 
 def test_cudnn_gets_our_weights():
-    """JAX's own reference of that LSTM, with weights in its packing, computes what ours does."""
+    """JAX's own reference for that LSTM, with our weights in its layout, computes what ours
+    does."""
     given = work.make("lstm", work.Shape(3, 5, 2, 4), 1)
     model = cudnn_lstm.model("lstm", given.layers)
     weights = rnn.unpack_lstm_weights(jnp.asarray(model.params), 2, 4, 1, False)
@@ -303,8 +304,8 @@ SEED_RECORDS = [
 
 
 @pytest.fixture
-def faked(monkeypatch, tmp_path):
-    """Sections that write what is given, or die; and one small file of tests."""
+def fake_sections(monkeypatch, tmp_path):
+    """Sections that write the given records, or die; and one small test file."""
     file = tmp_path / "tests" / "test_some.py"
     file.parent.mkdir()
     file.write_text(TESTS)
@@ -320,8 +321,8 @@ def faked(monkeypatch, tmp_path):
     return lines, tmp_path / "out"
 
 
-def test_the_whole_command_writes_what_each_section_found(faked, capsys):
-    lines, out = faked
+def test_the_whole_command_writes_what_each_section_found(fake_sections, capsys):
+    lines, out = fake_sections
     assert command.main(["--out", str(out)]) == 1
     results = json.loads((out / "results.json").read_text())
     assert list(results["sections"]) == ["tests", "cells", "methods", "seeds"]
@@ -350,8 +351,8 @@ def test_the_whole_command_writes_what_each_section_found(faked, capsys):
     assert later["cells"] == sections["cells"] and len(later["seeds"]["records"]) == 1
 
 
-def test_without_a_gpu_it_says_so(faked, capsys):
-    lines, out = faked
+def test_without_a_gpu_it_says_so(fake_sections, capsys):
+    lines, out = fake_sections
     lines["environment"] = "write(platform='cpu', device='cpu')"
     assert command.main(["--out", str(out)]) == 1
     assert "error: expected a GPU, got cpu; --small rehearses" in capsys.readouterr().out

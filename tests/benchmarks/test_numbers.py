@@ -8,7 +8,8 @@ SHAPE = "2x3x5x7"
 
 
 def comparison(ours, *, cell="lstm", shape=SHAPE, layers=1, **others):
-    """A record as ``measure`` leaves it; times by contender, of forward twice those of both."""
+    """A record such as ``measure`` writes; from times by contender, with "forward" twice as long as
+    "both"."""
     columns = {
         name.replace("_at_", "@"): {
             "forward_ms": [2 * t for t in times],
@@ -25,7 +26,7 @@ def comparison(ours, *, cell="lstm", shape=SHAPE, layers=1, **others):
 
 
 def test_ratios_are_of_paired_rounds():
-    """A round that was slow for both says nothing; the ratio of medians would be 3."""
+    """A round that is slow for both changes nothing; the ratio of medians would be 3."""
     assert timing.paired_ratio([2, 2, 30], [1, 1, 10]) == 2
     assert timing.paired_ratio([6, 6, 4], [1, 3, 4]) == 2
     with pytest.raises(ValueError, match="rounds"):

@@ -1,4 +1,4 @@
-"""Attention as a cell, and the LSTMN, against loops in NumPy and against their promises."""
+"""Attention as a cell, and the LSTMN, against NumPy loops and against what they promise."""
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +9,13 @@ import lstm_jax as lj
 from lstm_jax.cells.attention import rotate
 from tests.platforms import WORKSPACE_BYTES
 from tests.reference import numpy_attention
+from tests.selection import mostly_slow
 
 T, B, D = 9, 2, 3
 
 
 def draw_inputs(cell, dtype=jnp.float64, steps=T):
-    """Params without a zero among them, and inputs."""
+    """Params without zeros, and inputs."""
     rng = np.random.default_rng(0)
     params = jax.tree.map(
         lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), dtype),
@@ -47,10 +48,10 @@ def test_lstmn_equals_numpy(window):
     np.testing.assert_allclose(ys, expected, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("positions", ["rotary", "learned"])
+@pytest.mark.parametrize("positions", mostly_slow(["rotary", "learned"], ["rotary"]))
 def test_the_steps_equal_the_sequence_past_the_window(positions):
-    """One by one and all at once, in float32 and over several blocks, with the padding and the
-    resets of a batch: outputs, last state and gradients."""
+    """Step by step and all at once, in float32 and over several blocks, with padding and resets:
+    outputs, final state and gradients."""
     steps, cell = 300, lj.attention(8, 2, 20, positions=positions)
     params, xs = draw_inputs(cell, jnp.float32, steps)
     params = jax.tree.map(lambda leaf: 0.3 * leaf, params)
@@ -70,7 +71,7 @@ def test_the_steps_equal_the_sequence_past_the_window(positions):
 
 
 def test_long_sequences_equal_the_steps_in_blocks_of_the_long_way():
-    """More steps than stand in the program one by one, from a window that is half full."""
+    """More steps than the program unrolls, from a window that is half full."""
     steps, cell = 1300, lj.attention(4, 2, 130)
     params, xs = draw_inputs(cell, jnp.float32, steps)
     state, _ = lj.unroll(cell, params, xs[:60], method="scan")
@@ -83,7 +84,7 @@ def test_long_sequences_equal_the_steps_in_blocks_of_the_long_way():
 
 
 def test_long_sequences_train_in_memory_that_grows_with_the_window():
-    """T x T scores of one head would be 1.6 GB; the bound is a hundredth."""
+    """The T x T scores of one head would take 1.6 GB; the limit is a hundredth of that."""
     cell = lj.attention(8, 2, 64)
     params, _ = draw_inputs(cell, jnp.float32)
 
@@ -105,7 +106,7 @@ def test_turned_products_depend_on_the_distance_alone_however_late():
         return jnp.vdot(rotate(q, at + 7), rotate(k, at))
 
     np.testing.assert_allclose(score(10**9), score(0), rtol=1e-9)
-    by_hand = numpy_attention.turned(np.asarray(q[0]), 7) @ np.asarray(k[0])
+    by_hand = numpy_attention.rotate(np.asarray(q[0]), 7) @ np.asarray(k[0])
     np.testing.assert_allclose(score(0), by_hand, rtol=1e-7)
 
 

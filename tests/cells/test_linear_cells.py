@@ -1,4 +1,4 @@
-"""minLSTM, minGRU and the LRU: what the laws and the references do not say of them."""
+"""minLSTM, minGRU and the LRU: what the laws and the references do not cover."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""The 1997 cell against what its paper says of it."""
+"""The 1997 cell against the statements of its paper."""
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ def count(tree):
 def test_the_papers_parameter_counts(
     experiment, blocks, block_size, biases, inputs, outputs, output_biases, weights
 ):
-    """The readout sees the cells' outputs, and has biases where the paper gives it some."""
+    """The readout reads the cells' outputs, with biases where the paper has them."""
     cell = lj.lstm_1997(blocks, block_size, biases=biases)
     readout = cell.size * outputs + (outputs if output_biases else 0)
     assert count(cell.init(jax.random.key(0), inputs)) + readout == weights
@@ -59,8 +59,8 @@ def test_initial_biases_go_to_their_blocks():
 
 @pytest.mark.usefixtures("x64")
 def test_the_truncated_error_survives_in_the_cell_alone():
-    """With all gates open the paper's constant error carousel: the derivative of the last
-    internal state to an early input is that of the input squashing alone, at any lag."""
+    """With all gates open, the paper's constant error carousel: at any lag, the derivative of the
+    final internal state with respect to an early input is that of the input squashing function."""
     truncated, exact = lj.lstm_1997(1, 1), lj.lstm_1997(1, 1, truncate=False)
     params = draw(truncated.init(jax.random.key(0), 1, jnp.float64), 1)
     xs = draw(jnp.zeros((50, 1)), 2)

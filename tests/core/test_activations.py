@@ -1,4 +1,4 @@
-"""The softmax under a mask."""
+"""The softmax with a mask."""
 
 import jax
 import jax.numpy as jnp

@@ -7,6 +7,7 @@ import pytest
 
 import lstm_jax as lj
 from lstm_jax.core import initializers as init
+from tests.selection import mostly_slow
 
 KEY = jax.random.key(0)
 WITHOUT_W_H = ("min_lstm", "min_gru", "lru", "attention", "linear_attention",
@@ -29,7 +30,11 @@ BIASES = {
 }
 
 
-@pytest.mark.parametrize("name", lj.cells.registry)
+# One of each set of params: with and without w_h and b, with further ones, and complex.
+QUICK = ("rnn", "lstm_norm", "gru", "min_gru", "lru", "attention", "mlstm", "lstmn")
+
+
+@pytest.mark.parametrize("name", mostly_slow(lj.cells.registry, QUICK))
 def test_each_is_usable_on_every_cell(name):
     cell = lj.cells.make(name, 4)
     plain = cell.init(KEY, 3)
@@ -44,9 +49,11 @@ def test_each_is_usable_on_every_cell(name):
         np.testing.assert_array_equal(params["w_x"], plain["w_x"])
 
 
-@pytest.mark.parametrize("name", [n for n in lj.cells.registry if n not in WITHOUT_W_H])
+@pytest.mark.parametrize(
+    "name", mostly_slow([n for n in lj.cells.registry if n not in WITHOUT_W_H], QUICK)
+)
 def test_weights_are_drawn_apart(name):
-    """With as many inputs as units, w_x and w_h must not be one draw."""
+    """With as many inputs as units, w_x and w_h must not come from the same draw."""
     cell = lj.initialize(lj.cells.make(name, 16), w_h=init.normal(1.0), w_x=init.normal(1.0))
     for drawn in (cell, lj.initialize(lj.cells.make(name, 16), w_h=init.uniform(0.1))):
         params = drawn.init(KEY, 16)

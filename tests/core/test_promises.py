@@ -1,8 +1,7 @@
-"""``additive`` is a promise about ``pointwise``: it is checked when a cell is built."""
+"""``additive`` is a promise about ``pointwise``, checked when a cell is built."""
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 
@@ -12,14 +11,7 @@ from lstm_jax.core import promises, recipes
 
 SIZE = 3
 
-
-@pytest.fixture(autouse=True)
-def without_shape_annotations():
-    """Users' calls are not type-checked: our own errors must come first."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
+pytestmark = pytest.mark.usefixtures("without_shape_annotations")
 
 CLAMP = jax.custom_jvp(lambda x: x)
 CLAMP.defjvps(lambda d, y, x: 0.5 * d)
@@ -42,7 +34,7 @@ def halves(packed):
 
 
 def of(function):
-    """A pointwise whose state and output are ``function(z, r)``, first half."""
+    """A pointwise function whose state and output are the first half of ``function(z, r)``."""
 
     def pointwise(vectors, state, z, r):
         h = jnp.tanh(function(z, r)[..., :SIZE]) * vectors["v"] + 0.5 * state.h

@@ -1,4 +1,4 @@
-"""Cells (mechanisms, initialisers, models) that were built alike are one to JAX, and pickle."""
+"""Cells (mechanisms, initialisers, models) built by equal calls are equal to JAX, and pickle."""
 
 import copy
 import pickle
@@ -19,7 +19,7 @@ XS = jnp.ones((3, 2, 3))
 
 @lj.core.factory
 def scaled(size: int, scale: float = 1.0, *, weights=None, options=None) -> lj.Cell:
-    """A cell from outside, with options of every kind."""
+    """A cell from outside the library, with options of every kind."""
     built.append((size, scale, weights, options))
     return lj.rnn(size)._replace(name="scaled")
 

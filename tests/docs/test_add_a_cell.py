@@ -1,4 +1,4 @@
-"""The page on adding a cell keeps its word: its example cell obeys the laws."""
+"""The page on adding a cell is true: its example obeys the laws."""
 
 import re
 import sys

@@ -1,6 +1,7 @@
-"""The page on adding a task keeps its word: its files, commands and programs run."""
+"""The pages on adding a task are true: their files, commands and programs run."""
 
 import importlib
+import itertools
 import json
 import re
 import sys
@@ -14,30 +15,34 @@ import lstm_jax as lj
 from experiments.__main__ import main
 from experiments.harness.run import loading
 from lstm_jax import tasks, train
+from lstm_jax.tasks import pairs
 from tests.pages import Page
 
 TASK = Page("docs/how_to/add_a_task.md")
+PAIRS = Page("docs/how_to/add_a_task_of_pairs.md")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the page's files lie, and from where its commands are run."""
+    """A folder with the page's files, in which its commands are run."""
     path = tmp_path_factory.mktemp("page")
     (path / "my_task.py").write_text(TASK.block("def change"))
     (path / "my_recordings.py").write_text(TASK.block("def recordings"))
+    (path / "my_pairs.py").write_text(PAIRS.block("def squeeze"))
     registered = dict(tasks.registry)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         patch.syspath_prepend(str(path))
         yield path
     loading.load_files([])
-    sys.modules.pop("my_task", None)
+    for name in ("my_task", "my_pairs"):
+        sys.modules.pop(name, None)
     tasks.registry.clear()
     tasks.registry.update(registered)
 
 
 def arguments(command):
-    """Of the page's command of this name, with few steps of few small cells."""
+    """The arguments of the page's command ``command``, with fewer steps and lengths."""
     (found,) = [line for line in TASK.commands("python -m experiments") if line[0] == command]
     fewer = {"--steps": "20", "--lengths": "6"}
     kept = []
@@ -119,6 +124,23 @@ def test_recordings_of_a_file_keep_the_contract(folder):
     assert np.isfinite(task.loss(model.apply(params, batch.xs), batch))
     held_out = {np.asarray(part.xs.values)[:, 0].tobytes() for part in (task.validation, task.test)}
     assert len(held_out) == 2 and task.validation.targets.shape == (50,)
+
+
+def test_pairs_keep_the_contract_and_are_learnt(folder):
+    importlib.invalidate_caches()
+    names = {}
+    exec(PAIRS.block("tasks.check(pair_task)"), names)
+    task, tokens = names["pair_task"], np.asarray(names["tokens"])
+    source, target, vocabulary = task.test.source, task.test.target, names["VOCABULARY"]
+    for row in range(50):
+        text = vocabulary.decode(source[: task.test.source_lengths[row], row])
+        squeezed = [letter for letter, _ in itertools.groupby(text)]
+        assert vocabulary.decode(target[:, row]) == squeezed
+        assert target[task.test.target_lengths[row] - 1, row] == pairs.END
+    share = task.score.measure(tokens, task.test)
+    assert share == pytest.approx(pairs.exact_match(tokens, np.asarray(target))) and share > 0.9
+    constant = [task.score.measure(target[:, [row]], task.test) for row in range(50)]
+    assert max(constant) == pytest.approx(task.score.chance)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The page on adding an experiment keeps its word: its file is an experiment."""
+"""The page on adding an experiment is true: its file is an experiment."""
 
 import sys
 import types

@@ -1,4 +1,4 @@
-"""The programs of the user guide run, and what the guide says of them is true."""
+"""The programs of the user guide run, and the guide's statements about them are true."""
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +15,8 @@ GUIDES = [page for page in pages("docs/guide") if page.blocks("python")]
 
 @pytest.fixture(scope="module", params=GUIDES, ids=lambda page: page.file.stem)
 def names(request, tmp_path_factory):
-    """What the programs of a page, one after the other, leave behind; they run in a folder of
-    their own, where a trained cell lies as the page on experiments has it."""
+    """The names that a page's programs define, run in order in a folder of their own, which holds a
+    trained cell as on the page on experiments."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("guide"))
         model = train.Description("gru", 4, 2, 1, "last", {})

@@ -1,4 +1,4 @@
-"""What README.md and the pages of docs/ link to is there, headings included."""
+"""The links of README.md and the pages in docs/ lead to existing files and headings."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_everything_that_a_page_includes_is_there(page):
 
 
 def test_every_kept_report_stands_on_a_page():
-    """Reports are included, so that no number is copied by hand."""
+    """Pages include the reports, so that no number is copied by hand."""
     included = {target.resolve() for page in pages("docs/results") for target in page.included()}
     kept = [*ROOT.glob("experiments/results/*/*.md"), *ROOT.glob("benchmarks/results/**/*.md")]
     assert kept and set(kept) <= included

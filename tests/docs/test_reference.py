@@ -1,4 +1,4 @@
-"""The API reference has every public name, and no others."""
+"""The API reference lists every public name, and no others."""
 
 import importlib
 import inspect

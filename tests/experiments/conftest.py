@@ -14,7 +14,7 @@ SIZES = {"train": 14, "val": 3, "test_2016_flickr": 5}
 
 @pytest.fixture(scope="module")
 def captions(tmp_path_factory):
-    """Made-up captions where the published ones are looked for: the files' lines by name."""
+    """Made-up captions in the place of the published files, as lines by file name."""
     folder = tmp_path_factory.mktemp("data")
     (folder / "translation").mkdir()
     pairs = [

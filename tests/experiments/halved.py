@@ -41,7 +41,7 @@ def halved(on):
 
 @functools.cache
 def compiled(on):
-    """A job and its programs: of six runs, two a device; judged on held-out data, side by side."""
+    """A job and its programs: six runs, two per device, judged on held-out data, vectorized."""
     budget = BUDGET if on == "training" else Budget(**{**vars(BUDGET), "vectorize": "yes"})
     (job,) = comparison_jobs(Setting(halved(on), budget))
     programs = Programs(job)

@@ -1,4 +1,4 @@
-"""Parts of a results.json, as if runs had been."""
+"""Parts of a results.json, made by hand."""
 
 
 def contender(name, *, solved=(None, None), median=0.5, **fields):

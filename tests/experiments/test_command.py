@@ -143,13 +143,13 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
 
 
 def test_the_command_that_goes_on_does_not_overwrite(monkeypatch, capsys):
-    def pressed(*_):
+    def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "run", pressed)
+    monkeypatch.setattr(command, "run", interrupt)
     assert main(["adding", "--overwrite", "--cells", "lstm(peephole=True)"]) == 130
-    told = capsys.readouterr().err
-    assert told.endswith("python -m experiments adding --cells 'lstm(peephole=True)'\n")
+    message = capsys.readouterr().err
+    assert message.endswith("python -m experiments adding --cells 'lstm(peephole=True)'\n")
 
 
 def test_overwrite_starts_afresh(tmp_path):
@@ -229,9 +229,9 @@ def test_wrong_names_and_budgets_are_told_by_their_options(capsys, command, mess
 
 
 @pytest.fixture
-def undrawn(monkeypatch):
-    """Tasks whose data are zeros, which takes no program: what is asked here is how they are put
-    together."""
+def zero_data(monkeypatch):
+    """Makes the data of tasks zeros, which compiles nothing: only how tasks are combined is
+    tested."""
 
     def jit(draw, static_argnums=()):
         def zeros(key, *static):
@@ -250,13 +250,14 @@ LONG = ("reversal", "sorting", "dates", "translation", "greff", "suite", "hochre
         "hochreiter_1997_today")  # fmt: skip
 
 
-@pytest.mark.usefixtures("captions", "undrawn")
+@pytest.mark.usefixtures("captions", "zero_data")
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in THEMES],
 )
 def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
-    """The sizes on the first task alone, of one model that is no cell: they take their time."""
+    """Sizes are computed on the first task only, and for only one model that is not a cell, since
+    they take time."""
     module = load(name)
     named = {"names": ("adding(length=50)", "parity")} if name == "task" else {}
     settings = module.settings(module.Config(**named))

@@ -26,7 +26,7 @@ def made(path, config, *settings, starts=(START,)):
 
 @pytest.fixture
 def two(tmp_path):
-    """Runs that share one of two tasks."""
+    """Two runs that share one of two tasks."""
     one = made(
         tmp_path / "one",
         {"adding(4)": {"rnn": job(), "gru": job()}, "parity": {"rnn": job()}},

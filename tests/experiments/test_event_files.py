@@ -1,4 +1,5 @@
-"""Event files, read back by their format: records of a length, its checksum, the bytes, theirs."""
+"""Event files, read back by their format: each record has a length, its checksum, the data and
+their checksum."""
 
 import struct
 import sys
@@ -12,7 +13,7 @@ from experiments.harness.run.jobs import Job
 
 
 def scalars(path):
-    """``(tag, step) -> (seconds, value)`` of a job's folder; no tag has a step twice."""
+    """``(tag, step) -> (seconds, value)`` from a job's folder; no tag has the same step twice."""
     (file,) = (path / "tensorboard").iterdir()
     data, at, found = file.read_bytes(), 0, {}
     while at < len(data):

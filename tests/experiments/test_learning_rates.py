@@ -1,4 +1,4 @@
-"""The learning rates of contenders and tasks for which a sweep has chosen none."""
+"""The learning rates of contenders and tasks for which no sweep has chosen one."""
 
 import dataclasses
 import json
@@ -87,9 +87,13 @@ def test_digits_and_the_suite_say_whose_rate_a_cell_has():
     cells = ("lstm", "lstm(peephole=True)", "irnn(activation='tanh')", "mgu")
     config = suite.Config(tasks=("adding(length=4)",), cells=cells, seconds=1.0)
     (setting,) = suite.settings(config)
-    told = [tuple(setting.rates(cell)) for cell in cells]
-    assert told[:3] == [((1e-2,), ""), ((1e-2,), "chosen for lstm"), ((1e-3,), "chosen for irnn")]
-    assert told[3] == (
+    rates = [tuple(setting.rates(cell)) for cell in cells]
+    assert rates[:3] == [
+        ((1e-2,), ""),
+        ((1e-2,), "chosen for lstm"),
+        ((1e-3,), "chosen for irnn"),
+    ]
+    assert rates[3] == (
         (1e-2,),
         "0.01, the suite's rate for all cells but plain RNNs, since no sweep has chosen one",
     )

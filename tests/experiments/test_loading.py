@@ -1,4 +1,4 @@
-"""Files that bring cells and tasks: what they may import, and what becomes of them."""
+"""Files that register cells and tasks: what they may import, and how they are unloaded."""
 
 import pickle
 import sys
@@ -22,8 +22,8 @@ lj.cells.registry["{name}"] = {name}
 
 
 @pytest.fixture(autouse=True)
-def as_before():
-    """Registries, modules and the path, as they were when a test is through."""
+def restore_registries():
+    """Restores registries, modules and the path after a test."""
     before = [(entries, dict(entries)) for entries in (lj.cells.registry, tasks.registry)]
     path = list(sys.path)
     yield

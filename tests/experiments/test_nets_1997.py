@@ -1,4 +1,4 @@
-"""The nets of 1997 against the paper's tables, and their arithmetic by hand."""
+"""The nets of 1997 against the paper's tables, and against computations by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,9 @@ from experiments.history._nets_1997 import NETS
 from lstm_jax import tasks, train
 
 
-def shown(net):
-    """A task of the net's sizes: a small one of its kind, its inputs widened where they grow."""
+def small_task(net):
+    """A task with the net's sizes: a small one of its kind, with wider inputs if they depend on its
+    length."""
     if net.task == "lags_2c":
         return tasks.make("lags_2c", q=1)._replace(input_size=net.options["q"] + 4)
     if net.direct:
@@ -27,7 +28,7 @@ def shown(net):
 @pytest.mark.parametrize("name", NETS)
 def test_the_paper_s_number_of_weights(name):
     net = NETS[name]
-    task = shown(net)
+    task = small_task(net)
     switch = int(net.direct)  # whether the cell is a part of the net yet
     assert train.count_parameters(_nets_1997.paper_model(net, task)) == net.weights + switch
     plain = train.count_parameters(_nets_1997.plain_model(net, task))
@@ -38,7 +39,7 @@ def test_the_paper_s_number_of_weights(name):
 def test_first_weights_and_biases_are_the_paper_s():
     for name, scale in {"1": 0.2, "3a": 0.1, "6b": 0.1}.items():
         net = NETS[name]
-        params = _nets_1997.paper_model(net, shown(net)).init(jax.random.key(0))
+        params = _nets_1997.paper_model(net, small_task(net)).init(jax.random.key(0))
         weights = [params["cell"]["w_x"], params["cell"]["w_h"], params["readout"]["w"]]
         for leaf in weights:
             assert 0.8 * scale < np.abs(leaf).max() <= scale
@@ -59,7 +60,7 @@ def test_first_weights_and_biases_are_the_paper_s():
 
 
 def test_the_net_of_2a_by_hand():
-    """A squashed sum of the gated inputs, and outputs that see the current input."""
+    """A squashed sum of the gated inputs, and outputs that read the current input."""
     net = NETS["2a"]
     task = tasks.make("lags_2a", p=4)
     model = _nets_1997.paper_model(net, task)
@@ -78,7 +79,7 @@ def test_the_net_of_2a_by_hand():
 
 
 def test_the_cell_is_added_after_so_many_sequences():
-    """Until then nothing of it changes; from then on all of it does."""
+    """Until then none of its weights change; from then on all of them do."""
     task = tasks.make("lags_2a", p=4)
     model = _nets_1997.paper_model(NETS["2a"], task)
     optimizer = _nets_1997.add_cell_after(3, optax.sgd(1.0))
@@ -104,7 +105,8 @@ def test_the_cell_is_added_after_so_many_sequences():
 
 @pytest.mark.slow
 def test_without_recurrence_units_see_the_inputs_alone():
-    """Gates and g at a step do not depend on what came before: a sum of what each step adds."""
+    """The gates and g at a step do not depend on earlier steps, so the state is a sum of what each
+    step adds."""
     net = NETS["2c"]
     task = tasks.make("lags_2c", q=4)
     net = net._replace(options={"q": 4})

@@ -1,4 +1,4 @@
-"""The sequence-to-sequence experiments: what they tell is what is computed here by other ways.
+"""The sequence-to-sequence experiments report what is computed here in other ways.
 
 Those that train are for make test-slow.
 """
@@ -27,7 +27,7 @@ from lstm_jax.tasks.pairs import data as rows_of_ids
 from lstm_jax.tasks.pairs import multi30k
 from lstm_jax.tasks.pairs.data import END, PAD, PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.pairs.dates import STYLES, TARGET_VOCABULARY, dates_of, written_dates
-from tests.experiments.test_resume import Killed, killing, timeless
+from tests.experiments.test_resume import Killed, kill_at, without_times
 
 SMALL = "--embedding-size 6 --parameters 1500 --batch-size 16 --learning-rate 0.02"
 LENGTHS = "--symbols 2 --max-length 3"
@@ -46,7 +46,8 @@ def command(name, out, *more):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, captions):
-    """Runs an experiment through its command: the folder, its results, and its compiled jobs."""
+    """Runs an experiment through its command; returns the folder, its results and its compiled
+    jobs."""
     done = {}
 
     def run(name):
@@ -75,7 +76,7 @@ def run(tmp_path_factory, captions):
 
 
 def trained(out, job, programs):
-    """The params of every run, from the last checkpoint."""
+    """The params of every run, from the final checkpoint."""
     like = {"state": programs.state}
     state = train.checkpoint.restore(out / job.folder / "checkpoints", like)["state"]
     assert int(state.step[0]) == job.setting.budget.steps
@@ -87,7 +88,7 @@ def model_of(job, sizes):
 
 
 def decoded(model, params, batch, **options):
-    """Tokens of a decoder that has three steps more than the target takes."""
+    """Tokens of a decoder that may take three steps more than the target has."""
     steps = len(batch.target) + 3
     return model.decode(
         params, batch.source, max_steps=steps, source_lengths=batch.source_lengths, **options
@@ -115,7 +116,7 @@ def test_what_is_to_be_trained_is_put_together(tmp_path, monkeypatch, name):
 def test_exact_match_is_that_of_the_decoded_tokens(run):
     out, setting, made = run("reversal")
     assert [contender["contender"] for contender in setting["contenders"]] == ["location", "fixed"]
-    told = []
+    scores = []
     for (job, programs), contender in zip(made, setting["contenders"], strict=True):
         model = model_of(job, (6, 6))
         task = job.setting.task
@@ -125,8 +126,8 @@ def test_exact_match_is_that_of_the_decoded_tokens(run):
         ]
         np.testing.assert_allclose(contender["test"], expected, atol=1e-6)
         assert abs(contender["parameters"] - 1500) < 150
-        told += expected
-    assert 0.2 < min(told) < max(told)
+        scores += expected
+    assert 0.2 < min(scores) < max(scores)
     # Half of the answers of one symbol are right by chance, a quarter of two, an eighth of three.
     assert setting["chance"] == pytest.approx((1 / 2 + 1 / 4 + 1 / 8) / 3)
 
@@ -181,7 +182,7 @@ def test_the_styles_that_are_read_worst_are_told(monkeypatch, tmp_path):
     bad, worse = names[3], names[8]
 
     def spoilt(model, run, batch):
-        """The first run errs in one style and the second in two, each in the month alone."""
+        """The first run makes mistakes in one style and the second in two, only in the month."""
         first, second = (np.isin(written.styles, of) for of in ([worse], [bad, worse]))
         errs = jnp.where(run == 0, first, second)
         return jnp.where(errs & (jnp.arange(11) == 6)[:, None], END + 1, batch.target)
@@ -273,20 +274,20 @@ def test_a_killed_run_goes_on_to_the_same_numbers(run, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", -1.0)
     monkeypatch.setattr(_symbols, "ROWS", 40)
 
-    def again():
+    def run_job():
         progress = Progress([job], Console(quiet=True))
         return runner.run_job(job, programs, tmp_path, progress, sweeping=False)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.checkpoint, "save", killing(train.checkpoint.save, 1, before=False))
+        patch.setattr(train.checkpoint, "save", kill_at(train.checkpoint.save, 1, before=False))
         with pytest.raises(Killed):
-            again()
+            run_job()
     with monkeypatch.context() as patch:
-        patch.setattr(_pairs, "draw_alignment", killing(_pairs.draw_alignment, 1, before=True))
+        patch.setattr(_pairs, "draw_alignment", kill_at(_pairs.draw_alignment, 1, before=True))
         with pytest.raises(Killed):
-            again()
-    whole = json.loads((out / job.folder / "result.json").read_text())
-    assert timeless(json.loads(json.dumps(again()))) == timeless(whole)
+            run_job()
+    uninterrupted = json.loads((out / job.folder / "result.json").read_text())
+    assert without_times(json.loads(json.dumps(run_job()))) == without_times(uninterrupted)
 
 
 @pytest.mark.slow
@@ -319,8 +320,8 @@ def test_every_option_is_part_of_the_configuration(run):
         )
         changed = job._replace(setting=other).as_config()
         assert [field for field in config if config[field] != changed[field]] == [name]
-    told = {"models", "parameters", "seeds", "learning_rate"}  # told elsewhere
-    assert {field.name for field in dataclasses.fields(budget)} == {*others, *told}
+    elsewhere = {"models", "parameters", "seeds", "learning_rate"}  # told elsewhere
+    assert {field.name for field in dataclasses.fields(budget)} == {*others, *elsewhere}
 
 
 @pytest.mark.slow
@@ -434,7 +435,8 @@ def test_batches_side_by_side_are_the_batches():
 
 
 def test_right_rows_are_those_that_match():
-    """Whatever a decoder with as many steps as the target can write: END behind the end."""
+    """For anything that a decoder with as many steps as the target can write, including tokens
+    after END."""
     rng = np.random.default_rng(0)
     batch = PairBatch(*map(jnp.asarray, _pairs.pad_all(some_rows(200), (5, 6))))
     strange = rng.choice([PAD, END, 4, 5], (6, 200))

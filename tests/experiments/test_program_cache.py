@@ -1,4 +1,4 @@
-"""Compiled programs are kept between starts, and change no number."""
+"""Compiled programs are kept between starts, and change no numbers."""
 
 import os
 import threading
@@ -11,14 +11,14 @@ from jax import monitoring
 
 from experiments.__main__ import main
 from experiments.harness.run import program_cache, run_folder
-from tests.experiments.test_resume import timeless
+from tests.experiments.test_resume import without_times
 
 TINY = "--lengths 4 --cells rnn --seeds 2 --parameters 40 --steps 20 --every 10"
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """Where the user's programs are kept; the cache is on, as it is for users."""
+    """The user's cache folder; the cache is on, as it is for users."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv(program_cache.THRESHOLD.upper(), raising=False)
     before = {
@@ -34,7 +34,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def hits():
-    """How many programs were found, as JAX counts them."""
+    """The number of programs found in the cache, as JAX counts them."""
     found = []
 
     def listener(event, **_):
@@ -47,10 +47,10 @@ def hits():
 
 
 def run(out, *more):
-    """The measurements of a tiny run; all is compiled, or found in the cache."""
+    """The measurements of a tiny run, whose programs are compiled or found in the cache."""
     jax.clear_caches()
     assert main(["adding", *TINY.split(), "--learning-rate", "0.01", "--out", str(out), *more]) == 0
-    return timeless(run_folder.read_lines(out / "adding_4" / "rnn" / "metrics.jsonl"))
+    return without_times(run_folder.read_lines(out / "adding_4" / "rnn" / "metrics.jsonl"))
 
 
 def programs(folder):

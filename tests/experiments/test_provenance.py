@@ -1,4 +1,4 @@
-"""What a run was made from: a run folder made from anything else is refused, and says why."""
+"""The sources of a run: a run folder made from other sources is refused, with the reason."""
 
 import json
 import os
@@ -34,8 +34,8 @@ tasks.registry["mine_of_sources"] = mine
 
 
 @pytest.fixture
-def mine(tmp_path, monkeypatch):
-    """A task's file with one beside it; gives the command that trains on it."""
+def run_own_task(tmp_path, monkeypatch):
+    """A task's file that imports its neighbour; returns the command that trains on it."""
     folder = tmp_path / "own"
     folder.mkdir()
     (folder / "my_task.py").write_text(TASK)
@@ -54,30 +54,30 @@ def mine(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_loaded_file_that_changed_is_refused_and_named(mine, capsys, monkeypatch):
-    assert mine() == 0
-    before = (mine.out / "results.json").read_bytes()
+def test_a_loaded_file_that_changed_is_refused_and_named(run_own_task, capsys, monkeypatch):
+    assert run_own_task() == 0
+    before = (run_own_task.out / "results.json").read_bytes()
     for name, text in (
         ("my_task.py", TASK.replace("SCALE *", "2 * SCALE *")),
         ("helper_of_sources.py", "SCALE = 3.0\n"),
     ):
-        file = mine.folder / name
+        file = run_own_task.folder / name
         original = file.read_text()
         file.write_text(text)
         capsys.readouterr()
-        assert mine() == 1
+        assert run_own_task() == 1
         output, error = capsys.readouterr()
         assert f"the loaded file {name}, which changed" in error and len(error.splitlines()) == 1
         assert "--out" in error and "--overwrite" in error
         assert "test MSE" not in output  # no old table
-        assert (mine.out / "results.json").read_bytes() == before
+        assert (run_own_task.out / "results.json").read_bytes() == before
         file.write_text(original)
     with monkeypatch.context() as patch:
         patch.setattr(runner, "Programs", None)  # nothing is trained
-        assert mine() == 0
-    (mine.folder / "helper_of_sources.py").write_text("SCALE = 3.0\n")
-    assert mine("--overwrite") == 0
-    (start,) = json.loads((mine.out / "environment.json").read_text())
+        assert run_own_task() == 0
+    (run_own_task.folder / "helper_of_sources.py").write_text("SCALE = 3.0\n")
+    assert run_own_task("--overwrite") == 0
+    (start,) = json.loads((run_own_task.out / "environment.json").read_text())
     assert [name.split()[0] for name in start["loaded"]] == ["helper_of_sources.py", "my_task.py"]
 
 
@@ -126,7 +126,7 @@ def test_what_changed_is_said(tmp_path, changes, message):
 
 
 def test_a_run_that_noted_nothing_is_refused(tmp_path):
-    """As older versions made them; ``compare`` and ``load_cell`` read them as ever."""
+    """Such as older versions made; ``compare`` and ``load_cell`` still read them."""
     shutil.copytree(ROOT / "experiments" / "results" / "recall", tmp_path / "old")
     config = run_folder.read_json(tmp_path / "old" / "config.json")
     with (
@@ -259,8 +259,8 @@ sys.exit(__import__("experiments.__main__").__main__.main(sys.argv[1:]))
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="links to all packages")
 def test_a_checkout_that_is_not_installed_runs_and_knows_its_code(tmp_path):
-    """A copy of the code beside the installed packages, of which lstm_jax is none: inside the git
-    of another project, in one of its own, and changed."""
+    """A copy of the code beside installed packages without lstm_jax: inside another project's git
+    repository, in one of its own, and with changes."""
     here, site, outer = tmp_path / "outer" / "copy", tmp_path / "site", tmp_path / "outer"
     skipped = shutil.ignore_patterns("__pycache__", "results")
     for name in ("lstm_jax", "experiments", "benchmarks"):

@@ -1,4 +1,4 @@
-"""A run that is killed at any moment ends with the numbers of a run that was not."""
+"""A run that is killed at any moment ends with the numbers of an uninterrupted one."""
 
 import io
 import json
@@ -59,16 +59,16 @@ def run(job, programs, monkeypatch):
     return run
 
 
-def timeless(result):
-    """Without what a clock decides."""
+def without_times(result):
+    """``result`` without what depends on a clock."""
     if isinstance(result, dict):
         clocks = ("seconds",)
-        return {name: timeless(value) for name, value in result.items() if name not in clocks}
-    return [timeless(value) for value in result] if isinstance(result, list) else result
+        return {name: without_times(value) for name, value in result.items() if name not in clocks}
+    return [without_times(value) for value in result] if isinstance(result, list) else result
 
 
-def killing(function, at, *, before):
-    """``function``, killed before or after its call number ``at``."""
+def kill_at(function, at, *, before):
+    """``function``, raising Killed before or after its call number ``at``."""
     calls = 0
 
     def wrapped(*args, **kwargs):
@@ -93,16 +93,17 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(run, tmp_path, monkeypatc
             for before in (True, False):
                 path = tmp_path / f"{name}{at}{before}"
                 with monkeypatch.context() as patch:
-                    patch.setattr(owner, name, killing(getattr(owner, name), at, before=before))
+                    patch.setattr(owner, name, kill_at(getattr(owner, name), at, before=before))
                     with pytest.raises(Killed):
                         run(path)
-                assert timeless(run(path)) == timeless(whole)
+                assert without_times(run(path)) == without_times(whole)
                 steps = [line["step"] for line in run_folder.read_lines(path / "metrics.jsonl")]
                 assert steps == [10, 20, 30, 40]
 
 
 class Moments:
-    """Every call that leaves something behind has two: before and after. It is killed at one."""
+    """Counts the moments before and after every call that writes something, and kills at one of
+    them."""
 
     places = (
         (programs_of_a_job.Programs, "chunk"),
@@ -133,7 +134,7 @@ class Moments:
 
 
 def test_each_start_gets_on_by_a_chunk_at_least(run, tmp_path, monkeypatch):
-    """Though each is killed long before the usual time of a checkpoint."""
+    """Although each is killed long before the usual time of a checkpoint."""
     whole, path, chunk = run(tmp_path / "whole"), tmp_path / "run", runner.Programs.chunk
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", 1e9)
     left = 0
@@ -153,12 +154,12 @@ def test_each_start_gets_on_by_a_chunk_at_least(run, tmp_path, monkeypatch):
             with pytest.raises(Killed):
                 run(path)
         else:
-            assert timeless(run(path)) == timeless(whole)
+            assert without_times(run(path)) == without_times(whole)
 
 
 def test_twenty_kills_at_random_moments_change_no_bit(tmp_path, monkeypatch):
-    """Of runs that end where they solve a task on the training stream; checkpoints come after
-    every chunk, after some, or only at the end."""
+    """For runs that end when they solve a task on the training stream, with checkpoints after every
+    chunk, after some, or only at the end."""
     job, programs = halved.compiled("training")
     rng, moments = np.random.default_rng(1997), Moments(monkeypatch)
     clock = iter(range(0, 10**6, 3))  # three seconds from a look to the next
@@ -171,7 +172,7 @@ def test_twenty_kills_at_random_moments_change_no_bit(tmp_path, monkeypatch):
         return runner.run_job(job, programs, path, progress, sweeping=False)
 
     monkeypatch.setattr(runner, "CHECKPOINT_SECONDS", -1.0)  # and back, when this is over
-    whole = timeless(run(tmp_path / "whole", None))
+    whole = without_times(run(tmp_path / "whole", None))
     assert None in whole["solved"] and len(set(whole["solved"])) > 2
     total, kills, runs = moments.count, 0, 0
     while kills < 20:
@@ -181,8 +182,8 @@ def test_twenty_kills_at_random_moments_change_no_bit(tmp_path, monkeypatch):
                 ended = run(path, int(rng.integers(1, total + 1)) if kills < 20 else None)
             except Killed:
                 kills += 1
-        assert timeless(ended) == whole
-        assert timeless(run_folder.read_lines(path / "metrics.jsonl")) == whole["curve"]
+        assert without_times(ended) == whole
+        assert without_times(run_folder.read_lines(path / "metrics.jsonl")) == whole["curve"]
         for leaf, like in zip(weights(path), weights(tmp_path / "whole"), strict=True):
             np.testing.assert_array_equal(leaf, like)
         runs += 1
@@ -198,26 +199,26 @@ def test_a_line_cut_off_in_writing_is_written_again(run, tmp_path, monkeypatch):
     path = tmp_path / "cut"
     with monkeypatch.context() as patch:
         save = train.checkpoint.save
-        patch.setattr(train.checkpoint, "save", killing(save, 3, before=True))
+        patch.setattr(train.checkpoint, "save", kill_at(save, 3, before=True))
         with pytest.raises(Killed):
             run(path)
     metrics = path / "metrics.jsonl"
     metrics.write_text(metrics.read_text()[:-7])
-    assert timeless(run(path)) == timeless(whole)
+    assert without_times(run(path)) == without_times(whole)
 
 
 def test_event_files_have_each_step_of_a_killed_run_once(run, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         append = run_folder.Metrics.append
-        patch.setattr(run_folder.Metrics, "append", killing(append, 3, before=False))
+        patch.setattr(run_folder.Metrics, "append", kill_at(append, 3, before=False))
         with pytest.raises(Killed):
             run(tmp_path, tensorboard=True)
     result = run(tmp_path, tensorboard=True)
     found = scalars(tmp_path)  # which counts them
     for line in result["curve"]:
         for seed, loss in enumerate(line["train_loss"]):
-            _, told = found[f"train_loss/seed_{seed}_rate_0.01", line["step"]]
-            assert told == np.float32(loss)
+            _, metrics = found[f"train_loss/seed_{seed}_rate_0.01", line["step"]]
+            assert metrics == np.float32(loss)
     assert len(found) == 4 * 2 * 2
 
 
@@ -251,16 +252,16 @@ def test_a_run_that_diverges_is_stopped_and_named_and_its_batch_is_kept(job, pro
 
 
 def test_what_is_kept_of_a_bad_step_is_the_batch_that_it_met(job, programs, tmp_path):
-    """A loss that is bad for certain batches alone: the kept one is among them."""
+    """If the loss is bad for some batches only, the kept batch is one of them."""
     before, good = programs.state, np.array([True, True])
-    _, told, _ = programs.chunk(before, good)
-    worst = int(told.loss[1, 1:].argmax()) + 1
-    marked = np.array(told.loss)
+    _, metrics, _ = programs.chunk(before, good)
+    worst = int(metrics.loss[1, 1:].argmax()) + 1
+    marked = np.array(metrics.loss)
     marked[1, worst:] = np.nan
     lines = [{"train_loss": [0.1, None]}]
-    replay.keep(job, before, told._replace(loss=marked), lines, tmp_path / "not_finite")
+    replay.keep(job, before, metrics._replace(loss=marked), lines, tmp_path / "not_finite")
     replayed = replay.replay(job, 1, tmp_path)
-    np.testing.assert_allclose(replayed.loss, told.loss[1, worst], rtol=1e-5)
+    np.testing.assert_allclose(replayed.loss, metrics.loss[1, worst], rtol=1e-5)
     assert train.checkpoint.latest_step(tmp_path / "not_finite" / "1") == worst
 
 
@@ -274,14 +275,15 @@ def test_a_job_whose_runs_all_diverge_ends_and_others_go_on(job, programs, tmp_p
 
 
 def spoil(params, run):
-    """NaN in one run's readout."""
+    """Puts NaN into one run's readout."""
     bias = params["readout"]["b"].at[run].set(float("nan"))
     return {**params, "readout": {**params["readout"], "b": bias}}
 
 
 @pytest.fixture
 def listens_to_control_c():
-    """A process that was started in the background may ignore it."""
+    """Makes Ctrl-C raise KeyboardInterrupt, which a process started in the background may
+    ignore."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -332,7 +334,7 @@ def command(out):
 
 
 def start(out, chunks=-1):
-    """The command in a process of its own; -1: all chunks."""
+    """Starts the command in its own process; -1 for all chunks."""
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, str(chunks), *command(out)],
         cwd=Path(__file__).parents[2],
@@ -343,8 +345,8 @@ def start(out, chunks=-1):
     )
 
 
-def run_undisturbed(out):
-    """Here, where the processes find the same devices; a GPU would give other bits than they do."""
+def run_to_the_end(out):
+    """Runs the command on a CPU, as the processes do, since a GPU would give other bits."""
     if jax.default_backend() == "cpu":
         assert main(command(out)) == 0
     else:
@@ -363,7 +365,7 @@ def wait_for_lines(child, path, count):
 def test_kill_minus_nine_then_control_c_then_the_end(tmp_path):
     out, metrics = tmp_path / "run", tmp_path / "run" / "adding_4" / "rnn" / "metrics.jsonl"
     child = start(out, chunks=8)
-    run_undisturbed(tmp_path / "whole")
+    run_to_the_end(tmp_path / "whole")
     wait_for_lines(child, metrics, 5)
     child.send_signal(signal.SIGKILL)
     child.communicate()
@@ -383,9 +385,9 @@ def test_kill_minus_nine_then_control_c_then_the_end(tmp_path):
     resumed, whole = (
         json.loads((path / "results.json").read_text()) for path in (out, tmp_path / "whole")
     )
-    assert timeless(resumed) == timeless(whole)
+    assert without_times(resumed) == without_times(whole)
     lines, expected = (
-        [timeless(line) for line in run_folder.read_lines(path / "adding_4/rnn/metrics.jsonl")]
+        [without_times(line) for line in run_folder.read_lines(path / "adding_4/rnn/metrics.jsonl")]
         for path in (out, tmp_path / "whole")
     )
     assert lines == expected and len(lines) == 30
@@ -393,8 +395,8 @@ def test_kill_minus_nine_then_control_c_then_the_end(tmp_path):
 
 @pytest.mark.slow
 def test_a_short_run_that_is_killed_again_and_again_comes_to_its_end(tmp_path):
-    """Each start is killed after a random part of the processor time that an undisturbed run takes,
-    most of which goes into compiling where nothing is kept."""
+    """Each start is killed after a random part of the processor time of an uninterrupted run, most
+    of which is compiling if no programs are kept."""
     options = "--lengths 100 --cells lstm gru --seeds 2 --steps 600 --every 50"
     arguments = ["adding", *options.split(), "--learning-rate", "0.01"]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "true"}
@@ -422,4 +424,4 @@ def test_a_short_run_that_is_killed_again_and_again_comes_to_its_end(tmp_path):
     resumed, whole = (
         json.loads((tmp_path / name / "results.json").read_text()) for name in ("run", "whole")
     )
-    assert timeless(resumed) == timeless(whole)
+    assert without_times(resumed) == without_times(whole)

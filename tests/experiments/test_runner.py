@@ -1,4 +1,4 @@
-"""Runs of a job that solve their task, at several rates, within a time, and side by side."""
+"""Runs that solve their task: at several rates, with a limit on time, and vectorized."""
 
 import functools
 
@@ -13,7 +13,7 @@ from experiments.harness.run.progress import Progress
 from experiments.harness.run.setting import Budget, Setting
 from lstm_jax import train
 from tests.experiments.halved import LIMIT, MEAN_LIMIT, ROWS, compiled
-from tests.experiments.test_resume import Killed, killing, spoil, timeless
+from tests.experiments.test_resume import Killed, kill_at, spoil, without_times
 from tests.experiments.test_success import brute_force
 
 
@@ -23,14 +23,14 @@ def run(job, programs, path):
 
 
 @functools.cache
-def undisturbed(on):
-    """All chunks, none of them left out: the states after each, scores, successes and errors."""
+def all_chunks(on):
+    """All chunks of an uninterrupted training: params after each, scores, successes and metrics."""
     job, programs = compiled(on)
     state, chunks = programs.state, []
     for _ in range(6):
-        state, told, _ = programs.chunk(state, np.ones(6, bool))
+        state, metrics, _ = programs.chunk(state, np.ones(6, bool))
         score, met = programs.score(state.params, job.setting.task.validation)
-        chunks.append((state.params, score, met, told))
+        chunks.append((state.params, score, met, metrics))
     return chunks
 
 
@@ -41,11 +41,11 @@ def ended(request, tmp_path_factory):
 
 
 def expected_successes(on):
-    chunks = undisturbed(on)
+    chunks = all_chunks(on)
     if on == "held-out":
         met = np.stack([met for _, _, met, _ in chunks])
         return [40 * (1 + int(run.argmax())) if run.any() else None for run in met.T]
-    errors = np.concatenate([told.errors.reshape(6, -1) for *_, told in chunks], axis=1)
+    errors = np.concatenate([metrics.errors.reshape(6, -1) for *_, metrics in chunks], axis=1)
     return [brute_force(run, LIMIT, MEAN_LIMIT, True, rows=ROWS) for run in errors]
 
 
@@ -55,16 +55,18 @@ def test_each_run_ends_with_its_success_and_its_sequences_are_counted(ended):
     assert result["solved"] == solved
     assert solved[2:4] == [None, None]  # at the smallest rate
     assert len({count for count in solved if count is not None}) > 1
-    whole = undisturbed(on)
+    every = all_chunks(on)
     for run, count in enumerate(solved):
         chunks = 6 if count is None else -(-count // 40)
-        params, score, _, _ = whole[chunks - 1]
+        params, score, _, _ = every[chunks - 1]
         _, kept = train.load_model(path / "model", run=run)
         for leaf, like in zip(jax.tree.leaves(kept), jax.tree.leaves(params), strict=True):
             np.testing.assert_array_equal(leaf, like[run])
-        told = [line["validation"][run] for line in result["curve"]]
-        assert told[chunks - 1 :] == [score[run]] * (7 - chunks)
-        assert told[: chunks - 1] == [float(scores[run]) for _, scores, _, _ in whole[: chunks - 1]]
+        curve = [line["validation"][run] for line in result["curve"]]
+        assert curve[chunks - 1 :] == [score[run]] * (7 - chunks)
+        assert curve[: chunks - 1] == [
+            float(scores[run]) for _, scores, _, _ in every[: chunks - 1]
+        ]
 
 
 def test_a_saved_model_gives_the_score_that_was_told(ended):
@@ -81,7 +83,7 @@ def test_a_saved_model_gives_the_score_that_was_told(ended):
 
 def test_side_by_side_and_in_turn_agree():
     for (a, *_, turn), (b, *_, side) in zip(
-        undisturbed("training"), undisturbed("held-out"), strict=True
+        all_chunks("training"), all_chunks("held-out"), strict=True
     ):
         np.testing.assert_allclose(side.loss, turn.loss, atol=1e-5)
         for leaf, like in zip(jax.tree.leaves(b), jax.tree.leaves(a), strict=True):
@@ -94,10 +96,10 @@ def test_runs_side_by_side_that_are_killed_end_with_the_same_bits(tmp_path, monk
     whole = run(job, programs, tmp_path / "whole")
     with monkeypatch.context() as patch:
         append = run_folder.Metrics.append
-        patch.setattr(run_folder.Metrics, "append", killing(append, 3, before=False))
+        patch.setattr(run_folder.Metrics, "append", kill_at(append, 3, before=False))
         with pytest.raises(Killed):
             run(job, programs, tmp_path / "killed")
-    assert timeless(run(job, programs, tmp_path / "killed")) == timeless(whole)
+    assert without_times(run(job, programs, tmp_path / "killed")) == without_times(whole)
 
 
 @pytest.mark.parametrize("on", ["training", "held-out"])
@@ -109,13 +111,13 @@ def test_a_run_that_diverged_never_counts_as_solved(on, tmp_path):
         tree["recent"] = np.full((6, ROWS), np.inf, np.float32)
     train.checkpoint.save(tmp_path / "checkpoints", 10, tree)
     result = run(job, programs, tmp_path)
-    assert len(result["curve"]) == 5  # the runs of the small rate go on to the end
+    assert len(result["curve"]) == 5  # the runs with the small rate continue to the end
     assert result["solved"][4] is None and result["test"][4] is None
     assert None not in (result["solved"][0], result["solved"][5])
 
 
 def test_params_that_are_not_finite_have_no_score(monkeypatch):
-    """The last update may spoil them, and a task of classes has a score of any answers."""
+    """The final update may give NaN, and on classes any answers have a score."""
     _, programs = compiled("held-out")
     monkeypatch.setattr(programs, "_score", lambda *_: (np.full(6, 0.5), np.ones(6, bool)))
     score, met = programs.score(spoil(programs.state.params, run=4), None)
@@ -124,16 +126,16 @@ def test_params_that_are_not_finite_have_no_score(monkeypatch):
 
 
 def test_success_counts_where_it_comes_before_what_is_not_finite(tmp_path, monkeypatch):
-    """Within one chunk, whose errors are all as asked for, and so tell nothing of the loss."""
+    """Both within one chunk, in which all errors meet the criterion whatever the loss is."""
     job, programs = compiled("training")
     first_batches = ROWS // 4
 
     def chunk(state, goes_on):
-        state, told, seconds = programs_chunk(state, goes_on)
-        loss = np.zeros_like(told.loss)
+        state, metrics, seconds = programs_chunk(state, goes_on)
+        loss = np.zeros_like(metrics.loss)
         for run, step in enumerate((first_batches, first_batches - 1, 0, 9)):
             loss[run, step] = (np.nan, np.inf)[run % 2]
-        return state, told._replace(loss=loss, errors=np.zeros_like(told.errors)), seconds
+        return state, metrics._replace(loss=loss, errors=np.zeros_like(metrics.errors)), seconds
 
     programs_chunk = programs.chunk
     monkeypatch.setattr(programs, "chunk", chunk)
@@ -151,7 +153,7 @@ def test_a_budget_in_seconds_is_measured_once_and_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(programs, "time_chunk", lambda: next(measured))
     with monkeypatch.context() as patch:
         append = run_folder.Metrics.append
-        patch.setattr(run_folder.Metrics, "append", killing(append, 2, before=False))
+        patch.setattr(run_folder.Metrics, "append", kill_at(append, 2, before=False))
         with pytest.raises(Killed):
             run(job, programs, tmp_path / "kept")
     assert run_folder.read_json(tmp_path / "kept" / "steps.json") == {"steps": 40}

@@ -1,4 +1,4 @@
-"""A task with several scores: what is reported of each, and which one decides."""
+"""A task with several scores: how each is reported, and which one decides."""
 
 import jax
 import numpy as np
@@ -39,7 +39,7 @@ SIGN = tasks.Score("right signs", right_signs, True, 1.0, 0.5)
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """One contender of three runs, of which the second has params that are not finite."""
+    """One contender with three runs, of which the second has non-finite params."""
     path = tmp_path_factory.mktemp("scores")
     task = mean((regression.mae_score(0.1, memoryless=0.05), SIGN))
     budget = Budget(cells=("rnn",), parameters=20, steps=20, every=10, learning_rate=(0.01,))

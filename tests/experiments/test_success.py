@@ -1,4 +1,4 @@
-"""The window over training sequences, against looking at every window of the whole stream."""
+"""The window over training sequences, against a check of every window in the stream."""
 
 import numpy as np
 import pytest
@@ -26,11 +26,11 @@ def brute_force(errors, limit, mean_limit, window_counts, rows=ROWS):
 
 
 def first_success(windows, errors, cuts):
-    """Of each run, fed in chunks that end at ``cuts``: the first that was told."""
+    """The first success of each run, fed in chunks that end at ``cuts``."""
     found = [None] * len(errors)
     for begin, end in zip([0, *cuts], [*cuts, errors.shape[1]], strict=True):
-        told = windows.update(errors[:, begin:end], begin)
-        found = [new if old is None else old for old, new in zip(found, told, strict=True)]
+        latest = windows.update(errors[:, begin:end], begin)
+        found = [new if old is None else old for old, new in zip(found, latest, strict=True)]
     return found
 
 
@@ -39,7 +39,7 @@ def first_success(windows, errors, cuts):
 @pytest.mark.parametrize("window_counts", [True, False])
 def test_random_streams_in_random_chunks(limit, mean_limit, window_counts):
     rng = np.random.default_rng(0)
-    told = []
+    successes = []
     for _ in range(40):
         errors = rng.uniform(0, 0.7, (3, 30)).astype(np.float32)
         errors[rng.random(errors.shape) < 0.2] = rng.choice([np.nan, np.inf, 0.5, 2.0])
@@ -47,8 +47,8 @@ def test_random_streams_in_random_chunks(limit, mean_limit, window_counts):
         window = ErrorWindow(success(limit, mean_limit, window_counts), 3)
         expected = [brute_force(run, limit, mean_limit, window_counts) for run in errors]
         assert first_success(window, errors, cuts) == expected
-        told += expected
-    assert len(set(told)) > 5
+        successes += expected
+    assert len(set(successes)) > 5
 
 
 def test_a_window_that_goes_on_from_what_was_kept_tells_the_same():

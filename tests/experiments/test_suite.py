@@ -1,4 +1,4 @@
-"""The suite, and a cell and a task that come to it from outside."""
+"""The suite, and a cell and a task from outside in it."""
 
 import dataclasses
 import json
@@ -74,7 +74,7 @@ tasks.registry["last_number"] = last_number
 
 @pytest.fixture
 def registries():
-    """As they were, when a test is through."""
+    """Restores the registries after a test."""
     before = [(registry, dict(registry)) for registry in (lj.cells.registry, tasks.registry)]
     yield
     for registry, entries in before:
@@ -111,8 +111,8 @@ def test_every_contender_on_every_task_gets_the_same_part_of_the_time(monkeypatc
     assert len(made) == len(settings) == 12
     assert [settings[0].rates(cell).values for cell in ("gru", "rnn")] == [(0.01,), (0.001,)]
     for setting in settings:
-        told = setting.budget.seconds * (1 + suite.MEASURING) + suite.COMPILING
-        assert abs(told * contenders - 1800) < 0.1 * contenders
+        total = setting.budget.seconds * (1 + suite.MEASURING) + suite.COMPILING
+        assert abs(total * contenders - 1800) < 0.1 * contenders
         assert setting.budget.until_solved == (setting.task.name != "digits")
     lags = [(setting.task.name, setting.lag) for setting in settings if setting.lag is not None]
     assert len(set(lags)) == len(lags) == 7
@@ -177,9 +177,9 @@ def test_a_file_that_fails_shows_its_traceback(tmp_path, text, error, line):
     file.write_text(text)
     with pytest.raises(error) as caught:
         main(["suite", "--load", str(file)])
-    shown = "".join(traceback.format_exception(caught.value))
-    assert str(file) in shown
-    assert line is None or f'"{file}", line {line}' in shown
+    report = "".join(traceback.format_exception(caught.value))
+    assert str(file) in report
+    assert line is None or f'"{file}", line {line}' in report
 
 
 FAULTY = """
@@ -250,8 +250,8 @@ def test_a_mistake_with_a_task_from_outside_is_one_line(tmp_path, capsys, task, 
     file.write_text(FAULTY)
     command = ["suite", "--load", str(file), "--tasks", task, "--cells", "rnn"]
     assert main([*command, "--parameters", "9", "--out", str(tmp_path / "run")]) == 2
-    (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith(f"error: {line}")
+    (message,) = capsys.readouterr().err.splitlines()
+    assert message.startswith(f"error: {line}")
 
 
 def test_a_dry_run_says_how_long_and_leaves_nothing(tmp_path, capsys, monkeypatch):
@@ -289,14 +289,14 @@ def test_the_score_at_each_length_is_that_of_the_strings_of_this_length(tmp_path
     runs = [model.init(key) for key in jax.random.split(jax.random.key(0), 2)]
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs)
     job = types.SimpleNamespace(setting=Setting(task, None), model=model)
-    told = lengths.score_by_length((5, 2), job, params, tmp_path)
-    (title,) = told.scores
+    results = lengths.score_by_length((5, 2), job, params, tmp_path)
+    (title,) = results.scores
     assert title == "accuracy by length in steps, trained on 1 to 4 steps"
-    assert list(told.scores[title]) == ["5 steps", "2 steps"]
+    assert list(results.scores[title]) == ["5 steps", "2 steps"]
     for length in (5, 2):
         batch = task.test_at(length, lengths.ROWS)
         bits = np.asarray(batch.xs.values).argmax(axis=-1)[:length]
-        for run, score in zip(runs, told.scores[title][f"{length} steps"], strict=True):
+        for run, score in zip(runs, results.scores[title][f"{length} steps"], strict=True):
             cell, readout = run["cell"], run["readout"]
             h = np.zeros((lengths.ROWS, 3))
             for bit in bits:

@@ -1,4 +1,4 @@
-"""What is told of results: made by hand here, so that all numbers are known."""
+"""The summary of results: made by hand here, so that all numbers are known."""
 
 import math
 import types
@@ -56,7 +56,7 @@ def test_the_criterion_in_words(criterion, text):
 
 
 def made_job(score):
-    """Two rates of three seeds, and what a summary reads of a job."""
+    """Two rates with three seeds each, with the fields of a job that a summary reads."""
     namespace = types.SimpleNamespace
     task = namespace(name="made", score=score, success=None, scores=())
     budget = namespace(batch_size=8, until_solved=False, seconds=None)
@@ -81,10 +81,10 @@ def test_a_contender_is_told_at_its_best_rate_alone():
             "figures": [],
         },
     }
-    (told,) = summary.summarize("x", [made_job(LOSS)], [result])["settings"]
-    (row,) = told["contenders"]
-    assert told["further"] == {"by length": {"rnn": {"3": [3, 4, 5]}}}
-    assert told["texts"] == ["A text."]
+    (summarized,) = summary.summarize("x", [made_job(LOSS)], [result])["settings"]
+    (row,) = summarized["contenders"]
+    assert summarized["further"] == {"by length": {"rnn": {"3": [3, 4, 5]}}}
+    assert summarized["texts"] == ["A text."]
     assert row["learning_rate"] == 0.01 and row["learning_rates"] == [0.01, 0.1]
     assert row["test"] == [0.5, 0.25, None] and row["seeds"] == [0, 1, 2]
     assert (row["best"], row["median"], row["worst"]) == (0.25, 0.5, None)
@@ -96,8 +96,8 @@ def test_the_best_score_is_the_largest_where_higher_is_better():
         "validation": [0.5] * 3 + [0.9] * 3, "test": [0.5] * 3 + [0.25, 1.0, 0.5],
         "solved": [None] * 6, "steps": 40, "seconds": 1.0, "curve": [{"step": 40}],
     }  # fmt: skip
-    (told,) = summary.summarize("x", [made_job(ACCURACY)], [result])["settings"]
-    (row,) = told["contenders"]
+    (summarized,) = summary.summarize("x", [made_job(ACCURACY)], [result])["settings"]
+    (row,) = summarized["contenders"]
     assert (row["best"], row["median"], row["worst"]) == (1.0, 0.5, 0.25)
     assert row["interval"] == [0.25, 1.0]
 
@@ -115,8 +115,8 @@ def test_columns_that_say_nothing_are_left_out():
     assert columns == ["contender", "hidden size", "parameters", "learning rate", "median",
                        "best to worst", "seconds"]  # fmt: skip
     assert rows == [["rnn", "7", "77", "0.01", "0.5000", "0.5000 to 0.5000", "12"]]
-    told = setting("made", contender("rnn", published="0.9"), contender("gru", solved=(8, 16)))
-    columns, rows = report.make_table(told)
+    full = setting("made", contender("rnn", published="0.9"), contender("gru", solved=(8, 16)))
+    columns, rows = report.make_table(full)
     assert columns[-4:] == ["solved", "sequences", "published", "seconds"]
     assert [row[-4:] for row in rows] == [["0 of 2", "-", "0.9", "12"], ["2 of 2", "12", "", "12"]]
 

@@ -68,10 +68,10 @@ def test_the_command_tells_and_draws_every_task(registry, tmp_path, capsys):
     assert "## made_up\n\nA task of nobody, of 2026.\n\n![made_up](made_up.png)" in table
     assert "missing is left out: folder: there is none" in table
     assert "others is left out: folder: its files are others" in table
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert (
-        "A task of nobody, of 2026. Solved when: each error below 0.25," in told
-        and "missing is left out" in told
+        "A task of nobody, of 2026. Solved when: each error below 0.25," in printed
+        and "missing is left out" in printed
     )
 
 

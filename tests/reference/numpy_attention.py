@@ -14,7 +14,7 @@ def softmax(scores):
     return powers / powers.sum()
 
 
-def turned(vector, position):
+def rotate(vector, position):
     """Su et al. 2021, eq. 34, with unit i and unit i + d/2 as one complex number."""
     half = len(vector) // 2
     angles = position * 10000.0 ** (-np.arange(half) / max(half, 1))
@@ -39,7 +39,7 @@ def attention(params, xs, heads, window, positions="rotary"):
                 for s in seen:
                     query, key = q[t, part], k[s, part]
                     if positions == "rotary":
-                        query, key = turned(query, t), turned(key, s)
+                        query, key = rotate(query, t), rotate(key, s)
                     score = query @ key / np.sqrt(width)
                     if positions == "learned":
                         score += params["distance"][head, t - s]

@@ -24,12 +24,12 @@ def _columns(params, x, names, widths):
 
 
 def _loop(xs, rows):
-    """Each row by itself: ``rows(b) -> (one(x) -> y, finish() -> dict)``."""
+    """Runs each row by itself: ``rows(b) -> (one(x) -> y, final_state() -> dict)``."""
     xs, ys, finals = np.asarray(xs, np.float64), [], []
     for b in range(xs.shape[1]):
-        one, finish = rows(b)
+        one, final_state = rows(b)
         ys.append([one(x) for x in xs[:, b]])
-        finals.append(finish())
+        finals.append(final_state())
     state = {name: np.stack([final[name] for final in finals]) for name in finals[0]}
     return state, np.swapaxes(np.asarray(ys), 0, 1)
 

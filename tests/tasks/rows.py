@@ -1,4 +1,4 @@
-"""What the tests of symbol tasks share: rows as lists, and answerers that remember nothing."""
+"""Shared by the tests of symbol tasks: rows as lists, and the best answers without memory."""
 
 import jax
 import numpy as np
@@ -21,7 +21,7 @@ def rows_of(batch):
 
 
 def asked_of(batch):
-    """The symbol seen, and the answer, wherever one is asked for; -1 for no symbol."""
+    """The current symbol and the answer wherever one is asked for; -1 for no symbol."""
     if isinstance(batch.xs, tuple):
         values, lengths = batch.xs
     else:
@@ -34,7 +34,7 @@ def asked_of(batch):
 
 def simulated(batch):
     """The accuracies of the best constant answer and of the best answer to the current symbol,
-    found on the batch itself: they are above the true ones by what chance gives."""
+    fitted to the batch itself, and therefore slightly above the true ones."""
     seen, answers = asked_of(batch)
     table = np.zeros((seen.max() + 1, answers.max() + 1))
     np.add.at(table, (seen, answers), 1)
@@ -42,12 +42,24 @@ def simulated(batch):
 
 
 def right_outputs(batch, classes):
-    """The outputs of who knows all the answers."""
+    """Outputs that give every answer correctly."""
     return jax.nn.one_hot(batch.targets, classes)
 
 
-def held_out_is_fixed_and_apart(make):
-    """The same in every run; training, validation, test and each length have other sequences."""
+def require_drawn_from_the_key(task, again):
+    """Checks that a key decides the batch, that ``again``, the same task made a second time, has
+    the same test data, and that validation data differ from them."""
+    sample = jax.jit(task.sample, static_argnums=1)
+    one, same, other = (sample(jax.random.key(seed), 30) for seed in (0, 0, 1))
+    jax.tree.map(np.testing.assert_array_equal, one, same)
+    assert not np.array_equal(one.xs, other.xs)
+    np.testing.assert_array_equal(task.test.xs, again.test.xs)
+    assert not np.array_equal(task.test.xs, task.validation.xs)
+
+
+def require_fixed_held_out(make):
+    """Checks that held-out data are the same in every run, and that training, validation and test
+    have different sequences."""
     one, again = make(), make()
     for first, second in ((one.validation, again.validation), (one.test, again.test)):
         for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):

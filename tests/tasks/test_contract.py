@@ -1,4 +1,5 @@
-"""What ``tasks.check`` finds in tasks from outside; ours are checked in test_settings."""
+"""What ``tasks.check`` finds in tasks from outside; the library's own are checked in
+test_settings."""
 
 import itertools
 
@@ -20,8 +21,8 @@ def draw(key, batch_size):
     return Batch(xs, xs[0, :, 0])
 
 
-def good(**changes):
-    """The first number of five, to be told at the end."""
+def make(**changes):
+    """A task that keeps the contract, but for ``changes``: recall the first of five numbers."""
     members = dict(
         input_size=2, output_size=1, loss=regression.mean_squared_error,
         score=regression.mse_score(1 / 12), scores=(regression.mae_score(1 / 4),),
@@ -32,10 +33,10 @@ def good(**changes):
     return tasks.drawn_task("mine", draw, **{**members, **own})._replace(**changes)
 
 
-def drawing(function):
-    """A task whose ``sample`` is this; held-out data are drawn by it."""
+def task_of(function):
+    """A task with ``function`` as its ``sample``, which also draws the held-out data."""
     key = jax.random.key(0)
-    return good(sample=function, validation=function(key, 20), test=function(key, 20), test_at=None)
+    return make(sample=function, validation=function(key, 20), test=function(key, 20), test_at=None)
 
 
 RNG = np.random.default_rng(0)
@@ -48,7 +49,7 @@ def by_numpy(key, batch_size):
     return Batch(xs, xs[0, :, 0])
 
 
-def by_a_seed(key, batch_size):
+def by_fixed_seed(key, batch_size):
     xs = np.random.default_rng(7).uniform(size=(T, batch_size, 2)).astype(np.float32)
     return Batch(jnp.asarray(xs), jnp.asarray(xs[0, :, 0]))
 
@@ -64,22 +65,22 @@ def by_rows_of_numpy(key, batch_size):
     return Batch(jnp.asarray(POOL)[:, rows], jnp.asarray(POOL)[0, rows, 0])
 
 
-def by_a_counter(key, batch_size):
+def by_counter(key, batch_size):
     xs = jax.random.uniform(jax.random.key(next(COUNTER)), (T, batch_size, 2))
     return Batch(xs, xs[0, :, 0])
 
 
-def targets_alone(key, batch_size):
+def key_in_targets(key, batch_size):
     return Batch(jnp.ones((T, batch_size, 2)), jax.random.uniform(key, (batch_size,)))
 
 
 SAMPLES = {
     "NumPy": (by_numpy, "sample: expected a pure function of the key"),
-    "a NumPy generator of its own": (by_a_seed, "sample: expected other xs from another key"),
+    "a NumPy generator of its own": (by_fixed_seed, "sample: expected other xs from another key"),
     "NumPy in part": (partly_by_numpy, "sample: expected a pure function of the key"),
     "NumPy for the rows": (by_rows_of_numpy, "sample: expected a pure function of the key"),
-    "a counter": (by_a_counter, "sample: expected a pure function of the key"),
-    "other targets for the same xs": (targets_alone, "sample: expected other xs from another key"),
+    "a counter": (by_counter, "sample: expected a pure function of the key"),
+    "other targets for the same xs": (key_in_targets, "sample: expected other xs from another key"),
 }
 
 
@@ -92,9 +93,9 @@ def test_a_batch_that_does_not_follow_from_the_key_is_refused(name, how):
                                 loss=regression.mean_squared_error,
                                 score=regression.mse_score(1 / 12))  # fmt: skip
     elif how == "jitted":
-        task = drawing(jax.jit(sample, static_argnums=1))
+        task = task_of(jax.jit(sample, static_argnums=1))
     else:
-        task = drawing(sample)
+        task = task_of(sample)
     with pytest.raises(lj.WrongValue, match=f"^task mine: {message}"):
         tasks.check(task)
 
@@ -107,7 +108,7 @@ def test_training_refuses_a_batch_that_does_not_follow_from_the_key(name):
     model = train.recurrent(lj.rnn(2), 2, 1)
     optimizer = train.optimizer("sgd", 0.1)
     state = train.start(model, optimizer, jax.random.key(0))
-    task = good(sample=sample)
+    task = make(sample=sample)
     with pytest.raises(lj.WrongValue, match=r"^task mine: sample: expected"):
         jax.eval_shape(lambda state, key: train.take_steps(
             model, task, optimizer, state, key, steps=3, batch_size=4), state, jax.random.key(1)
@@ -122,9 +123,9 @@ def test_constant_targets_and_drawn_rows_are_allowed():
         chosen = jax.random.randint(key, (batch_size,), 0, 50)
         return Batch(jnp.asarray(POOL)[:, chosen], jnp.asarray(POOL)[0, chosen, 0])
 
-    tasks.check(drawing(constant))
-    tasks.check(drawing(rows))
-    tasks.check(good())
+    tasks.check(task_of(constant))
+    tasks.check(task_of(rows))
+    tasks.check(make())
     tasks.check(tasks.make("lags_2a(p=4)"))  # of two sequences
 
 
@@ -133,7 +134,7 @@ def batch_first(key, batch_size):
     return Batch(xs, xs[:, 0, 0])
 
 
-def whole(key, batch_size):
+def integers(key, batch_size):
     xs = jax.random.randint(key, (T, batch_size, 2), 0, 9)
     return Batch(xs, xs[0, :, 0])
 
@@ -147,7 +148,7 @@ def fixed_rows(key, batch_size):
     return Batch(jax.random.uniform(key, (T, batch_size, 2)), jnp.ones(3))
 
 
-def a_pair(key, batch_size):
+def bare_tuple(key, batch_size):
     return tuple(draw(key, batch_size))
 
 
@@ -156,55 +157,55 @@ def broadcast(outputs, batch):
 
 
 WRONG = {
-    "batch first": (lambda: drawing(batch_first), r"sample: xs: expected \[T, B, D\] .*time is ax"),
-    "whole numbers": (lambda: drawing(whole), "sample: xs: expected a floating dtype .*got int32"),
-    "lengths of floats": (lambda: drawing(long_lengths), "sample: xs.lengths: expected integers"),
-    "another input size": (lambda: good(input_size=3), r"sample: xs: expected .*input_size = 3"),
-    "rows that stay": (lambda: good(sample=fixed_rows), "sample: targets: expected one axis that"),
-    "no Batch": (lambda: good(sample=a_pair), "sample: expected a Batch, got tuple"),
+    "batch first": (lambda: task_of(batch_first), r"sample: xs: expected \[T, B, D\] .*time is ax"),
+    "whole numbers": (lambda: task_of(integers), "sample: xs: expected a floating dtype .*int32"),
+    "lengths of floats": (lambda: task_of(long_lengths), "sample: xs.lengths: expected integers"),
+    "another input size": (lambda: make(input_size=3), r"sample: xs: expected .*input_size = 3"),
+    "rows that stay": (lambda: make(sample=fixed_rows), "sample: targets: expected one axis that"),
+    "no Batch": (lambda: make(sample=bare_tuple), "sample: expected a Batch, got tuple"),
     "validation of other steps": (
-        lambda: good(validation=Batch(jnp.ones((T + 1, 20, 2)), jnp.ones(20))),
+        lambda: make(validation=Batch(jnp.ones((T + 1, 20, 2)), jnp.ones(20))),
         r"validation: xs: expected \[5, B, 2\], as sample gives it, got shape \(6, 20, 2\)"),
     "test of another dtype": (
-        lambda: good(test=Batch(jnp.ones((T, 20, 2)), jnp.ones(20, int))),
+        lambda: make(test=Batch(jnp.ones((T, 20, 2)), jnp.ones(20, int))),
         "test: targets: expected float32, as sample gives it, got int32"),
     "test of other targets": (
-        lambda: good(test=Batch(jnp.ones((T, 20, 2)), jnp.ones((20, 1)))),
+        lambda: make(test=Batch(jnp.ones((T, 20, 2)), jnp.ones((20, 1)))),
         r"test: targets: expected \[B\], as sample gives it, got shape \(20, 1\)"),
     "validation of unequal rows": (
-        lambda: good(validation=Batch(jnp.ones((T, 20, 2)), jnp.ones(19))),
+        lambda: make(validation=Batch(jnp.ones((T, 20, 2)), jnp.ones(19))),
         "validation: expected the same number of rows in all arrays.*got 19 and 20"),
     "validation in Sequences": (
-        lambda: good(validation=Batch(Sequences(jnp.ones((T, 20, 2)), jnp.ones(20, int)),
+        lambda: make(validation=Batch(Sequences(jnp.ones((T, 20, 2)), jnp.ones(20, int)),
                                       jnp.ones(20))), "validation: expected PyTreeDef"),
-    "a loss of each row": (lambda: good(loss=regression.squared_error),
+    "a loss of each row": (lambda: make(loss=regression.squared_error),
                            r"loss: expected one number, shape \(\), of outputs .*got shape \(7,\)"),
-    "a loss that broadcasts": (lambda: good(loss=broadcast),
+    "a loss that broadcasts": (lambda: make(loss=broadcast),
                                r"loss: expected each row's outputs .*shapes \(7, 1\) \(7,\) that"),
     "a score that broadcasts": (
-        lambda: good(score=Score("MSE", broadcast, False, 1.0)), "score.measure: expected each"),
+        lambda: make(score=Score("MSE", broadcast, False, 1.0)), "score.measure: expected each"),
     "a further score that broadcasts": (
-        lambda: good(scores=(Score("other", broadcast, False, 1.0),)),
+        lambda: make(scores=(Score("other", broadcast, False, 1.0),)),
         r"scores\[0\].measure: expected each row"),
     "an error that broadcasts": (
-        lambda: good(success=Success(lambda o, b: ((o - b.targets) ** 2).mean(axis=0), 1.0, 1.0, 9,
+        lambda: make(success=Success(lambda o, b: ((o - b.targets) ** 2).mean(axis=0), 1.0, 1.0, 9,
                                      "nobody")), "success.error: expected each row"),
     "a success of one number": (
-        lambda: good(success=Success(regression.mean_squared_error, 1.0, 1.0, 9, "nobody")),
+        lambda: make(success=Success(regression.mean_squared_error, 1.0, 1.0, 9, "nobody")),
         r"success.error: expected one number per row, shape \(7,\), of outputs .*got shape \(\)"),
     "a loss of whole numbers": (
-        lambda: good(loss=lambda o, b: (o[:, 0] > b.targets).sum()),
+        lambda: make(loss=lambda o, b: (o[:, 0] > b.targets).sum()),
         "loss: expected a floating number, which has a gradient, got int32"),
     "test_at of other inputs": (
-        lambda: good(test_at=lambda length, n: Batch(jnp.ones((length, n, 3)), jnp.ones(n))),
+        lambda: make(test_at=lambda length, n: Batch(jnp.ones((length, n, 3)), jnp.ones(n))),
         r"test_at\(5, 3\): xs: expected \[T, B, 2\], as sample gives it, got shape \(5, 3, 3\)"),
     "two scores of one name": (
-        lambda: good(scores=(regression.mse_score(1.0),)), "scores: expected names that are all"),
+        lambda: make(scores=(regression.mse_score(1.0),)), "scores: expected names that are all"),
     "a score without chance": (
-        lambda: good(score=Score("MSE", regression.mean_squared_error, False, None)),
+        lambda: make(score=Score("MSE", regression.mean_squared_error, False, None)),
         "score.chance: expected a number, got None"),
-    "reads of another kind": (lambda: good(reads="first"), "reads: expected 'last' or 'every'"),
-    "outputs at every step": (lambda: good(reads="every"), "loss|batch.targets"),
+    "reads of another kind": (lambda: make(reads="first"), "reads: expected 'last' or 'every'"),
+    "outputs at every step": (lambda: make(reads="every"), "loss|batch.targets"),
 }  # fmt: skip
 
 
@@ -233,10 +234,10 @@ def test_ranks_that_are_promoted_on_purpose_are_no_fault():
     def hidden(outputs, batch):
         return weighted(outputs, batch) + broadcast(outputs, batch)
 
-    tasks.check(good(loss=weighted))
-    tasks.check(good(loss=contrastive))
+    tasks.check(make(loss=weighted))
+    tasks.check(make(loss=contrastive))
     with pytest.raises(lj.WrongValue, match=r"loss: expected each row.*\(7, 1\) \(7,\)"):
-        tasks.check(good(loss=hidden))
+        tasks.check(make(loss=hidden))
 
 
 def test_what_a_tasks_own_function_raises_passes_with_a_note():
@@ -244,10 +245,10 @@ def test_what_a_tasks_own_function_raises_passes_with_a_note():
         raise KeyError("something of its own")
 
     with pytest.raises(KeyError, match="something of its own") as caught:
-        tasks.check(good(loss=loss))
+        tasks.check(make(loss=loss))
     assert caught.value.__notes__[-1] == ("(raised by loss of task mine, as tasks.check called it)")
     with pytest.raises(jax.errors.TracerArrayConversionError) as caught:
-        tasks.check(good(sample=lambda key, n: Batch(np.asarray(jax.random.uniform(key, (T, n, 2))),
+        tasks.check(make(sample=lambda key, n: Batch(np.asarray(jax.random.uniform(key, (T, n, 2))),
                                                      jnp.ones(n))))  # fmt: skip
     assert "raised by sample of task mine" in caught.value.__notes__[-1]
 
@@ -265,7 +266,7 @@ def token_loss(outputs, batch):
 
 
 def pairs(**changes):
-    """A task of pairs; its answers are the tokens that a model writes."""
+    """A task of pairs, whose answers are the tokens that a model writes."""
     size = len(SYMBOLS.vocabulary)
     score = Score("exact match", lambda tokens, batch: jnp.mean(tokens == batch.target), True, 0.1)
     task = PairTask("pairs", size, size, SYMBOLS.sample, SYMBOLS.validation, SYMBOLS.test,

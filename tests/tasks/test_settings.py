@@ -1,4 +1,4 @@
-"""A task's data and its training, whatever JAX is set to."""
+"""A task's data and training are the same under any of JAX's settings."""
 
 import contextlib
 
@@ -10,6 +10,7 @@ import pytest
 import lstm_jax as lj
 from lstm_jax import tasks, train
 from lstm_jax.tasks.settings import default_settings
+from tests.selection import mostly_slow
 
 # Of validation and of test, as ``sums`` has them; from a run at JAX's default settings.
 SUMS = {
@@ -43,7 +44,7 @@ SUMS = {
 
 
 def sums(batch):
-    """A number for each array, which other data would not have."""
+    """A number for each array, which would differ for other data."""
     return [
         float(np.asarray(leaf, np.float64).ravel() @ np.cos(np.arange(leaf.size)))
         for leaf in jax.tree.leaves(batch)
@@ -69,14 +70,11 @@ def make(name):
         pytest.skip(str(error))
 
 
-# Of each kind of inputs and answers one; make test-slow takes them all.
-QUICK = ("adding", "copy_memory", "digits", "dyck", "embedded_reber", "temporal_order")
+# Numbers, images and symbols, read at the end and at every step; make test-slow takes them all.
+QUICK = ("adding", "digits", "dyck")
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-    for name in sorted(tasks.registry)
-])  # fmt: skip
+@pytest.mark.parametrize("name", mostly_slow(sorted(tasks.registry), QUICK))
 def test_a_task_keeps_the_contract_and_its_data_at_any_setting(name):
     with other_settings():
         task = make(name)
@@ -112,7 +110,12 @@ def test_a_task_keeps_the_contract_and_its_data_at_any_setting(name):
         assert steps.loss.dtype == jnp.float32
 
 
-@pytest.mark.parametrize("name", ["adding(length=6)", "flip_flop(length=8)", "dyck(max_length=8)"])
+@pytest.mark.parametrize(
+    "name",
+    mostly_slow(
+        ["adding(length=6)", "flip_flop(length=8)", "dyck(max_length=8)"], ["dyck(max_length=8)"]
+    ),
+)
 def test_two_steps_at_64_bits_are_those_at_32(name):
     def trained():
         task = tasks.make(name)

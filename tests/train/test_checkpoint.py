@@ -61,7 +61,7 @@ def test_only_the_newest_step_is_kept(tmp_path):
 
 
 def snapshot(folder):
-    """What the folder holds: links as links, files with their bytes."""
+    """The content of the folder: links as links, files with their bytes."""
     return {
         str(path.relative_to(folder)): os.readlink(path) if path.is_symlink()
         else path.read_bytes() if path.is_file() else None
@@ -70,7 +70,7 @@ def snapshot(folder):
 
 
 def test_what_others_put_into_the_folder_stays(tmp_path):
-    """Whatever its name, files in it, and links that lead elsewhere."""
+    """Whatever its name, with files in it, and links that lead elsewhere."""
     folder, elsewhere = tmp_path / "steps", tmp_path / "elsewhere"
     checkpoint.save(elsewhere, 3, TREE)
     (elsewhere / "thesis.txt").write_text("mine")
@@ -129,7 +129,7 @@ def test_an_old_step_is_an_error_and_not_silence(tmp_path, step):
 
 
 def written_by_orbax(path, tree):
-    """A step as lstm_jax 0.1.0 wrote it at first."""
+    """A step in the first format of lstm_jax 0.1.0."""
     leaves = {}
     for at, leaf in jax.tree_util.tree_leaves_with_path(tree):
         name = jax.tree_util.keystr(at, simple=True, separator=".")

@@ -17,12 +17,12 @@ KEY = jax.random.key(11)
 
 
 @jax.jit
-def one(state):
+def one_step(state):
     return train.take_steps(MODEL, TASK, OPTIMIZER, state, KEY, steps=1, batch_size=8)
 
 
 @jax.jit
-def six(state):
+def six_steps(state):
     return train.take_steps(MODEL, TASK, OPTIMIZER, state, KEY, steps=6, batch_size=8)
 
 
@@ -40,23 +40,23 @@ def test_a_step_is_the_one_written_by_hand():
         outputs = ys[-1] @ params["readout"]["w"] + params["readout"]["b"]
         return jnp.mean((outputs[:, 0] - batch.targets) ** 2)
 
-    value, gradient = jax.value_and_grad(loss)(state.params)
+    value, gradient = jax.jit(jax.value_and_grad(loss))(state.params)
     updates, _ = OPTIMIZER.update(gradient, state.opt_state)
     expected = optax.apply_updates(state.params, updates)
-    after, told = one(state)
-    np.testing.assert_allclose(told.loss, [value], rtol=1e-5)
+    after, metrics = one_step(state)
+    np.testing.assert_allclose(metrics.loss, [value], rtol=1e-5)
     for got, wanted in zip(jax.tree.leaves(after.params), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(got, wanted, atol=1e-6)
     assert int(after.step) == 1
 
 
 def test_a_chunk_equals_its_steps_one_by_one_to_the_bit():
-    whole, told = six(fresh())
+    whole, metrics = six_steps(fresh())
     state, singles = fresh(), []
     for _ in range(6):
-        state, single = one(state)
+        state, single = one_step(state)
         singles.append(float(single.loss[0]))
-    require_same_bits(told.loss, np.array(singles, np.float32))
+    require_same_bits(metrics.loss, np.array(singles, np.float32))
     require_same_bits(whole, state)
     assert len(set(singles)) == 6  # every step had a batch of its own
 
@@ -64,9 +64,9 @@ def test_a_chunk_equals_its_steps_one_by_one_to_the_bit():
 def test_training_learns():
     state, first = fresh(), None
     for _ in range(40):
-        state, told = six(state)
-        first = told.loss.mean() if first is None else first
-    assert told.loss.mean() < 0.5 * first and told.errors is None
+        state, metrics = six_steps(state)
+        first = metrics.loss.mean() if first is None else first
+    assert metrics.loss.mean() < 0.5 * first and metrics.errors is None
 
 
 def test_errors_of_the_training_stream_are_of_the_params_before_each_step():
@@ -77,18 +77,18 @@ def test_errors_of_the_training_stream_are_of_the_params_before_each_step():
             MODEL, TASK._replace(success=success), OPTIMIZER, state, KEY, steps=2, batch_size=8
         )
     )
-    _, told = step(state)
-    for n, params in enumerate([state.params, one(state)[0].params]):
+    _, metrics = step(state)
+    for n, params in enumerate([state.params, one_step(state)[0].params]):
         batch, _ = train.draw_batch(TASK, jax.random.fold_in(KEY, n), 8)
         expected = (MODEL.answer(params, batch.xs)[:, 0] - batch.targets) ** 2
-        np.testing.assert_allclose(told.errors[n], expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(told.errors.mean(axis=1), told.loss, rtol=1e-6)
+        np.testing.assert_allclose(metrics.errors[n], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(metrics.errors.mean(axis=1), metrics.loss, rtol=1e-6)
 
 
 def test_a_loss_that_is_not_finite_is_named():
     state = fresh()
     bad = jax.tree.map(lambda leaf: leaf * jnp.nan, state.params)
-    losses = six(state._replace(params=bad))[1].loss
+    losses = six_steps(state._replace(params=bad))[1].loss
     with pytest.raises(train.NonFiniteLoss, match=r"gru, seed 3: the loss is nan at step 40;"):
         train.require_finite(losses, "gru, seed 3", 40)
     with pytest.raises(train.NonFiniteLoss, match="the loss is inf at step 7"):

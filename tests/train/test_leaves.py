@@ -1,4 +1,5 @@
-"""What a checkpoint takes, it gives back with every bit; all else it refuses by name."""
+"""What a checkpoint accepts, it restores with every bit; anything else is an error that names
+it."""
 
 import collections
 import math
@@ -44,7 +45,7 @@ DTYPES = [
 
 
 def array_of(name, shape, seed):
-    """Random bits, NaN and infinities among them."""
+    """Random bits, including NaN and infinities."""
     dtype = np.dtype(getattr(ml_dtypes, name, name))
     raw = np.random.default_rng(seed).integers(
         0, {"bool": 2, "int4": 8, "uint4": 16}.get(name, 256),
@@ -119,8 +120,8 @@ def test_of_shapes_alone_each_leaf_is_of_the_type_that_was_saved(tmp_path):
     tree |= {"a": np.ones(2, "f4"), "j": jnp.ones(2)}
     checkpoint.save(tmp_path, 0, tree)
     require_same(checkpoint.restore(tmp_path, jax.eval_shape(lambda: tree)), tree)
-    taken = {**tree, "a": jnp.zeros(2), "j": np.zeros(2, "f4")}
-    got = checkpoint.restore(tmp_path, taken)  # of the types that are asked for
+    like = {**tree, "a": jnp.zeros(2), "j": np.zeros(2, "f4")}
+    got = checkpoint.restore(tmp_path, like)  # of the types that are asked for
     assert isinstance(got["a"], jax.Array) and type(got["j"]) is np.ndarray
 
 

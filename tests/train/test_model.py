@@ -1,3 +1,5 @@
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 import lstm_jax as lj
 from lstm_jax import train
 from lstm_jax.tasks import Sequences
+from tests.selection import mostly_slow
 
 
 def test_the_readout_is_linear_in_the_last_or_in_every_output():
@@ -56,10 +59,15 @@ def test_bad_input_names_the_argument():
         model.apply(model.init(jax.random.key(0)), jnp.zeros((0, 1, 2)))
 
 
-@pytest.mark.parametrize("dtype", [jnp.int8, jnp.int32])
-@pytest.mark.parametrize("truncate", [None, 3])
+@pytest.mark.parametrize(
+    "dtype, truncate",
+    mostly_slow(
+        itertools.product([jnp.int8, jnp.int32], [None, 3]), [(jnp.int8, 3), (jnp.int32, None)]
+    ),
+)
 def test_traced_lengths_are_clipped_as_in_the_unroll(dtype, truncate):
-    """T above what an int8 holds; lengths of 0, and beyond both ends; known ones are an error."""
+    """With T above what an int8 holds, and lengths of 0 and beyond both ends; known ones are an
+    error."""
     model = train.recurrent(lj.gru(3), 2, 1, truncate=truncate)
     params = model.init(jax.random.key(0))
     params["readout"]["b"] = jnp.ones(1)

@@ -68,7 +68,7 @@ def _by_hand(gradients, update):
 
 
 def clipped(norm):
-    """``GRADIENTS`` with no norm above ``norm``."""
+    """``GRADIENTS``, scaled so that no norm exceeds ``norm``."""
     out = []
     for g in GRADIENTS:
         size = math.sqrt(float((g["a"] ** 2).sum() + g["b"] ** 2))
@@ -116,7 +116,7 @@ def test_entries_are_cut_before_the_norm_is_taken():
 
 
 def rates(count, **options):
-    """The rate at each of ``count`` updates, seen in the steps of plain descent."""
+    """The rate at each of ``count`` updates, seen in the steps of plain gradient descent."""
     optimizer = train.optimizer("sgd", 0.5, **options)
 
     def step(state, _):
@@ -191,7 +191,7 @@ def test_a_traced_rate_that_is_no_scalar_is_an_error():
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_the_norm_of_narrow_gradients_is_taken_in_float32(dtype):
-    """The squares of these add up to more than the largest float16."""
+    """The sum of the squares is larger than the largest float16."""
     update = train.optimizer("sgd", 1.0, clip=4.0)
     gradient = {"w": jnp.full((100, 100), 2.0, dtype), "b": jnp.full(2, 300.0, dtype)}
     norm = math.sqrt(4 * 100**2 + 2 * 300**2)

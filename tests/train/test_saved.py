@@ -83,8 +83,8 @@ def test_another_model_takes_its_place(tmp_path):
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["1"]
 
 
-def which(folder):
-    """Which of the two models the folder has, whole."""
+def saved_size(folder):
+    """The size of the model that the folder has, which is one of two, complete."""
     model, params = train.load_model(folder)
     wanted = {4: PARAMS, 2: GRU_PARAMS}[model.size]
     require_equal(params, wanted)
@@ -93,7 +93,7 @@ def which(folder):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the killed
 def test_a_save_killed_at_any_moment_leaves_the_old_model_or_the_new_one(tmp_path, monkeypatch):
-    """And so does the save that comes after it."""
+    """So does the save that comes after it."""
     monkeypatch.setattr(os, "fsync", lambda _: None)  # which takes its time, and moves no name
     like = {model.size: train.saved._shapes(model) for model in (PLAIN, GRU)}  # and so do these
     monkeypatch.setattr(train.saved, "_shapes", lambda model: like[model.size])
@@ -103,10 +103,10 @@ def test_a_save_killed_at_any_moment_leaves_the_old_model_or_the_new_one(tmp_pat
     shutil.copytree(tmp_path / "old", folder)
     modules = (train.saved, storage)  # the moments in checkpoint are in its own test
     for at in faults.kills(lambda: train.save_model(folder, GRU, numpy), *modules):
-        found.append(which(folder))
+        found.append(saved_size(folder))
         if at % 4 == 0:
             train.save_model(folder, PLAIN, PARAMS)
-            assert which(folder) == 4
+            assert saved_size(folder) == 4
             assert sorted(path.name for path in folder.iterdir()) == ["model.json", "weights"]
             assert len(list((folder / "weights").iterdir())) == 1
         shutil.rmtree(folder)
@@ -119,16 +119,16 @@ def test_a_disk_that_is_full_leaves_the_old_model(tmp_path, monkeypatch):
     for size in (0, 10, 100, 300, 1000):
         with faults.full_at(size), pytest.raises(CheckpointError, match="File too large"):
             train.save_model(tmp_path, GRU, GRU_PARAMS)
-        assert which(tmp_path) == 4
+        assert saved_size(tmp_path) == 4
     for name, calls in (("fsync", 5), ("rename", 1), ("replace", 1)):
         for at in range(calls):
             with monkeypatch.context() as patch:
                 faults.failing(patch, os, name, at)
                 with pytest.raises(CheckpointError, match="No space left on device"):
                     train.save_model(tmp_path, GRU, GRU_PARAMS)
-            assert which(tmp_path) == 4
+            assert saved_size(tmp_path) == 4
     train.save_model(tmp_path, GRU, GRU_PARAMS)
-    assert which(tmp_path) == 2
+    assert saved_size(tmp_path) == 2
     assert len(list(tmp_path.iterdir())) == 2 and len(list((tmp_path / "weights").iterdir())) == 1
 
 
@@ -148,11 +148,11 @@ def test_a_model_that_orbax_wrote_is_loaded_and_replaced(tmp_path):
     shutil.rmtree(tmp_path / "weights")
     written_by_orbax(tmp_path / "weights" / "3", PARAMS)
     change(tmp_path, weights="gone")
-    assert which(tmp_path) == 4
+    assert saved_size(tmp_path) == 4
     train.checkpoint.write(tmp_path / "weights", 4, GRU_PARAMS)  # of a save that was killed there
-    assert which(tmp_path) == 4
+    assert saved_size(tmp_path) == 4
     train.save_model(tmp_path, GRU, GRU_PARAMS)
-    assert which(tmp_path) == 2
+    assert saved_size(tmp_path) == 2
 
 
 def test_params_of_numpy_come_back_as_jax_gives_them(tmp_path):

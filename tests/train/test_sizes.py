@@ -1,4 +1,4 @@
-"""The hidden size that fits a budget, of cells that accept every size and of those that do not."""
+"""The hidden size that fits a budget, for cells that accept every size and for others."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""What is not finite at one step, and what is huge, over several blocks of the method "parallel".
+"""Non-finite and huge values at one step, over several blocks of the method "parallel".
 
 The laws of causality run every cell over a few steps; here sequences are longer than a block.
 """
@@ -51,7 +51,7 @@ def test_a_step_reaches_later_steps_alone(cell, last, bad):
 @pytest.mark.parametrize("reverse", mostly_slow([False, True], [False]))
 @pytest.mark.parametrize("name", mostly_slow(CELLS, ["attention", "mlstm"]))
 def test_bad_steps_over_several_blocks(name, reverse):
-    """In any block, in the state that is given, and beside resets: as step after step has it."""
+    """In any block, in the given state, and beside resets: the same as step by step."""
     cell = CELLS[name]
     params = cell.init(key(0), D)
     clean = jax.random.normal(key(1), (T, B, D))
@@ -76,7 +76,7 @@ def test_bad_steps_over_several_blocks(name, reverse):
 
 
 def test_a_loss_that_reads_nan_has_no_finite_gradient():
-    """So that a training step which looks at gradients alone sees it."""
+    """A training step that checks only gradients must notice it."""
     cell = lj.mlstm(4, 2)
     params = cell.init(key(0), D)
     xs = jax.random.normal(key(1), (12, 1, D)).at[5].set(jnp.nan)
@@ -89,7 +89,7 @@ def test_a_loss_that_reads_nan_has_no_finite_gradient():
 
 
 def test_products_that_overflow_reach_later_steps_alone():
-    """Inputs are finite here, their products with earlier queries are not."""
+    """The inputs are finite, but their products with earlier queries are not."""
     for cell in (lj.linear_attention(4, feature_map="identity", normalize=False), lj.attention(4)):
         params = cell.init(key(0), D)
         xs = jax.random.normal(key(1), (12, 1, D))
@@ -99,7 +99,7 @@ def test_products_that_overflow_reach_later_steps_alone():
 
 
 def test_a_closed_gate_leaves_the_next_sequence_alone():
-    """One outlier, of 1e9, in the first sequence of a row; the second is what it is by itself."""
+    """With an outlier of 1e9 in the first sequence of a row, the second is the same as alone."""
     cell = lj.mlstm(4, forget_bias=-2.0)
     params = cell.init(key(0), D)
     xs = jax.random.normal(key(1), (20, 1, D)).at[4].set(-1e9 * jnp.array([1.0, 0.3, -0.5]))
@@ -114,9 +114,11 @@ def test_a_closed_gate_leaves_the_next_sequence_alone():
 @pytest.mark.parametrize(
     "name", mostly_slow(["linear_attention_gated", "delta_net_gated", "mlstm"], ["mlstm"])
 )
-@pytest.mark.parametrize("logit", [-1e9, -1e4, -300.0, 300.0, 1e9])
+@pytest.mark.parametrize(
+    "logit", mostly_slow([-1e9, -1e4, -300.0, 300.0, 1e9], [-1e9, -300.0, 1e9])
+)
 def test_gates_nearly_closed_or_open(name, logit):
-    """Outputs, states and gradients behind one gate of any size are those of step after step."""
+    """Outputs, states and gradients after one gate of any size equal those step by step."""
     cell = lj.cells.make(name, 4, heads=2)
     params = cell.init(key(0), D)
     at = cell.axis.names.index("forget")
@@ -135,7 +137,7 @@ def test_gates_nearly_closed_or_open(name, logit):
         return jax.value_and_grad(loss, has_aux=True)(params)
 
     (_, scanned), d_scanned = both(params, "scan")
-    (_, taken), d_taken = both(params, "parallel")
+    (_, parallel), d_parallel = both(params, "parallel")
     close = functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-4)
-    jax.tree.map(close, taken, scanned)
-    jax.tree.map(close, d_taken, d_scanned)
+    jax.tree.map(close, parallel, scanned)
+    jax.tree.map(close, d_parallel, d_scanned)

@@ -1,4 +1,4 @@
-"""Ragged sequences in rows and back."""
+"""Packing ragged sequences into rows, and back."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ lengths = st.lists(st.integers(0, 40), min_size=1, max_size=60)
 
 
 def ragged(steps, features=2):
-    """Sequences in which every value is another."""
+    """Sequences whose values are all different."""
     ends = np.cumsum(steps)
     values = np.arange(1.0, 1.0 + features * sum(steps)).reshape(-1, features)
     return [values[end - n : end] for n, end in zip(steps, ends, strict=True)]

@@ -9,6 +9,7 @@ import lstm_jax as lj
 from lstm_jax import train
 from lstm_jax.tasks import Sequences
 from tests.cases import CASES
+from tests.selection import mostly_slow
 
 # A cell of each form; with noise; with a memory; deep with a learned first state.
 NAMES = ("zoneout", "lru", "mlstm", "attention_short", "attentive", "learned_state_chain")
@@ -25,7 +26,7 @@ def require_close(got, wanted):
         np.testing.assert_allclose(a, b, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", mostly_slow(NAMES, ["zoneout", "lru", "attention_short"]))
 def test_values_are_those_of_the_whole_and_gradients_stay_in_their_chunk(name):
     case = CASES[name]
     params = case.cell.init(jax.random.key(0), case.input_size)
@@ -56,7 +57,7 @@ def test_values_are_those_of_the_whole_and_gradients_stay_in_their_chunk(name):
 
 
 def cotangent(value, leaf):
-    """``value`` for a leaf of floats, and for the others the only one that there is."""
+    """``value`` for floating leaves, and the only possible cotangent for the others."""
     if jnp.issubdtype(leaf.dtype, jnp.floating):
         return jnp.full_like(leaf, value)
     return np.zeros(leaf.shape, jax.dtypes.float0)
@@ -66,7 +67,7 @@ CELL = lj.rnn(2)
 PARAMS = CELL.init(jax.random.key(1), 2)
 
 
-@pytest.mark.parametrize("every", [1, 3, 7, 9])
+@pytest.mark.parametrize("every", mostly_slow([1, 3, 7, 9], [3, 9]))
 def test_every_chunk_length_gives_the_values_of_the_whole(every):
     xs, state = inputs(2), lj.RNNState(inputs(2)[0])
     got = train.unroll_truncated(CELL, PARAMS, xs, state, every=every)
@@ -74,8 +75,8 @@ def test_every_chunk_length_gives_the_values_of_the_whole(every):
 
 
 def by_hand(params, xs, first, weights, stops, lengths):
-    """Gradients of sum(weights * ys) plus the sum of the last states, by backpropagation in
-    NumPy: none passes from step t to t - 1 where ``stops[t]``."""
+    """Gradients of sum(weights * ys) plus the sum of the final states, by backpropagation in NumPy:
+    none passes from step t to t - 1 where ``stops[t]``."""
     w_x, w_h, b = (np.asarray(params[name], np.float64) for name in ("w_x", "w_h", "b"))
     xs, weights = np.asarray(xs, np.float64), np.asarray(weights, np.float64)
     gradients = {"w_x": 0.0, "w_h": 0.0, "b": 0.0}
@@ -125,7 +126,7 @@ def test_gradients_are_the_sums_by_hand():
 def reach(apply, steps=T):
     """``[T, T]``: whether the output at t has a gradient to the input at s."""
     xs = jnp.asarray(RNG.normal(size=(steps, 2)), jnp.float32)
-    jacobian = jax.jacrev(lambda xs: apply(xs).sum(axis=-1))(xs)
+    jacobian = jax.jit(jax.jacrev(lambda xs: apply(xs).sum(axis=-1)))(xs)
     return jnp.abs(jacobian).sum(axis=-1) > 0
 
 
@@ -134,7 +135,7 @@ def in_chunks(offset, every, steps=T):
     return (s <= t) & ((t - offset) // every == (s - offset) // every)
 
 
-@pytest.mark.parametrize("every", [3, 9])
+@pytest.mark.parametrize("every", mostly_slow([3, 9], [3]))
 def test_boundaries_stand_where_the_offset_says(every):
     def reached(offset):
         def apply(xs):
@@ -168,10 +169,10 @@ def test_a_truncated_model_has_the_outputs_of_the_whole():
     whole = train.recurrent(cell, 2, 1)
     params = whole.init(jax.random.key(0))
     cut = train.recurrent(cell, 2, 1, truncate=3)
+    both = jax.jit(lambda values, m: (m.apply(params, values, key=key), m.answer(params, values)),
+                   static_argnums=1)  # fmt: skip
     for values in (xs, Sequences(xs, lengths)):
-        wanted = whole.apply(params, values, key=key)
-        require_close(cut.apply(params, values, key=key), wanted)
-        require_close(cut.answer(params, values), whole.answer(params, values))
+        require_close(both(values, cut), both(values, whole))
 
 
 def test_gradients_of_many_chunks_are_summed_in_float32():

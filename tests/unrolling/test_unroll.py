@@ -1,5 +1,6 @@
-"""What the laws do not say of the unroll: memory, devices' starting states, keys, methods."""
+"""What the laws do not cover: allocation, initial states on devices, keys, methods."""
 
+import functools
 import itertools
 
 import jax
@@ -10,30 +11,29 @@ import pytest
 import lstm_jax as lj
 from tests.conformance import draw
 from tests.platforms import ON_CPU, require_same_bits
+from tests.selection import mostly_slow
+from tests.unrolling.allocation import backward_bytes
 
 # Where products reserve memory to work in, the arrays must be large beside it.
 ROWS, UNITS = (8, 32) if ON_CPU else (128, 256)
 
 
-def backward_memory(cell, steps, **options):
-    """Bytes of temporary memory that the compiled backward pass asks for."""
-    params = jax.eval_shape(lambda key: cell.init(key, 4), jax.random.key(0))
-    xs = jax.ShapeDtypeStruct((steps, ROWS, 4), jnp.float32)
-
-    def loss(params, xs):
-        return jnp.sum(lj.unroll(cell, params, xs, **options)[1][-1])
-
-    compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
+KEPT = {"lstm": lj.lstm(UNITS), "mgu": lj.mgu(UNITS), "min_gru": lj.min_gru(UNITS)}
 
 
-@pytest.mark.parametrize("cell", [lj.lstm(UNITS), lj.mgu(UNITS), lj.min_gru(UNITS)],
-                         ids=["lstm", "mgu", "min_gru"])  # fmt: skip
-@pytest.mark.parametrize("method", ["scan", "auto"])
-def test_recomputing_in_blocks_takes_less_memory(cell, method):
-    whole = backward_memory(cell, 1024, method=method)
-    blocks = backward_memory(cell, 1024, method=method, checkpoint_every=32)
-    assert blocks < 0.5 * whole, (blocks, whole)
+@pytest.mark.parametrize(
+    "name, method",
+    mostly_slow(
+        itertools.product(KEPT, ["scan", "auto"]),
+        [("lstm", "auto"), ("mgu", "scan"), ("min_gru", "auto")],
+    ),
+)
+def test_recomputing_in_blocks_takes_less_memory(name, method):
+    allocated = functools.partial(
+        backward_bytes, KEPT[name], 1024, ROWS, last_only=True, method=method
+    )
+    at_once, in_blocks = allocated(), allocated(checkpoint_every=32)
+    assert in_blocks < 0.5 * at_once, (in_blocks, at_once)
 
 
 def test_blocks_change_no_bit_of_the_outputs():
@@ -77,9 +77,9 @@ SUMMED = {
 
 
 def ways_of_summing():
-    """One cell of each kind by "scan", and by its own method in blocks; the rest slow."""
+    """An LSTM by its own method in blocks, and a linear cell by "scan"; the others are slow."""
     for name, method, every in itertools.product(SUMMED, ("scan", "auto"), (None, 50)):
-        quick = name in ("lstm", "min_lstm") and (method, every) in (("auto", 50), ("scan", None))
+        quick = (name, method, every) in (("lstm", "auto", 50), ("min_lstm", "scan", None))
         yield pytest.param(name, method, every, marks=() if quick else pytest.mark.slow)
 
 
@@ -119,7 +119,7 @@ def test_lengths_may_be_narrower_than_the_time_is_long(dtype):
 
 
 def test_a_state_with_matrices_in_it_unrolls():
-    """Fast weights, say: further axes behind the batch's."""
+    """For example fast weights, with further axes after the batch axes."""
 
     def advance(params, state, x):
         state = 0.5 * state + x[..., :, None] * x[..., None, :]
@@ -217,7 +217,7 @@ def test_a_key_is_all_the_randomness_there_is(name):
 
 @pytest.mark.parametrize("name", ["zoneout", "dropout"])
 def test_noise_of_a_step_differs_between_steps_and_rows(name):
-    """Equal inputs at all steps and rows; the first outputs depend on their own noise alone."""
+    """With equal inputs at all steps and rows; the first outputs depend only on their own noise."""
     cell = NOISY[name]
     params, xs = cell.init(jax.random.key(0), 4), jnp.ones((2, 3, 4))
     resets = jnp.ones((2, 3), bool)

@@ -1,4 +1,4 @@
-"""Wrappers: what each does to the numbers, beyond the laws that it keeps."""
+"""What each wrapper does to the numbers, beyond the laws."""
 
 import jax
 import jax.numpy as jnp
@@ -89,7 +89,7 @@ def test_zoneout_keeps_old_units_with_its_rate(cell):
 @pytest.mark.parametrize("variational", [False, True])
 @pytest.mark.parametrize("on", ["input", "output"])
 def test_dropout_keeps_the_mean_and_drops_its_rate(on, variational):
-    """Seen through a cell that shows its input: h = x."""
+    """Seen through a cell whose output is its input: h = x."""
     size = 400
     show = lj.rnn(size, activation="identity")
     params = {"w_x": jnp.eye(size), "w_h": jnp.zeros((size, size)), "b": jnp.zeros(size)}
@@ -104,7 +104,8 @@ def test_dropout_keeps_the_mean_and_drops_its_rate(on, variational):
 
 
 def test_recurrent_dropout_masks_the_source_alone():
-    """One mask a sequence on what w_h multiplies; the GRU's own path from h to h is whole."""
+    """One mask per sequence on what w_h multiplies; the GRU's direct path from h to h is not
+    masked."""
     cell = lj.dropout(lj.gru(50), 0.5, on="recurrent", variational=True)
     params, xs = draw_inputs(cell, steps=1)
     state = draw(cell.initial_state(params, (2,)), 3)
@@ -166,7 +167,7 @@ def test_a_name_tells_the_options():
 
 
 def test_every_public_function_says_what_it_takes():
-    """Docstrings on all that is public, and no module in the way of a function."""
+    """Everything public has a docstring, and no module hides a function of the same name."""
     import inspect
 
     for name in lj.__all__:
@@ -177,7 +178,7 @@ def test_every_public_function_says_what_it_takes():
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_float16_takes_loss_scaling_and_bfloat16_does_not(dtype):
-    """The gradient of a small loss, as ``mixed_precision`` says."""
+    """The gradient of a small loss, as the docstring of ``mixed_precision`` says."""
     cell, plain = lj.mixed_precision(lj.lstm(8), dtype), lj.lstm(8)
     params, xs = cell.init(KEY, 4), jax.random.normal(KEY, (10, 4, 4), jnp.float32)
 
@@ -186,7 +187,7 @@ def test_float16_takes_loss_scaling_and_bfloat16_does_not(dtype):
             ys = lj.unroll(cell, params, xs)[1].astype(jnp.float32)
             return scale * 1e-8 * jnp.mean(jnp.square(ys))
 
-        return jax.tree.map(lambda leaf: leaf / scale, jax.grad(loss)(params))
+        return jax.tree.map(lambda leaf: leaf / scale, jax.jit(jax.grad(loss))(params))
 
     expected, scaled = gradient(plain, 1.0), gradient(cell, 2.0**20)
     for name, leaf in expected.items():

@@ -1,4 +1,5 @@
-"""Wrappers around cells with memories of their own kind: right, or refused when they are built."""
+"""Wrappers around cells with their own kinds of memory: correct, or an error when they are
+built."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ KEY = jax.random.key(0)
 
 
 def slstm_case():
-    """An sLSTM, params, a state with memory and one input."""
+    """An sLSTM, params, a nonempty state and one input."""
     cell = lj.slstm(6, 2)
     params = draw(cell.init(KEY, 3, jnp.float64), 1)
     h, c, n, m = draw(tuple(jnp.zeros((4, 2, 6))), 2)
@@ -126,7 +127,7 @@ def test_a_learned_state_leaves_what_only_steps_can_fill(x64):
     xs = draw(jnp.zeros((5, 2, 3)), 2)
     inner = lj.chain(lj.slstm(4), lj.attention(4, 2, 3), lj.lstm(3))
     close(lj.unroll(cell, params, xs), lj.unroll(inner, params["cell"], xs, start))
-    grads = jax.grad(lambda p: jnp.sum(lj.unroll(cell, p, xs)[1]))(params)["state"]
+    grads = jax.jit(jax.grad(lambda p: jnp.sum(lj.unroll(cell, p, xs)[1])))(params)["state"]
     assert all(np.all(leaf != 0) for leaf in jax.tree.leaves(grads))
 
 

@@ -96,11 +96,11 @@ class Programs:
                 return jax.vmap(function, in_axes=(0, None))(runs, shared)
             return jax.lax.map(lambda run: function(run, shared), runs)
 
-        runs, whole = PartitionSpec("runs"), PartitionSpec()
+        runs, same = PartitionSpec("runs"), PartitionSpec()
         return jax.jit(
             # Unchecked, since devices exchange nothing.
             jax.shard_map(
-                one_device, mesh=self.mesh, in_specs=(runs, whole), out_specs=runs, check_vma=False
+                one_device, mesh=self.mesh, in_specs=(runs, same), out_specs=runs, check_vma=False
             )
         )
 

@@ -155,8 +155,8 @@ def _unload_namesakes(folder: Path) -> None:
     """Unloads modules from other folders if ``folder`` has modules of the same names."""
     for name, module in _loaded_modules().items():
         file, top = _file_of(module), _top_level_path(name, folder)
-        here = file is not None and top in (file, *file.parents)
-        if name not in _files and top.exists() and not here:
+        is_inside = file is not None and top in (file, *file.parents)
+        if name not in _files and top.exists() and not is_inside:
             del sys.modules[name]
 
 

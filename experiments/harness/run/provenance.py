@@ -68,13 +68,13 @@ def describe_difference(before: dict[str, Any] | None, now: dict[str, Any]) -> s
 
 def describe_changes(before: dict[str, Any], now: dict[str, Any], part: str) -> list[str]:
     """Says in words what differs in one part: "code", "loaded" or "data"."""
-    then, current = before.get(part, {}), now[part]
+    old, new = before.get(part, {}), now[part]
     template = {"loaded": "the loaded file {}, which", "data": "data of {}, which"}.get(part, "{}")
     changes = []
-    for name in dict.fromkeys([*current, *then]):
-        if then.get(name) != current.get(name):
-            how = "is new" if name not in then else "is gone" if name not in current else "changed"
-            sums = f" (SHA-256 {then.get(name, '-')[:8]}, now {current.get(name, '-')[:8]})"
+    for name in dict.fromkeys([*new, *old]):
+        if old.get(name) != new.get(name):
+            how = "is new" if name not in old else "is gone" if name not in new else "changed"
+            sums = f" (SHA-256 {old.get(name, '-')[:8]}, now {new.get(name, '-')[:8]})"
             changes.append(f"{template.format(name)} {how}{'' if part == 'code' else sums}")
     return changes
 

@@ -114,7 +114,7 @@ def is_free_or_run(names: set[str]) -> bool:
         return bool(names & {"lock", "environment.json"})
     return all(
         name in FILES_BEFORE_CONFIG
-        or any(storage.is_part(Path(name), whole) for whole in ("config.json", MADE_FROM))
+        or any(storage.is_part(Path(name), complete) for complete in ("config.json", MADE_FROM))
         for name in names
     )
 

@@ -270,13 +270,13 @@ def delay_interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    pressed: list[bool] = []
-    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    interrupts: list[bool] = []
+    before = signal.signal(signal.SIGINT, lambda *_: interrupts.append(True))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if pressed:
+    if interrupts:
         raise KeyboardInterrupt
 
 

@@ -105,7 +105,7 @@ def _baselines(choices: Int[np.ndarray, "N"], modulus: int) -> tuple[float, floa
     if choices[0] == 1:
         by_last += np.eye(modulus)
     for length in range(3, int(choices[-1]) + 1, 2):
-        after = np.stack([_then(states, number) for number in range(modulus)])
+        after = np.stack([_after_operator(states, number) for number in range(modulus)])
         if length >= choices[0]:
             by_last += np.stack([_sums(states) for states in after])
         states = after.mean(axis=0)
@@ -113,15 +113,15 @@ def _baselines(choices: Int[np.ndarray, "N"], modulus: int) -> tuple[float, floa
     return float(by_last.mean(axis=0).max()), float(by_last.max(axis=1).mean())
 
 
-def _then(states: Float[np.ndarray, "M M"], number: int) -> Float[np.ndarray, "M M"]:
+def _after_operator(states: Float[np.ndarray, "M M"], number: int) -> Float[np.ndarray, "M M"]:
     """The probabilities after one more operator, each as likely, and this number."""
     modulus, sums = len(states), _sums(states)
-    then = np.zeros_like(states)
-    then[:, number] += sums / 3
-    then[:, -number % modulus] += sums / 3
+    after = np.zeros_like(states)
+    after[:, number] += sums / 3
+    after[:, -number % modulus] += sums / 3
     for term in range(modulus):
-        then[:, term * number % modulus] += states[:, term] / 3
-    return then
+        after[:, term * number % modulus] += states[:, term] / 3
+    return after
 
 
 def _sums(states: Float[np.ndarray, "M M"]) -> Float[np.ndarray, "M"]:

@@ -88,9 +88,9 @@ def associative_recall(
             else jnp.full((rest, 1), BLANK)
         )
         queries = jnp.broadcast_to(blanks, (rest, batch_size)).at[places, rows].set(asked)
-        shown = jnp.stack([asked, answers], axis=1).reshape(2 * pairs, batch_size)
+        symbols = jnp.stack([asked, answers], axis=1).reshape(2 * pairs, batch_size)
         targets = jnp.full((length, batch_size), -1).at[2 * pairs + places, rows].set(answers)
-        return Batch(classes.one_hot(jnp.concatenate([shown, queries]), vocabulary), targets)
+        return Batch(classes.one_hot(jnp.concatenate([symbols, queries]), vocabulary), targets)
 
     length = require_length(length)
     law = f"power={power:g}" + (", noise" if noise else "")

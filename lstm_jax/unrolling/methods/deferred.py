@@ -87,7 +87,7 @@ def why(traversal: Traversal, options: Deferred = AS_MEASURED) -> tuple[str, ...
 
 
 def traverse(traversal: Traversal, options: Deferred = AS_MEASURED) -> tuple[State, jax.Array]:
-    """``(state, ys)``. It has a custom VJP, and so no forward-mode derivative."""
+    """Returns ``(state, ys)``, with a custom VJP and hence no forward-mode derivative."""
     cell, params, xs, state, initial, masks, reverse = traversal
     form = cell.form
     assert isinstance(form, Gated)

@@ -5,13 +5,13 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.formal.counting import counting
-from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of
+from tests.tasks.rows import require_fixed_held_out, right_outputs, rows_of
 
 SETS = ({"a", "b"}, {"b"}, {"end"})
 
 
 def may_come_next(prefix, longest):
-    """By trying all strings of the language."""
+    """The legal next symbols, by trying all strings of the language."""
     strings = ["a" * n + "b" * n for n in range(1, longest + 1)]
     rests = [string[len(prefix) :] for string in strings if string.startswith(prefix)]
     return {rest[0] if rest else "end" for rest in rests}
@@ -56,7 +56,7 @@ def test_far_beyond_the_trained_strings():
 
 @pytest.mark.parametrize(("low", "high"), [(1, 4), (2, 5)])
 def test_chance_and_memoryless(low, high):
-    """All answerers that know the current symbol alone, the constant ones among them."""
+    """Tries all answers that depend on the current symbol only, including the constant ones."""
     task = counting(low, high)
     batch = task.sample(jax.random.key(2), 4000)
     symbols = jnp.argmax(batch.xs.values, axis=-1)
@@ -73,7 +73,7 @@ def test_chance_and_memoryless(low, high):
 
 
 def test_held_out_data():
-    held_out_is_fixed_and_apart(counting)
+    require_fixed_held_out(counting)
     task = tasks.make("counting")
     assert task.name == "counting(1 to 10)" and task.reads == "every"
     for batch in (task.validation, task.test):

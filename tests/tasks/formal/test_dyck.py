@@ -7,11 +7,12 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.formal.dyck import dyck
-from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of, simulated
+from tests.tasks.rows import require_fixed_held_out, right_outputs, rows_of, simulated
 
 
-def by_a_stack(symbols, kinds):
-    """What may be closed after each step, and the largest depth; an error for no prefix."""
+def run_stack(symbols, kinds):
+    """What may be closed after each step, and the largest depth; fails if the word is not a
+    prefix."""
     stack, answers, deepest = [], [], 0
     for symbol in symbols:
         if symbol < kinds:
@@ -25,7 +26,7 @@ def by_a_stack(symbols, kinds):
 
 def test_the_picture():
     """( [ ] ( ) ) with the brackets ( [ ) ] as 0 1 2 3."""
-    assert by_a_stack([0, 1, 3, 0, 2, 2], 2) == ([1, 2, 1, 1, 1, 0], 2)
+    assert run_stack([0, 1, 3, 0, 2, 2], 2) == ([1, 2, 1, 1, 1, 0], 2)
 
 
 @pytest.mark.parametrize(("kinds", "max_depth"), [(1, None), (2, None), (3, 2)])
@@ -35,7 +36,7 @@ def test_words_are_balanced_and_targets_are_on_the_stack(kinds, max_depth):
     batch = task.sample(jax.random.key(0), 400)
     lengths, seen = set(), set()
     for symbols, targets in rows_of(batch):
-        answers, deepest = by_a_stack(symbols, kinds)
+        answers, deepest = run_stack(symbols, kinds)
         assert targets == answers and answers[-1] == 0
         assert deepest <= (max_depth or 6)
         lengths.add(len(symbols))
@@ -46,8 +47,8 @@ def test_words_are_balanced_and_targets_are_on_the_stack(kinds, max_depth):
 
 @pytest.mark.parametrize(("max_depth", "words"), [(None, 132), (2, 32), (3, 89)])
 def test_every_word_is_as_likely(max_depth, words):
-    """Catalan's number of words of six pairs, and those of a bounded depth (powers of two,
-    Fibonacci's numbers)."""
+    """There are Catalan's number of words with six pairs; with bounded depth, powers of two and
+    Fibonacci numbers."""
     if max_depth is None:
         assert words == math.comb(12, 6) // 7
     task = dyck(1, 12, 12, max_depth)
@@ -75,7 +76,7 @@ def test_chance_and_memoryless(options):
 
 
 def test_two_kinds_need_the_stack():
-    """In Dyck-2, who counts the depth and sees the current symbol falls short of who remembers."""
+    """In Dyck-2, counting the depth and reading the current symbol is worse than remembering."""
     task = dyck(2, 2, 50)
     assert task.score.memoryless < 0.75
     asked = right = 0
@@ -91,17 +92,17 @@ def test_two_kinds_need_the_stack():
 def test_far_beyond_the_trained_lengths():
     task = dyck(2, 2, 10)
     for symbols, targets in rows_of(task.test_at(400, 5)):
-        assert len(symbols) == 400 and by_a_stack(symbols, 2)[0] == targets
+        assert len(symbols) == 400 and run_stack(symbols, 2)[0] == targets
     bounded = dyck(2, 2, 10, 3)
     for symbols, targets in rows_of(bounded.test_at(2000, 2)):
-        answers, deepest = by_a_stack(symbols, 2)
+        answers, deepest = run_stack(symbols, 2)
         assert answers == targets and deepest == 3
     with pytest.raises(ValueError, match="length: expected an even length, got 7"):
         task.test_at(7, 1)
 
 
 def test_held_out_data():
-    held_out_is_fixed_and_apart(dyck)
+    require_fixed_held_out(dyck)
     task = tasks.make("dyck", kinds=1, max_depth=4)
     assert task.name == "dyck(1, 2 to 50, depth 4)" and task.reads == "every"
     assert dyck().name == "dyck(2, 2 to 50)"

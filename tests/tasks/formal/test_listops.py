@@ -15,13 +15,13 @@ def task():
 
 
 def texts(batch):
-    """The tokens of each row; past its length there is nothing."""
+    """The tokens of each row; the padding is checked to be empty."""
     values, lengths = np.asarray(batch.xs.values), np.asarray(batch.xs.lengths)
     rows = []
     for row, length in enumerate(lengths):
-        shown = values[:, row]
-        assert (shown[:length].sum(axis=-1) == 1).all() and (shown[length:] == 0).all()
-        rows.append([TOKENS[i] for i in shown[:length].argmax(axis=-1)])
+        inputs = values[:, row]
+        assert (inputs[:length].sum(axis=-1) == 1).all() and (inputs[length:] == 0).all()
+        rows.append([TOKENS[i] for i in inputs[:length].argmax(axis=-1)])
     return rows
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.formal.modular_arithmetic import modular_arithmetic
-from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of, simulated
+from tests.tasks.rows import require_fixed_held_out, right_outputs, rows_of, simulated
 
 
 def written(symbols, modulus):
@@ -40,7 +40,7 @@ def test_far_beyond_the_trained_lengths():
 
 
 def test_baselines_against_all_expressions():
-    """All of lengths 1, 3 and 5, each length as likely."""
+    """All expressions of lengths 1, 3 and 5, each length equally likely."""
     modulus = 3
     by_last = np.zeros((modulus, modulus))
     for pairs in range(3):
@@ -65,7 +65,7 @@ def test_chance_and_memoryless(modulus, lengths):
 
 
 def test_held_out_data():
-    held_out_is_fixed_and_apart(modular_arithmetic)
+    require_fixed_held_out(modular_arithmetic)
     task = tasks.make("modular_arithmetic")
     assert task.name == "modular_arithmetic(5, 1 to 39)"
     assert task.success.met(right_outputs(task.test, 5), task.test)

@@ -7,7 +7,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.formal.parity import even_pairs, parity
-from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of, simulated
+from tests.tasks.rows import require_fixed_held_out, right_outputs, rows_of, simulated
 
 # Two automata: the next state by state and symbol, and the class of each state.
 PARITY = {"start": (0, 1), 0: (0, 1), 1: (1, 0)}, {0: 0, 1: 1}
@@ -22,10 +22,10 @@ ENDS = (
 
 
 def run(automaton, symbols):
-    then, classes = automaton
+    transitions, classes = automaton
     state = "start"
     for symbol in symbols:
-        state = then[state][symbol]
+        state = transitions[state][symbol]
     return classes[state]
 
 
@@ -75,7 +75,7 @@ def test_baselines_by_hand():
 
 @pytest.mark.parametrize("make", [parity, even_pairs])
 def test_held_out_data(make):
-    held_out_is_fixed_and_apart(make)
+    require_fixed_held_out(make)
     task = tasks.make(make.__name__)
     assert task.name == f"{make.__name__}(1 to 40)" and task.success.source == "lstm_jax"
     assert task.success.met(right_outputs(task.test, 2), task.test)

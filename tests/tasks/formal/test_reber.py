@@ -1,4 +1,4 @@
-"""The embedded Reber grammar against an expression written apart from its graph."""
+"""The embedded Reber grammar against an expression written independently of its graph."""
 
 import itertools
 import re
@@ -25,14 +25,14 @@ def task():
 
 
 def strings_of(batch):
-    """Read back from the arrays: what a row was shown, and the last symbol it was asked for."""
+    """The strings, read back from the arrays: the inputs of each row and its last target."""
     values, lengths = (np.asarray(leaf) for leaf in batch.xs)
     targets = np.asarray(batch.targets.symbols)
     strings = []
     for row, length in enumerate(lengths):
-        shown, asked = values[:length, row], targets[:length, row]
-        assert (shown.sum(axis=-1) == 1).all() and (shown.max(axis=-1) == 1).all()
-        symbols = [*shown.argmax(axis=-1), asked[-1]]
+        inputs, asked = values[:length, row], targets[:length, row]
+        assert (inputs.sum(axis=-1) == 1).all() and (inputs.max(axis=-1) == 1).all()
+        symbols = [*inputs.argmax(axis=-1), asked[-1]]
         np.testing.assert_array_equal(symbols[1:], asked)
         assert (targets[length:, row] == -1).all()
         strings.append("".join(SYMBOLS[s] for s in symbols))
@@ -40,8 +40,8 @@ def strings_of(batch):
 
 
 def test_the_expression_knows_published_strings():
-    """Strings that Schraudolph's page on the grammar calls Reber and not Reber; and the 43 of at
-    most 8 letters between B and E that Cleeremans et al. 1989 trained and tested on."""
+    """Strings that Schraudolph's page on the grammar classifies as Reber or not, and the 43 of at
+    most 8 letters between B and E that Cleeremans et al. 1989 used for training and testing."""
     for string in ("BTSSXXTVVE", "BPVVE", "BTXXVPSE", "BPVPXVPXVPXVVE", "BTSXXVPSE"):
         assert INNER_STRING.fullmatch(string), string
     for string in ("BTSSPXSE", "BPTVVB", "BTXXVVSE", "BPVSPSE", "BTSSSE"):
@@ -52,7 +52,7 @@ def test_the_expression_knows_published_strings():
 
 
 def test_the_graph_makes_as_many_strings_of_each_length():
-    """Two for each Reber string, with 6 symbols around its letters; the shortest have 9."""
+    """Two for each Reber string, with 6 more symbols around its letters; the shortest have 9."""
 
     def count(node, left):
         edges = reber.EMBEDDED[node].values()
@@ -81,7 +81,7 @@ def test_another_pair_has_other_strings(task):
 
 
 def test_legal_symbols_are_those_that_some_string_goes_on_with(task):
-    """By the expression alone: some string begins with the prefix and the symbol after it."""
+    """By the expression alone: some string begins with the prefix and the next symbol."""
     legal = np.asarray(task.test.targets.legal)
     for row, string in enumerate(strings_of(task.test)[:12]):
         for t in range(len(string) - 1):
@@ -97,7 +97,7 @@ INNER_TAILS = ["".join(s) + "E" for n in range(4) for s in itertools.product("TP
 
 
 def can_begin(begun):
-    """Whether some string of the expression begins so."""
+    """Whether some string of the expression begins with this."""
     tails = [*INNER_TAILS, "BPVVE", "BTXSE", "TBPVVE", ""]
     ends = [tail + side + "E" for tail in tails for side in "TP"] + ["TBPVVETE", "E", ""]
     return any(STRING.fullmatch(begun + end) for end in ends)
@@ -129,7 +129,7 @@ def test_strings_of_one_length(task):
 
 
 def tiny():
-    """Two strings, and outputs under which exactly the legal symbols are active."""
+    """Two strings, and outputs at which exactly the legal symbols are active."""
     batch = reber.encode(["BTBTXSETE", "BPBPVPSEPE"])
     legal = np.asarray(batch.targets.legal)
     return batch, np.where(legal, 2.0, -1.0).astype(np.float32)

@@ -6,7 +6,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.formal.word_problem import GENERATORS, elements_of, products, word_problem
-from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, rows_of, simulated
+from tests.tasks.rows import require_fixed_held_out, right_outputs, rows_of, simulated
 
 ORDERS = {"Z2": 2, "Z60": 60, "S3": 6, "A4": 12, "S4": 24, "A4xZ5": 60, "A5": 60, "S5": 120}
 
@@ -82,14 +82,15 @@ def test_chance_and_memoryless(group, lengths, inputs):
 
 
 def test_baselines_by_hand():
-    """All elements: every product is as likely; alone in the first step the element tells all."""
+    """With all elements every product is equally likely; the current element is the product at the
+    first step only."""
     score = word_problem("S5", 4, 4).score
     np.testing.assert_allclose(score.chance, 1 / 120)
     np.testing.assert_allclose(score.memoryless, (1 + 3 / 120) / 4)
 
 
 def test_held_out_data():
-    held_out_is_fixed_and_apart(lambda: word_problem("A5", inputs="generators"))
+    require_fixed_held_out(lambda: word_problem("A5", inputs="generators"))
     task = tasks.make("word_problem", group="S3", max_length=5)
     assert task.name == "word_problem(S3, all, 1 to 5)" and task.reads == "every"
     assert task.success.met(right_outputs(task.test, 6), task.test)

@@ -18,7 +18,7 @@ def packed(array):
 
 @pytest.fixture
 def made(tmp_path, monkeypatch):
-    """A data folder of made-up digits in the format of the published ones: what is in it."""
+    """A data folder with made-up digits in the format of the published ones; returns the digits."""
     rng, digits = np.random.default_rng(0), {}
     (tmp_path / "mnist").mkdir()
     for part, count in COUNTS.items():

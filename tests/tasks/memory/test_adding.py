@@ -60,7 +60,7 @@ def test_memoryless_sees_the_last_step_alone(variable):
 
 
 def test_the_fixed_lengths_data_stay_as_they_are():
-    """Results that stand in the repository were made from them."""
+    """Kept results in the repository were computed from them."""
     batch = adding(4).sample(jax.random.key(0), 2)
     expected = jax.random.uniform(jax.random.key(0), (6, 2))
     np.testing.assert_array_equal(batch.xs[..., 0], expected[:4])

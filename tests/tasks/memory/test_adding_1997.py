@@ -42,7 +42,7 @@ def test_the_target_by_hand(length):
 
 
 def test_marks_are_where_the_paper_draws_them():
-    """Against the paper's own words, drawn by NumPy: the share of sequences in which a pair is
+    """Against the paper's description, drawn by NumPy: the share of sequences in which a pair is
     marked."""
     length, count = 24, 20_000
     rng = np.random.default_rng(0)

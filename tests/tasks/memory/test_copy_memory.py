@@ -19,7 +19,7 @@ def by_hand(row, lag, symbols=8, width=10):
 
 
 def rows_of(batch):
-    """(inputs, targets) of each row, within its length."""
+    """Inputs and targets of each row, within its length."""
     padded = isinstance(batch.xs, tasks.Sequences)
     xs = np.asarray(batch.xs.values if padded else batch.xs)
     steps, size, _ = xs.shape

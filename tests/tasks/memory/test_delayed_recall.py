@@ -5,6 +5,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.memory.delayed_recall import delayed_recall
+from tests.tasks.rows import require_drawn_from_the_key
 
 TASK = delayed_recall(5, symbols=4)
 
@@ -14,8 +15,8 @@ def check(batch, delay, symbols):
     assert xs.shape == (delay + 2, batch.targets.size, symbols + 1)
     np.testing.assert_array_equal(xs.sum(axis=-1), 1)
     for row, target in zip(xs.argmax(axis=-1).T, np.asarray(batch.targets), strict=True):
-        *shown, cue = row
-        assert cue == symbols and max(shown) < symbols and target == shown[0]
+        *before, cue = row
+        assert cue == symbols and max(before) < symbols and target == before[0]
 
 
 def test_the_first_symbol_is_asked_for_at_the_cue():
@@ -25,10 +26,10 @@ def test_the_first_symbol_is_asked_for_at_the_cue():
 
 
 def test_all_symbols_are_uniform_and_independent():
-    shown = np.asarray(TASK.sample(jax.random.key(1), 10_000).xs)[:-1].argmax(axis=-1)
-    for step in shown:
+    symbols = np.asarray(TASK.sample(jax.random.key(1), 10_000).xs)[:-1].argmax(axis=-1)
+    for step in symbols:
         np.testing.assert_allclose(np.bincount(step, minlength=4) / 10_000, 0.25, atol=0.02)
-    assert np.abs(np.corrcoef(shown))[~np.eye(6, dtype=bool)].max() < 0.05
+    assert np.abs(np.corrcoef(symbols))[~np.eye(6, dtype=bool)].max() < 0.05
 
 
 def test_chance_memoryless_and_success():
@@ -43,12 +44,7 @@ def test_chance_memoryless_and_success():
 
 
 def test_a_key_gives_the_same_batch_and_held_out_data_are_apart():
-    sample = jax.jit(TASK.sample, static_argnums=1)
-    one, same, other = (sample(jax.random.key(seed), 30) for seed in (0, 0, 1))
-    jax.tree.map(np.testing.assert_array_equal, one, same)
-    assert not np.array_equal(one.xs, other.xs)
-    np.testing.assert_array_equal(TASK.test.xs, delayed_recall(5, symbols=4).test.xs)
-    assert not np.array_equal(TASK.test.xs, TASK.validation.xs)
+    require_drawn_from_the_key(TASK, delayed_recall(5, symbols=4))
     assert not np.array_equal(TASK.test_at(17, 30).xs[:7], TASK.test.xs[:, :30])
 
 

@@ -4,11 +4,11 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.memory.flip_flop import flip_flop
-from tests.tasks.rows import held_out_is_fixed_and_apart, right_outputs, simulated
+from tests.tasks.rows import require_fixed_held_out, right_outputs, simulated
 
 
 def register(text):
-    """What the bit after each read must be, by a register that is written and read."""
+    """The bit after each read, from a register that is written and read."""
     bit, answers = None, []
     for instruction, data in zip(text[0::2], text[1::2], strict=True):
         bit = data if instruction == "w" else bit
@@ -55,7 +55,7 @@ def test_chance_and_memoryless():
 
 
 def test_held_out_data():
-    held_out_is_fixed_and_apart(lambda: flip_flop(32))
+    require_fixed_held_out(lambda: flip_flop(32))
     task = tasks.make("flip_flop")
     assert task.name == "flip_flop(64, ignore 0.8)" and task.reads == "every"
     assert task.success.met(right_outputs(task.test, 2), task.test)

@@ -80,7 +80,7 @@ def test_sizes_of_the_paper():
 
 
 def test_criteria(task_2c):
-    """2a asks at every step, 2b at the last alone; a limit holds strictly; chance by simulation."""
+    """2a asks at every step, 2b only at the last; limits are strict; chance by simulation."""
     logit = float(np.log(4))  # logistic 0.8
     for make, everywhere in ((lags_2a, True), (lags_2b, False)):
         task = make(4)

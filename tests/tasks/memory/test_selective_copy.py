@@ -7,6 +7,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.memory.selective_copy import selective_copy
+from tests.tasks.rows import require_drawn_from_the_key
 
 TASK = selective_copy(4, symbols=6, tokens=3)  # four kinds
 ROWS = 7000
@@ -18,7 +19,7 @@ def batch():
 
 
 def check(batch, length, symbols, tokens):
-    """Every row against what it should be, by hand; gives the places of its tokens."""
+    """Compares every row with one made by hand; returns the places of its tokens."""
     xs, targets = np.asarray(batch.xs), np.asarray(batch.targets)
     assert xs.shape == (length + 2 * tokens, targets.shape[1], symbols)
     np.testing.assert_array_equal(xs.sum(axis=-1), 1)
@@ -59,12 +60,7 @@ def test_chance_memoryless_and_success(batch):
 
 
 def test_a_key_gives_the_same_batch_and_held_out_data_are_apart():
-    sample = jax.jit(TASK.sample, static_argnums=1)
-    one, same, other = (sample(jax.random.key(seed), 30) for seed in (0, 0, 1))
-    jax.tree.map(np.testing.assert_array_equal, one, same)
-    assert not np.array_equal(one.xs, other.xs)
-    np.testing.assert_array_equal(TASK.test.xs, selective_copy(4, symbols=6, tokens=3).test.xs)
-    assert not np.array_equal(TASK.test.xs, TASK.validation.xs)
+    require_drawn_from_the_key(TASK, selective_copy(4, symbols=6, tokens=3))
 
 
 def test_names_and_bad_input():

@@ -22,7 +22,7 @@ from lstm_jax.tasks.pairs.data import (
 
 @pytest.fixture(scope="module")
 def pairs():
-    """Pairs whose ids say which pair they are from."""
+    """Pairs whose ids tell which pair they belong to."""
     rng = np.random.default_rng(0)
     lengths = rng.integers([[0], [1]], [[15], [9]], (2, 203))
     return Pairs(*([np.full(n, 4 + row, np.int32) for row, n in enumerate(of)] for of in lengths))

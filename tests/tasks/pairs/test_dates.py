@@ -25,7 +25,7 @@ WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 def parse(text):
-    """What a reader makes of a date who knows the rules and not the style."""
+    """The date as understood by a reader who knows the rules but not the style."""
     if match := re.fullmatch(r"(\d{4})(\d\d)(\d\d)|(\d{4})[/.](\d+)[/.](\d+)", text):
         year, month, day = (int(figure) for figure in match.groups() if figure)
     elif match := re.fullmatch(r"(\d+)\. ?(\d+)\. ?(\d{4})", text):

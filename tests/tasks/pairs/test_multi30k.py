@@ -96,7 +96,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def published(folder, tmp_path, monkeypatch):
-    """The made-up files as if they were the published ones, on a server of this machine."""
+    """Serves the made-up files on this machine as if they were the published ones."""
     server = http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
     )
@@ -151,7 +151,7 @@ def test_text_is_taken_apart_and_put_together(text):
 
 
 def bleu_by_hand(hypotheses, references):
-    """Papineni et al. 2002, section 2, of words between spaces."""
+    """Papineni et al. 2002, section 2, for words separated by spaces."""
     right, made = np.zeros(4), np.zeros(4)
     for hypothesis, reference in zip(hypotheses, references, strict=True):
         words, truth = hypothesis.split(), reference.split()

@@ -7,6 +7,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.recall.associative_recall import associative_recall
+from tests.tasks.rows import require_drawn_from_the_key
 
 TASK = associative_recall(14, pairs=2, vocabulary=9)  # keys 1 to 3, values 4 to 8; five places
 ROWS = 8000
@@ -15,12 +16,13 @@ NOISY = associative_recall(14, pairs=2, vocabulary=9, power=1.0, noise=True)
 
 @pytest.fixture(scope="module")
 def batches():
-    """Of each task: one size of batch, and so one compile of each program."""
+    """One batch of each task, all of one size, so that each program is compiled once."""
     return {task.name: task.sample(jax.random.key(0), ROWS) for task in (TASK, NOISY)}
 
 
 def check(batch, length, pairs, vocabulary, noise=False):
-    """Every row against what it should be, by hand; gives (keys, values, queries' places)."""
+    """Compares every row with one made by hand; returns keys, values and the places of the
+    queries."""
     xs, targets = np.asarray(batch.xs), np.asarray(batch.targets)
     assert xs.shape == (length, targets.shape[1], vocabulary)
     np.testing.assert_array_equal(xs.sum(axis=-1), 1)
@@ -89,13 +91,7 @@ def test_chance_memoryless_and_success(batches):
 
 
 def test_a_key_gives_the_same_batch_and_held_out_data_are_apart():
-    sample = jax.jit(TASK.sample, static_argnums=1)
-    one, same, other = (sample(jax.random.key(seed), 30) for seed in (0, 0, 1))
-    jax.tree.map(np.testing.assert_array_equal, one, same)
-    assert not np.array_equal(one.xs, other.xs)
-    again = associative_recall(14, pairs=2, vocabulary=9)
-    np.testing.assert_array_equal(TASK.test.xs, again.test.xs)
-    assert not np.array_equal(TASK.test.xs, TASK.validation.xs)
+    require_drawn_from_the_key(TASK, associative_recall(14, pairs=2, vocabulary=9))
 
 
 def test_names_and_bad_input():
