@@ -9,4 +9,11 @@ from lstm_jax.insight.explorer import Explorer, explorer
 from lstm_jax.insight.trace import trace
 from lstm_jax.insight.traces import Trace
 
-__all__ = ["Diagram", "Explorer", "Trace", "diagram", "explorer", "trace"]
+__all__ = [
+    "Diagram",
+    "Explorer",
+    "Trace",
+    "diagram",
+    "explorer",
+    "trace",
+]

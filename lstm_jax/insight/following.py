@@ -13,7 +13,14 @@ from lstm_jax.core.forms import Composite, Observed
 from lstm_jax.core.steps import add_part, observe
 from lstm_jax.core.typing import State
 from lstm_jax.insight.traces import Trace, map_kept
-from lstm_jax.unrolling.masks import Masks, narrow_floats, where, widen_floats, zero_where_not
+from lstm_jax.unrolling.masks import (
+    Masks,
+    differentiable,
+    narrow_floats,
+    where,
+    widen_floats,
+    zero_where_not,
+)
 from lstm_jax.unrolling.methods.traversal import Traversal
 from lstm_jax.unrolling.parts import segment_starts
 
@@ -152,6 +159,22 @@ def _trace_of(
     return Trace(
         ys, states, gates, attention, parts, mask, resets, start, last, initial, traversal.reverse
     )
+
+
+def disturb(traversal: Traversal, added: State) -> Traversal:
+    """``traversal`` with ``added`` to its states, ``[T, *batch, ...]`` in each leaf or None."""
+    state = map_kept(lambda added, leaf: Disturbed(leaf, added), added, traversal.state)
+    return traversal._replace(state=state)
+
+
+def zeros_to_add(traversal: Traversal) -> State:
+    """Zeros for ``disturb``, and None for leaves that are not floats."""
+
+    def zeros(leaf: jax.Array) -> jax.Array | None:
+        shape = (len(traversal.xs), *leaf.shape)
+        return jnp.zeros(shape, leaf.dtype) if differentiable(leaf) else None
+
+    return jax.tree.map(zeros, traversal.state)
 
 
 def undisturbed(state: State) -> State:
