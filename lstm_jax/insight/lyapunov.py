@@ -32,8 +32,8 @@ class LyapunovSpectrum:
             of which the exponents are the mean.
     """
 
-    exponents: jax.Array
-    growth: jax.Array
+    exponents: Any  # arrays; but a pytree must hold whatever a function of its leaves returns
+    growth: Any
 
     def running(self) -> jax.Array:
         """The exponents from the first t steps for each t, ``[T - discard, *batch, n]``: how far
