@@ -19,6 +19,7 @@ PUBLIC = [
             "cells",
             "core",
             "decode",
+            "insight",
             "seq2seq",
             "tasks",
             "tasks.pairs",
