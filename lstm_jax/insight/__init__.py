@@ -4,6 +4,7 @@
 reads cells, params and traces.
 """
 
+from lstm_jax.insight import plot
 from lstm_jax.insight.diagram import Diagram, diagram
 from lstm_jax.insight.explorer import Explorer, explorer
 from lstm_jax.insight.fixed_points import fixed_points, starts_from
@@ -28,6 +29,7 @@ __all__ = [
     "fixed_points",
     "jacobian_norms",
     "lyapunov_exponents",
+    "plot",
     "starts_from",
     "state_gradients",
     "trace",

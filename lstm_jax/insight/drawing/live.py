@@ -13,16 +13,21 @@ from lstm_jax.insight.drawing.svg import Shown
 
 def check_trace(trace: Any, step: Any, row: Any) -> tuple[int, ...]:
     """Checks the step and the row of a trace; returns the index of both."""
+    places = check_row(trace, row)
+    return checking.seed("step", step, trace.mask.shape[0]), *places
+
+
+def check_row(trace: Any, row: Any) -> tuple[int, ...]:
+    """Checks a trace and the index of one of its rows, which is returned as a tuple."""
     if not all(hasattr(trace, name) for name in ("gates", "states", "mask")):
         raise WrongType(f"trace: expected a trace, as lj.trace gives it, got {trace!r}")
-    steps, *batch = trace.mask.shape
-    step = checking.seed("step", step, steps)
+    batch = trace.mask.shape[1:]
     row = tuple(row) if isinstance(row, tuple | list) else (row,)
     if len(row) != len(batch):
         raise WrongValue(
             f"row: expected one index for each of the {len(batch)} batch axes, got {row}"
         )
-    return step, *(checking.seed("row", i, size) for i, size in zip(row, batch, strict=True))
+    return tuple(checking.seed("row", i, size) for i, size in zip(row, batch, strict=True))
 
 
 def shown_values(trace: Any, at: tuple[int, ...], unit: int | None) -> dict[str, Shown]:
