@@ -39,7 +39,7 @@ def attribution_text(
     one = TextPath((0, 0), "m" * 10, size=FONT_SIZE, prop=font).get_extents().width / 10
     new = ax is None
     ax = axes_or_new(ax, 7.0, 1.5)
-    across = ax.get_position().width * ax.figure.get_figwidth() * 72 if not new else 6.6 * 72
+    across = 6.6 * 72 if new else ax.bbox.width * 72 / ax.figure.dpi
     x, line, pad, row = 0.0, 0, 3.0, 1.9 * FONT_SIZE
     for text, value in zip(texts, values, strict=True):
         width = one * len(text) + 2 * pad
@@ -54,7 +54,7 @@ def attribution_text(
     ax.set_ylim(-(line + 0.8) * row, 0.8 * row)
     ax.set_axis_off()
     if new:
-        ax.figure.set_figheight((line + 1.6) * row / 72 + 0.5)
+        pyplot().figure(ax.figure).set_figheight((line + 1.6) * row / 72 + 0.5)
     _colorbar(ax, norm, colours, "horizontal")
     return ax
 
@@ -120,7 +120,7 @@ def _ink(fill: tuple[float, ...]) -> str:
 def _colorbar(ax: "Axes", norm: Any, colours: Any, orientation: str) -> None:
     from matplotlib.cm import ScalarMappable
 
-    flat = {"aspect": 40, "shrink": 0.4, "pad": 0.02} if orientation == "horizontal" else {}
+    flat: Any = {"aspect": 40, "shrink": 0.4, "pad": 0.02} if orientation == "horizontal" else {}
     bar = ax.figure.colorbar(
         ScalarMappable(norm, colours), ax=ax, orientation=orientation, label="attribution", **flat
     )

@@ -32,7 +32,10 @@ def axes_or_new(ax: "Axes | None", width: float, height: float) -> "Axes":
 
 def finish_lines(ax: "Axes", lines: Mapping[str, Any]) -> None:
     """A light grid, and a legend if the lines have names."""
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    from matplotlib.ticker import MaxNLocator
+
+    if isinstance(ax.xaxis.get_major_locator(), MaxNLocator):  # steps are whole numbers
+        ax.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     ax.grid(alpha=0.25, linewidth=0.6)
     ax.spines[["top", "right"]].set_visible(False)
     if any(lines):

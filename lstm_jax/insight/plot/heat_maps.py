@@ -95,11 +95,11 @@ def _label_steps(ax: "Axes", texts: list[str] | None) -> None:
 def collect_maps(trace: Any, row: int | tuple[int, ...]) -> tuple[np.ndarray, dict[str, Map]]:
     """The mask of valid steps ``[T]`` of a row, and its gates and states by name."""
     places = check_row(trace, row)
-    at = (slice(None), *places)
+    at: Any = (slice(None), *places)
     return np.asarray(trace.mask)[at], dict(_maps(trace, at, ""))
 
 
-def _maps(trace: Any, at: tuple, prefix: str) -> Iterable[tuple[str, Map]]:
+def _maps(trace: Any, at: Any, prefix: str) -> Iterable[tuple[str, Map]]:
     valid = np.asarray(trace.mask)[at]
 
     def largest(values: np.ndarray) -> float:
