@@ -54,7 +54,8 @@ def attribution_text(
     ax.set_ylim(-(line + 0.8) * row, 0.8 * row)
     ax.set_axis_off()
     if new:
-        pyplot().figure(ax.figure).set_figheight((line + 1.6) * row / 72 + 0.5)
+        figure: Any = ax.figure
+        figure.set_figheight((line + 1.6) * row / 72 + 0.5)
     _colorbar(ax, norm, colours, "horizontal")
     return ax
 
