@@ -198,6 +198,7 @@ def test_parts_are_drawn_below_each_other():
     assert {n.part for n in read_nodes(draw("bidirectional").svg)} == {"forward", "backward"}
     inner = {n.part for n in read_nodes(draw("deep_noisy").svg)}
     assert inner == {"0", "1/forward", "1/backward"}
+    assert {"0/state:h", "0/state:cell.t", "0/state:t"} <= set(draw("deep_noisy").values)
 
 
 def run(name, steps=4, batch=2):

@@ -110,9 +110,10 @@ def last_name(path: tuple) -> str:
 
 
 def field_names(state: Any) -> list[str]:
-    """The fields of a state, with as much of their path as tells them apart."""
+    """The fields of a state; those of one name, such as two counts, with their whole path."""
     paths = [path for path, _ in leaves_of(state)]
     names = [last_name(path) for path in paths]
-    if len(set(names)) == len(names):
-        return names
-    return [jax.tree_util.keystr(path, simple=True, separator=".") for path in paths]
+    return [
+        name if names.count(name) == 1 else jax.tree_util.keystr(path, simple=True, separator=".")
+        for name, path in zip(names, paths, strict=True)
+    ]
