@@ -2,11 +2,10 @@
 
 import html
 import importlib.resources
-import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongType
 from lstm_jax.insight import explorer_data
+from lstm_jax.insight.diagram import diagram
 from lstm_jax.insight.traces import Trace
 
 SCRIPTS = ("data.js", "search.js", "maps.js", "parts.js", "moving.js", "finding.js", "explorer.js")
@@ -89,9 +89,7 @@ def explorer(
         attribution: How much each step contributed to an output, ``[T]``, or each of D inputs at
             each step, ``[T, D]``; T may be the steps that are not padding. With ``[T, D]`` the
             page shows the sum over D, and each of the D.
-        cell: The cell, for its diagram; for a trace with parts a mapping from the part's name
-            ("0", "forward", or "1/forward" for a part of a part) to its cell. Without it the page
-            has no diagram.
+        cell: The cell that was traced, for its diagram. Without it the page has none.
         row: The row to show, if the trace has batch axes: an index for each of them.
         names: The names of the D inputs of ``attribution``.
         title: The title of the page.
@@ -105,7 +103,7 @@ def explorer(
         TypeError: For a trace that is not a ``Trace``, and for tokens, names or a cell of a wrong
             type.
         ValueError: For a trace with batch axes without ``row``, a row that it does not have, and
-            tokens, an attribution or names of another length than the row.
+            tokens, an attribution, names or a cell of another size.
     """
     shown = explorer_data.one_row(trace, row)
     max_units = checking.positive_int("max_units", max_units)
@@ -121,37 +119,25 @@ def explorer(
         "tokens": explorer_data.read_tokens(tokens, mask),
         "attribution": explorer_data.read_attribution(attribution, names, mask),
         "parts": parts,
-        "diagrams": _add_diagrams(parts, cell),
+        "diagram": _draw(cell, shown, parts),
     }
     return Explorer(_fill_template(data, title or "A trace over time"), height)
 
 
-def _add_diagrams(parts: list[dict[str, Any]], cell: Any) -> list[str]:
-    """Gives each part the index of its diagram; equal diagrams are kept once."""
-    diagrams: list[str] = []
+def _draw(cell: Any, trace: Trace, parts: list[dict[str, Any]]) -> str | None:
+    """The diagram of a cell and of its parts, with room for numbers, which the page fills in."""
     if cell is None:
-        return diagrams
-    cells = dict(cell) if isinstance(cell, Mapping) else {parts[0]["name"]: cell}
-    known = [part["name"] for part in parts if part["name"]]
-    if not isinstance(cell, Mapping) and known:
-        raise WrongType(
-            "cell: expected a mapping from the parts of the trace to their cells, such as "
-            f"{{{known[0]!r}: lj.lstm(128)}}, got {getattr(cell, 'name', cell)!r}"
+        return None
+    cell_checks.cell("cell", cell, memory=True)
+    drawn = diagram(cell, numbers=True)
+    names = {part["name"] for part in parts if len(parts) == 1 or part["name"]}
+    size = trace.outputs.shape[-1]
+    if cell.size != size or {name.rpartition("/")[0] for name in drawn.values} != names:
+        raise WrongValue(
+            f"cell: expected the cell of the trace, with outputs of size {size} and the parts "
+            f"{', '.join(sorted(names)) or 'none'}, got {cell.name} of size {cell.size}"
         )
-    for name, one in cells.items():
-        if isinstance(cell, Mapping):
-            checking.choice("cell", name, known)
-        cell_checks.cell("cell", one, memory=True)
-    if importlib.util.find_spec("lstm_jax.insight.diagram") is None:
-        return diagrams
-    diagram = importlib.import_module("lstm_jax.insight.diagram").diagram
-    for part in parts:
-        if part["name"] in cells:
-            svg = diagram(cells[part["name"]], numbers=True).svg
-            if svg not in diagrams:
-                diagrams.append(svg)
-            part["diagram"] = diagrams.index(svg)
-    return diagrams
+    return drawn.svg
 
 
 def _fill_template(data: dict[str, Any], title: str) -> str:

@@ -10,7 +10,11 @@ import numpy as np
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.insight.traces import Trace
 
-USUAL_ORDER = ("query", "key", "value", "input", "forget", "cell", "output")
+# Dicts that went through JAX are sorted by name; gates and directions are shown in this order.
+USUAL_ORDER = (
+    "query", "key", "value", "input", "forget", "cell", "output", "reset", "update", "candidate",
+    "forward", "backward",
+)  # fmt: skip
 STEPS_OF_RANGE = 65532  # codes of 16 bits; three more stand for NaN and the infinities
 
 
@@ -133,7 +137,8 @@ def parts_of(trace: Trace, max_units: int) -> list[dict[str, Any]]:
 
 
 def _leaves(trace: Trace, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Trace]]:
-    for name, part in trace.parts.items():
+    for name in _in_usual_order(trace.parts):
+        part = trace.parts[name]
         if part.parts:
             yield from _leaves(part, (*path, name))
         else:
@@ -171,10 +176,13 @@ def _part(trace: Trace, name: str, label: str, max_units: int) -> dict[str, Any]
     return part
 
 
-def _in_usual_order(gates: Iterable[str]) -> list[str]:
-    """The names of gates as papers list them: a dict that went through JAX is sorted by name."""
-    usual = {gate: i for i, gate in enumerate(USUAL_ORDER)}
-    return sorted(gates, key=lambda gate: usual.get(gate, len(usual)))
+def _in_usual_order(names: Iterable[str]) -> list[str]:
+    def place(name: str) -> int:
+        if name.isdigit():
+            return int(name)
+        return USUAL_ORDER.index(name) if name in USUAL_ORDER else len(USUAL_ORDER)
+
+    return sorted(names, key=place)
 
 
 def _with_maps(
@@ -207,7 +215,6 @@ def _with_maps(
         "units": units,
         "maps": maps,
         "left_out": left_out,
-        "diagram": None,
     }
 
 

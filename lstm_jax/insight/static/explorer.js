@@ -7,7 +7,8 @@ let searched = { units: [], moments: [] };
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, Math.round(value) || 0));
 const linked = () => chosen.part.maps.filter((map) => map.linked);
-const titleOf = (map) => map.group === "gates" ? `${map.label} gate` : map.label;
+const NO_GATES = ["query", "key", "value", "candidate"]; // although a cell lists them with its gates
+const titleOf = (map) => map.group === "gates" && !NO_GATES.includes(map.label) ? `${map.label} gate` : map.label;
 
 function buildSteps() {
   const text = $("text");
@@ -112,6 +113,7 @@ function start() {
   }
   for (const id of ["threshold", "outside", "share"]) $(id).addEventListener("input", search);
   addEventListener("resize", () => showUnit(chosen.unit));
+  if (data.diagram) $("diagram").innerHTML = data.diagram; // from the library: no text of the user's
   showPart(0);
   if (data.attribution) showAttribution();
 }

@@ -55,28 +55,34 @@ function showValues() {
     rows[i].cells[2].textContent = isValid(step) ? format(map.at(unit, step), map.digits) : "padding";
     rows[i].querySelector("i").style.left = `${((step + 0.5) / data.steps) * 100}%`;
   });
-  for (const shape of $("diagram").querySelectorAll("[data-value]")) {
+  for (const shape of shapesOf(part.name)) {
     const key = shape.dataset.value;
-    const earlier = key.startsWith("previous:");
-    const map = linked().find((m) => m.key === key.replace(/^previous:/, "state:"));
-    if (!map || (earlier && !map.before)) {
-      paint(shape, "–", PADDED); // the trace does not have it
-      continue;
-    }
-    const value = !isValid(step) ? NaN
-      : earlier ? map.before(unit, step, part.reverse) : map.at(unit, step);
-    paint(shape, isValid(step) ? format(value, Math.min(map.digits, 4)) : "–", isValid(step) ? colour(map, value) : PADDED);
+    if (key === "input") continue; // a trace does not have it
+    const map = part.maps.find((m) => m.key === key.replace(/^previous:/, "state:"));
+    paint(shape, isValid(step) && map ? valueFor(map, key, unit, step) : null, map);
   }
 }
 
-function paint(shape, words, rgb) {
-  const isText = (node) => ["text", "tspan"].includes(node.localName);
-  const texts = isText(shape) ? [shape] : [...shape.querySelectorAll("text[data-role=value]")];
-  for (const node of texts) node.textContent = words;
-  if (isText(shape)) return;
-  const areas = shape.localName === "g" ? shape.querySelectorAll("rect, circle, ellipse") : [shape];
-  for (const area of areas) area.style.fill = css(rgb);
-  for (const node of shape.querySelectorAll("text")) node.style.fill = inkOn(rgb);
+const shapesOf = (name) => $("diagram").querySelectorAll(`[data-part="${CSS.escape(name)}"] [data-value]`);
+
+// The value of a unit, or of the head that it belongs to; or else the norm of all values.
+function valueFor(map, key, unit, step) {
+  const { part } = chosen;
+  const read = (i) => !key.startsWith("previous:") ? map.at(i, step)
+    : map.before ? map.before(i, step, part.reverse) : NaN;
+  if (map.linked) return { number: read(unit), coloured: true };
+  if (map.group === "gates" && part.units % map.units === 0) {
+    return { number: read(Math.floor((unit * map.units) / part.units)), coloured: true };
+  }
+  return { number: Math.hypot(...Array.from({ length: map.units }, (_, i) => read(i))), coloured: false };
+}
+
+function paint(shape, value, map) {
+  const text = shape.querySelector(".number");
+  if (text) text.textContent = !value ? "–" : format(value.number, Math.min(map.digits, 4));
+  const rgb = !value ? PADDED : value.coloured ? colour(map, value.number) : [255, 255, 255];
+  for (const area of shape.querySelectorAll("rect, circle, ellipse")) area.style.fill = css(rgb);
+  for (const words of shape.querySelectorAll("text")) words.style.fill = inkOn(rgb);
 }
 
 const severalInputs = () => data.attribution && data.attribution.names.length > 1;

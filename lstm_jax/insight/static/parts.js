@@ -12,8 +12,7 @@ function showPart(index) {
   $("quantity").value = usual ? part.maps.indexOf(usual) : "";
   $("search").hidden = !usual;
   $("unit").max = Math.max(0, part.units - 1);
-  $("diagram-panel").hidden = part.diagram === null;
-  $("diagram").innerHTML = part.diagram === null ? "" : data.diagrams[part.diagram];
+  showDiagram(part.name);
   const rows = linked().map((map) => {
     const canvas = element("canvas", {});
     const spark = element("div", { class: "spark" }, canvas, element("i"));
@@ -29,6 +28,24 @@ function showPart(index) {
   chooseThreshold();
   layOut();
   showUnit(Math.min(chosen.unit, Math.max(0, part.units - 1)));
+}
+
+// Of a diagram of several parts, that of one: the others are hidden, and the view fits the rest.
+function showDiagram(name) {
+  const drawn = [...$("diagram").querySelectorAll("[data-part]")];
+  const own = drawn.find((group) => group.dataset.part === name);
+  $("diagram-panel").hidden = !own;
+  if (!own) return;
+  for (const group of own.parentNode.children) {
+    if (group.localName === "g") group.style.display = group === own ? "" : "none";
+  }
+  const box = own.getBBox();
+  const down = own.transform.baseVal.consolidate()?.matrix.f || 0;
+  const svg = own.ownerSVGElement;
+  svg.removeAttribute("width"); // the style sheet's
+  svg.removeAttribute("height");
+  svg.style.maxWidth = `${box.width + 12}px`;
+  svg.setAttribute("viewBox", `${box.x - 6} ${box.y + down - 6} ${box.width + 12} ${box.height + 12}`);
 }
 
 function rowOf(map) {
