@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lstm_jax._internal import cell_checks, checking
-from lstm_jax._internal.errors import WrongType
+from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.insight import explorer_data
 from lstm_jax.insight.diagram import diagram
 from lstm_jax.insight.traces import Trace

@@ -114,7 +114,7 @@ def _order(name):
     return name.replace("forward", "a").replace("backward", "b")
 
 
-QUICK = ("lstm", "chain", "lru", "attention")
+QUICK = ("lstm", "chain", "attention")
 
 
 @pytest.mark.parametrize(
@@ -156,6 +156,17 @@ def test_traces_of_cells(name):
         if weights:
             stacked = np.stack(weights, 1).reshape(source.attention[:7].shape)
             close_in_range(stacked, source.attention[:7])
+
+
+@pytest.mark.parametrize("name", ["lstm", "attention", "chain"])
+def test_all_that_a_diagram_names_has_numbers(name):
+    cell = CELLS[name]()
+    params = cell.init(jax.random.key(1), 3)
+    page = data_of(explorer(lj.trace(cell, params, jnp.ones((2, 3))), cell=cell))
+    keys = {m["key"] for part in page["parts"] for m in part["maps"]}
+    drawn = set(re.findall(r'data-value="([^"]*)"', page["diagram"])) - {"input"}
+    assert "output" in drawn
+    assert {value.replace("previous:", "state:") for value in drawn} <= keys
 
 
 def test_what_was_not_kept_is_not_shown():
@@ -328,6 +339,16 @@ WRONG = {
         "names: expected a sequence of strings, got 'ab'",
     ),
     "cell": (lambda: explorer(fake(), cell="lstm"), "cell: expected a Cell, .*, got 'lstm'"),
+    "a cell of another size": (
+        lambda: explorer(fake(), cell=lj.lstm(6)),
+        "cell: expected the cell of the trace, with outputs of size 5 and the parts none, "
+        "got lstm.* of size 6",
+    ),
+    "a cell of other parts": (
+        lambda: explorer(fake(), cell=lj.chain(lj.lstm(5), lj.lstm(5))),
+        "cell: expected the cell of the trace, with outputs of size 5 and the parts none, "
+        "got chain.* of size 5",
+    ),
     "title": (lambda: explorer(fake(), title=3), "title: expected a string, got 3"),
     "height": (lambda: explorer(fake(), height=0), "height: expected a positive integer, got 0"),
     "max_units": (

@@ -3,9 +3,11 @@
 import os
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
+import lstm_jax as lj
 from lstm_jax.insight import Explorer, explorer
 from tests.insight.test_explorer import NASTY
 from tests.insight.traces import composite, fake
@@ -264,7 +266,7 @@ HOW = {
 }
 
 
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("reverse", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_search(show, reverse):
     resets = np.zeros((90, 1), bool)
     resets[[20, 50]] = True
@@ -371,6 +373,85 @@ def test_parts(show):
     assert values(tab) == {"output": pytest.approx(trace.outputs[11, 13], abs=CODE)}
     tab.select_option("#part", "0")
     expect_values(tab, leaves[0], 4, 11)  # the last of its units
+
+
+def diagram(tab, part=""):
+    """The numbers in the diagram, by the names of its elements."""
+    return dict(
+        tab.eval_on_selector_all(
+            f"[data-part='{part}'] [data-value]",
+            "all => all.map(g => [g.dataset.value, g.querySelector('.number')?.textContent])",
+        )
+    )
+
+
+def expect_diagram(tab, trace, unit, step, part=""):
+    got = diagram(tab, part)
+    expected = {f"gate:{gate}": values for gate, values in trace.gates.items()}
+    for when, states in (("state", trace.states), ("previous", trace.previous)):
+        expected |= {f"{when}:{name}": leaf for name, leaf in states._asdict().items()}
+    expected["output"] = trace.outputs
+    assert set(got) - {"input"} == set(expected)
+    for key, values in expected.items():
+        values = np.asarray(values)[step].ravel()
+        if len(values) == trace.outputs.shape[-1]:
+            expected = values[unit]
+        else:
+            expected = np.linalg.norm(values)
+        assert float(got[key]) == pytest.approx(expected, abs=1e-3), key
+
+
+def test_the_diagram_has_the_numbers_of_the_unit_and_the_step(show):
+    cell = lj.lstm(5)
+    params = cell.init(jax.random.key(0), 2)
+    resets = np.zeros((12, 1), bool)
+    resets[6] = True
+    xs = jax.random.normal(jax.random.key(1), (12, 1, 2))
+    trace = lj.trace(cell, params, xs, lengths=np.array([10]), resets=resets)
+    tab = show(explorer(trace, row=0, cell=cell))
+    row = trace.row(0)
+    expect_diagram(tab, row, 0, 0)
+    for step in (5, 6, 9):
+        set_slider(tab, step)
+        expect_diagram(tab, row, 0, step)
+    tab.fill("#unit", "4")
+    expect_diagram(tab, row, 4, 9)
+    fills = tab.eval_on_selector_all(
+        "[data-value='state:c'] rect, [data-value='state:c'] circle",
+        "shapes => shapes.map(s => getComputedStyle(s).fill)",
+    )
+    rgb = [int(c) for c in fills[0].removeprefix("rgb(").removesuffix(")").split(",")]
+    assert np.sign(rgb[0] - rgb[2]) == np.sign(row.states.c[9, 4])
+    set_slider(tab, 11)
+    assert set(diagram(tab).values()) - {"", None} == {"\u2013"}
+
+
+def test_the_diagram_of_each_part(show):
+    cell = lj.chain(lj.gru(4), lj.bidirectional(lj.lstm(3), lj.lstm(3)))
+    params = cell.init(jax.random.key(0), 2)
+    trace = lj.trace(cell, params, jax.random.normal(jax.random.key(1), (12, 2)))
+    tab = show(explorer(trace, cell=cell))
+    set_slider(tab, 7)
+    second = trace.parts["1"].parts
+    parts = {"0": trace.parts["0"], "1/forward": second["forward"],
+             "1/backward": second["backward"]}  # fmt: skip
+    for i, (name, part) in enumerate(parts.items()):
+        tab.select_option("#part", str(i))
+        expect_diagram(tab, part, 0, 7, name)
+        shown = [other for other in parts if tab.is_visible(f"[data-part='{other}']")]
+        assert shown == [name]
+    tab.select_option("#part", "3")
+    assert not tab.is_visible("#diagram-panel")
+
+
+def test_the_diagram_of_attention(show):
+    cell = lj.attention(4, heads=2, window=3)
+    params = cell.init(jax.random.key(0), 2)
+    trace = lj.trace(cell, params, jax.random.normal(jax.random.key(1), (12, 2)))
+    tab = show(explorer(trace, cell=cell))
+    set_slider(tab, 7)
+    tab.fill("#unit", "2")
+    expect_diagram(tab, trace, 2, 7)
 
 
 def test_a_page_of_one_step(show):
