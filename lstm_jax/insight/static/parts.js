@@ -110,7 +110,7 @@ function layOut() {
   const steps = $("steps");
   steps.classList.toggle("upright", !flat);
   steps.classList.toggle("bare", !data.tokens || width < 10);
-  const tall = !data.tokens || width < 10 ? 14 : flat ? 20 : Math.min(90, 10 + 7.5 * longest);
+  const tall = !data.tokens || width < 10 ? 14 : flat ? 20 : Math.min(76, 10 + 7.5 * longest);
   steps.style.height = `${tall + 15}px`;
   const between = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000].find((n) => n * width >= 34) || 10000;
   steps.querySelectorAll("i, b").forEach((mark) => mark.remove());
