@@ -36,6 +36,7 @@ from lstm_jax.tasks.memory import copy_memory as _copy_memory
 from lstm_jax.tasks.memory import delayed_recall as _delayed_recall
 from lstm_jax.tasks.memory import flip_flop as _flip_flop
 from lstm_jax.tasks.memory import long_lags
+from lstm_jax.tasks.memory import n_bit_flip_flop as _n_bit_flip_flop
 from lstm_jax.tasks.memory import selective_copy as _selective_copy
 from lstm_jax.tasks.memory import temporal_order as _temporal_order
 from lstm_jax.tasks.memory import two_sequence as _two_sequence
@@ -116,6 +117,7 @@ registry: dict[str, Callable[..., Task]] = {
     "lags_2c": long_lags.lags_2c,
     "listops": _listops.listops,
     "modular_arithmetic": _modular_arithmetic.modular_arithmetic,
+    "n_bit_flip_flop": _n_bit_flip_flop.n_bit_flip_flop,
     "parity": _parity.parity,
     "selective_copy": _selective_copy.selective_copy,
     "sequential_mnist": _sequential_mnist.sequential_mnist,
