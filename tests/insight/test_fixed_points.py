@@ -107,7 +107,7 @@ def test_slow_points_and_starts_that_do_not_converge_are_counted():
     nans = lj.insight.fixed_points(
         cell, params, jnp.zeros(1), lj.RNNState(jnp.full((2, 1), jnp.nan))
     )
-    assert nans.unconverged == 9
+    assert nans.unconverged == 2
 
 
 def test_states_of_any_structure():
