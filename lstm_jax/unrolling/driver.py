@@ -77,7 +77,7 @@ def unroll(
         ValueError, TypeError: At trace time, for a wrong argument.
     """
     options = (reverse, method, checkpoint_every)
-    return _run(check_call(cell, params, xs, state, lengths, resets, key, *options))
+    return run_call(check_call(cell, params, xs, state, lengths, resets, key, *options))
 
 
 @default_promotion
@@ -120,7 +120,7 @@ def explain(
 
 # Jitted so that a call outside of the caller's jit costs one dispatch.
 @functools.partial(jax.jit, inline=True)
-def _run(call: Call) -> tuple[State, jax.Array]:
+def run_call(call: Call) -> tuple[State, jax.Array]:
     """``unroll`` of checked arguments."""
     every = plan.block_of(call)
 

@@ -1,0 +1,333 @@
+"""Layer-wise relevance propagation through recurrent cells."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.extend.core as jex
+import jax.numpy as jnp
+
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.promotion import default_promotion
+from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import Composite, Gated
+from lstm_jax.core.numerics import product, wide
+from lstm_jax.core.steps import input_product
+from lstm_jax.core.typing import Inputs, Lengths, Params, Resets, State
+from lstm_jax.insight.attribution.programs import Value, record
+from lstm_jax.insight.attribution.questions import Output, Question, answer_question
+from lstm_jax.insight.attribution.results import Attribution
+from lstm_jax.insight.attribution.rules import Options, Share, convert, propagate
+from lstm_jax.insight.following import follow
+from lstm_jax.unrolling.arguments import check_call
+from lstm_jax.unrolling.masks import where, zero_where_not
+from lstm_jax.unrolling.methods.traversal import Traversal
+from lstm_jax.unrolling.parts import start_traversal
+
+PRODUCT_RULES = ("all", "prop", "abs", "half")
+# What the gates of pointwise are in a product, where their names say so.
+IS_GATE = dict.fromkeys(("input", "forget", "output", "update", "reset"), True) | dict.fromkeys(
+    ("cell", "candidate"), False
+)
+
+
+@default_promotion
+def relevance(
+    cell: Cell,
+    params: Params,
+    xs: Inputs,
+    output: Output,
+    state: State | None = None,
+    *,
+    lengths: Lengths | None = None,
+    resets: Resets | None = None,
+    reverse: bool = False,
+    rule: str = "all",
+    epsilon: float = 1e-3,
+    bias_factor: float = 0.0,
+) -> Attribution:
+    """Layer-wise relevance propagation: the output is shared out, layer by layer, to the inputs.
+
+        shares = lj.insight.relevance(cell, params, xs, output=3)
+        shares.residual  # [*batch], what biases and the stabiliser took
+
+    Bach et al. 2015; for the LSTM Arras et al. 2017, "Explaining recurrent neural network
+    predictions in sentiment analysis", and Arras et al. 2019, "Explaining and interpreting LSTMs",
+    whose rules are derived here for any cell of the gated form from its equations:
+
+    - the summands of a sum, such as the inputs and recurrent sources of a pre-activation, share its
+      relevance in proportion to their values, divided by the sum plus or minus ``epsilon``;
+    - of a product of a gate and a signal, the signal takes all, or what ``rule`` says. Gates are
+      the gates by name, sigmoids, and one minus these. The divisors of layer normalisation (Ali et
+      al. 2022) and of the sLSTM are treated as gates whose signal takes all;
+    - a nonlinear function of one value hands its relevance on.
+
+    With ``bias_factor=1`` all of the output arrives at the inputs and the state before the first
+    step (``of_state``), and ``residual`` is 0 up to rounding: a check. With 0, what the biases and
+    the stabiliser take is lost, and ``residual`` is minus that. It takes about as much as a forward
+    and a backward pass by "scan".
+
+    Args:
+        cell: A cell of the gated form, such as ``lj.lstm``, ``lj.gru`` and ``lj.rnn``, or a chain,
+            a bidirectional layer or another composite of such cells.
+        params: As for ``lj.unroll``, like the arguments other than ``output`` and the options.
+        xs: The inputs, ``[T, *batch, D]``.
+        output: As for ``gradient_times_input``. A function of all outputs is to be made of linear
+            layers, sums, gates and nonlinear functions of one value; take scores, not
+            probabilities.
+        state: The state before the first step.
+        lengths: The number of steps that count in each row, ``[*batch]``.
+        resets: Where rows start anew, ``[T, *batch]``.
+        reverse: Whether each row runs from its last step that counts to its first.
+        rule: How the gate g and the signal s of a product share its relevance: "all" to the signal;
+            "prop", in the ratio of their values g and s; "abs", in that of their sizes; "half" to
+            each.
+        epsilon: The stabiliser of divisions, above 0.
+        bias_factor: The share, from 0 to 1, of what biases and the stabiliser take that is spread
+            evenly over the inputs of the layer.
+
+    Returns:
+        The ``Attribution``.
+
+    Raises:
+        ValueError, TypeError: For a wrong argument, for a cell that has not the gated form, and for
+            equations for which there is no rule.
+    """
+    checking.choice("rule", rule, PRODUCT_RULES)
+    if checking.real("epsilon", epsilon) <= 0:
+        raise WrongValue(f"epsilon: expected a number above 0, got {epsilon}")
+    if not 0 <= checking.real("bias_factor", bias_factor) <= 1:
+        raise WrongValue(f"bias_factor: expected a number from 0 to 1, got {bias_factor}")
+    call = check_call(cell, params, xs, state, lengths, resets, None, reverse)
+    options = Options(rule, float(epsilon), float(bias_factor))
+    return answer_question(_relevance, call, output, options=options)
+
+
+def _relevance(question: Question, *, options: Options) -> Attribution:
+    part = _follow_part(start_traversal(question.call), options)
+    ys = Value(wide(part.outputs), True)
+    operations, (answer,) = record(lambda ys: [question.read(ys)], [ys])
+    found = propagate(operations, [(answer, Share(answer.array))], options)
+    of_xs, of_state = part.back(found(ys).total(ys.array))
+    return Attribution(question.mask(of_xs), answer.array, answer.array, of_state)
+
+
+class _Part(NamedTuple):
+    """A cell that was run over a sequence.
+
+    Attributes:
+        outputs: ``[T, *batch, H]``.
+        back: From the relevance of the outputs to that of the inputs, ``[T, *batch, D]``, and of
+            the states in which rows start, ``[*batch]``.
+    """
+
+    outputs: jax.Array
+    back: Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+
+
+def _follow_part(traversal: Traversal, options: Options) -> _Part:
+    form = traversal.cell.form
+    if isinstance(form, Composite):
+        return _follow_composite(traversal, form, options)
+    trace = follow(traversal)
+    if isinstance(form, Gated):
+        return _Part(trace.outputs, _back_of_gated(traversal, trace, form, options))
+
+    def refuse(_: jax.Array) -> tuple[jax.Array, jax.Array]:
+        raise WrongValue(
+            "cell: expected cells of the gated form, such as lj.lstm and lj.gru, got "
+            f"{traversal.cell.name}; the other methods of attribution take it"
+        )
+
+    return _Part(trace.outputs, refuse)
+
+
+# A part of a composite, in the recorded program of how the composite puts its parts together.
+PART = jex.Primitive("part")
+PART.def_abstract_eval(lambda xs, *, index, like: like)
+
+
+def _follow_composite(traversal: Traversal, form: Composite, options: Options) -> _Part:
+    calls: list[Callable[[jax.Array], _Part]] = []
+    followed: dict[int, _Part] = {}
+
+    def run(cell, params, xs, state, initial, *, reverse=False, method=None, name=None):
+        direction = reverse != traversal.reverse
+
+        def call(xs: jax.Array) -> _Part:
+            part = Traversal(cell, params, xs, state, initial, traversal.masks, direction)
+            return _follow_part(part, options)
+
+        calls.append(call)
+        like = jax.eval_shape(lambda xs: call(xs).outputs, xs)
+        like = jax.core.ShapedArray(like.shape, like.dtype)
+        return state, PART.bind(xs, index=len(calls) - 1, like=like)
+
+    def over_time(xs: jax.Array) -> list:
+        _, ys = form.over_time(run, traversal.params, xs, traversal.state, traversal.initial)
+        return [zero_where_not(traversal.masks.valid, ys)]
+
+    def run_part(xs: jax.Array, *, index: int, **_: Any) -> jax.Array:
+        followed[index] = calls[index](xs)
+        return followed[index].outputs
+
+    xs = Value(traversal.xs, True)
+    operations, (ys,) = record(over_time, [xs], {PART.name: run_part})
+
+    def back(of_ys: jax.Array) -> tuple[jax.Array, jax.Array]:
+        of_states = []
+
+        def of_part(operation, shares, options):
+            given = shares[0].total(operation.outputs[0].array)
+            of_xs, of_state = followed[operation.params["index"]].back(given)
+            of_states.append(of_state)
+            return [Share(of_xs)]
+
+        found = propagate(operations, [(ys, Share(of_ys))], options, {PART.name: of_part})
+        batch = jnp.zeros(traversal.xs.shape[1:-1], of_ys.dtype)
+        return found(xs).total(wide(xs.array)), sum(of_states, batch)
+
+    return _Part(ys.array, back)
+
+
+def _back_of_gated(
+    traversal: Traversal, trace: Any, form: Gated, options: Options
+) -> Callable[[jax.Array], tuple[jax.Array, jax.Array]]:
+    """The way back through a cell of the gated form, step by step."""
+    step = _back_of_step(traversal.params, form, options)
+
+    def back(of_ys: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def body(carry: tuple, inputs: tuple) -> tuple[tuple, jax.Array]:
+            of_new, of_start = carry
+            x, read, of_y, valid, reset = inputs
+            of_read, of_x = step(read, x, of_new, zero_where_not(valid, of_y))
+            of_read = [
+                old if new is None else where(valid, new, old)
+                for new, old in zip(of_read, of_new, strict=True)
+            ]
+            if reset is not None:  # what reaches the initial state goes no further back
+                cut = reset & valid
+                none = jax.tree.map(jnp.zeros_like, of_read)
+                of_start = of_start + jnp.where(cut, _total(of_read, cut.ndim), 0)
+                of_read = where(cut, none, of_read)
+            return (of_read, of_start), zero_where_not(valid, of_x)
+
+        none = _reached(step, traversal, of_ys)
+        start = jnp.zeros(of_ys.shape[1:-1], of_ys.dtype)
+        inputs = (traversal.xs, trace.previous, of_ys, trace.mask, trace.resets)
+        (of_read, of_start), of_xs = jax.lax.scan(
+            body, (none, start), inputs, reverse=not traversal.reverse
+        )
+        return of_xs, of_start + _total(of_read, of_start.ndim)
+
+    return back
+
+
+def _reached(step: Callable, traversal: Traversal, of_ys: jax.Array) -> list:
+    """Zeros for the leaves of the state that relevance can reach, None for the others.
+
+    Others, such as the normaliser of the sLSTM, may come from equations without a rule.
+    """
+    leaves, reached = _floats(traversal.state), 0
+    of_state: list = [None] * len(leaves)
+    while True:
+        shape = jax.eval_shape(step, traversal.state, traversal.xs[0], of_state, of_ys[0])[0]
+        of_state = [
+            None if old is None and new is None else wide(jnp.zeros_like(leaf))
+            for leaf, old, new in zip(leaves, of_state, shape, strict=True)
+        ]
+        count = sum(share is not None for share in of_state)
+        if count == reached:
+            return of_state
+        reached = count
+
+
+def _back_of_step(params: Params, form: Gated, options: Options) -> Callable:
+    """``(state, x, of_new, of_y) -> (of_state, of_x)`` for one step.
+
+    The relevance of a state is a list with one array per floating leaf, or None for zero.
+    """
+    weights, vectors = form.split(params)
+    fixed, structure = jax.tree.flatten(vectors)
+
+    def step(state: State, x: jax.Array, of_new: list, of_y: jax.Array) -> tuple[list, jax.Array]:
+        leaves, of_leaves = jax.tree.flatten(state)
+        inputs = [Value(leaf, False) for leaf in fixed]
+        read = [Value(leaf, jnp.issubdtype(leaf.dtype, jnp.floating)) for leaf in leaves]
+        reading = [*inputs, *read]
+        count = len(fixed)
+
+        def unflatten(arrays: Any) -> tuple[Any, State]:
+            return (
+                jax.tree.unflatten(structure, arrays[:count]),
+                jax.tree.unflatten(of_leaves, arrays[count : len(reading)]),
+            )
+
+        to_source, (source,) = record(lambda *arrays: [form.source(*unflatten(arrays))], reading)
+        z = Value(input_product(weights, x), True)
+        r = Value(product(source.array, weights.w_h), True)
+        names: list[str] = []
+
+        def pointwise(*arrays: Any) -> list:
+            new, m, gates = form.pointwise(*unflatten(arrays), *arrays[-2:])
+            names.extend(gates)
+            hidden = None if weights.w_p is None else new.h
+            floats = [leaf for leaf in _floats(new) if leaf is not hidden]
+            return [m, *floats, *gates.values()]
+
+        operations, outs = record(pointwise, [*reading, z, r])
+        for name, gate in zip(names, outs[len(outs) - len(names) :], strict=True):
+            gate.gate = IS_GATE.get(name, gate.gate)
+        m, *new = outs[: len(outs) - len(names)]
+        of_m = of_y
+        if weights.w_p is not None:  # the field h of the new state is the projected output
+            place = [leaf is state.h for leaf in _floats(state)].index(True)
+            of_y = of_y if of_new[place] is None else of_y + of_new[place]
+            of_new = [share for i, share in enumerate(of_new) if i != place]
+            of_m = _through_layer(m.array, weights.w_p, of_y, options)
+        wanted = [(m, Share(of_m)), *((v, Share(s)) for v, s in zip(new, of_new, strict=True))]
+        found = propagate(operations, wanted, options)
+
+        of_z, of_r = convert(found(z), z.array, options), convert(found(r), r.array, options)
+        of_source = _times_layer(source.array, weights.w_h, of_r.factor)
+        of_x = _times_layer(x, weights.w_x, of_z.factor)
+        if options.bias_factor:
+            taken = _sum_last(of_z.spread) + _sum_last(of_r.spread)
+            if weights.b is not None and of_z.factor is not None:
+                taken = taken + options.bias_factor * _sum_last(of_z.factor * weights.b)
+            each = jnp.asarray(taken)[..., None] / (x.shape[-1] + source.array.shape[-1])
+            of_source, of_x = of_source + each, of_x + each
+        through = propagate(to_source, [(source, Share(of_source))], options)
+        shares = [(value, found(value).plus(through(value))) for value in read if value.data]
+        of_state = [None if s.is_zero else s.total(wide(value.array)) for value, s in shares]
+        return of_state, of_x
+
+    return step
+
+
+def _times_layer(inputs: jax.Array, w: jax.Array, factor: Any) -> jax.Array:
+    """The relevance of the inputs of ``inputs @ w``, whose result has that factor."""
+    inputs = wide(inputs)
+    return jnp.zeros_like(inputs) if factor is None else inputs * (factor @ wide(w).T)
+
+
+def _through_layer(inputs: jax.Array, w: jax.Array, of_outputs: Any, options: Options) -> Any:
+    """The relevance of the inputs of a layer without bias."""
+    share = convert(Share(of_outputs), product(inputs, w), options)
+    spread = jnp.asarray(_sum_last(share.spread))[..., None] / w.shape[0]
+    return _times_layer(inputs, w, share.factor) + spread
+
+
+def _sum_last(part: Any) -> Any:
+    return 0.0 if part is None else jnp.sum(part, axis=-1)
+
+
+def _floats(state: State) -> list:
+    return [s for s in jax.tree.leaves(state) if jnp.issubdtype(s.dtype, jnp.floating)]
+
+
+def _total(shares: list, rank: int) -> jax.Array:
+    """The sum of the relevance of a state, ``[*batch]``."""
+    there = [share for share in shares if share is not None]
+    return sum(jnp.sum(s, axis=tuple(range(rank, s.ndim))) for s in there)  # type: ignore
