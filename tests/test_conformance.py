@@ -17,7 +17,7 @@ FORMS = ("lstm", "min_gru", "mlstm", "attention", "chain")  # one of each
 KINDS = ("gru", "mgu", "bidirectional")  # a state in two products, no form, and both directions
 CHIEF = ("padding_is_inert", "causality", "built_alike_is_equal")
 AGREE = ("gru",)  # by all methods
-FEW = {  # of FORMS, so that each method and each kind of state has one
+FEW = {  # what compiles longest, over these of FORMS: among them every method that there is
     "gradients_are_derivatives": ("lstm", "min_gru", "mlstm", "attention"),
     "gradient_of_gradient": ("lstm", "min_gru", "attention"),
     "batch_over_devices": ("lstm", "attention"),
