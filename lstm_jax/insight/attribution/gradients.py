@@ -99,9 +99,10 @@ def integrated_gradients(
 
     The baseline is the input to which nothing is attributed, so it should be one that carries no
     information. Zeros are that for one-hot symbols and for standardised series. On the adding
-    problem, whose values are uniform on [0, 1), zeros are instead the smallest value, and the line
-    from them passes through inputs that training never showed; there the average input, 0.5 for
-    the values and the share of marks, is a better choice.
+    problem, whose values are uniform on [0, 1), zero is instead the smallest value. There the
+    average value and no mark, ``[0.5, 0]``, is a better choice: an unmarked step then has nearly no
+    share, and of a marked one the mark and the value each have theirs. These can have opposite
+    signs, so that ``size_of_steps`` finds marked steps that ``of_steps`` does not.
 
     Args:
         cell: As for ``gradient_times_input``, like the arguments that follow.

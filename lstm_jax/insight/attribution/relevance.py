@@ -82,7 +82,8 @@ def relevance(
         reverse: Whether each row runs from its last step that counts to its first.
         rule: How the gate g and the signal s of a product share its relevance: "all" to the signal;
             "prop", in the ratio of their values g and s; "abs", in that of their sizes; "half" to
-            each.
+            each. Where a gate has a share, relevance of both signs can grow from step to step until
+            it overflows; over more than a few steps take "all", as the papers recommend.
         epsilon: The stabiliser of divisions, above 0.
         bias_factor: The share, from 0 to 1, of what biases and the stabiliser take that is spread
             evenly over the inputs of the layer.

@@ -35,6 +35,12 @@ class Attribution:
         return jnp.sum(self.values, axis=-1)
 
     @property
+    def size_of_steps(self) -> jax.Array:
+        """How much each step matters in either direction, ``[T, *batch]``: the sum of the sizes of
+        the shares of its inputs, which do not cancel."""
+        return jnp.sum(jnp.abs(self.values), axis=-1)
+
+    @property
     def residual(self) -> jax.Array:
         """The sum of all shares, that of the state included, minus ``expected``: ``[*batch]``.
 
