@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
+from tests.selection import mostly_slow
 
 T, B, D = 7, 3, 2
 LENGTHS = np.array([7, 4, 0])
@@ -46,7 +47,10 @@ def row_answer(cell, params, xs, row, unit, *, lengths=LENGTHS, resets=None, rev
     return float(ys[0 if reverse else -1, unit])
 
 
-@pytest.mark.parametrize(("name", "reverse"), [("lstm", True), ("both", False), ("chain", False)])
+@pytest.mark.parametrize(
+    ("name", "reverse"),
+    mostly_slow([("lstm", True), ("both", False), ("chain", False)], [("lstm", True)]),
+)
 def test_gradient_times_input_equals_finite_differences(x64, name, reverse):
     cell = CELLS[name]
     params, xs = sample(cell)
@@ -122,7 +126,7 @@ def test_integrated_gradients_equal_a_fine_sum(x64):
         np.testing.assert_allclose(shares.expected[row], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["both", "linear", "attention"])
+@pytest.mark.parametrize("name", mostly_slow(["both", "linear", "attention"], ["linear"]))
 def test_integrated_gradients_are_complete(name):
     """In float32, with inputs that saturate the gates."""
     cell = CELLS[name]
@@ -138,7 +142,7 @@ def test_integrated_gradients_are_complete(name):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", ["lstm", "both"])
+@pytest.mark.parametrize("name", mostly_slow(["lstm", "both"], ["lstm"]))
 def test_padding_and_other_segments_have_no_share(name, method):
     cell, attribute = CELLS[name], METHODS[method]
     params, xs = sample(cell, np.float32)

@@ -10,8 +10,11 @@ import pytest
 import lstm_jax as lj
 from lstm_jax.insight.drawing.svg import colour
 from tests.cases import CASES
+from tests.selection import mostly_slow
 
 SVG = "{http://www.w3.org/2000/svg}"
+QUICK = ("lstm", "lstm_cifg", "lstm_np", "lstm_projected", "lstm_1997", "gru", "gru_reset_before",
+         "mgu", "slstm", "mlstm", "attention", "lru", "min_lstm", "chain", "zoneout")  # fmt: skip
 CONVEYOR = [name for name in CASES if name.startswith("lstm") and not name.startswith("lstmn")]
 CONVEYOR += ["gru", "gru_reset_before", "learned_state", "initialize", "drop_connect"]
 
@@ -91,7 +94,11 @@ def test_every_gate_and_state_has_one_element(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "layout"), [(n, "auto") for n in CASES] + [(n, "layers") for n in CONVEYOR]
+    ("name", "layout"),
+    mostly_slow(
+        [(n, "auto") for n in CASES] + [(n, "layers") for n in CONVEYOR],
+        [(n, "auto") for n in QUICK] + [("lstm", "layers"), ("gru", "layers")],
+    ),
 )
 def test_nodes_stand_apart_and_inside(name, layout):
     drawn = draw(name, layout=layout)
@@ -106,7 +113,7 @@ def test_nodes_stand_apart_and_inside(name, layout):
             assert apart, (a, b)
 
 
-@pytest.mark.parametrize("name", CONVEYOR)
+@pytest.mark.parametrize("name", mostly_slow(CONVEYOR, QUICK))
 def test_families_are_drawn_as_in_textbooks(name):
     assert 'class="frame"' in draw(name, layout="conveyor").svg
     assert 'class="frame"' in draw(name).svg

@@ -1,5 +1,7 @@
 """Gradients by states and norms of Jacobians, against explicit loops of ``cell.step``."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import jaxtyping
@@ -10,6 +12,7 @@ import lstm_jax as lj
 from lstm_jax.insight.vectors import norm
 from lstm_jax.unrolling.masks import combine, partition
 from tests.cases import CASES
+from tests.selection import mostly_slow
 
 T, B, D = 6, 3, 2
 LENGTHS = np.array([6, 4, 0])
@@ -29,7 +32,6 @@ MASKS = {
     "lengths": {"lengths": LENGTHS},
     "resets": {"lengths": LENGTHS, "resets": RESETS},
 }
-MARKS = {"all": [pytest.mark.slow], "lengths": [pytest.mark.slow], "resets": []}
 
 
 def setting(cell, input_size=D):
@@ -86,11 +88,12 @@ def zeros_over_time(cell, params):
     return jax.tree.map(lambda leaf: jnp.zeros((T, *leaf.shape)), floats)
 
 
-@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
-@pytest.mark.parametrize("masks", [pytest.param(name, marks=MARKS[name]) for name in MASKS])
 @pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (name == "chain")) for name in CELLS],
+    ("name", "masks", "reverse"),
+    mostly_slow(
+        itertools.product(CELLS, MASKS, [False, True]),
+        [("lstm", "resets", False), ("lstm", "resets", True), ("bidirectional", "resets", False)],
+    ),
 )
 def test_gradients_are_those_of_a_loop_of_steps(x64, name, masks, reverse):
     cell, masks = CELLS[name], MASKS[masks]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
+from tests.selection import mostly_slow
 
 T, D, H, EPS = 5, 2, 3, 1e-3
 
@@ -157,7 +158,7 @@ def test_relevance_equals_the_papers(x64, name, rule, bias_factor):
         np.testing.assert_allclose(got.residual, of_xs.sum() + of_state - answer, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", mostly_slow(LAWS, ["peepholes", "chain"]))
 def test_relevance_is_conserved_and_stays_within_rows_and_segments(x64, name):
     cell = LAWS[name]
     params, xs = sample(cell, (3,))
