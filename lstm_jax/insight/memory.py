@@ -142,14 +142,18 @@ def memory_curve(
     Raises:
         ValueError, TypeError: For a wrong argument, such as params for another input size.
     """
+    cell_checks.cell("cell", cell, memory=True)
+    size = cell_checks.input_size_of(cell, params)
+    if size != 1:
+        raise WrongValue(f"params: expected those for inputs of size 1, got those for size {size}")
     key = checking.random_key("key", key)
+    checking.positive_int("lags", lags)
     count = checking.positive_int("steps", steps) + _whole("washout", washout)
     if not callable(input):
         input = INPUTS[checking.choice("input", input, INPUTS)]
     drawn = checking.float_array("input", input(key, (count, 1)), "[steps, 1]", 2)
     if drawn.shape != (count, 1):
         raise WrongValue(f"input: expected shape {(count, 1)}, got {drawn.shape}")
-    cell_checks.cell("cell", cell, memory=True)
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(params)]
     drawn = drawn.astype(jnp.result_type(*dtypes) if dtypes else drawn.dtype)
     states = trace(cell, params, drawn).states

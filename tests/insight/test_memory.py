@@ -144,8 +144,8 @@ def test_bad_input():
         "ridge: expected a number of 0 or more": lambda: lj.insight.memory_curve_of(
             trace.states, xs[:, 0], lags=2, ridge=-1.0
         ),
-        "expected input size 2": lambda: lj.insight.memory_curve(
-            cell, cell.init(key, 2), key, lags=2
+        "params: expected those for inputs of size 1, got those for size 2": lambda: (
+            lj.insight.memory_curve(cell, cell.init(key, 2), key, lags=2)
         ),
     }.items():
         with pytest.raises(lj.ArgumentError) as error:
