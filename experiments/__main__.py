@@ -102,6 +102,7 @@ def run(name: str, argv: list[str]) -> int:
         dry_run: bool = False,
         load: tuple[Path, ...] = (),
         tensorboard: bool = False,
+        trace: bool = False,
         no_cache: bool = False,
     ) -> int:
         """Runs the experiment.
@@ -115,6 +116,8 @@ def run(name: str, argv: list[str]) -> int:
             dry_run: Print what would be trained and how long it would take, then stop.
             load: Python files to run first, which register cells and tasks of your own.
             tensorboard: Also write event files for TensorBoard to the run folder.
+            trace: Also draw, into the report, the gates and states of each contender on one test
+                sequence. A finished run can be given them later, by the same command.
             no_cache: Compile all programs anew. Otherwise compiled programs are reused; they are
                 stored in the user's cache folder, or in JAX_COMPILATION_CACHE_DIR.
         """
@@ -137,8 +140,9 @@ def run(name: str, argv: list[str]) -> int:
             return user_errors.print_error(error)
         folder = out or Path("runs") / (f"{run_name}_sweep" if sweep else run_name)
         return conduct.conduct(
-            name, jobs, folder, overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard
-        )
+            name, jobs, folder,
+            overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard, trace=trace,
+        )  # fmt: skip
 
     command.__annotations__["config"] = Annotated[module.Config, tyro.conf.arg(name="")]
     with cleanup:

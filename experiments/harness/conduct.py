@@ -41,7 +41,14 @@ def plan(settings: list[Setting], *, sweeping: bool) -> list[Job]:
 
 
 def conduct(
-    name: str, jobs: list[Job], out: Path, *, overwrite: bool, sweeping: bool, tensorboard: bool
+    name: str,
+    jobs: list[Job],
+    out: Path,
+    *,
+    overwrite: bool,
+    sweeping: bool,
+    tensorboard: bool,
+    trace: bool = False,
 ) -> int:
     """Starts or continues a comparison or a sweep in the folder ``out``; returns the exit code."""
     console = make_console()
@@ -55,7 +62,7 @@ def conduct(
                 print_rate_sources(jobs, console)
                 with Progress(jobs, console) as progress:
                     results = run_all(jobs, path, progress, tensorboard=tensorboard)
-                report.write_report(name, jobs, results, path, console)
+                report.write_report(name, jobs, results, path, console, trace=trace)
     except run_folder.RunFolderError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

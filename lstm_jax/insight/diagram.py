@@ -40,7 +40,7 @@ class Diagram:
         values: The names of the elements with a value; in a part, "0/gate:forget".
     """
 
-    svg: str
+    svg: str = dataclasses.field(repr=False)
     values: tuple[str, ...]
 
     def _repr_svg_(self) -> str:

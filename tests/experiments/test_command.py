@@ -88,6 +88,19 @@ def test_event_files_of_a_finished_run_are_made_afterwards(finished):
     np.testing.assert_allclose(last, result["validation"], rtol=1e-6)
 
 
+def test_traces_of_a_finished_run_are_drawn_afterwards(finished):
+    assert tiny(finished, "--trace") == 0
+    text = (finished / "report.md").read_text()
+    (setting,) = json.loads((finished / "results.json").read_text())["settings"]
+    for name in ("rnn", "irnn"):
+        file = f"adding_4_{name}_trace.png"
+        assert f"![{name}, gates and states over one sequence]({file})" in text
+        assert file in setting["figures"].values()
+        assert (finished / file).read_bytes().startswith(b"\x89PNG")
+    assert tiny(finished) == 0
+    assert "trace.png" not in (finished / "report.md").read_text()
+
+
 def test_a_finished_run_can_be_compared(finished, capsys):
     assert main(["compare", str(finished)]) == 0
     text = capsys.readouterr().out

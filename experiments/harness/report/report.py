@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from experiments.harness.report import curves, overview
+from experiments.harness.report import curves, overview, traces
 from experiments.harness.report.console import print_table
 from experiments.harness.report.markdown import markdown_table
 from experiments.harness.report.summary import (
@@ -25,10 +25,22 @@ CONTENDER = "contender"
 
 
 def write_report(
-    name: str, jobs: list[Job], results: list[dict[str, Any]], path: Path, console: Console
+    name: str,
+    jobs: list[Job],
+    results: list[dict[str, Any]],
+    path: Path,
+    console: Console,
+    *,
+    trace: bool = False,
 ) -> None:
-    """Prints the tables, and writes results.json, report.md and the figures to ``path``."""
+    """Prints the tables, and writes results.json, report.md and the figures to ``path``; with
+    ``trace`` also figures of gates and states over one test sequence."""
     summary = summarize(name, jobs, results)
+    for setting in summary["settings"]:
+        own = select_jobs(setting, jobs, results)
+        setting.update(compare_all(*own, path))
+        if trace:
+            setting["figures"] |= traces.draw_traces(*own, path)
     for setting in summary["settings"]:
         columns, rows = make_table(setting)
         print_table(
@@ -39,6 +51,8 @@ def write_report(
         for title, further in setting["further"].items():
             columns, rows = make_further_table(further)
             print_table(console, f"{title}, median over runs", columns, rows)
+        for title, columns, rows in setting["tables"]:
+            print_table(console, title, columns, rows)
     for title, columns, rows in make_overview_tables(summary):
         print_table(console, title, columns, rows)
     console.print(footnote(), highlight=False)
@@ -51,9 +65,26 @@ def write_report(
     curves.draw_curves(jobs, results, path / "curves.png")
     summary["figures"]["learning curves"] = "curves.png"
     for setting in summary["settings"]:
-        setting["figures"] = draw_figures(setting, jobs, results, path)
+        setting["figures"] |= draw_figures(setting, jobs, results, path)
     run_folder.write_json(path / "results.json", summary)
     run_folder.write(path / "report.md", render_markdown(summary))
+
+
+def select_jobs(
+    setting: dict[str, Any], jobs: list[Job], results: list[dict[str, Any]]
+) -> tuple[list[Job], list[dict[str, Any]]]:
+    """The jobs of a setting, and their results."""
+    pairs = zip(jobs, results, strict=True)
+    own = [pair for pair in pairs if pair[0].setting.task.name == setting["task"]]
+    return [job for job, _ in own], [result for _, result in own]
+
+
+def compare_all(jobs: list[Job], results: list[dict[str, Any]], path: Path) -> dict[str, Any]:
+    """The tables and the figures of a setting that need the results of all its contenders."""
+    overall = jobs[0].setting.overall
+    if overall is None:
+        return {"tables": [], "figures": {}}
+    return overall(jobs, results, path)._asdict()
 
 
 def draw_figures(
@@ -73,13 +104,12 @@ def draw_figures(
                 title, rows, path / files[title], chance=setting["chance"],
                 higher_is_better=setting["direction"] == "higher is better",
             )  # fmt: skip
-    for job, result in zip(jobs, results, strict=True):
-        if job.setting.task.name == setting["task"]:
-            for file in result.get("further", {}).get("figures", ()):
-                name = f"{slug(job.name)}_{file}"
-                files[f"{job.contender}, {Path(file).stem}"] = name
-                with storage.replacing(path / name) as copy:
-                    copy.write((path / job.folder / file).read_bytes())
+    for job, result in zip(*select_jobs(setting, jobs, results), strict=True):
+        for file in result.get("further", {}).get("figures", ()):
+            name = f"{slug(job.name)}_{file}"
+            files[f"{job.contender}, {Path(file).stem}"] = name
+            with storage.replacing(path / name) as copy:
+                copy.write((path / job.folder / file).read_bytes())
     return files
 
 
@@ -216,6 +246,8 @@ def render_markdown(summary: dict[str, Any]) -> str:
                 *markdown_table(*make_further_table(rows)),
                 "",
             ]
+        for title, columns, rows in setting["tables"]:
+            lines += [f"**{title}**", "", *markdown_table(columns, rows), ""]
         for text in setting["texts"]:
             lines += [text, ""]
         for shows, file in setting["figures"].items():

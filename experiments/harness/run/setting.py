@@ -210,6 +210,8 @@ class Setting:
     model: ``(task, budget, contender) -> Model``.
     further: ``(job, params [runs, ...], folder) -> FurtherResults``, further measurements and
         figures of a trained job; None for nothing.
+    overall: ``(jobs, results, folder) -> OverallResults``, tables and figures that need all
+        contenders of the setting, with their results as in result.json; None for nothing.
     published: results from the literature, by contender, with their source.
     lag: how long the task requires remembering, for settings that differ in it; the axis of the
         figure of success against lag.
@@ -222,6 +224,7 @@ class Setting:
     chosen: Mapping[str, float | ChosenRate] = dataclasses.field(default_factory=dict)
     model: Callable[..., train.Model] = cell_model
     further: Callable[..., Any] | None = None
+    overall: Callable[..., Any] | None = None
     published: dict[str, str] = dataclasses.field(default_factory=dict)
     lag: int | None = None
     optimizer: Callable[[Any], Any] = unchanged
@@ -245,6 +248,17 @@ class FurtherResults(NamedTuple):
     scores: dict[str, Scores]
     texts: list[str]
     figures: list[str]
+
+
+class OverallResults(NamedTuple):
+    """What the results of all contenders of a setting show together.
+
+    tables: ``(title, columns, rows)`` of each, all of them text.
+    figures: names of files in the run folder, by what they show.
+    """
+
+    tables: list[tuple[str, list[str], list[list[str]]]]
+    figures: dict[str, str]
 
 
 @functools.cache
