@@ -25,7 +25,7 @@ import functools
 import itertools
 import operator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -125,7 +125,7 @@ def make_model(t_max: float, task: Task, budget: Budget, contender: str) -> trai
 
 def measure(job: Job, params: Any, folder: Path) -> FurtherResults:
     """Writes the curves of all runs to the job's folder, at the start and after training."""
-    task, params = job.setting.task, jax.device_get(params)
+    task, params = cast(Task, job.setting.task), jax.device_get(params)
     batch = held_out_rows(task)
     name, options = CONTENDERS[job.contender]
     cell = lj.cells.make(name, job.model.size, **options)
