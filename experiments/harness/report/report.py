@@ -13,6 +13,7 @@ from experiments.harness.report.markdown import markdown_table
 from experiments.harness.report.summary import (
     count_solved,
     finite_or_none,
+    interval_of_median,
     median_sequences,
     summarize,
 )
@@ -217,9 +218,13 @@ def make_further_table(rows: dict[str, Any]) -> tuple[list[str], list[list[str]]
 
 
 def format_median_of(values: list[float | None]) -> str:
-    return format_score(
-        finite_or_none(np.median([np.nan if value is None else value for value in values]))
-    )
+    """The median over runs, with its interval where the runs differ; "diverged" if one has none."""
+    scores = np.array([np.nan if value is None else value for value in values])
+    text = format_score(finite_or_none(np.median(scores)))
+    interval = interval_of_median(scores)
+    if interval is not None and interval[0] < interval[1]:
+        text += f" [{format_score(interval[0])}, {format_score(interval[1])}]"
+    return text
 
 
 def format_score(score: float | None) -> str:

@@ -98,7 +98,12 @@ def summarize_scores(test: list[float | None], score: Score) -> dict[str, Any]:
 def bootstrap_interval(values: list[float | None], score: Score) -> list[float] | None:
     """A 95 % bootstrap interval of the median over seeds; None for fewer than three seeds, and if
     one diverged."""
-    scores = score.or_worst(values)
+    return interval_of_median(score.or_worst(values))
+
+
+def interval_of_median(scores: np.ndarray) -> list[float] | None:
+    """A 95 % bootstrap interval of the median; None for fewer than three scores, and if one is not
+    finite."""
     if scores.size < 3 or not np.isfinite(scores).all():
         return None
     if np.ptp(scores) == 0:

@@ -1,0 +1,1 @@
+"""What trained nets keep, and how they come to their answers."""

@@ -1,0 +1,70 @@
+"""What a trained LSTM and GRU keep, and what their answers rest on, where the truth is known.
+
+    python -m experiments inside
+
+Three tasks whose solution is known. Adding: the answer is the sum of the two marked numbers, so the
+two marked steps should have the largest attributions. The embedded Reber grammar: the last symbol
+but one repeats the second one, so its prediction should rest on that step. The 3-bit flip-flop
+(Sussillo & Barak 2013, "Opening the black box"): a net that has learnt it should have a stable
+fixed point for each of the eight states of its bits, and saddles between them; Golub & Sussillo
+2018, "FixedPointFinder", find these eight in an LSTM of 16 units.
+
+After training, each net is read with lj.insight: linear probes of what the task needs, with
+shuffled labels as control; attributions by four methods against the truth; fixed points; the time
+scales of the gates; and the trace of one example.
+
+Expect, in 8 minutes on two cores (three seeds; results in experiments/results/inside): TO BE
+WRITTEN.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+from experiments.harness.run.setting import Budget, Setting
+from experiments.insight import _adding, _bits, _reber
+from lstm_jax import tasks
+from lstm_jax._internal import checking
+
+TIME = "8 min"
+
+# One rate was tried.
+RATES = {"lstm": 1e-2, "gru": 1e-2}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Budget):
+    cells: tuple[str, ...] = ("lstm", "gru")
+    tasks: tuple[str, ...] = ("adding", "embedded_reber", "n_bit_flip_flop")
+    """Which of the three tasks."""
+    length: int = 40
+    """Length T of the sequences of adding and of the flip-flop."""
+    rows: int = 256
+    """Test sequences that are read after training, at most 1000."""
+    starts: int = 256
+    """States from which fixed points are looked for."""
+    seeds: int = 3
+    steps: int = 2000
+    every: int = 250
+    size: int | None = 24
+    schedule: str = "cosine"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        further = {"length": self.length, "rows": self.rows, "starts": self.starts}
+        return {**super().options, **further}
+
+
+def settings(config: Config) -> list[Setting]:
+    rows = checking.positive_int("rows", config.rows)
+    starts = checking.positive_int("starts", config.starts)
+    known = {
+        "adding": (f"adding(length={config.length})", functools.partial(_adding.read, rows)),
+        "embedded_reber": ("embedded_reber", functools.partial(_reber.read, rows)),
+        "n_bit_flip_flop": (
+            f"n_bit_flip_flop(length={config.length})",
+            functools.partial(_bits.read, rows, starts),
+        ),
+    }
+    chosen = [known[checking.choice("tasks", name, known)] for name in config.tasks]
+    return [Setting(tasks.make(text), config, RATES, further=read) for text, read in chosen]
