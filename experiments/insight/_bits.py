@@ -16,9 +16,9 @@ from experiments.insight import _nets
 from experiments.insight._nets import Net, Tables
 
 FIGURES = ["trace.png", "fixed_points.png"]
-NOISE = 0.1  # of the starts, in units of the state
+NOISE = 0.3  # of the starts, in units of the state
 PUSH = 1e-2  # from a saddle, in units of the state
-SETTLING_STEPS = 1000
+SETTLING_STEPS = 5000
 TRAJECTORIES = 12
 
 

@@ -38,33 +38,41 @@ class Config(Budget):
     tasks: tuple[str, ...] = ("adding", "embedded_reber", "n_bit_flip_flop")
     """Which of the three tasks."""
     length: int = 40
-    """Length T of the sequences of adding and of the flip-flop."""
+    """Length T of the sequences of adding."""
+    probability: float = 0.1
+    """That of a pulse of the flip-flop, at each step and for each bit. At rarer pulses bits must be
+    held for longer, which needs stable points."""
+    flip_flop_size: int = 16
+    """Hidden size on the flip-flop, instead of size."""
     rows: int = 256
     """Test sequences that are read after training, at most 1000."""
     starts: int = 256
     """States from which fixed points are looked for."""
     seeds: int = 3
-    steps: int = 2000
+    steps: int = 3000
     every: int = 250
     size: int | None = 24
     schedule: str = "cosine"
 
     @property
     def options(self) -> dict[str, Any]:
-        further = {"length": self.length, "rows": self.rows, "starts": self.starts}
-        return {**super().options, **further}
+        names = ("length", "probability", "rows", "starts")
+        return {**super().options, **{name: getattr(self, name) for name in names}}
 
 
 def settings(config: Config) -> list[Setting]:
     rows = checking.positive_int("rows", config.rows)
     starts = checking.positive_int("starts", config.starts)
+    smaller = dataclasses.replace(config, size=config.flip_flop_size)
+    flip_flop = f"n_bit_flip_flop(probability={config.probability})"
     known = {
-        "adding": (f"adding(length={config.length})", functools.partial(_adding.read, rows)),
-        "embedded_reber": ("embedded_reber", functools.partial(_reber.read, rows)),
-        "n_bit_flip_flop": (
-            f"n_bit_flip_flop(length={config.length})",
-            functools.partial(_bits.read, rows, starts),
+        "adding": (
+            f"adding(length={config.length})",
+            config,
+            functools.partial(_adding.read, rows),
         ),
+        "embedded_reber": ("embedded_reber", config, functools.partial(_reber.read, rows)),
+        "n_bit_flip_flop": (flip_flop, smaller, functools.partial(_bits.read, rows, starts)),
     }
     chosen = [known[checking.choice("tasks", name, known)] for name in config.tasks]
-    return [Setting(tasks.make(text), config, RATES, further=read) for text, read in chosen]
+    return [Setting(tasks.make(text), budget, RATES, further=read) for text, budget, read in chosen]

@@ -212,19 +212,32 @@ def format_median(score: dict[str, Any]) -> str:
 
 def make_further_table(rows: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     columns = [CONTENDER, *next(iter(rows.values()))]
+    values = [value for scores in rows.values() for row in scores.values() for value in row]
+    numbers = [value for value in values if value is not None]
+    counts = all(value % 1 == 0 for value in numbers) and max(numbers, default=0) > 1
     return columns, [
-        [name, *map(format_median_of, scores.values())] for name, scores in rows.items()
+        [name, *(format_median_of(values, counts=counts) for values in scores.values())]
+        for name, scores in rows.items()
     ]
 
 
-def format_median_of(values: list[float | None]) -> str:
-    """The median over runs, with its interval where the runs differ; "diverged" if one has none."""
+def format_median_of(values: list[float | None], *, counts: bool = False) -> str:
+    """The median over runs, with its interval where the runs differ; "diverged" if one did.
+
+    Args:
+        values: One per run, None for one that diverged.
+        counts: Whether they are whole numbers, such as numbers of points.
+    """
+
+    def show(value: float) -> str:
+        return f"{value:g}" if counts else format_score(value)
+
     scores = np.array([np.nan if value is None else value for value in values])
-    text = format_score(finite_or_none(np.median(scores)))
-    interval = interval_of_median(scores)
-    if interval is not None and interval[0] < interval[1]:
-        text += f" [{format_score(interval[0])}, {format_score(interval[1])}]"
-    return text
+    if not np.isfinite(scores).all():
+        return format_score(None)
+    text = show(float(np.median(scores)))
+    low, high = interval_of_median(scores) or (0.0, 0.0)
+    return text if low == high else f"{text} [{show(low)}, {show(high)}]"
 
 
 def format_score(score: float | None) -> str:
