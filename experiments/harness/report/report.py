@@ -12,7 +12,6 @@ from experiments.harness.report.console import print_table
 from experiments.harness.report.markdown import markdown_table
 from experiments.harness.report.summary import (
     count_solved,
-    finite_or_none,
     interval_of_median,
     median_sequences,
     summarize,
