@@ -44,7 +44,7 @@ def read_runs(job: Job, params: Any, read: Callable[[Net, bool], Tables]) -> dic
         job: The job.
         params: The params of its runs, with a leading axis.
         read: Returns the numbers of one net. It is called with whether this is the net of the
-            figures, the first run.
+            figures, the first that has not diverged.
     """
     cell = job.model.source.make_cell()
     tables: list[Tables | None] = []
@@ -52,7 +52,7 @@ def read_runs(job: Job, params: Any, read: Callable[[Net, bool], Tables]) -> dic
         of_run = jax.tree.map(lambda leaf, run=run: np.asarray(leaf)[run], params)
         finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(of_run))
         net = Net(cell, of_run["cell"], of_run["readout"])
-        tables.append(read(net, run == 0) if finite else None)
+        tables.append(read(net, not any(tables)) if finite else None)
     titles = next(({title: list(row) for title, row in of.items()} for of in tables if of), {})
     return {
         title: {
