@@ -51,8 +51,8 @@ def compare_with_marks(attributions: dict[str, Any], xs: Any) -> Tables:
     sizes, totals = {}, {}
     for name in _nets.METHODS:
         attribution = attributions[name]
-        of_inputs = _nets.sizes_of_steps(attribution)
         of_sum = np.abs(np.asarray(attribution.of_steps))
+        of_inputs = np.asarray(attribution.size_of_steps)
         sizes[name] = np.mean(_nets.are_the_largest(marked, of_inputs))
         totals[name] = np.mean(_nets.are_the_largest(marked, of_sum))
     title = "Rows in which the two marked steps have the two largest attributions"

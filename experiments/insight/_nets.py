@@ -15,6 +15,7 @@ from experiments.harness.run.jobs import Job
 from experiments.harness.run.setting import Scores
 
 INTEGRAL_STEPS = 64
+PROBE_ROWS = 64  # a classification of the steps of all rows takes minutes
 PROBE_SPLITS = 5
 METHODS = ("gradient × input", "integrated gradients", "occlusion", "LRP")
 CONSERVED = "LRP, bias_factor 1"
@@ -101,12 +102,6 @@ def attributor(
     return lambda net: attribute(net.params, net.readout)
 
 
-def sizes_of_steps(attribution: lj.insight.Attribution) -> np.ndarray:
-    """How much each step matters ``[T, B]``: the sum of the sizes over its inputs, since the shares
-    of a step's inputs can have opposite signs and cancel."""
-    return np.abs(np.asarray(attribution.values)).sum(axis=-1)
-
-
 def are_the_largest(truth: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Whether the steps of ``truth [T, B]`` are those with the largest of ``sizes``, ``[B]``."""
     largest_other = np.where(truth, -np.inf, sizes).max(axis=0)
@@ -119,6 +114,7 @@ def sums(attributions: dict[str, lj.insight.Attribution]) -> Tables:
         np.asarray(attributions[name].relative_gap) for name in (METHODS[1], CONSERVED, METHODS[3])
     )
     row = {
+        "integrated gradients, share of rows below 1 %": np.mean(integrated < 0.01),
         "integrated gradients, median row": np.median(integrated),
         "integrated gradients, worst row": integrated.max(),
         "LRP, all conserved, median row": np.median(conserved),
@@ -134,10 +130,19 @@ def states_of(trace: lj.Trace) -> jax.Array:
 
 
 def probe(states: Any, labels: Any, kind: str, mask: Any = None) -> tuple[float, float]:
-    """The mean scores of a linear probe and of its control, of shuffled labels."""
+    """The mean scores of a linear probe and of its control, of shuffled labels, on ``PROBE_ROWS``.
+
+    Args:
+        states: ``[T, B, N]``.
+        labels: ``[T, B]``.
+        kind: "regression" or "classification".
+        mask: The steps that count, ``[T, B]``; by default all.
+    """
+    mask = np.ones(np.shape(labels), bool) if mask is None else mask
     found = lj.insight.probe(
-        states, labels, kind=kind, key=jax.random.key(0), mask=mask, splits=PROBE_SPLITS
-    )
+        states[:, :PROBE_ROWS], labels[:, :PROBE_ROWS], kind=kind, mask=mask[:, :PROBE_ROWS],
+        key=jax.random.key(0), splits=PROBE_SPLITS,
+    )  # fmt: skip
     return found.mean, float(np.mean(found.control))
 
 
@@ -176,7 +181,7 @@ def draw_attributions(
                     layout="constrained")  # fmt: skip
     panels = figure.subplots(len(METHODS), 1, sharex=True)
     for panel, name in zip(panels, METHODS, strict=True):
-        sizes = sizes_of_steps(attributions[name])[:steps, 0]
+        sizes = np.asarray(attributions[name].size_of_steps)[:steps, 0]
         colours = np.where(truth[:steps], "#D55E00", "#0072B2")
         panel.bar(range(steps), sizes, color=list(colours))
         panel.set_title(name, loc="left", fontsize=10)

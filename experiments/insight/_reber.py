@@ -36,9 +36,17 @@ def read(rows: int, job: Job, params: Any, folder: Path) -> FurtherResults:
         attributions = attribute(net)
         if with_figures:
             draw(net, trace, attributions, xs, int(lengths[0]), folder)
-        right = (np.asarray(answer(net.read(trace.outputs))) > 0) == branch
+        exchanged = net.trace(exchange_branch(xs), lengths).outputs
+        answers, others = (
+            np.asarray(answer(net.read(ys))) > 0 for ys in (trace.outputs, exchanged)
+        )
+        answered = {
+            "right": np.mean(answers == branch),
+            "changed by the other symbol at the branch": np.mean(answers != others),
+        }
         return {
-            **compare_with_branch(attributions, np.asarray(trace.mask), right),
+            "The last prediction but one, share of rows": answered,
+            **compare_with_branch(attributions, np.asarray(trace.mask)),
             **_nets.sums(attributions),
             **probe(_nets.states_of(trace), branch, np.asarray(trace.mask)),
             **_nets.describe_time_scales(net, trace),
@@ -47,30 +55,45 @@ def read(rows: int, job: Job, params: Any, folder: Path) -> FurtherResults:
     return FurtherResults(_nets.read_runs(job, params, read_net), [], FIGURES)
 
 
-def compare_with_branch(
-    attributions: dict[str, Any], mask: np.ndarray, right: np.ndarray
-) -> Tables:
-    """The share of rows in which the step of the branch has the largest attribution, and the share
-    of all attributions that this step has in the median row."""
+def exchange_branch(xs: jax.Array) -> jax.Array:
+    """The strings ``[T, B, 7]`` with T for P and P for T where the branch is taken."""
+    step = xs[BRANCH]
+    return xs.at[BRANCH].set(step.at[:, T].set(step[:, P]).at[:, P].set(step[:, T]))
+
+
+def compare_with_branch(attributions: dict[str, Any], mask: np.ndarray) -> Tables:
+    """The share of rows in which the step of the branch has the largest attribution.
+
+    Rows are apart whose answer differs from that to the baseline, a string without symbols. The
+    others are those of the symbol that the net answers if it has read nothing.
+    """
+    integrated = attributions[_nets.METHODS[1]]
+    answers = np.asarray(integrated.output)
+    differs = (answers > 0) != (answers - np.asarray(integrated.expected) > 0)
     truth = np.zeros(mask.shape, bool)
     truth[BRANCH] = True
-    first, shares = {}, {}
-    for name in _nets.METHODS:
-        sizes = _nets.sizes_of_steps(attributions[name])
-        first[name] = np.mean(_nets.are_the_largest(truth, sizes))
-        shares[name] = np.median(sizes[BRANCH] / sizes.sum(axis=0))
-    return {
-        "Rows in which the last prediction but one is right": {"T or P": right.mean()},
-        "Rows in which the branch has the largest attribution to that prediction": first,
-        "Share of the branch in the attributions of a row, median row": shares,
-    }
+    title = "Rows in which the branch has the largest attribution to that prediction"
+    tables: Tables = {}
+    for rows, kind in ((differs, "differs from"), (~differs, "is the same as")):
+        tables[f"{title}, where the answer {kind} that to no symbols"] = {
+            name: share(_nets.are_the_largest(truth, sizes), rows)
+            for name in _nets.METHODS
+            for sizes in [np.asarray(attributions[name].size_of_steps)]
+        }
+    return tables
+
+
+def share(found: np.ndarray, rows: np.ndarray) -> float:
+    """The share of ``rows`` that are ``found``; 0 if there are none."""
+    return float(np.sum(found & rows) / max(np.sum(rows), 1))
 
 
 def probe(states: jax.Array, branch: np.ndarray, mask: np.ndarray) -> Tables:
     """Whether a linear readout knows the branch, at any step since it was read."""
     since = mask & (np.arange(len(mask)) >= BRANCH)[:, None]
     since[np.sum(mask, axis=0) - 1, np.arange(mask.shape[1])] = False  # which repeats the symbol
-    right, shuffled = _nets.probe(states, branch, "classification", since)
+    labels = np.broadcast_to(branch, mask.shape)
+    right, shuffled = _nets.probe(states, labels, "classification", since)
     row = {"accuracy": right, "accuracy of shuffled labels": shuffled}
     return {"Linear probes of the branch at all steps since, on held-out rows": row}
 

@@ -65,13 +65,21 @@ def test_attributions_are_compared_with_the_marks():
 
 
 def test_attributions_are_compared_with_the_branch():
-    mask, right = np.ones((4, 3), bool), np.array([True, True, False])
-    values = jnp.asarray([[0.0, 1.0, 0.0], [4.0, 3.0, 1.0], [-4.0, 0.0, -3.0], [0.0, 0.0, 0.0]])
-    found = dict.fromkeys(_nets.METHODS, Attribution(values[..., None], jnp.ones(3)))
-    correct, first, shares = _reber.compare_with_branch(found, mask, right).values()
-    assert correct == {"T or P": pytest.approx(2 / 3)}
-    assert list(first.values()) == 4 * [pytest.approx(1 / 3)]
-    assert list(shares.values()) == 4 * [pytest.approx(0.5)]  # of 1/2, 3/4 and 1/4
+    values = jnp.asarray([[0.0, 1.0, 0.0], [4.0, 3.0, 1.0], [-2.0, 4.0, -3.0], [0.0, 0.0, 0.0]])
+    answers, change = jnp.asarray([2.0, -2.0, -3.0]), jnp.asarray([3.0, -4.0, -2.0])
+    found = dict.fromkeys(_nets.METHODS, Attribution(values[..., None], answers, change))
+    differs, same = _reber.compare_with_branch(found, np.ones((4, 3), bool)).values()
+    assert list(differs.values()) == 4 * [0.5]  # the first row of the first two
+    assert list(same.values()) == 4 * [0.0]  # the third, which a string without symbols answers
+
+
+def test_the_branch_is_exchanged_and_nothing_else():
+    xs = tasks.make("embedded_reber").test.xs.values[:, :20]
+    other = _reber.exchange_branch(xs)
+    symbols, changed = (np.argmax(batch[1], axis=-1).tolist() for batch in (xs, other))
+    assert set(zip(symbols, changed, strict=True)) == {(1, 2), (2, 1)}
+    np.testing.assert_array_equal(other[0], xs[0])
+    np.testing.assert_array_equal(other[2:], xs[2:])
 
 
 def test_all_four_methods_explain_the_same_answer():
