@@ -20,6 +20,7 @@ NOISE = 0.3  # of the starts, in units of the state
 PUSH = 1e-2  # from a saddle, in units of the state
 SETTLING_STEPS = 5000
 TRAJECTORIES = 12
+SHOWN_STEPS = 40
 
 
 def read(rows: int, starts: int, job: Job, params: Any, folder: Path) -> FurtherResults:
@@ -111,9 +112,16 @@ def probe(states: jax.Array, bits: np.ndarray) -> Tables:
 
 
 def draw(net: Net, trace: Any, points: Any, xs: jax.Array, folder: Path) -> None:
-    tokens = ["".join("-·+"[int(x) + 1] for x in step) for step in np.asarray(xs[:, 0])]
-    _nets.draw_trace(net, trace.row(0), tokens, folder / "trace.png")
+    """Draws the first steps of the first row, and the fixed points with the paths of some rows."""
+    shown = xs[:SHOWN_STEPS, :1]
+    tokens = [pulses(step) for step in np.asarray(shown[:, 0])]
+    _nets.draw_trace(net, net.trace(shown).row(0), tokens, folder / "trace.png")
     figure = Figure(figsize=(6, 5), dpi=100, layout="constrained")
     paths = np.moveaxis(np.asarray(_nets.states_of(trace)), 1, 0)[:TRAJECTORIES]
     lj.insight.plot.fixed_points(points.vectors, points.stable, list(paths), ax=figure.subplots())
     save_figure(figure, folder / "fixed_points.png")
+
+
+def pulses(step: np.ndarray) -> str:
+    """The pulses of a step as text, such as "0+2-"; a dot if there are none."""
+    return "".join(f"{bit}{'+' if x > 0 else '-'}" for bit, x in enumerate(step) if x) or "·"

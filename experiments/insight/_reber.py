@@ -35,7 +35,7 @@ def read(rows: int, job: Job, params: Any, folder: Path) -> FurtherResults:
         trace = net.trace(xs, lengths)
         attributions = attribute(net)
         if with_figures:
-            draw(net, trace, attributions, xs, int(lengths[0]), folder)
+            draw(net, attributions, xs, int(lengths[0]), folder)
         exchanged = net.trace(exchange_branch(xs), lengths).outputs
         answers, others = (
             np.asarray(answer(net.read(ys))) > 0 for ys in (trace.outputs, exchanged)
@@ -98,12 +98,10 @@ def probe(states: jax.Array, branch: np.ndarray, mask: np.ndarray) -> Tables:
     return {"Linear probes of the branch at all steps since, on held-out rows": row}
 
 
-def draw(
-    net: Net, trace: Any, attributions: dict[str, Any], xs: jax.Array, length: int, folder: Path
-) -> None:
+def draw(net: Net, attributions: dict[str, Any], xs: jax.Array, length: int, folder: Path) -> None:
     """Draws the first row, up to the step before the last, whose answer is explained."""
-    tokens = [SYMBOLS[i] for i in np.argmax(xs[: length - 1, 0], axis=-1)]
-    shown = jax.tree.map(lambda leaf: leaf[: length - 1], trace.row(0))
-    _nets.draw_trace(net, shown, tokens, folder / "trace.png")
+    shown = xs[: length - 1, :1]
+    tokens = [SYMBOLS[i] for i in np.argmax(shown[:, 0], axis=-1)]
+    _nets.draw_trace(net, net.trace(shown).row(0), tokens, folder / "trace.png")
     truth = np.arange(length - 1) == BRANCH
     _nets.draw_attributions(attributions, length - 1, tokens, truth, folder / "attributions.png")
