@@ -12,6 +12,7 @@ from tests.conftest import flags
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WHICH_CELL = ROOT / "notebooks" / "01_which_cell_remembers_longest.ipynb"
+WHAT_IT_REMEMBERS = ROOT / "notebooks" / "04_what_a_trained_net_remembers.ipynb"
 KINDS = ("image/png", "text/markdown", "text/plain")  # the richest first
 
 pytestmark = pytest.mark.xdist_group("notebooks")  # each is executed once for all tests
@@ -79,3 +80,12 @@ def test_its_three_cells_recall(notebooks):
         accuracy = output_of(notebook, "accuracy")
         assert set(accuracy) == {"rnn", "gru", "lstm"}
         assert least < min(accuracy.values()) and max(accuracy.values()) <= 1
+
+
+@pytest.mark.slow
+def test_its_nets_show_what_the_text_says(notebooks):
+    kept = nbformat.read(WHAT_IT_REMEMBERS, as_version=4)
+    assert output_of(kept, "hits") >= 0.99
+    stable, saddles, *_ = output_of(kept, "directions")
+    assert (stable, saddles) == (8, 12)
+    assert 0 <= output_of(notebooks[WHAT_IT_REMEMBERS], "hits") <= 1
