@@ -13,8 +13,12 @@ After training, each net is read with lj.insight: linear probes of what the task
 shuffled labels as control; attributions by four methods against the truth; fixed points; the time
 scales of the gates; and the trace of one example.
 
-Expect, in 8 minutes on two cores (three seeds; results in experiments/results/inside): TO BE
-WRITTEN.
+Expect, in 4 minutes on two cores (three seeds; results in experiments/results/inside): on adding,
+gradient × input, integrated gradients and occlusion find the two marked steps in at least 99 % of
+rows, LRP in 98 % (LSTM) and 100 % (GRU). On the grammar none of them finds the branch in all rows,
+although exchanging it changes 96 % of the answers. Without input, both nets have eight stable fixed
+points on the flip-flop, with every seed, and 9 to 12 saddles that lie between two of them which
+differ in one bit.
 """
 
 import dataclasses
@@ -26,7 +30,7 @@ from experiments.insight import _adding, _bits, _reber
 from lstm_jax import tasks
 from lstm_jax._internal import checking
 
-TIME = "8 min"
+TIME = "4 min"
 
 # One rate was tried.
 RATES = {"lstm": 1e-2, "gru": 1e-2}
