@@ -12,6 +12,8 @@ from tests.conftest import flags
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 WHICH_CELL = ROOT / "notebooks" / "01_which_cell_remembers_longest.ipynb"
+INSIDE = ROOT / "notebooks" / "02_inside_a_cell.ipynb"
+VANISHING = ROOT / "notebooks" / "03_where_gradients_vanish.ipynb"
 WHAT_IT_REMEMBERS = ROOT / "notebooks" / "04_what_a_trained_net_remembers.ipynb"
 KINDS = ("image/png", "text/markdown", "text/plain")  # the richest first
 
@@ -89,3 +91,15 @@ def test_its_nets_show_what_the_text_says(notebooks):
     stable, saddles, *_ = output_of(kept, "directions")
     assert (stable, saddles) == (8, 12)
     assert 0 <= output_of(notebooks[WHAT_IT_REMEMBERS], "hits") <= 1
+
+
+def test_the_stored_outputs_show_what_the_text_says():
+    inside, vanishing = (nbformat.read(path, as_version=4) for path in (INSIDE, VANISHING))
+    assert output_of(inside, "round(float(accuracy), 3)") > 0.99
+    last = "{name: round(float(accuracy), 2) for name, (_, _, accuracy) in trained.items()}"
+    accuracy = output_of(vanishing, last)
+    assert accuracy["LSTM, forget bias 5"] > 0.9
+    assert max(accuracy["GRU"], accuracy["LSTM, forget bias 1"]) < 0.2
+    last = '{name: f"{curve[LAG]:.0e}" for name, curve in start.items()}'
+    left = {name: float(text) for name, text in output_of(vanishing, last).items()}
+    assert min(left, key=left.get) == "ReLU RNN" and max(left, key=left.get) == list(left)[-1]

@@ -40,7 +40,9 @@ def draw_legend(figure: Figure, panels: Any) -> None:
     for panel in panels:
         handles, labels = panel.get_legend_handles_labels()
         found.update(zip(labels, handles, strict=True))
-    columns = min(len(found), max(3, 3 * len(panels)))
+    longest = max(map(len, found), default=1)
+    fit = int(figure.get_figwidth() / (0.7 + 0.09 * longest))  # inches for a line and a name
+    columns = max(1, min(len(found), fit, max(3, 3 * len(panels))))
     figure.legend(
         list(found.values()), list(found), loc="outside upper center", ncols=columns, frameon=False
     )
