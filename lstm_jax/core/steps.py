@@ -44,15 +44,17 @@ def advance_of(form: Form) -> Callable[[Params, State, jax.Array], tuple[State, 
         state, y, _ = observe(params, state, x)
         return state, y
 
+    advance.form = form  # type: ignore[attr-defined]  # see ``observe``
     return advance
 
 
 def observe(cell: "Cell") -> Observe:
     """``(params, state, x) -> (state, y, Observed)`` of ``cell``, with prepared params.
 
-    A cell of no form shows nothing beside its state and output.
+    A cell of no form shows nothing beside its state and output, nor does one whose ``advance`` was
+    replaced by another than that of its form, since the form does not describe it.
     """
-    if cell.form is not None:
+    if cell.form is not None and getattr(cell.advance, "form", None) is cell.form:
         return OBSERVE[type(cell.form)](cell.form)
     return lambda params, state, x: (*cell.advance(params, state, x), Observed({}))
 

@@ -319,6 +319,20 @@ def test_a_cell_of_no_form_shows_states_and_outputs():
     np.testing.assert_allclose(trace.states.h, lj.trace(cell, params, xs).states.h, rtol=1e-6)
 
 
+def test_a_step_that_was_replaced_is_the_one_that_runs():
+    cell = lj.lstm(3)
+    doubled = cell._replace(advance=lambda *args: (lambda s, y: (s, 2 * y))(*cell.advance(*args)))
+    params = cell.init(jax.random.key(0), 2)
+    xs = jax.random.normal(jax.random.key(1), (T, B, 2))
+    expected = lj.unroll(doubled, params, xs, method="scan")[1]
+    trace = lj.trace(doubled, params, xs)
+    np.testing.assert_array_equal(trace.outputs, expected)
+    assert not trace.gates
+    stacked = lj.chain(doubled)
+    state = stacked.initial_state((params,), (B,))
+    np.testing.assert_allclose(stacked.step((params,), state, xs[0])[1], expected[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "change, error, message",
     [
