@@ -143,6 +143,7 @@ NOISY = {
 QUICK = ("zoneout_linear",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NOISY]
 )
@@ -203,6 +204,7 @@ def test_a_state_that_an_author_builds_of_one_array_can_be_donated_too():
     jax.jit(lambda state: jax.tree.map(jnp.sin, state), donate_argnums=0)(state)
 
 
+@pytest.mark.slow
 def test_the_delta_rule_has_a_forward_mode_by_every_method():
     cell = lj.linear_attention(4, 2, rule="delta", gated=True)
     with jax.enable_x64(True):

@@ -59,6 +59,7 @@ def test_legacy_keys_are_those_of_their_generator_whatever_the_default_is(impl):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("impl", mostly_slow(IMPLS, ["rbg"]))
 def test_seeds_under_vmap_are_seeds_alone(impl):
     """Initial weights, batches of a task, training with a noisy cell, and random truncation."""

@@ -10,6 +10,7 @@ import pytest
 from lstm_jax import attend
 from tests.conformance import close, draw, weighted_sum
 from tests.reference import numpy_attend as reference
+from tests.selection import mostly_slow
 
 pytestmark = pytest.mark.usefixtures("x64")
 STEPS, S, B, M, Q = 3, 5, 3, 4, 3
@@ -69,7 +70,7 @@ def attend_to_all(mechanism, params, memory, mask, queries):
 run = jax.jit(attend_to_all, static_argnums=0)
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["a_memory_a_row", "one_memory"])
+@pytest.mark.parametrize("shared", mostly_slow([False, True], [False]))
 @pytest.mark.parametrize("name", MECHANISMS)
 def test_contexts_and_weights_equal_numpy(name, shared):
     mechanism, step, params, memory, queries = draw_inputs(name, shared)
@@ -86,7 +87,7 @@ def test_contexts_and_weights_equal_numpy(name, shared):
                 close((contexts[t, row], weights[t, row]), (context, expected))
 
 
-@pytest.mark.parametrize("name", MECHANISMS)
+@pytest.mark.parametrize("name", mostly_slow(MECHANISMS, list(MECHANISMS)[::3]))
 def test_masked_places_are_inert_and_gradients_are_derivatives(name):
     mechanism, _, params, memory, queries = draw_inputs(name)
     poisoned = jnp.where(MASK[..., None], memory, jnp.nan)

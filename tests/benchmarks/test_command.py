@@ -39,6 +39,7 @@ def finished(tmp_path_factory):
     return out, command
 
 
+@pytest.mark.slow
 def test_the_report_has_the_numbers_of_the_run(finished):
     out, _ = finished
     results = json.loads((out / "results.json").read_text())
@@ -56,6 +57,7 @@ def test_the_report_has_the_numbers_of_the_run(finished):
     assert (out / "ratios_lstm.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_missing_peer_is_an_empty_column_and_a_note(finished):
     text = (finished[0] / "report.md").read_text()
     assert "Empty column: PyTorch cannot be imported" in text
@@ -64,6 +66,7 @@ def test_a_missing_peer_is_an_empty_column_and_a_note(finished):
     assert cells[2] and cells[3:7] == ["", "", "", ""]
 
 
+@pytest.mark.slow
 def test_other_settings_are_refused_and_named(finished, monkeypatch, capsys):
     out, command = finished
     without(monkeypatch, "torch")

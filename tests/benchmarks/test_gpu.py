@@ -175,6 +175,7 @@ def collected(run, *given, seconds=600.0):
     return json.loads(json.dumps(records))  # as they are written
 
 
+@pytest.mark.slow
 def test_cells_are_compared_and_timed_by_every_method(monkeypatch):
     monkeypatch.setattr(work, "CELLS", ("lstm",))
     head, *records = collected(cells.run, TINY)
@@ -264,6 +265,7 @@ def test_methods_stand_beside_scan(monkeypatch):
     assert all(record["errors"] == {} for record in records)
 
 
+@pytest.mark.slow
 def test_seeds_train_side_by_side():
     records = collected(seeds.run, seeds.SMALL._replace(seeds=(2,)))
     assert [record["seeds"] for record in records] == [2] and len(records[0]["ms"]) == 3

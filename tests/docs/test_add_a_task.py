@@ -126,6 +126,7 @@ def test_recordings_of_a_file_keep_the_contract(folder):
     assert len(held_out) == 2 and task.validation.targets.shape == (50,)
 
 
+@pytest.mark.slow
 def test_pairs_keep_the_contract_and_are_learnt(folder):
     importlib.invalidate_caches()
     names = {}

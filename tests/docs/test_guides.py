@@ -11,9 +11,16 @@ from tests.conformance import close
 from tests.pages import pages
 
 GUIDES = [page for page in pages("docs/guide") if page.blocks("python")]
+LONG = ("attention", "looking_inside")  # for make test-slow
 
 
-@pytest.fixture(scope="module", params=GUIDES, ids=lambda page: page.file.stem)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(page, id=page.file.stem, marks=[pytest.mark.slow] * (page.file.stem in LONG))
+        for page in GUIDES
+    ],
+)
 def names(request, tmp_path_factory):
     """The names that a page's programs define, run in order in a folder of their own, which holds a
     trained cell as on the page on experiments."""

@@ -10,6 +10,7 @@ import lstm_jax as lj
 from experiments.__main__ import main
 from experiments.harness.run import loading
 from lstm_jax import tasks
+from tests.selection import mostly_slow
 
 CELL = """
 import lstm_jax as lj
@@ -105,7 +106,9 @@ def test_files_of_one_name_and_their_neighbours_of_one_name_are_kept_apart(tmp_p
         assert pickle.loads(pickle.dumps(factory)) is factory
 
 
-@pytest.mark.parametrize("stem", ["numpy", "lstm_jax", "wave", "adding", "my-cell", "1st"])
+@pytest.mark.parametrize(
+    "stem", mostly_slow(["numpy", "lstm_jax", "wave", "adding", "my-cell", "1st"], ["numpy", "1st"])
+)
 def test_a_file_may_have_any_name(tmp_path, stem):
     before = sys.modules.get(stem)
     write(tmp_path, **{stem: CELL.format(name="any_name")})

@@ -9,6 +9,7 @@ import pytest
 from experiments.history import _nets_1997
 from experiments.history._nets_1997 import NETS
 from lstm_jax import tasks, train
+from tests.selection import mostly_slow
 
 
 def small_task(net):
@@ -25,7 +26,7 @@ def small_task(net):
     return tasks.make(net.task, **{**net.options, **small})
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", mostly_slow(NETS, list(NETS)[::4]))
 def test_the_paper_s_number_of_weights(name):
     net = NETS[name]
     task = small_task(net)
@@ -128,6 +129,7 @@ def test_without_recurrence_units_see_the_inputs_alone():
     np.testing.assert_array_equal(gradient["cell"]["w_h"], 0)
 
 
+@pytest.mark.slow
 def test_the_last_step_of_each_row_is_read():
     net = NETS["6a"]
     task = tasks.make("temporal_order", min_length=20, max_length=24)

@@ -28,6 +28,7 @@ from lstm_jax.tasks.pairs import multi30k
 from lstm_jax.tasks.pairs.data import END, PAD, PairBatch, Pairs, Vocabulary
 from lstm_jax.tasks.pairs.dates import STYLES, TARGET_VOCABULARY, dates_of, written_dates
 from tests.experiments.test_resume import Killed, kill_at, without_times
+from tests.selection import mostly_slow
 
 SMALL = "--embedding-size 6 --parameters 1500 --batch-size 16 --learning-rate 0.02"
 LENGTHS = "--symbols 2 --max-length 3"
@@ -100,7 +101,7 @@ def is_png(path):
 
 
 @pytest.mark.usefixtures("captions")
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", mostly_slow(COMMANDS, ["reversal"]))
 def test_what_is_to_be_trained_is_put_together(tmp_path, monkeypatch, name):
     planned = []
     monkeypatch.setattr(conduct, "dry_run", lambda jobs: planned.extend(jobs) or 0)

@@ -10,6 +10,7 @@ from experiments.harness.run.learning_rates import TRIED_RATES, ChosenRate
 from lstm_jax import tasks
 
 
+@pytest.mark.slow
 def test_a_task_that_is_named_is_trained_and_tested_at_other_lengths(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command = (

@@ -80,7 +80,9 @@ def draw(name: str, **options) -> lj.insight.Diagram:
     return lj.insight.diagram(CASES[name].cell, input_size=CASES[name].input_size, **options)
 
 
-@pytest.mark.parametrize("name", lj.cells.registry)
+@pytest.mark.parametrize(
+    "name", mostly_slow(lj.cells.registry, lj.cells.registry.keys() & set(QUICK))
+)
 def test_every_gate_and_state_has_one_element(name):
     cell = CASES[name].cell
     drawn = draw(name)

@@ -128,6 +128,7 @@ def test_slider_and_keys_move_in_time(show):
     assert "step 2 of 40" in tab.text_content("#where")
 
 
+@pytest.mark.slow
 def test_units_are_chosen_by_keys_and_by_click(show):
     trace = fake(steps=40)
     tab = show(explorer(trace))
@@ -180,6 +181,7 @@ def test_the_heat_map_has_the_values(show):
     assert image["state:c"][1, 2].tolist() == [208, 0, 208]
 
 
+@pytest.mark.slow
 def test_padding_has_no_values(show):
     trace = fake(steps=9, batch=(2,), lengths=[9, 7])
     tab = show(explorer(trace, "abcdefg", row=1))
@@ -203,6 +205,7 @@ def test_tokens_are_text(show):
     assert tab.locator("img").count() == 0 and tab.locator("script").count() == 2
 
 
+@pytest.mark.slow
 def test_attributions_of_tokens(show):
     given = np.array([[0.5, 1.5], [-1.0, -2.0], [0.0, 0.0], [1.0, -0.5]])
     tab = show(explorer(fake(4), "abcd", given, names=["<i>", "y"]))
@@ -306,6 +309,7 @@ def test_the_search(show, reverse):
     assert some >= 5  # the cases are worth something
 
 
+@pytest.mark.slow
 def test_what_the_search_lists_can_be_clicked(show):
     trace = fake(90, 40, seed=5)
     tab = show(explorer(trace))
@@ -321,6 +325,7 @@ def test_what_the_search_lists_can_be_clicked(show):
     assert found(tab) == ([], []) and tab.input_value("#range-from") == ""
 
 
+@pytest.mark.slow
 def test_steps_are_marked_by_dragging_and_by_keys(show):
     tab = show(explorer(fake(30), [f"t{t}" for t in range(30)]))
 
@@ -353,6 +358,7 @@ def chain():
     return composite({"0": first, "1": second}, both)
 
 
+@pytest.mark.slow
 def test_parts(show):
     trace = chain()
     tab = show(explorer(trace))
@@ -426,6 +432,7 @@ def test_the_diagram_has_the_numbers_of_the_unit_and_the_step(show):
     assert set(diagram(tab).values()) - {"", None} == {"\u2013"}
 
 
+@pytest.mark.slow
 def test_the_diagram_of_each_part(show):
     cell = lj.chain(lj.gru(4), lj.bidirectional(lj.lstm(3), lj.lstm(3)))
     params = cell.init(jax.random.key(0), 2)
@@ -444,6 +451,7 @@ def test_the_diagram_of_each_part(show):
     assert not tab.is_visible("#diagram-panel")
 
 
+@pytest.mark.slow
 def test_the_diagram_of_attention(show):
     cell = lj.attention(4, heads=2, window=3)
     params = cell.init(jax.random.key(0), 2)
@@ -454,6 +462,7 @@ def test_the_diagram_of_attention(show):
     expect_diagram(tab, trace, 2, 7)
 
 
+@pytest.mark.slow
 def test_a_page_of_one_step(show):
     trace = fake(1, 1)
     tab = show(explorer(trace, "a", [1.0]))
@@ -461,6 +470,7 @@ def test_a_page_of_one_step(show):
     mark(tab, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_it(show, tmp_path):
     trace = fake(30)
     notebook = tmp_path / "notebook.html"

@@ -110,6 +110,7 @@ def test_slow_points_and_starts_that_do_not_converge_are_counted():
     assert nans.unconverged == 2
 
 
+@pytest.mark.slow
 def test_states_of_any_structure():
     """A chain of an LSTM and a GRU: its points are those of its step, and so are the Jacobians."""
     cell = lj.chain(lj.lstm(2), lj.gru(2))

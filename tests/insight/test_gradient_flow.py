@@ -243,6 +243,7 @@ def test_jacobian_norms_are_those_of_dense_jacobians(x64, name, reverse):
     assert np.count_nonzero(expected[found.mask] == 0) > 0  # resets cut them
 
 
+@pytest.mark.slow
 def test_jacobian_norms_of_chosen_steps(x64):
     cell = CELLS["lstm"]
     params, xs = setting(cell)

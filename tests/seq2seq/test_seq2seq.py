@@ -63,7 +63,7 @@ LENGTHS = {"source_lengths": SOURCE_LENGTHS, "target_lengths": TARGET_LENGTHS}
     [
         ("vocabulary", {}),
         ("vocabulary", {"decoder": lj.gru(3), "vector_size": 5, "shared_embedding": True}),
-        ("copy", {}),
+        pytest.param("copy", {}, marks=pytest.mark.slow),
         ("pointer", {}),
     ],
 )
@@ -179,6 +179,7 @@ def test_copying_produces_what_only_the_source_has_and_nothing_else():
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.slow
 def test_scheduled_sampling_lies_between_the_target_and_the_model():
     model = model_of(end=None)
     params = params_of(model)
