@@ -19,7 +19,7 @@ CHIEF = ("causality", "built_alike_is_equal")
 NOISY = "dropout_output"  # a cell whose noise differs from step to step
 AGREE = ("gru",)  # by all methods, as those of FORMS
 FEW = {  # what compiles longest, over these of FORMS: among them every method that there is
-    "gradients_are_derivatives": ("lstm", "min_gru", "mlstm", "attention"),
+    "gradients_are_derivatives": ("lstm", "min_gru", "attention"),
     "gradient_of_gradient": ("lstm", "min_gru"),
     "batch_over_devices": ("lstm",),
     "bfloat16_compute": ("lstm",),

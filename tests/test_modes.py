@@ -8,6 +8,7 @@ import pytest
 import lstm_jax as lj
 from lstm_jax import attend, decode, seq2seq, tasks, train
 from tests.conformance import close
+from tests.selection import mostly_slow
 
 KEY = jax.random.key(0)
 XS = jnp.asarray(np.random.default_rng(0).normal(size=(4, 2, 3)), jnp.float32)
@@ -58,7 +59,7 @@ def test_mechanisms(strict, name):
         jax.eval_shape(jax.grad(lambda m: contexts(KEY, m)[0].sum()), jnp.ones((3, 2, 4)))
 
 
-@pytest.mark.parametrize("output", ["vocabulary", "pointer", "copy"])
+@pytest.mark.parametrize("output", mostly_slow(["vocabulary", "pointer", "copy"], ["vocabulary"]))
 def test_translation(strict, output):
     given = {"start": 0, "end": 1} if output != "pointer" else {}
     given |= {"extra": 1, "unknown": 2} if output == "copy" else {}
@@ -95,7 +96,12 @@ def test_decoders(strict):
     decode.score(step, state, jnp.zeros((4, 2), jnp.int32), start=0)
 
 
-@pytest.mark.parametrize("name", ["adding", "parity", "temporal_order", "embedded_reber", "dyck"])
+@pytest.mark.parametrize(
+    "name",
+    mostly_slow(
+        ["adding", "parity", "temporal_order", "embedded_reber", "dyck"], ["adding", "dyck"]
+    ),
+)
 def test_training(strict, name):
     task = tasks.make(name)
     model = train.recurrent(lj.lstm(3), task.input_size, task.output_size, reads=task.reads)

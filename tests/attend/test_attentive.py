@@ -158,6 +158,7 @@ def test_noise_inside_is_drawn_from_the_key():
     assert not np.allclose(loud, quiet)
 
 
+@pytest.mark.slow
 @pytest.mark.devices(2)
 @pytest.mark.parametrize("attention", mostly_slow(["location", "multi_head"], ["location"]))
 def test_memories_spread_over_devices_with_their_rows(attention):

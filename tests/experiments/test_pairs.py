@@ -100,6 +100,7 @@ def is_png(path):
     return path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("captions")
 @pytest.mark.parametrize("name", mostly_slow(COMMANDS, ["reversal"]))
 def test_what_is_to_be_trained_is_put_together(tmp_path, monkeypatch, name):

@@ -15,7 +15,8 @@ from tests.conformance import LENGTHS, RESETS, B, Case, T, arguments, draw
 from tests.selection import mostly_slow
 
 RULES = {}
-SLOW = {"irnn", "lstm_norm", "lstm_projected", "gru_norm", "linear_attention_gated", "delta_net",
+SLOW = {"irnn", "lstm_norm", "lstm_projected", "gru_reset_before", "linear_attention", "slstm",
+        "min_gru", "gru_norm", "linear_attention_gated", "delta_net",
         *(f"lstm_{variant}" for variant in GREFF_VARIANTS if variant != "cifg")}  # fmt: skip
 
 

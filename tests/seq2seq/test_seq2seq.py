@@ -62,7 +62,11 @@ LENGTHS = {"source_lengths": SOURCE_LENGTHS, "target_lengths": TARGET_LENGTHS}
     ("output", "options"),
     [
         ("vocabulary", {}),
-        ("vocabulary", {"decoder": lj.gru(3), "vector_size": 5, "shared_embedding": True}),
+        pytest.param(
+            "vocabulary",
+            {"decoder": lj.gru(3), "vector_size": 5, "shared_embedding": True},
+            marks=pytest.mark.slow,
+        ),
         pytest.param("copy", {}, marks=pytest.mark.slow),
         ("pointer", {}),
     ],
@@ -213,6 +217,7 @@ def test_scheduled_sampling_lies_between_the_target_and_the_model():
     assert (near[0] | near[1]).all()
 
 
+@pytest.mark.slow
 def test_decoders_score_as_teacher_forcing_does():
     model = model_of("copy")
     params = params_of(model)
@@ -294,7 +299,7 @@ DESIGNS = {
 
 
 # The gradients of the first two are derivatives in tests/attend/test_attend.py too.
-LONG = ("heads", "location", "deep", "bahdanau", "noisy")
+LONG = ("heads", "location", "deep", "bahdanau", "noisy", "pointer")
 
 
 @pytest.mark.parametrize(

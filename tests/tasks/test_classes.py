@@ -37,6 +37,7 @@ def test_nan_is_no_success():
     assert not success.met(jnp.array([0.0, jnp.nan]), batch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", mostly_slow([jnp.float16, jnp.bfloat16], [jnp.float16]))
 def test_losses_of_narrow_outputs_are_those_in_float32(dtype):
     """Their sums are far above the largest float16."""

@@ -71,8 +71,8 @@ def make(name):
         pytest.skip(str(error))
 
 
-# Numbers, images and symbols, read at the end and at every step; make test-slow takes them all.
-QUICK = ("adding", "digits", "dyck")
+# Numbers and symbols, read at the end and at every step; make test-slow takes them all.
+QUICK = ("adding", "dyck")
 
 
 @pytest.mark.parametrize("name", mostly_slow(sorted(tasks.registry), QUICK))

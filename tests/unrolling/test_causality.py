@@ -114,9 +114,7 @@ def test_a_closed_gate_leaves_the_next_sequence_alone():
 @pytest.mark.parametrize(
     "name", mostly_slow(["linear_attention_gated", "delta_net_gated", "mlstm"], ["mlstm"])
 )
-@pytest.mark.parametrize(
-    "logit", mostly_slow([-1e9, -1e4, -300.0, 300.0, 1e9], [-1e9, -300.0, 1e9])
-)
+@pytest.mark.parametrize("logit", mostly_slow([-1e9, -1e4, -300.0, 300.0, 1e9], [-300.0]))
 def test_gates_nearly_closed_or_open(name, logit):
     """Outputs, states and gradients after one gate of any size equal those step by step."""
     cell = lj.cells.make(name, 4, heads=2)

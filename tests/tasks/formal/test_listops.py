@@ -117,6 +117,7 @@ def test_lengths_are_distributed_as_the_source_draws_them():
     )
 
 
+@pytest.mark.slow
 def test_no_expression_is_in_two_parts(task):
     def held(batch):
         return {" ".join(words) for words in texts(batch)}

@@ -5,6 +5,7 @@ import pytest
 
 from lstm_jax import tasks
 from lstm_jax.tasks.memory.n_bit_flip_flop import n_bit_flip_flop
+from tests.selection import mostly_slow
 from tests.tasks.rows import require_fixed_held_out
 
 
@@ -20,7 +21,10 @@ def test_the_picture():
     assert held([1, 0, 0, -1, 0, 1, 1, 0]) == [1, 1, 1, -1, -1, 1, 1, 1]
 
 
-@pytest.mark.parametrize(("length", "bits", "probability"), [(1, 1, 0.5), (20, 3, 0.1), (5, 2, 1)])
+@pytest.mark.parametrize(
+    ("length", "bits", "probability"),
+    mostly_slow([(1, 1, 0.5), (20, 3, 0.1), (5, 2, 1)], [(20, 3, 0.1)]),
+)
 def test_each_channel_holds_its_last_pulse(length, bits, probability):
     task = n_bit_flip_flop(length, bits=bits, probability=probability)
     for batch, steps in [
