@@ -59,6 +59,7 @@ def results(folder):
     return json.loads((folder / "runs" / "task_change" / "results.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_command_trains_the_cells_and_reports_both_scores(folder, results):
     (setting,) = results["settings"]
     assert setting["task"] == "change(20)" and setting["score"] == "MSE"

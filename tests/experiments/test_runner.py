@@ -49,6 +49,7 @@ def expected_successes(on):
     return [brute_force(run, LIMIT, MEAN_LIMIT, True, rows=ROWS) for run in errors]
 
 
+@pytest.mark.slow
 def test_each_run_ends_with_its_success_and_its_sequences_are_counted(ended):
     on, path, result = ended
     solved = expected_successes(on)

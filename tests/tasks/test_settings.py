@@ -111,6 +111,7 @@ def test_a_task_keeps_the_contract_and_its_data_at_any_setting(name):
         assert steps.loss.dtype == jnp.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     mostly_slow(
