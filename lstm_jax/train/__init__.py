@@ -1,7 +1,7 @@
 """Training: a cell with a readout, many steps in one scan, and exact checkpoints."""
 
 from lstm_jax._internal.allocator import keep_freed_memory
-from lstm_jax.train import checkpoint
+from lstm_jax.train import checkpoint, losses
 from lstm_jax.train.fit import (
     NonFiniteLoss,
     Steps,
@@ -29,6 +29,7 @@ __all__ = [
     "keep_freed_memory",
     "load_cell",
     "load_model",
+    "losses",
     "optimizer",
     "recurrent",
     "require_finite",
