@@ -1,7 +1,7 @@
 """Training: a cell with a readout, many steps in one scan, and exact checkpoints."""
 
 from lstm_jax._internal.allocator import keep_freed_memory
-from lstm_jax.train import checkpoint, losses
+from lstm_jax.train import checkpoint, losses, metrics
 from lstm_jax.train.fit import (
     NonFiniteLoss,
     Steps,
@@ -11,6 +11,7 @@ from lstm_jax.train.fit import (
     start,
     take_steps,
 )
+from lstm_jax.train.metrics import Metric
 from lstm_jax.train.model import Model, count_parameters, recurrent
 from lstm_jax.train.optimizers import optimizer
 from lstm_jax.train.saved import Description, load_cell, load_model, save_model
@@ -19,6 +20,7 @@ from lstm_jax.unrolling.truncated import unroll_truncated
 
 __all__ = [
     "Description",
+    "Metric",
     "Model",
     "NonFiniteLoss",
     "Steps",
@@ -30,6 +32,7 @@ __all__ = [
     "load_cell",
     "load_model",
     "losses",
+    "metrics",
     "optimizer",
     "recurrent",
     "require_finite",

@@ -125,14 +125,19 @@ def pinball(levels: Sequence[float]) -> Loss:
     """
     q = quantile_levels("levels", levels)
 
-    @default_promotion
-    def loss(outputs: AnyArray, targets: AnyArray) -> Float[Array, "..."]:
-        outputs, targets = quantiles(outputs, targets, q.size)
-        errors = targets[..., None] - outputs
-        levels = jnp.asarray(q, outputs.dtype)
-        return jnp.maximum(levels * errors, (levels - 1) * errors).mean(axis=-1)
+    def loss(outputs: AnyArray, targets: AnyArray) -> jax.Array:
+        return pinball_of_levels(outputs, targets, q).mean(axis=-1)
 
     return loss
+
+
+@default_promotion
+def pinball_of_levels(outputs: AnyArray, targets: AnyArray, levels: np.ndarray) -> jax.Array:
+    """The pinball loss of each of the levels, which have been checked: ``[..., Q]``."""
+    outputs, targets = quantiles(outputs, targets, levels.size)
+    errors = targets[..., None] - outputs
+    q = jnp.asarray(levels, outputs.dtype)
+    return jnp.maximum(q * errors, (q - 1) * errors)
 
 
 LOSSES: dict[str, Callable[..., Any]] = {
@@ -206,9 +211,9 @@ def classes(targets: Any, shape: tuple[int, ...], of_outputs: tuple[int, ...]) -
             f"targets: expected shape {shape}, that of outputs {of_outputs} without the classes, "
             f"got {targets.shape}"
         )
-    if not jnp.issubdtype(targets.dtype, jnp.integer):
+    if not jnp.issubdtype(targets.dtype, jnp.integer) and targets.dtype != jnp.bool_:
         raise WrongValue(f"targets: expected classes, as integers, got dtype {targets.dtype.name}")
-    return targets
+    return targets.astype(jnp.promote_types(targets.dtype, jnp.int32))
 
 
 def quantiles(outputs: Any, targets: Any, count: int) -> tuple[jax.Array, jax.Array]:

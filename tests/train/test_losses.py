@@ -48,6 +48,19 @@ def test_a_class_that_is_none_gives_nan(wrong):
     assert np.isnan(values).tolist() == [n == 2 for n in range(7)]
 
 
+def test_classes_of_any_integer_dtype():
+    outputs = RNG.normal(size=(3, 300)).astype(np.float32)
+    targets = np.array([0, 127, 7])
+    for kind in (np.int8, np.uint8, np.int16, np.uint32, np.int64):
+        np.testing.assert_array_equal(
+            losses.cross_entropy(outputs, targets.astype(kind)),
+            losses.cross_entropy(outputs, targets),
+        )
+    np.testing.assert_array_equal(
+        losses.cross_entropy(OUTPUTS, CLASSES == 1), losses.cross_entropy(OUTPUTS, CLASSES % 2)
+    )
+
+
 def test_binary_cross_entropy():
     logits, targets = LOGITS[:, 0], np.array([0, 1, 1, 0, 1, 0, 1])
     expected = optax.sigmoid_binary_cross_entropy(logits, targets)
