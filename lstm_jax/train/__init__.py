@@ -1,7 +1,7 @@
 """Training: a cell with a readout, many steps in one scan, and exact checkpoints."""
 
 from lstm_jax._internal.allocator import keep_freed_memory
-from lstm_jax.train import checkpoint, losses, metrics
+from lstm_jax.train import checkpoint, losses, metrics, series
 from lstm_jax.train.fit import (
     NonFiniteLoss,
     Steps,
@@ -37,6 +37,7 @@ __all__ = [
     "recurrent",
     "require_finite",
     "save_model",
+    "series",
     "size_for",
     "size_near",
     "start",

@@ -24,6 +24,7 @@ PUBLIC = [
             "tasks",
             "tasks.pairs",
             "train",
+            "train.series",
             "unrolling",
             "wrappers",
         )

@@ -183,7 +183,7 @@ def test_mase_scales_each_column():
         (np.arange(5.0), 5, "season: expected fewer steps than training has, 5, got 5"),
         (np.arange(5.0), 0, "season: expected a positive integer"),
         (np.full(5, np.nan), 1, "training: expected finite numbers"),
-        (np.ones((2, 2, 2)), 1, r"training: expected \[T\] or \[T, K\]"),
+        (np.ones((2, 2, 2)), 1, r"training: expected \[T\] or \[T, D\]"),
         ("abc", 1, "training: expected numbers"),
     ],
 )
