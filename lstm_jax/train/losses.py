@@ -115,8 +115,6 @@ def pinball(levels: Sequence[float]) -> Loss:
     it, least in expectation if the output is the target's quantile q. Outputs are ``[..., Q]``, one
     for each level in turn, and targets ``[...]``: so ``[B, K, Q]`` beside ``[B, K]`` for K targets.
 
-    Example::
-
         loss = pinball([0.1, 0.5, 0.9])
         loss(outputs, targets)  # [B, 3] and [B] give [B]
 

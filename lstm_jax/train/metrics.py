@@ -18,7 +18,6 @@ import numpy as np
 from lstm_jax._internal import calls, checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax._internal.promotion import default_promotion
-from lstm_jax.core.numerics import wide
 from lstm_jax.core.typing import AnyArray
 from lstm_jax.train import losses, scoring
 from lstm_jax.train.series import values
@@ -41,24 +40,6 @@ class Metric(NamedTuple):
     of_target: Callable[[Any, Any], jax.Array] | None = None
     finish: Callable[[float], float] = float
     of_all: Callable[[Any, Any], float] | None = None
-
-
-@default_promotion
-def is_correct(outputs: AnyArray, targets: AnyArray) -> jax.Array:
-    """1.0 where the likeliest class is the target, 0.0 where it is not, and NaN for an output that
-    is NaN: ``[..., C]`` beside ``[...]``, or one logit per target, which is class 1 if above zero.
-    """
-    outputs = wide(checking.float_array("outputs", outputs, "logits [..., C]", 0))
-    targets = checking.array("targets", targets)
-    if outputs.shape[:-1] == targets.shape and outputs.shape[-1:] != (1,) and outputs.ndim:
-        targets = losses.classes(targets, targets.shape, outputs.shape)
-        correct = jnp.argmax(outputs, axis=-1) == targets
-        valid = ~jnp.isnan(outputs).any(axis=-1)
-    else:
-        outputs, targets = losses.numbers(outputs, targets)
-        correct = (outputs > 0) == (targets == 1)
-        valid = ~jnp.isnan(outputs) & ((targets == 0) | (targets == 1))
-    return jnp.where(valid, correct.astype(outputs.dtype), jnp.nan)
 
 
 def pinball(levels: Sequence[float]) -> Metric:
@@ -94,12 +75,9 @@ def coverage(low: float, high: float, *, levels: Sequence[float] | None = None) 
         levels: those of the outputs ``[..., Q]``; by default these two.
     """
     q = losses.quantile_levels("levels", (low, high) if levels is None else levels)
-    for argument, level in (("low", low), ("high", high)):
-        if checking.real(argument, level) not in q:
-            raise WrongValue(f"{argument}: expected one of levels, {q.tolist()}, got {level!r}")
+    first, last = _place_of("low", low, q), _place_of("high", high, q)
     if low >= high:
         raise WrongValue(f"high: expected a level above low, {low!r}, got {high!r}")
-    first, last = (int(np.flatnonzero(q == level)[0]) for level in (low, high))
 
     @default_promotion
     def of_target(outputs: AnyArray, targets: AnyArray) -> jax.Array:
@@ -151,6 +129,65 @@ def qlike(*, log_outputs: bool = False) -> Metric:
     return Metric("qlike", False, functools.partial(losses.qlike, log_outputs=log_outputs))
 
 
+def at_level(metric: Any, level: float, *, levels: Sequence[float]) -> Metric:
+    """``metric`` of one of the quantiles ``[..., Q]``, such as "rmse" of the median.
+
+    Args:
+        metric: as in ``resolve``.
+        level: one of ``levels``.
+        levels: those of the outputs.
+    """
+    inner = resolve(metric)
+    q = losses.quantile_levels("levels", levels)
+    place = _place_of("level", level, q)
+
+    def column(outputs: Any) -> Any:
+        if np.shape(outputs)[-1:] != q.shape:
+            raise WrongValue(f"outputs: expected quantiles [..., {q.size}], one for each level, "
+                             f"got shape {np.shape(outputs)}")  # fmt: skip
+        return outputs[..., place]
+
+    of_target, of_all = inner.of_target, inner.of_all
+    return inner._replace(
+        of_target=of_target and (lambda outputs, targets: of_target(column(outputs), targets)),
+        of_all=of_all and (lambda outputs, targets: of_all(column(outputs), targets)),
+    )
+
+
+def measure(metrics: Any, outputs: Any, targets: Any) -> dict[str, float]:
+    """The value of each metric, by its name, of outputs that are there already, such as the
+    forecasts of a baseline; ``train.evaluate`` takes a model.
+
+    Args:
+        metrics: one or several, as in ``resolve``.
+        outputs: ``[N, ...]``.
+        targets: ``[N]`` or ``[N, K]``. Those that are missing, NaN or the class -1, do not count;
+            nor does a row with one of them where a metric takes all targets at once.
+    """
+    outputs, targets = np.asarray(outputs), np.asarray(targets)
+    whole = np.issubdtype(targets.dtype, np.integer)
+    counts = (targets != -1) if whole else ~np.isnan(targets)
+    if not counts.any():
+        raise WrongValue(f"targets: expected one or more that are not missing, got none of shape "
+                         f"{targets.shape}")  # fmt: skip
+    present = np.where(counts, targets, np.zeros((), targets.dtype))
+    rows = counts.reshape(len(counts), -1).all(axis=1)
+    found = {}
+    for metric in resolve_all(metrics):
+        if metric.of_all is not None:
+            found[metric.name] = metric.of_all(outputs[rows], targets[rows])
+        elif metric.of_target is not None:
+            values = np.asarray(metric.of_target(outputs, present), np.float64)
+            found[metric.name] = metric.finish(float(values[counts].mean()))
+    return found
+
+
+def _place_of(argument: str, level: Any, levels: np.ndarray) -> int:
+    if checking.real(argument, level) not in levels:
+        raise WrongValue(f"{argument}: expected one of levels, {levels.tolist()}, got {level!r}")
+    return int(np.flatnonzero(levels == level)[0])
+
+
 def _exp(value: float) -> float:
     try:
         return math.exp(value)
@@ -169,7 +206,7 @@ METRICS = {
         Metric("rmse", False, losses.mse, finish=math.sqrt),
         Metric("mae", False, losses.mae),
         Metric("r2", True, of_all=scoring.r2),
-        Metric("accuracy", True, is_correct),
+        Metric("accuracy", True, scoring.is_correct),
         Metric("f1", True, of_all=scoring.f1),
         Metric("f1_macro", True, of_all=scoring.f1_macro),
         Metric("auc", True, of_all=scoring.auc),

@@ -1,11 +1,36 @@
-"""Metrics of all targets at once, which scikit-learn computes: outputs ``[M, ...]`` and targets
-``[M]`` or ``[M, K]``, in NumPy."""
+"""What metrics compute that is no loss: whether a class is right; and of all targets at once, by
+scikit-learn, in NumPy, of outputs ``[M, ...]`` and targets ``[M]`` or ``[M, K]``."""
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.promotion import default_promotion
+from lstm_jax.core.numerics import wide
+from lstm_jax.core.typing import AnyArray
+from lstm_jax.train import losses
+
+
+@default_promotion
+def is_correct(outputs: AnyArray, targets: AnyArray) -> jax.Array:
+    """1.0 where the likeliest class is the target, 0.0 where it is not, and NaN for an output that
+    is NaN: ``[..., C]`` beside ``[...]``, or one logit per target, which is class 1 if above zero.
+    """
+    outputs = wide(checking.float_array("outputs", outputs, "logits [..., C]", 0))
+    targets = checking.array("targets", targets)
+    if outputs.shape[:-1] == targets.shape and outputs.shape[-1:] != (1,) and outputs.ndim:
+        targets = losses.classes(targets, targets.shape, outputs.shape)
+        correct = jnp.argmax(outputs, axis=-1) == targets
+        valid = ~jnp.isnan(outputs).any(axis=-1)
+    else:
+        outputs, targets = losses.numbers(outputs, targets)
+        correct = (outputs > 0) == (targets == 1)
+        valid = ~jnp.isnan(outputs) & ((targets == 0) | (targets == 1))
+    return jnp.where(valid, correct.astype(outputs.dtype), jnp.nan)
 
 
 def r2(outputs: Any, targets: Any) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as reference
 
-from lstm_jax.train import metrics
+from lstm_jax.train import metrics, scoring
 from lstm_jax.train.metrics import Metric
 
 RNG = np.random.default_rng(0)
@@ -100,14 +100,14 @@ def test_ties_count_half():
 
 
 def test_accuracy_of_every_step_and_of_several_labels():
-    values = metrics.is_correct(LOGITS.reshape(8, 5, 4), CLASSES.reshape(8, 5))
+    values = scoring.is_correct(LOGITS.reshape(8, 5, 4), CLASSES.reshape(8, 5))
     np.testing.assert_array_equal(values, (LOGITS.argmax(1) == CLASSES).reshape(8, 5))
     labels = NUMBERS > 0.5
-    np.testing.assert_array_equal(metrics.is_correct(NUMBERS, labels), (NUMBERS > 0) == labels)
-    nan = metrics.is_correct(np.where(np.eye(ROWS, 4) == 1, np.nan, LOGITS), CLASSES)
+    np.testing.assert_array_equal(scoring.is_correct(NUMBERS, labels), (NUMBERS > 0) == labels)
+    nan = scoring.is_correct(np.where(np.eye(ROWS, 4) == 1, np.nan, LOGITS), CLASSES)
     np.testing.assert_array_equal(np.isnan(nan), np.arange(ROWS) < 4)
-    assert np.isnan(metrics.is_correct(ONE, np.full(ROWS, -1))).all()
-    assert np.isnan(metrics.is_correct(ONE * np.nan, BINARY)).all()
+    assert np.isnan(scoring.is_correct(ONE, np.full(ROWS, -1))).all()
+    assert np.isnan(scoring.is_correct(ONE * np.nan, BINARY)).all()
 
 
 def test_pinball_is_scikit_learns():
@@ -150,6 +150,38 @@ def test_coverage():
     ]:
         with pytest.raises(ValueError, match=match):
             metrics.coverage(*arguments, levels=LEVELS)
+
+
+def test_the_metric_of_one_quantile():
+    y = TRUTH[:, 0]
+    for name in ("rmse", "r2"):
+        metric = metrics.at_level(name, 0.5, levels=LEVELS)
+        assert metric.name == name
+        assert value_of(metric, NUMBERS, y) == pytest.approx(value_of(name, NUMBERS[:, 1], y))
+        with pytest.raises(ValueError, match=r"quantiles \[..., 3\], .* got shape \(40, 2\)"):
+            value_of(metric, NUMBERS[:, :2], y)
+    with pytest.raises(ValueError, match="level: expected one of levels"):
+        metrics.at_level("mae", 0.4, levels=LEVELS)
+
+
+def test_measure_leaves_out_what_is_missing():
+    y = np.where(BAD[:, 0], np.nan, TRUTH[:, 0])
+    kept = ~BAD[:, 0]
+    found = metrics.measure(("mse", "rmse", "r2"), NUMBERS[:, 0], y)
+    assert list(found) == ["mse", "rmse", "r2"]
+    for name, value in found.items():
+        assert value == pytest.approx(value_of(name, NUMBERS[kept, 0], TRUTH[kept, 0]), rel=1e-6)
+    classes = np.where(BAD[:, 0], -1, CLASSES)
+    for name, value in metrics.measure(["accuracy", "auc", "bits"], LOGITS, classes).items():
+        assert value == pytest.approx(value_of(name, LOGITS[kept], CLASSES[kept]), rel=1e-6)
+    holes = np.where(BAD & (np.arange(3) == 1), np.nan, TRUTH)
+    found = metrics.measure(["mae", "r2"], NUMBERS, holes)
+    assert found["mae"] == pytest.approx(np.nanmean(np.abs(NUMBERS - holes)), rel=1e-6)
+    assert found["r2"] == pytest.approx(reference.r2_score(TRUTH[kept], NUMBERS[kept]), rel=1e-6)
+    with pytest.raises(ValueError, match="one or more that are not missing, got none"):
+        metrics.measure("mse", NUMBERS[:, 0], TRUTH[:, 0] * np.nan)
+    with pytest.raises(ValueError, match="one or more that are not missing, got none"):
+        metrics.measure("mse", NUMBERS[:0, 0], TRUTH[:0, 0])
 
 
 @pytest.mark.parametrize("season", [1, 12])

@@ -58,8 +58,6 @@ def forecasts(
     """Forecasts ``[N]`` of the steps ``rows`` of a series, each made ``horizon`` steps before, in
     the form of a model's outputs (``[N, Q]`` of a baseline with quantiles).
 
-    Example::
-
         rows = np.arange(len(values) - 730, len(values))
         outputs = series.forecasts(series.linear(30), values, train=rows[0], rows=rows)
         rmse = math.sqrt(losses.mse(outputs, values[rows]).mean())

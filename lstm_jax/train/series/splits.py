@@ -42,8 +42,6 @@ def expanding_splits(
     Every row from ``first`` on is tested once; the last test part may have fewer rows than
     ``step``.
 
-    Example::
-
         for train, test in expanding_splits(100, first=60, step=20):
             ...  # 0 to 59 and 60 to 79, then 0 to 79 and 80 to 99
 
