@@ -6,7 +6,8 @@
     python -m experiments tasks                 shows the tasks
 
 A new experiment is one file in the folder of its theme, such as ``memory/adding.py``, with
-``TIME``, a frozen dataclass ``Config`` and ``settings(config)``. It is found by its name.
+``TIME``, a frozen dataclass ``Config`` and either ``settings(config)``, for cells on tasks whose
+data are drawn, or ``studies(config)``, for finite data. It is found by its name.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import importlib
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -91,7 +93,68 @@ def run(name: str, argv: list[str]) -> int:
     import tyro
 
     module = load(name)
-    cleanup = contextlib.ExitStack()
+    make = study_command if hasattr(module, "studies") else comparison_command
+    with contextlib.ExitStack() as cleanup:
+        command = make(name, module, cleanup)
+        command.__annotations__["config"] = Annotated[module.Config, tyro.conf.arg(name="")]
+        return tyro.cli(
+            command,
+            args=argv,
+            prog=f"python -m experiments {name}",
+            description=module.__doc__,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+
+
+def study_command(
+    name: str, module: ModuleType, cleanup: contextlib.ExitStack
+) -> Callable[..., int]:
+    """The command of an experiment on finite data."""
+
+    def command(
+        config: Any,
+        *,
+        out: Path | None = None,
+        overwrite: bool = False,
+        dry_run: bool = False,
+        load: tuple[Path, ...] = (),
+        no_cache: bool = False,
+    ) -> int:
+        """Runs the experiment.
+
+        Args:
+            config: What is compared.
+            out: Run folder. Default: runs/NAME.
+            overwrite: Start from scratch, and delete the run that is in the folder.
+            dry_run: Print what would be run, and what of it is finished, then stop.
+            load: Python files to run first, which register cells of your own.
+            no_cache: Compile all programs anew. Otherwise compiled programs are reused; they are
+                stored in the user's cache folder, or in JAX_COMPILATION_CACHE_DIR.
+        """
+        from experiments.harness import conduct_study
+        from experiments.harness.run import loading, program_cache, trials, user_errors
+
+        cleanup.enter_context(program_cache.cache(off=no_cache))
+        folder = out or Path("runs") / name
+        try:
+            loading.load_files(load)
+            studies = module.studies(config)
+            trials.plan(studies)
+        except user_errors.USER_ERRORS as error:
+            if not user_errors.is_user_error(error):
+                raise
+            return user_errors.print_error(error)
+        if dry_run:
+            return conduct_study.dry_run(studies, folder, module.TIME)
+        return conduct_study.conduct(name, config, studies, folder, overwrite=overwrite)
+
+    return command
+
+
+def comparison_command(
+    name: str, module: ModuleType, cleanup: contextlib.ExitStack
+) -> Callable[..., int]:
+    """The command of an experiment that compares cells on tasks."""
 
     def command(
         config: Any,
@@ -144,15 +207,7 @@ def run(name: str, argv: list[str]) -> int:
             overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard, trace=trace,
         )  # fmt: skip
 
-    command.__annotations__["config"] = Annotated[module.Config, tyro.conf.arg(name="")]
-    with cleanup:
-        return tyro.cli(
-            command,
-            args=argv,
-            prog=f"python -m experiments {name}",
-            description=module.__doc__,
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
+    return command
 
 
 def require_one_budget(config: Any) -> None:

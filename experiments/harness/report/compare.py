@@ -3,8 +3,8 @@
     python -m experiments compare RUN RUN ...
 
 First come the differences between the runs: in configuration (of the contenders that they share),
-versions, revision and machine. Then comes one table per task that more than one run has. A single
-RUN shows all its tables.
+versions, revision and machine. Then comes one table per task or study that more than one run has. A
+single RUN shows all its tables.
 """
 
 import argparse
@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from experiments.harness.report import report
+from experiments.harness.report import report, study_report
 from experiments.harness.report.console import make_console, print_table
 from experiments.harness.run import run_folder
 from experiments.harness.run.jobs import slug
+from experiments.harness.run.study import trial_path
 
 ABSENT = "-"  # of a field that a run does not have
 
@@ -32,7 +33,7 @@ class Run(NamedTuple):
 
     config: config.json.
     starts: environment.json.
-    settings: the settings of results.json, by task.
+    settings: the settings of results.json by task, or its studies by name.
     """
 
     name: str
@@ -84,7 +85,12 @@ def compare(paths: list[Path], console: Console) -> None:
     for task in shared or runs[0].settings:
         console.print()
         print_table(console, *make_table(task, runs_with_task(runs, task)))
-    console.print(report.footnote(), highlight=False)
+    of_all = [setting for run in runs for setting in run.settings.values()]
+    studies = [setting for setting in of_all if is_study(setting)]
+    if len(studies) < len(of_all):
+        console.print(report.footnote(), highlight=False)
+    if studies:
+        console.print(study_report.footnote(studies), highlight=False)
 
 
 def read_run(path: Path, name: str) -> Run:
@@ -104,9 +110,11 @@ def read_run(path: Path, name: str) -> Run:
         raise UnreadableRun(f"{file} cannot be read: it does not come from a run")
     if not (path / "results.json").exists():
         raise UnreadableRun(f"{path} has no results.json yet: {describe_progress(path, config)}")
-    settings = parse_json(path / "results.json").get("settings", [])
+    results = parse_json(path / "results.json")
     try:
-        run = Run(name, config, starts, {setting["task"]: setting for setting in settings})
+        settings = {setting["task"]: setting for setting in results.get("settings", [])}
+        settings |= {study["study"]: study for study in results.get("studies", [])}
+        run = Run(name, config, starts, settings)
         for task in run.settings:
             make_table(task, [run])
     except (LookupError, TypeError, ValueError, AttributeError):
@@ -132,10 +140,19 @@ def describe_progress(path: Path, config: dict[str, Any]) -> str:
     """Says how far an unfinished run is, and how to continue it."""
     if (path / "sweep.json").exists():
         return "expected a run without --sweep, got a sweep, which is not scored on test data"
-    jobs = [path / slug(task) / slug(name) for task, name in contenders(config)]
+    folders = {
+        path / slug(task) / slug(name): fields
+        for (task, name), fields in contenders(config).items()
+    }
+    trials = [
+        folder.parent / trial_path(folder.name, seed)
+        for folder, fields in folders.items()
+        for seed in fields.get("trials", ())
+    ]
+    jobs = trials or list(folders)
     done = [(job / "result.json").exists() for job in jobs]
-    text = f"{sum(done)} of {len(jobs)} contenders are done"
-    if not all(done):
+    text = f"{sum(done)} of {len(jobs)} {'trials' if trials else 'contenders'} are done"
+    if not all(done) and not trials:
         job = jobs[done.index(False)]
         lines = run_folder.read_lines(job / "metrics.jsonl")
         step = lines[-1]["step"] if lines else 0
@@ -209,9 +226,37 @@ def print_differences(
     print_table(console, f"Differences in {what}", ["field", *names], rows)
 
 
+def is_study(setting: dict[str, Any]) -> bool:
+    return "study" in setting
+
+
+def make_study_table(name: str, runs: list[Run]) -> tuple[str, list[str], list[list[str]], str]:
+    """Title, columns, rows and caption of a study's table: one row per run and entry."""
+    studies = [run.settings[name] for run in runs]
+    owners = [run.name for run in runs for _ in run.settings[name]["entries"]]
+    columns = {column["name"]: column for study in studies for column in study["columns"]}
+    published = {(row["name"], row["source"]): row for of in studies for row in of["published"]}
+    rows = [row for study in studies for row in study["entries"]]
+    owned = zip(owners, rows, strict=True)
+    first = {
+        **studies[0],
+        "columns": list(columns.values()),
+        "entries": [{**row, "entry": f"{owner}: {row['entry']}"} for owner, row in owned],
+        "published": list(published.values()),
+    }
+    names, cells = study_report.make_table(first)
+    texts = [[cell.as_markup() for cell in row] for row in cells]
+    return study_report.title_of(first), names, texts, first["split"]
+
+
 def make_table(task: str, runs: list[Run]) -> tuple[str, list[str], list[list[str]], str]:
     """Title, columns, rows and caption of a task's table: one row per run and contender."""
     settings = [run.settings[task] for run in runs]
+    kinds = {is_study(setting) for setting in settings}
+    if len(kinds) > 1:
+        raise UnreadableRun(f"expected runs of one kind, got a study and a comparison, both {task}")
+    if True in kinds:
+        return make_study_table(task, runs)
     owners = [run.name for run in runs for _ in run.settings[task]["contenders"]]
     together = [contender for setting in settings for contender in setting["contenders"]]
     scores = {other["score"]: other for of in settings for other in of.get("scores", ())}

@@ -7,10 +7,12 @@
 A run is continued, or its table shown again, only if these are the same; otherwise its numbers
 would be a mixture, or those of different code. The content decides: a commit that does not change
 the code is accepted, an edit is refused even before it is committed. Files that only display
-results (``DISPLAY_ONLY``) may change, and a finished run is then displayed by the new ones. The
-versions of JAX and other packages are noted in environment.json at every start, and never refused.
+results (``DISPLAY_ONLY``, ``FIGURES``) may change, and a finished run is then displayed by the new
+ones. The versions of JAX and other packages are noted in environment.json at every start, and never
+refused.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,29 +24,43 @@ import numpy as np
 
 import lstm_jax
 from experiments.harness.run import versions
+from lstm_jax._internal.errors import WrongType
 
 if TYPE_CHECKING:  # not at run time, since benchmarks.gpu may run where only JAX is installed
     from experiments.harness.run.jobs import Job
+    from experiments.harness.run.study import Study
 
 # Files and folders that no stored number depends on.
-DISPLAY_ONLY = ("harness/report/", "harness/run/event_files.py", "harness/run/progress.py",
-           "harness/run/user_errors.py")  # fmt: skip
+DISPLAY_ONLY = ("harness/report/", "harness/run/event_files.py",
+                "harness/run/progress.py", "harness/run/trial_progress.py",
+                "harness/run/user_errors.py")  # fmt: skip
+FIGURES = "_figures.py"  # the end of the names of files that only draw
 
 
-def collect(jobs: Iterable["Job"] = (), *, program: str = "experiments") -> dict[str, Any]:
+def collect(
+    jobs: Iterable["Job"] = (),
+    *,
+    studies: Iterable["Study"] = (),
+    program: str = "experiments",
+) -> dict[str, Any]:
     """The content of made_from.json.
 
     Args:
         jobs: The jobs, for the data of their tasks.
+        studies: The studies, for their data.
         program: The folder of the code that measures, beside lstm_jax.
     """
     tasks = {job.setting.task.name: job.setting.task for job in jobs}
+    data = {name: data_digest(task) for name, task in tasks.items()}
+    for study in studies:
+        for name, value in study.data.items():
+            data[f"{study.name}, {name}"] = digest(value)
     return {
         "version": lstm_jax.__version__,
         "revision": versions.git_revision(),
         "code": file_digests(program),
         "loaded": loaded_file_digests(),
-        "data": {name: data_digest(task) for name, task in tasks.items()},
+        "data": data,
     }
 
 
@@ -106,8 +122,13 @@ def file_digests(program: str) -> dict[str, str]:
         f"{folder}/{file.relative_to(path).as_posix()}": file_digest(file)
         for folder, path in folders.items()
         for file in sorted(path.rglob("*.py"))
-        if folder == "lstm_jax" or not file.relative_to(path).as_posix().startswith(DISPLAY_ONLY)
+        if folder == "lstm_jax" or not is_display(file.relative_to(path).as_posix())
     }
+
+
+def is_display(name: str) -> bool:
+    """Whether no stored number depends on the file, by its path in the program's folder."""
+    return name.startswith(DISPLAY_ONLY) or name.endswith(FIGURES)
 
 
 def loaded_file_digests() -> dict[str, str]:
@@ -130,11 +151,40 @@ def data_digest(task: Any) -> str:
     """A SHA-256 sum of the held-out data and of the arrays that training batches are drawn from, so
     that a change in the files they were read from changes it."""
     traced = jax.make_jaxpr(lambda key: task.sample(key, 1))(jax.random.key(0))
+    return digest_of_leaves([*jax.tree.leaves((task.validation, task.test)), *traced.consts])
+
+
+def digest(value: Any) -> str:
+    """A SHA-256 sum: of a file's content, or of the leaves of a pytree of arrays, numbers and text,
+    of which some may stand in dataclasses, such as vocabularies.
+
+    Raises TypeError for anything else.
+    """
+    return (
+        file_digest(value) if isinstance(value, Path) else digest_of_leaves(jax.tree.leaves(value))
+    )
+
+
+def digest_of_leaves(leaves: Iterable[Any]) -> str:
     total = hashlib.sha256()
-    for leaf in [*jax.tree.leaves((task.validation, task.test)), *traced.consts]:
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    for leaf in leaves:
+        if dataclasses.is_dataclass(leaf) and not isinstance(leaf, type):
+            fields = [getattr(leaf, field.name) for field in dataclasses.fields(leaf)]
+            total.update(digest(fields).encode())
+            continue
+        if isinstance(leaf, str | bytes):
+            content = leaf.encode() if isinstance(leaf, str) else leaf
+            total.update(f"{type(leaf).__name__} {len(content)}".encode())
+            total.update(content)
+            continue
+        if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             leaf = jax.random.key_data(leaf)
         array = np.ascontiguousarray(leaf)
+        if array.dtype.hasobject:
+            raise WrongType(
+                "data: expected files (Path), arrays, numbers and text, got "
+                f"{type(leaf).__name__} of {array.dtype}"
+            )
         total.update(f"{array.dtype} {array.shape}".encode())
         total.update(array.tobytes())
     return total.hexdigest()

@@ -4,7 +4,7 @@
     made_from.json     the code, loaded files and data; a start with different ones is refused
     environment.json   versions, git revision and machine of every start
     SETTING/CONTENDER/ metrics.jsonl (one line per measurement), checkpoints, result.json when done,
-                       and event files with --tensorboard
+                       and event files with --tensorboard; for studies, see ``trials``
     results.json, report.md, curves.png and further figures
 
 Files are written to a temporary name and then renamed, so they are always complete.
@@ -30,7 +30,8 @@ try:
 except ImportError:  # Windows has none; there, a folder is not guarded against a second run
     fcntl = None  # type: ignore[assignment]
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "lstm_jax")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scikit-learn",
+            "lstm_jax")  # fmt: skip
 MADE_FROM = "made_from.json"
 # What a start leaves behind if it is killed at once.
 FILES_BEFORE_CONFIG = {"lock", MADE_FROM, "config.json.tmp"}
