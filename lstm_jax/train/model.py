@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongValue
@@ -26,6 +26,8 @@ class _Fields(NamedTuple):
     apply: Callable[..., jax.Array]
     answer: Callable[[Params, Any], Any]
     source: Any = None
+    initial_state: Callable[[Params, int], Any] | None = None
+    stream: Callable[..., tuple[Any, jax.Array]] | None = None
 
 
 class Model(FactoryMade, _Fields):
@@ -39,6 +41,14 @@ class Model(FactoryMade, _Fields):
         that answers at once, or what it writes if it answers step by step.
     source: the ``Description`` from which ``load_model`` makes it anew; None unless it was made by
         ``recurrent`` from a registered cell.
+    initial_state: ``(params, batch_size) -> state``, the state before a stream; None for a model
+        that cannot stream.
+    stream: ``(params, state, xs, *, resets=None, key=None) -> (state, outputs)``, for streams that
+        are longer than a batch: the state before the first step comes in, and the state after the
+        last goes out, so that chunks put end to end equal the whole (each with a key of its own, if
+        there is noise). ``resets [T, B]`` is True where a row returns to the initial state before
+        it reads the step. None unless the model reads every step and each output depends only on
+        the steps up to it.
     """
 
     outside_recipe = ("source",)
@@ -84,14 +94,18 @@ def recurrent(
     def init(key: Key[Array, ""]) -> Params:
         key_cell, key_readout = jax.random.split(checking.random_key("key", key))
         of_cell = cell.init(key_cell, input_size)
-        dtype = _dtype_of(of_cell)
+        dtype = float_dtype_of(of_cell)
         w = jax.nn.initializers.lecun_normal()(key_readout, (cell.size, output_size), dtype)
         return {"cell": of_cell, "readout": {"w": w, "b": jnp.zeros(output_size, dtype)}}
 
-    def outputs(params: Params, xs: Any, key: Any, **chunks: Any) -> jax.Array:
+    def run(
+        params: Params, xs: Any, key: Any, state: Any = None, **options: Any
+    ) -> tuple[Any, jax.Array]:
         values, lengths = xs if isinstance(xs, Sequences) else (xs, None)
-        run: Callable[..., Any] = unroll_truncated if chunks else unroll
-        _, ys = run(cell, params["cell"], values, lengths=lengths, key=key, **chunks)
+        over_time: Callable[..., Any] = unroll_truncated if "every" in options else unroll
+        state, ys = over_time(
+            cell, params["cell"], values, state, lengths=lengths, key=key, **options
+        )
         if reads == "last":
             if ys.shape[0] == 0:
                 raise WrongValue(
@@ -99,7 +113,7 @@ def recurrent(
                 )
             ys = ys[-1] if lengths is None else last_of(ys, lengths)
         answers = product(ys, params["readout"]["w"])
-        return answers + jnp.broadcast_to(params["readout"]["b"], answers.shape)
+        return state, answers + jnp.broadcast_to(params["readout"]["b"], answers.shape)
 
     def answer(
         params: Params,
@@ -107,7 +121,24 @@ def recurrent(
         *,
         key: Key[Array, ""] | None = None,
     ) -> jax.Array:
-        return outputs(params, xs, key)
+        return run(params, xs, key)[1]
+
+    def stream(
+        params: Params,
+        state: Any,
+        xs: Float[Array, "T *batch D"] | Sequences,
+        *,
+        resets: Bool[Array, "T *batch"] | None = None,
+        key: Key[Array, ""] | None = None,
+    ) -> tuple[Any, jax.Array]:
+        key = None if key is None else checking.random_key("key", key)
+        if truncate is None:
+            return run(params, xs, key, state, resets=resets)
+        offset: Any = 0
+        if random_offset and key is not None:
+            key, offset_key = jax.random.split(key)
+            offset = jax.random.randint(offset_key, (), 0, truncate, jnp.int32)
+        return run(params, xs, key, state, resets=resets, every=truncate, offset=offset)
 
     def apply(
         params: Params,
@@ -115,19 +146,39 @@ def recurrent(
         *,
         key: Key[Array, ""] | None = None,
     ) -> jax.Array:
-        key = None if key is None else checking.random_key("key", key)
-        if truncate is None:
-            return outputs(params, xs, key)
-        offset: Any = 0
-        if random_offset and key is not None:
-            key, offset_key = jax.random.split(key)
-            offset = jax.random.randint(offset_key, (), 0, truncate, jnp.int32)
-        return outputs(params, xs, key, every=truncate, offset=offset)
+        return stream(params, None, xs, key=key)[1]
 
-    return Model(cell.size, init, apply, answer)
+    if reads == "last" or not can_be_stepped(cell, input_size):
+        return Model(cell.size, init, apply, answer)
+    return Model(cell.size, init, apply, answer, None, initial_state_of(cell), stream)
 
 
-def _dtype_of(params: Params) -> jnp.dtype:
+def initial_state_of(cell: Cell) -> Callable[[Params, int], Any]:
+    """``(params, batch_size) -> state`` of a model whose entry "cell" has the cell's params."""
+
+    def initial_state(params: Params, batch_size: int) -> Any:
+        return cell.initial_state(
+            params["cell"], (checking.positive_int("batch_size", batch_size),)
+        )
+
+    return initial_state
+
+
+def can_be_stepped(cell: Cell, input_size: int) -> bool:
+    """Whether the cell goes from each step to the next; a layer of two directions does not."""
+
+    def step(key: jax.Array, x: jax.Array) -> Any:
+        params = cell.init(key, input_size)
+        return cell.advance(cell.prepare(params, (), None), cell.initial_state(params, ()), x)
+
+    try:
+        jax.eval_shape(step, jax.random.key(0), jax.ShapeDtypeStruct((input_size,), jnp.float32))
+    except Exception:  # if anything else is wrong with the cell, running it will say so
+        return False
+    return True
+
+
+def float_dtype_of(params: Params) -> jnp.dtype:
     """The widest of the params' floating dtypes; float32 if there are none."""
     dtypes = [leaf.dtype for leaf in jax.tree.leaves(params)]
     floats = [dtype for dtype in dtypes if jnp.issubdtype(dtype, jnp.floating)]
