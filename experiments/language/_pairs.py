@@ -19,8 +19,8 @@ from lstm_jax import seq2seq, train
 from lstm_jax._internal import calls, checking
 from lstm_jax.tasks import PairBatch, Pairs, PairTask, Score, Vocabulary
 from lstm_jax.tasks.pairs import data
-from lstm_jax.tasks.pairs.data import END, PAD, START
 from lstm_jax.tasks.rows import sample_rows
+from lstm_jax.tasks.vocabulary import END, PAD, START
 
 FIXED = "fixed"
 

@@ -36,7 +36,7 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks import PairBatch, Pairs, PairTask, Score, Vocabulary
 from lstm_jax.tasks.pairs import multi30k
-from lstm_jax.tasks.pairs.data import END, SPECIALS, UNKNOWN
+from lstm_jax.tasks.vocabulary import END, SPECIALS, UNKNOWN
 
 TIME = "15 min"
 

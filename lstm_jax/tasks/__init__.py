@@ -13,13 +13,27 @@ There are two kinds of task, and ``AnyTask`` says what they share. A ``Task`` is
 readout. A ``PairTask`` is for an encoder-decoder; its data are batches of pairs, and not in the
 registry: ``reversal.reversal``, ``sorting.sorting``, ``dates.written_dates`` and
 ``multi30k.multi30k``, built on ``pairs`` and ``symbols``.
+
+Real data that are no task, but a finite set to train on, are read by functions of the themes:
+``tasks.text.ptb()``, ``tasks.text.shakespeare()``, ``tasks.text.movie_reviews()`` and
+``tasks.images.mnist()``.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from lstm_jax._internal import calls
-from lstm_jax.tasks import classes, contract, files, logistic, pairs, ranges, regression
+from lstm_jax.tasks import (
+    classes,
+    contract,
+    files,
+    images,
+    logistic,
+    pairs,
+    ranges,
+    regression,
+    text,
+)
 from lstm_jax.tasks.contract import check
 from lstm_jax.tasks.formal import counting as _counting
 from lstm_jax.tasks.formal import dyck as _dyck
@@ -41,7 +55,7 @@ from lstm_jax.tasks.memory import selective_copy as _selective_copy
 from lstm_jax.tasks.memory import temporal_order as _temporal_order
 from lstm_jax.tasks.memory import two_sequence as _two_sequence
 from lstm_jax.tasks.pairs import dates, multi30k, reversal, sorting, symbols
-from lstm_jax.tasks.pairs.data import PairBatch, Pairs, Vocabulary
+from lstm_jax.tasks.pairs.data import PairBatch, Pairs
 from lstm_jax.tasks.pairs.symbols import SymbolTask, symbol_task
 from lstm_jax.tasks.pairs.task import PairTask
 from lstm_jax.tasks.recall import associative_recall as _associative_recall
@@ -59,6 +73,7 @@ from lstm_jax.tasks.task import (
     drawn_task,
     held_out_key,
 )
+from lstm_jax.tasks.vocabulary import Vocabulary
 
 __all__ = [
     "HELD_OUT",
@@ -82,6 +97,7 @@ __all__ = [
     "drawn_task",
     "files",
     "held_out_key",
+    "images",
     "logistic",
     "long_lags",
     "make",
@@ -96,6 +112,7 @@ __all__ = [
     "sorting",
     "symbol_task",
     "symbols",
+    "text",
     "under_default_settings",
 ]
 

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,10 +56,14 @@ def find(
         if not data:
             return download(name, published)
         folder = Path(data) / published.folder
+        instead = f" (a download needs {FOLDER_VARIABLE} unset)"
+    else:
+        instead = ""
     path = Path(folder) / name
     if not path.is_file():
         raise FileNotFoundError(
             f"folder: expected the files {', '.join(published.checksums)} in it, got no file {path}"
+            f"{instead}"
         )
     expected = published.checksums[name]
     if verify and (got := hashlib.sha256(path.read_bytes()).hexdigest()) != expected:
@@ -83,11 +87,48 @@ def download(name: str, published: Published) -> Path:
     cache, known = pooch.os_cache("lstm_jax") / task, f"sha256:{published.checksums[name]}"
     try:
         return Path(pooch.retrieve(published.address + name, known, name, cache))
+    except ValueError as error:  # of another checksum; pooch has deleted it
+        raise WrongValue(
+            f"{task}: expected the published {name} at {published.address}, got a truncated or "
+            f"altered file, which was not kept ({error}); try again, {instead}"
+        ) from None
     except OSError as error:
         raise OSError(
             f"{task}: {name} not downloaded from {published.address} ({error}); try again, "
             f"{instead}"
         ) from None
+
+
+def read_text(path: Path, what: str, encodings: Sequence[str] = ("utf-8",)) -> str:
+    """A text file in the first of ``encodings`` that fits.
+
+    Raises ValueError, saying ``what`` was expected, for a file in none of them and an empty one.
+    """
+    data = path.read_bytes()
+    places = []
+    for encoding in encodings:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError as error:
+            places.append(error.start)
+            continue
+        if not text.strip():
+            raise WrongValue(f"{path}: expected {what}, got an empty file")
+        return text
+    line = data.count(b"\n", 0, places[0]) + 1
+    raise WrongValue(
+        f"{path}, line {line}: expected {what} in {' or '.join(encodings)}, got the byte "
+        f"{data[places[0]]:#04x}"
+    )
+
+
+def read_lines(path: Path, what: str, encodings: Sequence[str] = ("utf-8",)) -> list[str]:
+    r"""The lines of a text file as in ``read_text``, without their ends (``\n`` or ``\r\n``).
+
+    Other characters that Unicode counts as line ends stay in the lines.
+    """
+    lines = read_text(path, what, encodings).removesuffix("\n").split("\n")
+    return [line.removesuffix("\r") for line in lines]
 
 
 def unpack(path: Path, what: str) -> bytes:

@@ -25,8 +25,9 @@ from lstm_jax import train
 from lstm_jax.tasks import files
 from lstm_jax.tasks.pairs import data as rows_of_ids
 from lstm_jax.tasks.pairs import multi30k
-from lstm_jax.tasks.pairs.data import END, PAD, PairBatch, Pairs, Vocabulary
+from lstm_jax.tasks.pairs.data import PairBatch, Pairs
 from lstm_jax.tasks.pairs.dates import STYLES, TARGET_VOCABULARY, dates_of, written_dates
+from lstm_jax.tasks.vocabulary import END, PAD, Vocabulary
 from tests.experiments.test_resume import Killed, kill_at, without_times
 from tests.selection import mostly_slow
 

@@ -1,14 +1,8 @@
 """Sequence-to-sequence tasks, whose data are pairs of sequences (``data``)."""
 
 from lstm_jax.tasks.pairs.data import (
-    END,
-    PAD,
-    SPECIALS,
-    START,
-    UNKNOWN,
     PairBatch,
     Pairs,
-    Vocabulary,
     Width,
     batches,
     choose_widths,
@@ -18,6 +12,7 @@ from lstm_jax.tasks.pairs.data import (
     pad,
 )
 from lstm_jax.tasks.pairs.task import PairTask
+from lstm_jax.tasks.vocabulary import END, PAD, SPECIALS, START, UNKNOWN, Vocabulary
 
 __all__ = [
     "END",

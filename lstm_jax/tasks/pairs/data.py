@@ -1,28 +1,19 @@
-"""Pairs of sequences: the batches of sequence-to-sequence tasks, their vocabularies and scores.
+"""Pairs of sequences: the batches of sequence-to-sequence tasks, and their scores.
 
 Data on the host are ragged rows of ids; batches are padded to a few fixed shapes. All rows are
 in RAM, so the order of an epoch is a permutation, which takes NumPy fewer lines than a data loader.
 """
 
-import collections
-import dataclasses
-import functools
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from lstm_jax._internal import checking
-from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.tasks.vocabulary import END, PAD, Ids
 
-PAD, START, END, UNKNOWN = range(4)
-SPECIALS = ("<pad>", "<start>", "<end>", "<unknown>")  # their ids are their positions
-
-Ids = np.ndarray | jax.Array
 Width = tuple[int, int]  # of source and target
 
 
@@ -59,99 +50,6 @@ class Pairs(NamedTuple):
             )
         sources = np.array([len(row) for row in self.sources], int)
         return sources, np.array([len(row) + 1 for row in self.targets], int)
-
-
-@dataclasses.dataclass(frozen=True)
-class Vocabulary:
-    """Tokens and their ids, which are their positions in ``tokens``; the four specials come first.
-
-    Raises ValueError for tokens that do not begin with the specials or are not all distinct.
-    """
-
-    tokens: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if self.tokens[: len(SPECIALS)] != SPECIALS:
-            got = self.tokens[: len(SPECIALS)]
-            raise WrongValue(f"tokens: expected {SPECIALS} in front, got {got}")
-        if len(set(self.tokens)) != len(self.tokens):
-            twice = collections.Counter(self.tokens).most_common(1)[0][0]
-            raise WrongValue(f"tokens: expected distinct tokens, got {twice!r} twice")
-
-    @classmethod
-    def from_counts(
-        cls, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None
-    ) -> "Vocabulary":
-        """The commonest tokens first, equally common ones in alphabetical order.
-
-        Args:
-            counts: how often each token occurs.
-            min_count: rarer tokens are left out, and become UNKNOWN.
-            max_size: the most tokens in all, specials included; None for no limit.
-        """
-        min_count = checking.positive_int("min_count", min_count)
-        for special in SPECIALS:
-            if special in counts:
-                raise WrongValue(f"counts: expected no special token, got {special!r}")
-        kept = [token for token, count in counts.items() if count >= min_count]
-        kept.sort(key=lambda token: (-counts[token], token))
-        if max_size is not None:
-            if checking.positive_int("max_size", max_size) < len(SPECIALS):
-                raise WrongValue(f"max_size: expected at least the 4 specials, got {max_size}")
-            kept = kept[: max_size - len(SPECIALS)]
-        return cls((*SPECIALS, *kept))
-
-    @classmethod
-    def from_rows(
-        cls, rows: Iterable[Iterable[str]], *, min_count: int = 1, max_size: int | None = None
-    ) -> "Vocabulary":
-        """``from_counts`` of the tokens in ``rows``."""
-        counts = collections.Counter(token for row in rows for token in row)
-        return cls.from_counts(counts, min_count=min_count, max_size=max_size)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Vocabulary":
-        """What ``to_json`` wrote. Raises ValueError for anything else."""
-        try:
-            tokens = json.loads(text)["tokens"]
-            if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-                raise WrongType
-        except (json.JSONDecodeError, KeyError, TypeError):
-            start = text[:40]
-            raise WrongValue(
-                f'text: expected {{"tokens": [strings]}}, as to_json writes it, got {start!r}...'
-            ) from None
-        return cls(tuple(tokens))
-
-    def to_json(self) -> str:
-        """One line of ASCII, the same for equal vocabularies."""
-        return json.dumps({"tokens": self.tokens})
-
-    @functools.cached_property
-    def ids(self) -> Mapping[str, int]:
-        return MappingProxyType({token: number for number, token in enumerate(self.tokens)})
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def encode(self, tokens: Iterable[str]) -> Int32[np.ndarray, "N"]:
-        """The ids of ``tokens`` (of the characters of a str); UNKNOWN for those not in here."""
-        return np.array([self.ids.get(token, UNKNOWN) for token in tokens], np.int32)
-
-    def decode(self, ids: Ids | Sequence[int]) -> list[str]:
-        """The tokens up to the first END; START and padding are left out.
-
-        Raises ValueError for ids ``[N]`` that are not in this vocabulary.
-        """
-        row = np.asarray(ids, np.int64)
-        if row.ndim != 1:
-            raise WrongValue(f"ids: expected one row [N], got shape {row.shape}")
-        ends = np.flatnonzero(row == END)
-        row = row[: ends[0]] if ends.size else row
-        wrong = row[(row < 0) | (row >= len(self))]
-        if wrong.size:
-            raise WrongValue(f"ids: expected 0 to {len(self) - 1}, got {wrong[0]}")
-        return [self.tokens[number] for number in row if number not in (PAD, START)]
 
 
 def matches(predicted: Int[Ids, "P B"], target: Int[Ids, "T B"]) -> Bool[np.ndarray, "B"]:

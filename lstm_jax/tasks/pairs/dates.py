@@ -11,7 +11,8 @@ import numpy as np
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax.tasks.pairs.data import SPECIALS, Pairs, Vocabulary, host_generator
+from lstm_jax.tasks.pairs.data import Pairs, host_generator
+from lstm_jax.tasks.vocabulary import SPECIALS, Vocabulary
 
 # Not from the calendar module, whose names follow the locale.
 MONTHS = (

@@ -14,7 +14,8 @@ from typing import Literal, NamedTuple
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.tasks import files
-from lstm_jax.tasks.pairs.data import Pairs, Vocabulary
+from lstm_jax.tasks.pairs.data import Pairs
+from lstm_jax.tasks.vocabulary import Vocabulary
 
 Language = Literal["en", "de"]
 

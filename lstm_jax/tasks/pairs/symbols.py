@@ -9,9 +9,10 @@ from jaxtyping import Array, Int, Key
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax.tasks.pairs.data import END, PAD, SPECIALS, PairBatch, Vocabulary
+from lstm_jax.tasks.pairs.data import PairBatch
 from lstm_jax.tasks.settings import under_default_settings
 from lstm_jax.tasks.task import held_out_key
+from lstm_jax.tasks.vocabulary import END, PAD, SPECIALS, Vocabulary
 
 FIRST = len(SPECIALS)  # the id of symbol 1
 HELD_OUT = 1000  # pairs in each of validation and test

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from lstm_jax.tasks.images import mnist
 from lstm_jax.tasks.images.sequential_mnist import sequential_mnist
 
 COUNTS = {"train": 40, "t10k": 12}
@@ -157,3 +158,12 @@ def test_the_published_digits():
     mix = np.bincount(np.asarray(task.validation.targets)) / 5000
     np.testing.assert_allclose(mix, counts / 10_000, atol=0.012)
     assert float(task.test.xs.min()) == 0 and float(task.test.xs.max()) == 1
+
+
+def test_the_digits_by_themselves_are_those_of_the_files(made):
+    data = mnist(verify=False)
+    for pixels, classes, part in ((*data[:2], "train"), (*data[2:], "t10k")):
+        images, labels = made[part]
+        np.testing.assert_array_equal(pixels.reshape(-1, 28, 28), images)
+        np.testing.assert_array_equal(classes, labels)
+        assert pixels.dtype == np.uint8 and classes.dtype == np.int32

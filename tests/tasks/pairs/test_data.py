@@ -1,23 +1,17 @@
 import itertools
-import json
 
 import numpy as np
 import pytest
 
 from lstm_jax.tasks.pairs.data import (
-    END,
-    PAD,
-    SPECIALS,
-    START,
-    UNKNOWN,
     Pairs,
-    Vocabulary,
     batches,
     choose_widths,
     exact_match,
     host_generator,
     matches,
 )
+from lstm_jax.tasks.vocabulary import END, PAD
 
 
 @pytest.fixture(scope="module")
@@ -26,31 +20,6 @@ def pairs():
     rng = np.random.default_rng(0)
     lengths = rng.integers([[0], [1]], [[15], [9]], (2, 203))
     return Pairs(*([np.full(n, 4 + row, np.int32) for row, n in enumerate(of)] for of in lengths))
-
-
-def test_the_commonest_tokens_come_first_then_the_alphabet_decides():
-    rows = ["cab", "bad", "bad", "Z"]  # a b: 3, d: 2, Z c: 1
-    vocabulary = Vocabulary.from_rows(rows)
-    assert vocabulary.tokens == (*SPECIALS, "a", "b", "d", "Z", "c")
-    assert vocabulary == Vocabulary.from_rows(reversed(rows)) and len(vocabulary) == 9
-    assert dict(vocabulary.ids) == {token: i for i, token in enumerate(vocabulary.tokens)}
-    assert Vocabulary.from_rows(rows, min_count=2).tokens[4:] == ("a", "b", "d")
-    assert Vocabulary.from_rows(rows, max_size=6).tokens[4:] == ("a", "b")
-    assert Vocabulary.from_rows(rows, max_size=4).tokens == SPECIALS
-
-
-def test_tokens_come_back_and_strange_ones_as_unknown():
-    vocabulary = Vocabulary.from_counts({"the": 3, "cat": 2, "sat": 2})
-    ids = vocabulary.encode(["the", "dog", "sat"])
-    np.testing.assert_array_equal(ids, [4, UNKNOWN, 6])
-    assert ids.dtype == np.int32
-    assert vocabulary.decode(ids) == ["the", "<unknown>", "sat"]
-    assert vocabulary.decode([START, 6, 5, END, 4, PAD]) == ["sat", "cat"]
-    assert vocabulary.decode([PAD, 4, PAD]) == ["the"] and vocabulary.decode([]) == []
-    again = Vocabulary.from_json(vocabulary.to_json())
-    assert again == vocabulary and hash(again) == hash(vocabulary)
-    accented = Vocabulary.from_rows(["Grün„"])
-    assert accented.to_json().isascii() and Vocabulary.from_json(accented.to_json()) == accented
 
 
 def test_exact_match_looks_at_all_up_to_the_end():
@@ -143,21 +112,6 @@ def test_chosen_widths_pad_least(pairs, count):
 
 
 def test_bad_input_names_the_argument(pairs):
-    with pytest.raises(ValueError, match=r"tokens: expected .* in front"):
-        Vocabulary(("a", "b"))
-    with pytest.raises(ValueError, match=r"tokens: .*got 'a' twice"):
-        Vocabulary((*SPECIALS, "a", "a"))
-    with pytest.raises(ValueError, match=r"counts: .*got '<end>'"):
-        Vocabulary.from_counts({"<end>": 1})
-    with pytest.raises(ValueError, match=r"max_size: .*got 3"):
-        Vocabulary.from_counts({}, max_size=3)
-    for text in ("", "[]", "{}", '{"tokens": "abc"}', json.dumps({"tokens": [*SPECIALS, 1]})):
-        with pytest.raises(ValueError, match="text: expected"):
-            Vocabulary.from_json(text)
-    with pytest.raises(ValueError, match="ids: expected 0 to 3, got 9"):
-        Vocabulary(SPECIALS).decode([1, 9])
-    with pytest.raises(ValueError, match=r"ids: .*got shape \(1, 2\)"):
-        Vocabulary(SPECIALS).decode(np.array([[1, 2]]))
     with pytest.raises(ValueError, match=r"target: .*got row 1 without"):
         matches(np.full((2, 2), END), np.array([[END, 4], [PAD, PAD]]))
     with pytest.raises(ValueError, match=r"target: .*got none"):

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from lstm_jax.tasks.pairs.data import END, UNKNOWN, batches
+from lstm_jax.tasks.pairs.data import batches
 from lstm_jax.tasks.pairs.dates import (
     SOURCE_VOCABULARY,
     STYLES,
@@ -17,6 +17,7 @@ from lstm_jax.tasks.pairs.dates import (
     split_of,
     written_dates,
 )
+from lstm_jax.tasks.vocabulary import END, UNKNOWN
 
 SPLITS = ("train", "validation", "test")
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]

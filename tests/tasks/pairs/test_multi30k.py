@@ -1,18 +1,16 @@
 import functools
 import gzip
-import hashlib
-import http.server
 import math
 import os
 import sys
-import threading
 from collections import Counter
 
 import numpy as np
 import pytest
 
 from lstm_jax.tasks.pairs import multi30k as m
-from lstm_jax.tasks.pairs.data import UNKNOWN
+from lstm_jax.tasks.vocabulary import UNKNOWN
+from tests.tasks.published import serve
 
 CAPTIONS = {
     "train.en": ["A man in a hat.", "A man's dog, a T-shirt.", "The dog runs."],
@@ -89,28 +87,11 @@ def test_files_that_are_missing_changed_or_malformed_are_named(folder):
         m.multi30k("de", "de")
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def published(folder, tmp_path, monkeypatch):
     """Serves the made-up files on this machine as if they were the published ones."""
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=folder)
-    )
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-    here = f"http://127.0.0.1:{server.server_port}/"
-    known = m.PUBLISHED._replace(address=here, checksums=sums)
-    monkeypatch.setattr(m, "PUBLISHED", known)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("LSTM_JAX_DATA", raising=False)
-    yield folder
-    server.shutdown()
-    server.server_close()
+    with serve(folder, m, monkeypatch, tmp_path / "cache"):
+        yield folder
 
 
 def test_files_are_downloaded_once_and_checked(published, monkeypatch):

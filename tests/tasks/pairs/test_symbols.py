@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from lstm_jax.tasks.pairs.data import END, PAD
 from lstm_jax.tasks.pairs.reversal import reversal
 from lstm_jax.tasks.pairs.sorting import sorting
+from lstm_jax.tasks.vocabulary import END, PAD
 
 FACTORIES = {"reversal": reversal, "sorting": sorting}
 BY_HAND = {"reversal": lambda row: row[::-1], "sorting": np.sort}
