@@ -116,9 +116,7 @@ def test_text_is_read_in_the_first_encoding_that_fits(tmp_path):
     assert files.read_lines(path, "words") == ["naïve\u2028x", "zwei"]
     path.write_bytes("one\nnaïve — two\n".encode("cp1252"))
     assert files.read_lines(path, "words", ("utf-8", "cp1252")) == ["one", "naïve — two"]
-    with pytest.raises(
-        ValueError, match=r"a\.txt, line 2: expected words in utf-8.*0xef"
-    ):
+    with pytest.raises(ValueError, match=r"a\.txt, line 2: expected words in utf-8.*0xef"):
         files.read_lines(path, "words")
     path.write_bytes(b" \n\n")
     with pytest.raises(ValueError, match=r"a\.txt: expected words, got an empty file"):

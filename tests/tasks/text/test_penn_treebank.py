@@ -47,12 +47,12 @@ def test_the_files_are_downloaded(folder, tmp_path, monkeypatch):
         (
             "valid",
             " the\n a cow\n",
-            r"valid\.txt, line 2: expected words of ptb\.train\.txt, got 'a",
+            r"valid\.txt, line 2: expected words of .*, got 'a",
         ),
         (
             "valid",
             " the caf\N{LATIN SMALL LETTER E WITH ACUTE} \n",
-            r"valid.*line 1.*in ascii, got",
+            r"valid.*line 1.*in ascii",
         ),
         ("valid", "", r"valid\.txt: expected words, got an empty file"),
     ],

@@ -18,7 +18,7 @@ def test_the_last_tenth_is_for_validation(folder):
     assert "".join(data.vocabulary.decode(data.validation)) == "e:\n"
     half = text.shakespeare(validation_share=0.5, folder=folder, verify=False)
     assert len(half.train) == 10 and len(half.validation) == 11
-    with pytest.raises(ValueError, match="tokens: expected tokens of the vocabulary.*got 'x'"):
+    with pytest.raises(ValueError, match=r"tokens: expected tokens of the vocabulary.*got 'x'"):
         data.vocabulary.encode("box")
 
 
