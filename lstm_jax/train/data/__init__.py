@@ -1,0 +1,1 @@
+"""Finite data: rows of any length, long streams, and the batches of an epoch."""

@@ -1,0 +1,119 @@
+"""``Source``: data that are read record by record, such as a Grain data source."""
+
+import copy
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax.train.data.dataset import DataBatch, Dataset, Missing, Per
+
+
+class Source:
+    """Data that are far larger than the RAM, read record by record while a batch is computed.
+
+        data = train.Source(grain_source, lengths=lengths)   # grain_source[i]: (inputs, targets)
+
+    Args:
+        records: anything with ``len(records)`` and ``records[i]``, such as a random access data
+            source of Grain: a pair of one row's inputs and its target, each as in ``Dataset``
+            without the first axis. It must give the same record for the same number, and is read
+            from several threads.
+        lengths: the number of steps of each row ``[N]``, so that rows can be put into buckets
+            without reading them all; None if all have those of the first.
+        per, missing, in_time_order: as in ``Dataset``.
+    """
+
+    far = True
+
+    def __init__(
+        self,
+        records: Sequence[Any],
+        *,
+        lengths: Any = None,
+        per: Per = "sequence",
+        missing: Missing = "error",
+        in_time_order: bool = False,
+    ) -> None:
+        if not hasattr(records, "__getitem__") or not hasattr(records, "__len__"):
+            raise WrongType(
+                f"records: expected something with len and [i], got {type(records).__name__}"
+            )
+        if len(records) == 0:
+            raise WrongValue("records: expected at least one record, got none")
+        self.per: Per = per
+        self.in_time_order = checking.flag("in_time_order", in_time_order)
+        self._records, self._missing = records, missing
+        first = self._dataset(np.array([0]))
+        self._kinds = first.kinds()
+        if lengths is None:
+            lengths = np.full(len(records), first.lengths[0])
+        self._lengths = np.asarray(lengths)
+        if self._lengths.shape != (len(records),):
+            raise WrongValue(
+                f"lengths: expected one for each of the {len(records)} records, got shape "
+                f"{self._lengths.shape}"
+            )
+        self._rows = np.arange(len(records))
+        self.groups = None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self._lengths[self._rows]
+
+    @property
+    def targets(self) -> None:
+        """Not known without reading all records."""
+        return None
+
+    def take(self, rows: Any) -> "Source":
+        """The given rows, by number or by a mask ``[N]``."""
+        result = copy.copy(self)
+        result._rows = self._rows[np.asarray(rows)]
+        return result
+
+    def read(self, rows: np.ndarray, count: int, longest: int) -> DataBatch:
+        data = self._dataset(self._rows[rows])
+        expected = self._lengths[self._rows[rows]]
+        if (data.lengths != expected).any():
+            at = int(np.flatnonzero(data.lengths != expected)[0])
+            raise WrongValue(
+                f"lengths: expected {data.lengths[at]}, the steps of record {self._rows[rows][at]},"
+                f" got {expected[at]}"
+            )
+        return data.read(np.arange(len(rows)), count, longest)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Of the number of records, their lengths and the first record: others are not read."""
+        digest = zlib.crc32(np.ascontiguousarray(self._lengths[self._rows]).tobytes())
+        return {
+            "rows": len(self),
+            "checksum": digest,
+            "first": self._dataset(self._rows[:1]).fingerprint(),
+        }
+
+    def kinds(self) -> dict[str, str]:
+        return self._kinds
+
+    def _dataset(self, rows: np.ndarray) -> Dataset:
+        records = [self._records[int(row)] for row in rows]
+        for row, record in zip(rows, records, strict=True):
+            if not isinstance(record, tuple | list) or len(record) != 2:
+                raise WrongType(
+                    f"records: expected pairs of inputs and a target, got {type(record).__name__} "
+                    f"as record {row}"
+                )
+        inputs: Any = [record[0] for record in records]
+        if isinstance(inputs[0], dict):
+            inputs = {name: [row[name] for row in inputs] for name in inputs[0]}
+        targets = [record[1] for record in records]
+        data = Dataset(inputs, targets, per=self.per, missing=self._missing)
+        # One layout for all batches: with lengths if any rows differ.
+        differ = hasattr(self, "_lengths") and bool(np.ptp(self._lengths) > 0)
+        return data.with_lengths() if differ else data

@@ -1,0 +1,256 @@
+"""``evaluate`` and ``predict``: finite data through a trained model, whatever their lengths."""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from lstm_jax._internal import checking
+from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax._internal.promotion import default_promotion
+from lstm_jax.core.typing import Params
+from lstm_jax.train import losses, metrics
+from lstm_jax.train.averages import sum_and_count
+from lstm_jax.train.data.buckets import RowBatch, epoch_batches, make_buckets
+from lstm_jax.train.data.dataset import Dataset
+from lstm_jax.train.data.reading import read_ahead
+from lstm_jax.train.data.source import Source
+from lstm_jax.train.data.streams import Streams
+from lstm_jax.train.losses import Loss
+from lstm_jax.train.metrics import Metric
+from lstm_jax.train.model import Model
+
+BUCKETS = 8
+Data = Dataset | Source | Streams
+
+
+def evaluate(
+    model: Model,
+    params: Params,
+    data: Data,
+    *,
+    loss: str | Loss | None = None,
+    metrics: Any = (),
+    batch_size: int = 256,
+) -> dict[str, float]:
+    """The loss and the metrics of a trained model, without noise.
+
+        train.evaluate(model, params, data, loss="mse", metrics=["rmse", "r2"])
+
+    Args:
+        model, params: such as ``Fitted.params``.
+        data: of ``Streams`` the state is carried from beginning to end.
+        loss: by name or as a function (``losses``); None if it is not wanted.
+        metrics: by name, as a ``Metric`` or as a function (``metrics``), one or several.
+        batch_size: rows at a time; changes nothing beyond rounding. Not used for ``Streams``.
+
+    Returns:
+        ``"loss"``, if one was given, and each metric by its name: means over all targets that
+        count, not over batches.
+
+    Raises:
+        ValueError or TypeError: naming the argument.
+    """
+    if loss is None and not _several(metrics):
+        raise WrongValue("metrics: expected at least one metric, or a loss, got neither")
+    return measure(model, params, data, loss, metrics, batch_size)
+
+
+def _several(found: Any) -> bool:
+    return not isinstance(found, Sequence) or len(found) > 0
+
+
+def measure(
+    model: Model, params: Params, data: Data, loss: Any, wanted: Any, batch_size: int
+) -> dict[str, float]:
+    """As ``evaluate``, whose ``metrics`` may be empty."""
+    found = metrics.resolve_all(wanted)
+    if loss is not None:
+        loss = losses.resolve(loss)
+        if any(metric.name == "loss" for metric in found):
+            raise WrongValue("metrics: expected another name than 'loss', which is the loss's")
+        found = (Metric("loss", False, loss), *found)
+    if not found:
+        return {}
+    require_data("data", data)
+    if isinstance(data, Dataset) and data.targets is None:
+        raise WrongValue("data: expected targets to compare with, got a Dataset without")
+    means = tuple(metric for metric in found if metric.of_target is not None)
+    whole = [metric for metric in found if metric.of_all is not None]
+    program = _program(model, tuple(metric.of_target for metric in means), bool(whole), data.per)
+    sums, totals = np.zeros(len(means)), np.zeros(len(means))
+    kept: list[tuple[np.ndarray, np.ndarray]] = []
+    for batch, run in _batches(model, params, data, batch_size):
+        pairs, outputs = run(program, batch)
+        for i, (value, count) in enumerate(jax.device_get(pairs)):
+            sums[i] += float(value)
+            totals[i] += int(count)
+        if whole:
+            counts = np.asarray(batch.counts)
+            axes = 1 if data.per == "sequence" else 2
+            mask = counts.all(axis=tuple(range(axes, counts.ndim)))
+            kept.append((np.asarray(outputs)[mask], np.asarray(batch.targets)[mask]))
+    result = {}
+    for metric in found:
+        if metric.of_target is not None:
+            i = means.index(metric)
+            if totals[i] == 0:
+                raise WrongValue("data: expected at least one target that counts, got none")
+            result[metric.name] = float(metric.finish(sums[i] / totals[i]))
+        else:
+            assert metric.of_all is not None
+            outputs, targets = (np.concatenate(parts) for parts in zip(*kept, strict=True))
+            result[metric.name] = float(metric.of_all(outputs, targets))
+    return result
+
+
+def predict(model: Model, params: Params, inputs: Any, *, batch_size: int = 256) -> Any:
+    """The answers of a trained model, row by row, in the order of the rows.
+
+    Args:
+        model, params: such as ``Fitted.params``.
+        inputs: as ``Dataset`` takes them; or a ``Dataset``, whose targets are not looked at, a
+            ``Source`` or ``Streams``.
+        batch_size: rows at a time; changes nothing beyond rounding.
+
+    Returns:
+        ``model.answer`` of each row, as a NumPy array ``[N, ...]``. Of a model that answers at
+        every step ``[N, T, ...]``, or a list of ``[T, ...]`` if rows differ in length; of
+        ``Streams`` ``[N, ...]``.
+    """
+    data = inputs if isinstance(inputs, Dataset | Source | Streams) else Dataset(inputs)
+    if isinstance(data, Streams):
+        arranged = data.arrange(data.streams or 1)
+        run = _stream_answers(model)
+        state = _initial_state(model, params, arranged.streams)
+        windows = []
+        for number in range(len(arranged)):
+            window = arranged.read(number)
+            state, answers = run(params, state, window.xs, window.resets)
+            windows.append(np.asarray(answers))
+        return arranged.join(windows)
+    batch_size = min(checking.positive_int("batch_size", batch_size), len(data))
+    run = _answers(model)
+    every = _answers_every_step(model, params, data)
+    rows: list[Any] = [None] * len(data)
+    lengths = data.lengths
+    for plan, batch in _read(data, batch_size):
+        answers = np.asarray(run(params, batch.xs))
+        for i, row in enumerate(plan.rows[: plan.count]):
+            rows[row] = answers[: lengths[row], i] if every else answers[i]
+    return rows if every and np.ptp(lengths) > 0 else np.stack(rows)
+
+
+def require_data(argument: str, data: Any) -> None:
+    if not isinstance(data, Dataset | Source | Streams):
+        raise WrongType(
+            f"{argument}: expected a train.Dataset, Source or Streams, got {type(data).__name__}"
+        )
+    if len(data) == 0:
+        raise WrongValue(f"{argument}: expected at least one row, got none")
+
+
+def _batches(
+    model: Model, params: Params, data: Data, batch_size: int
+) -> Iterator[tuple[Any, Any]]:
+    """Batches, and how to run a program on each."""
+    if isinstance(data, Streams):
+        arranged = data.arrange(data.streams or 1)
+        state = _initial_state(model, params, arranged.streams)
+
+        def run_window(program: Any, window: Any) -> Any:
+            nonlocal state
+            state, pairs, outputs = program(params, state, window)
+            return pairs, outputs
+
+        for number in range(len(arranged)):
+            yield arranged.read(number), run_window
+        return
+    batch_size = min(checking.positive_int("batch_size", batch_size), len(data))
+    for _, batch in _read(data, batch_size):
+        yield batch, lambda program, batch: program(params, None, batch)[1:]
+
+
+def _read(data: Dataset | Source, batch_size: int) -> Iterator[tuple[RowBatch, Any]]:
+    buckets = make_buckets(data.lengths, BUCKETS, batch_size)
+    plan = epoch_batches(buckets, batch_size, None, 0)
+
+    def read(item: RowBatch) -> Any:
+        return data.read(item.rows, item.count, buckets[item.bucket].longest)
+
+    yield from zip(plan, read_ahead(plan, read, far=data.far), strict=True)
+
+
+def _initial_state(model: Model, params: Params, streams: int) -> Any:
+    require_stream(model)
+    assert model.initial_state is not None
+    return model.initial_state(params, streams)
+
+
+def require_stream(model: Model) -> None:
+    """Raises ValueError for a model whose state cannot be carried."""
+    if model.stream is None:
+        raise WrongValue(
+            "model: expected one that reads every step, with a state to carry, for Streams, got one "
+            "without `stream`; use reads='every' and a cell that goes forward only"
+        )
+
+
+@functools.lru_cache(maxsize=32)
+def _program(model: Model, of_target: tuple[Loss, ...], whole: bool, per: str) -> Any:
+    """The jitted ``(params, state, batch) -> (state, ((sum, count), ...), outputs)``."""
+    axes = 1 if per == "sequence" else 2
+
+    @jax.jit
+    @default_promotion
+    def program(params: Params, state: Any, batch: Any) -> Any:
+        state, outputs = forward(model, params, state, batch, None)
+        pairs = tuple(
+            sum_and_count(function(outputs, batch.targets), batch.counts, axes, "metrics")
+            for function in of_target
+        )
+        return state, pairs, outputs if whole else None
+
+    return program
+
+
+def forward(model: Model, params: Params, state: Any, batch: Any, key: Any) -> tuple[Any, Any]:
+    """The carried state and the outputs of rows, whose state is None, or of a window of streams."""
+    if state is None:
+        return None, model.apply(params, batch.xs, key=key)
+    assert model.stream is not None
+    return model.stream(params, state, batch.xs, resets=batch.resets, key=key)
+
+
+@functools.lru_cache(maxsize=32)
+def _answers(model: Model) -> Any:
+    return jax.jit(default_promotion(model.answer))
+
+
+@functools.lru_cache(maxsize=32)
+def _stream_answers(model: Model) -> Any:
+    @jax.jit
+    @default_promotion
+    def run(params: Params, state: Any, xs: Any, resets: Any) -> Any:
+        require_stream(model)
+        assert model.stream is not None
+        state, outputs = model.stream(params, state, xs, resets=resets)
+        return state, outputs
+
+    return run
+
+
+def _answers_every_step(model: Model, params: Params, data: Dataset | Source) -> bool:
+    """Whether answers are ``[T, B, ...]``: found by the axis that grows with the batch."""
+    shapes = []
+    for rows in (1, 2):
+        batch = data.read(np.zeros(rows, int), rows, int(data.lengths.max()))
+        shapes.append(jax.eval_shape(default_promotion(model.answer), params, batch.xs).shape)
+    axis = next((i for i, (a, b) in enumerate(zip(*shapes, strict=True)) if a != b), None)
+    if axis not in (0, 1):
+        raise WrongValue(
+            f"model: expected answers [B, ...] or [T, B, ...], got shape {shapes[1]} for 2 rows"
+        )
+    return axis == 1
