@@ -84,7 +84,7 @@ def test_the_rules():
     assert may_import("experiments.general.suite", "experiments.memory.adding")
     assert not may_import("lstm_jax.core.cell", "lstm_jax.cells.gru")
     assert not may_import("lstm_jax.tasks.memory.adding", "lstm_jax.train.model")
-    assert not may_import("lstm_jax.train.fit", "experiments.harness.run.setting")
+    assert not may_import("lstm_jax.train.steps", "experiments.harness.run.setting")
     assert not may_import("experiments.memory.adding", "experiments.images.digits")
     assert not may_import("experiments.harness.run.runner", "experiments.harness.report.report")
 

@@ -2,15 +2,12 @@
 
 from lstm_jax._internal.allocator import keep_freed_memory
 from lstm_jax.train import checkpoint, heads, inputs, losses, metrics, series
-from lstm_jax.train.fit import (
-    NonFiniteLoss,
-    Steps,
-    TrainState,
-    draw_batch,
-    require_finite,
-    start,
-    take_steps,
-)
+from lstm_jax.train.data.dataset import DataBatch, Dataset
+from lstm_jax.train.data.source import Source
+from lstm_jax.train.data.streams import Streams
+from lstm_jax.train.epochs import EarlyStopping
+from lstm_jax.train.evaluation import evaluate, predict
+from lstm_jax.train.fitting import Fitted, fit
 from lstm_jax.train.heads import Head
 from lstm_jax.train.inputs import Inputs, Vectors
 from lstm_jax.train.metrics import Metric
@@ -19,21 +16,38 @@ from lstm_jax.train.network import network
 from lstm_jax.train.optimizers import optimizer
 from lstm_jax.train.saved import Description, load_cell, load_model, save_model
 from lstm_jax.train.sizes import size_for, size_near, state_size
+from lstm_jax.train.steps import (
+    NonFiniteLoss,
+    Steps,
+    TrainState,
+    draw_batch,
+    require_finite,
+    start,
+    take_steps,
+)
 from lstm_jax.unrolling.truncated import unroll_truncated
 
 __all__ = [
+    "DataBatch",
+    "Dataset",
     "Description",
+    "EarlyStopping",
+    "Fitted",
     "Head",
     "Inputs",
     "Metric",
     "Model",
     "NonFiniteLoss",
+    "Source",
     "Steps",
+    "Streams",
     "TrainState",
     "Vectors",
     "checkpoint",
     "count_parameters",
     "draw_batch",
+    "evaluate",
+    "fit",
     "heads",
     "inputs",
     "keep_freed_memory",
@@ -43,6 +57,7 @@ __all__ = [
     "metrics",
     "network",
     "optimizer",
+    "predict",
     "recurrent",
     "require_finite",
     "save_model",

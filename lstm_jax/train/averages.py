@@ -26,4 +26,3 @@ def sum_and_count(
     counts = counts.all(axis=tuple(range(values.ndim, counts.ndim)))
     values = jnp.where(counts, values, 0)
     return values.sum(), counts.sum()
-

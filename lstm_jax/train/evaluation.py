@@ -11,7 +11,8 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import Params
-from lstm_jax.train import losses, metrics
+from lstm_jax.train import losses
+from lstm_jax.train import metrics as metrics_by_name
 from lstm_jax.train.averages import sum_and_count
 from lstm_jax.train.data.buckets import RowBatch, epoch_batches, make_buckets
 from lstm_jax.train.data.dataset import Dataset
@@ -66,7 +67,7 @@ def measure(
     model: Model, params: Params, data: Data, loss: Any, wanted: Any, batch_size: int
 ) -> dict[str, float]:
     """As ``evaluate``, whose ``metrics`` may be empty."""
-    found = metrics.resolve_all(wanted)
+    found = metrics_by_name.resolve_all(wanted)
     if loss is not None:
         loss = losses.resolve(loss)
         if any(metric.name == "loss" for metric in found):
@@ -138,7 +139,7 @@ def predict(model: Model, params: Params, inputs: Any, *, batch_size: int = 256)
     lengths = data.lengths
     for plan, batch in _read(data, batch_size):
         answers = np.asarray(run(params, batch.xs))
-        for i, row in enumerate(plan.rows[: plan.count]):
+        for i, row in enumerate(plan.rows[: plan.real]):
             rows[row] = answers[: lengths[row], i] if every else answers[i]
     return rows if every and np.ptp(lengths) > 0 else np.stack(rows)
 
@@ -178,7 +179,7 @@ def _read(data: Dataset | Source, batch_size: int) -> Iterator[tuple[RowBatch, A
     plan = epoch_batches(buckets, batch_size, None, 0)
 
     def read(item: RowBatch) -> Any:
-        return data.read(item.rows, item.count, buckets[item.bucket].longest)
+        return data.read(item.rows, item.real, buckets[item.bucket].longest)
 
     yield from zip(plan, read_ahead(plan, read, far=data.far), strict=True)
 
@@ -193,8 +194,8 @@ def require_stream(model: Model) -> None:
     """Raises ValueError for a model whose state cannot be carried."""
     if model.stream is None:
         raise WrongValue(
-            "model: expected one that reads every step, with a state to carry, for Streams, got one "
-            "without `stream`; use reads='every' and a cell that goes forward only"
+            "model: expected one that reads every step, with a state to carry, for Streams, got "
+            "one without `stream`; use reads='every' and a cell that goes forward only"
         )
 
 

@@ -19,7 +19,7 @@ from lstm_jax.train import checkpoint
 from lstm_jax.train.checkpoint import CheckpointError
 
 if TYPE_CHECKING:
-    from lstm_jax.train.fitting import Job
+    from lstm_jax.train.epochs import Job, Place
 
 SETTINGS, HISTORY = "fit.json", "history.json"
 
@@ -82,7 +82,7 @@ class Store:
     def is_due(self) -> bool:
         return time.monotonic() - self._last > self._seconds
 
-    def save(self, at: Any) -> None:
+    def save(self, at: "Place") -> None:
         """Writes the history, and then the state that it belongs to."""
         with storage.replacing(self._folder / HISTORY, "w") as file:
             file.write(json.dumps(at.history) + "\n")
@@ -91,7 +91,7 @@ class Store:
             checkpoint.save(self._folder, step, self._tree(at))
         self._last = time.monotonic()
 
-    def restore(self, start: Any) -> Any:
+    def restore(self, start: "Place") -> "Place":
         """Where a killed process stood; ``start`` if nothing was saved."""
         if checkpoint.latest_step(self._folder) is None:
             return start
@@ -106,13 +106,13 @@ class Store:
             epoch=epoch,
             batch=batch,
             total=float(tree["total"]),
-            count=count,
+            targets=count,
             best_epoch=best_epoch,
             finished=bool(finished),
         )
 
-    def _tree(self, at: Any) -> dict[str, Any]:
-        numbers = [at.epoch, at.batch, at.count, at.best_epoch, int(at.finished)]
+    def _tree(self, at: "Place") -> dict[str, Any]:
+        numbers = [at.epoch, at.batch, at.targets, at.best_epoch, int(at.finished)]
         return {
             "state": at.state,
             "carry": at.carry,
@@ -121,7 +121,7 @@ class Store:
             "total": np.float64(at.total),
         }
 
-    def _number(self, at: Any) -> int:
+    def _number(self, at: "Place") -> int:
         """The step of training, doubled: the end of an epoch comes after its last step."""
         return 2 * int(at.state.step) + int(at.batch == 0)
 

@@ -23,12 +23,12 @@ class RowBatch(NamedTuple):
     """Which rows a batch has.
 
     rows: ``[batch_size]``; an incomplete batch repeats its first row.
-    count: how many of them count.
+    real: how many of them count, from the first.
     bucket: the number of its bucket.
     """
 
     rows: np.ndarray
-    count: int
+    real: int
     bucket: int
 
 

@@ -3,14 +3,16 @@
 Rows come first here, as in scikit-learn; ``batch`` puts time first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 
+SINGLE = "inputs"  # the name of the column of inputs that are not a dict
 HINT = "; missing='mask' leaves missing values out"
 
 
@@ -75,8 +77,8 @@ def sequences(argument: str, value: Any, lengths: Any = None) -> Column:
     if isinstance(value, list | tuple):
         if lengths is not None:
             raise WrongValue(
-                f"{argument}: expected an array beside lengths, got a list, whose rows have lengths "
-                "of their own"
+                f"{argument}: expected an array beside lengths, got a list, whose rows have "
+                "lengths of their own"
             )
         return _rows(argument, value)
     array = as_numbers(argument, value)
@@ -197,3 +199,56 @@ def describe_place(at: tuple[int, ...], has_time: bool) -> str:
     names = ["row", "step", "column"] if has_time else ["row", "column"]
     names += ["axis"] * (len(at) - len(names))
     return ", ".join(f"{name} {n}" for name, n in zip(names, at, strict=False))
+
+
+def input_columns(inputs: Any, lengths: Any) -> dict[str, Column]:
+    if not isinstance(inputs, Mapping):
+        if isinstance(lengths, Mapping):
+            raise WrongType("lengths: expected one array, got a dict beside inputs of one kind")
+        return {SINGLE: sequences("inputs", inputs, lengths)}
+    if lengths is not None and not isinstance(lengths, Mapping):
+        raise WrongType(
+            f"lengths: expected a dict by the names of the inputs, got {type(lengths).__name__}"
+        )
+    given = dict(lengths or {})
+    for name in given:
+        checking.choice("lengths", name, inputs)
+    found = {}
+    for name, value in inputs.items():
+        argument = f"inputs[{name!r}]"
+        if name in given or not _is_static(argument, value):
+            found[name] = sequences(argument, value, given.get(name))
+        else:
+            found[name] = static(argument, value)
+    if all(column.lengths is None for column in found.values()):
+        raise WrongValue(
+            f"inputs: expected at least one column of sequences, got {', '.join(found)}, which "
+            "have one value per row"
+        )
+    return found
+
+
+def _is_static(argument: str, value: Any) -> bool:
+    """Whether a column of a dict has no time: [N] of any numbers, or floats [N, F]."""
+    if isinstance(value, list | tuple):
+        return bool(value) and all(np.ndim(item) == 0 for item in value[:2])
+    array = as_numbers(argument, value)
+    return array.ndim == 1 or (array.ndim == 2 and np.issubdtype(array.dtype, np.floating))
+
+
+def step_targets(targets: Any) -> Column:
+    if isinstance(targets, list | tuple) and targets and np.ndim(targets[0]) > 0:
+        rows = [as_numbers(f"targets, row {i}", row) for i, row in enumerate(targets)]
+        lengths = np.array([len(row) for row in rows])
+        kinds = {(row.shape[1:], row.dtype.kind) for row in rows}
+        if len(kinds) > 1:
+            raise WrongValue(
+                f"targets: expected rows that differ in length alone, got {sorted(map(str, kinds))}"
+            )
+        return Column(rows, lengths, ragged=True)
+    array = as_numbers("targets", targets)
+    if array.ndim < 2:
+        raise WrongValue(
+            f"targets: expected [N, T] or [N, T, K] for per='step', got shape {array.shape}"
+        )
+    return Column(array, np.full(len(array), array.shape[1]), ragged=False)

@@ -8,15 +8,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from lstm_jax._internal import checking
-from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks.task import Sequences
 from lstm_jax.train.data import columns
-from lstm_jax.train.data.columns import Column
+from lstm_jax.train.data.columns import SINGLE, Column
 
 Per = Literal["sequence", "step"]
 Missing = Literal["error", "mask"]
 
-SINGLE = "inputs"  # the name of the column of inputs that are not a dict
 ROWS_OF_DIGEST = 1000
 
 
@@ -83,7 +82,7 @@ class Dataset:
         self.per = per
         self.in_time_order = checking.flag("in_time_order", in_time_order)
         self._single = not isinstance(inputs, Mapping)
-        found = _input_columns(inputs, lengths)
+        found = columns.input_columns(inputs, lengths)
         self._columns: dict[str, Column] = {}
         for name, column in found.items():
             argument = "inputs" if self._single else f"inputs[{name!r}]"
@@ -240,12 +239,13 @@ class Dataset:
         steps = longest
         if column is not self._main:  # as long as in all rows, so that one shape serves a bucket
             steps = int(column.lengths[self._rows].max())
-        values = column.batch(rows, steps)
+        values: Any = column.batch(rows, steps)
         if isinstance(column.values, np.memmap) and column.is_float:
             _require_finite("inputs" if self._single else f"inputs[{name!r}]", values, rows)
         if not column.ragged:
             return values
-        return Sequences(values, column.lengths[rows].astype(np.int32))
+        lengths: Any = column.lengths[rows].astype(np.int32)
+        return Sequences(values, lengths)
 
     def _target_column(self, targets: Any) -> Column:
         main = self._main
@@ -253,7 +253,7 @@ class Dataset:
         if self.per == "sequence":
             column = columns.static("targets", targets)
         else:
-            column = _step_targets(targets)
+            column = columns.step_targets(targets)
         if column.values is not None and len(column) != count:
             raise WrongValue(
                 f"targets: expected {count}, one for each row of the inputs, got {len(column)}"
@@ -276,59 +276,6 @@ class Dataset:
                 )
             column = column._replace(lengths=main.lengths, ragged=main.ragged)
         return column
-
-
-def _input_columns(inputs: Any, lengths: Any) -> dict[str, Column]:
-    if not isinstance(inputs, Mapping):
-        if isinstance(lengths, Mapping):
-            raise WrongType("lengths: expected one array, got a dict beside inputs of one kind")
-        return {SINGLE: columns.sequences("inputs", inputs, lengths)}
-    if lengths is not None and not isinstance(lengths, Mapping):
-        raise WrongType(
-            f"lengths: expected a dict by the names of the inputs, got {type(lengths).__name__}"
-        )
-    given = dict(lengths or {})
-    for name in given:
-        checking.choice("lengths", name, inputs)
-    found = {}
-    for name, value in inputs.items():
-        argument = f"inputs[{name!r}]"
-        if name in given or not _is_static(argument, value):
-            found[name] = columns.sequences(argument, value, given.get(name))
-        else:
-            found[name] = columns.static(argument, value)
-    if all(column.lengths is None for column in found.values()):
-        raise WrongValue(
-            f"inputs: expected at least one column of sequences, got {', '.join(found)}, which have "
-            "one value per row"
-        )
-    return found
-
-
-def _is_static(argument: str, value: Any) -> bool:
-    """Whether a column of a dict has no time: [N] of any numbers, or floats [N, F]."""
-    if isinstance(value, list | tuple):
-        return bool(value) and all(np.ndim(item) == 0 for item in value[:2])
-    array = columns.as_numbers(argument, value)
-    return array.ndim == 1 or (array.ndim == 2 and np.issubdtype(array.dtype, np.floating))
-
-
-def _step_targets(targets: Any) -> Column:
-    if isinstance(targets, list | tuple) and targets and np.ndim(targets[0]) > 0:
-        rows = [columns.as_numbers(f"targets, row {i}", row) for i, row in enumerate(targets)]
-        lengths = np.array([len(row) for row in rows])
-        kinds = {(row.shape[1:], row.dtype.kind) for row in rows}
-        if len(kinds) > 1:
-            raise WrongValue(
-                f"targets: expected rows that differ in length alone, got {sorted(map(str, kinds))}"
-            )
-        return Column(rows, lengths, ragged=True)
-    array = columns.as_numbers("targets", targets)
-    if array.ndim < 2:
-        raise WrongValue(
-            f"targets: expected [N, T] or [N, T, K] for per='step', got shape {array.shape}"
-        )
-    return Column(array, np.full(len(array), array.shape[1]), ragged=False)
 
 
 def _require_finite(argument: str, batch: np.ndarray, rows: np.ndarray) -> None:

@@ -35,8 +35,8 @@ class Streams:
         held_out = train.Streams(other_ids, window=200, streams=1)
 
     Args:
-        inputs: integers ``[N]`` or floats ``[N, D]``, or a list of such sequences, which are put end
-            to end, with a reset at the beginning of each.
+        inputs: integers ``[N]`` or floats ``[N, D]``, or a list of such sequences, which are put
+            end to end, with a reset at the beginning of each.
         targets: one for each step, ``[N]`` or ``[N, K]``, or a list of these; -1 is a class that is
             missing. None for the next of the inputs, which must be integers.
         window: steps per batch.
@@ -94,8 +94,8 @@ class Streams:
             given = np.asarray(resets)
             if given.dtype != bool or given.shape != starts.shape:
                 raise WrongValue(
-                    f"resets: expected booleans of shape {starts.shape}, got {given.dtype} of shape "
-                    f"{given.shape}"
+                    f"resets: expected booleans of shape {starts.shape}, got {given.dtype} of "
+                    f"shape {given.shape}"
                 )
             starts = starts | given
         self._resets = starts if starts[1:].any() else None
