@@ -3,6 +3,7 @@
     python -m experiments                       lists the experiments
     python -m experiments NAME                  runs one
     python -m experiments compare RUN RUN ...   compares finished runs side by side
+    python -m experiments generate RUN          writes text with a trained language model
     python -m experiments tasks                 shows the tasks
 
 A new experiment is one file in the folder of its theme, such as ``memory/adding.py``, with
@@ -53,6 +54,10 @@ def main(argv: list[str]) -> int:
         from experiments.harness.report import compare
 
         return compare.main(argv[1:])
+    if name == "generate":
+        from experiments.harness import generate
+
+        return generate.main(argv[1:], load)
     if name not in THEMES:
         print(
             f"error: expected an experiment, got {name!r}\n\n{list_experiments()}",
@@ -72,6 +77,7 @@ def list_experiments() -> str:
     lines = [
         "python -m experiments NAME [options]       runs an experiment; NAME --help lists options",
         "python -m experiments compare RUN RUN ...  compares finished runs side by side",
+        "python -m experiments generate RUN         writes text with a trained language model",
         "python -m experiments tasks                shows every task, with a picture",
         "",
         "Experiments, with the time that they take on two CPU cores:",

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import jax
@@ -14,9 +15,9 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as command
-from experiments.harness.report import study_report, study_summary
+from experiments.harness.report import epochs, study_report, study_summary
 from experiments.harness.run import provenance, saved_nets, trials
-from experiments.harness.run.study import Column, Entry, Published
+from experiments.harness.run.study import Column, Entry, Published, Trial
 from lstm_jax._internal.errors import ArgumentError
 from tests.experiments import tiny_study
 from tests.experiments.tiny_study import ERROR
@@ -76,8 +77,46 @@ def test_the_report_has_the_split_and_what_the_study_found(finished):
     text = (finished / "report.md").read_text()
     assert "the last two are the test data" in text and "The net says 3.0." in text
     assert "| net | 3.0 |" in text
-    assert "![errors by seed](constants_errors_by_seed.png)" in text
-    assert (finished / "constants_errors_by_seed.png").read_bytes().startswith(b"\x89PNG")
+    assert "![loss by epoch](constants_loss_by_epoch.png)" in text
+    assert (finished / "constants_loss_by_epoch.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_curves_are_as_long_as_the_longest_trial(finished):
+    (study,) = tiny_study.studies(tiny_study.Config())
+    planned = trials.plan([study])
+    found = {
+        trial.folder: json.loads((finished / trial.folder / "result.json").read_text())
+        for trial in planned
+    }
+    results = trials.results_of(study, planned, found, finished)
+    curves = epochs.read_curves(results, "net", "history", "loss")
+    expected = 1 / np.arange(1, 7)
+    for seed, curve in enumerate(curves):
+        np.testing.assert_allclose(curve[: 4 + seed], expected[: 4 + seed])
+        assert np.isnan(curve[4 + seed :]).all()
+    figure = epochs.draw_epochs(results, {"loss": "training loss"})
+    (line,) = figure.axes[0].get_lines()
+    np.testing.assert_allclose(line.get_ydata(), expected)
+    assert figure.axes[0].get_ylabel() == "training loss"
+
+
+def test_a_part_of_a_trial_has_its_own_folder_key_and_share_of_the_progress(tmp_path):
+    shown = []
+    trial = Trial(3, tmp_path, jax.random.key(3), lambda *at: shown.append(at))
+    parts = [trial.part(f"{n} examples", i, 2) for i, n in enumerate((30, 100))]
+    assert [part.folder.name for part in parts] == ["30_examples", "100_examples"]
+    assert all(part.folder.is_dir() and part.seed == 3 for part in parts)
+    keys = [tuple(jax.random.key_data(part.key)) for part in (trial, *parts)]
+    assert len(set(map(str, keys))) == 3
+    parts[1].show(0.5, "half")
+    event = types.SimpleNamespace(
+        epoch=1, epochs=4, batch=5, batches=10, loss=0.25, history={"validation_mae": [0.5]}
+    )
+    parts[0].progress(event)
+    assert shown == [
+        (0.75, "100 examples, half"),
+        (0.1875, "30 examples, epoch 2 of 4: loss 0.25, validation mae 0.5"),
+    ]
 
 
 def test_a_saved_net_comes_back(finished):
@@ -125,9 +164,14 @@ def test_overwrite_removes_the_run_and_nothing_else(main, tmp_path):
     assert main(args) == 0
     note = tmp_path / "run" / "constants" / "net" / "seed_0" / "notes.txt"
     note.write_text("mine")
+    part = note.parent / "30_examples" / "checkpoint" / "7"
+    part.mkdir(parents=True)
+    for file in (part / "arrays.npz", part.parent / "fit.json", part.parents[1] / "curve.npz"):
+        file.touch()
     assert main([*args, "--overwrite", "--seeds", "1"]) == 0
     kept = {path.name for path in (tmp_path / "run" / "constants" / "net").iterdir()}
     assert kept == {"seed_0"} and note.read_text() == "mine"
+    assert not (note.parent / "30_examples").exists()
 
 
 def test_a_trial_that_diverges_is_reported_and_the_others_continue(main, tmp_path, capsys):

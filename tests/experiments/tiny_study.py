@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from experiments.harness.report import epochs
 from experiments.harness.run.study import Column, Entry, Findings, Published, Results, Study, Trial
 from lstm_jax import train
 from lstm_jax._internal import storage
@@ -55,7 +55,7 @@ def studies(config: Config) -> list[Study]:
             at.parent.mkdir(exist_ok=True)
         log = os.environ.get("TINY_STUDY_LOG")
         for epoch in range(first, config.epochs):
-            trial.progress(epoch / config.epochs, f"epoch {epoch + 1} of {config.epochs}")
+            trial.show(epoch / config.epochs, f"epoch {epoch + 1} of {config.epochs}")
             if log:
                 with Path(log).open("a") as lines:
                     lines.write(f"{trial.seed} {epoch}\n")
@@ -64,6 +64,7 @@ def studies(config: Config) -> list[Study]:
                 np.savez(file, epoch=epoch + 1)
         forecast = float(np.mean(seen)) + 0.1 * trial.seed
         trial.save_arrays("forecast", forecast=forecast)
+        trial.save_arrays("history", loss=1 / np.arange(1, config.epochs + 1 + trial.seed))
         trial.save_net({"forecast": np.float32(forecast)}, epochs=config.epochs)
         return {ERROR: rmse(forecast), EPOCH: config.epochs}
 
@@ -90,7 +91,6 @@ def studies(config: Config) -> list[Study]:
 
 def find(results: Results) -> Findings:
     forecast = float(results.arrays("net", "forecast")["forecast"])
-    figure = Figure()
-    figure.subplots().plot(results.scores("net", ERROR))
+    figure = epochs.draw_epochs(results, {"loss": "training loss"}, lines={"goal": 0.5}, log=True)
     table = ("Forecasts", ["entry", "forecast"], [["net", f"{forecast:.1f}"]])
-    return Findings([f"The net says {forecast:.1f}."], [table], {"errors by seed": figure})
+    return Findings([f"The net says {forecast:.1f}."], [table], {"loss by epoch": figure})

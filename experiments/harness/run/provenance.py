@@ -31,9 +31,15 @@ if TYPE_CHECKING:  # not at run time, since benchmarks.gpu may run where only JA
     from experiments.harness.run.study import Study
 
 # Files and folders that no stored number depends on.
-DISPLAY_ONLY = ("harness/report/", "harness/run/event_files.py",
-                "harness/run/progress.py", "harness/run/trial_progress.py",
-                "harness/run/user_errors.py")  # fmt: skip
+DISPLAY_ONLY = (
+    "harness/generate.py",
+    "harness/report/",
+    "harness/run/event_files.py",
+    "harness/run/language_model.py",
+    "harness/run/progress.py",
+    "harness/run/trial_progress.py",
+    "harness/run/user_errors.py",
+)
 FIGURES = "_figures.py"  # the end of the names of files that only draw
 
 

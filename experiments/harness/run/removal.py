@@ -15,8 +15,8 @@ RUN_FILES = re.compile(
     r"|[^/]+/[^/]+/(metrics\.jsonl|(result|steps|gradients|model/model)\.json)"
     r"|[^/]+/[^/]+/tensorboard/events\.out\.tfevents\.[^/]+"
     r"|[^/]+/[^/]+/(checkpoints|model/weights|not_finite/\d+)/\d+/.+"
-    r"|[^/]+/[^/]+/seed_\d+/(\w+\.npz|(result|seconds|net/net)\.json)"
-    r"|[^/]+/[^/]+/seed_\d+/(net/weights|(.+/)?checkpoint)/.+"
+    r"|[^/]+/[^/]+/seed_\d+/(\w+/)*(\w+\.npz|(result|seconds|net/net)\.json)"
+    r"|[^/]+/[^/]+/seed_\d+/(\w+/)*(net/weights|checkpoint)/.+"
 )
 FIGURES = re.compile(r'"([^"/]+\.png)"')
 

@@ -24,22 +24,53 @@ SECONDS = "seconds"
 class Trial(NamedTuple):
     """One trial of an entry, as its function gets it.
 
+        fitted = train.fit(
+            model, data, ..., key=trial.key, checkpoint=trial.checkpoint, progress=trial.progress
+        )
+
     seed: of this trial; with ``over="folds"``, the number of the fold.
     folder: exists, and is the trial's own. What is in it from a killed start is still there.
     key: ``jax.random.key(seed)``.
-    progress: ``(fraction, text) -> None`` shows how far the trial is, from 0 to 1, and what it is
+    show: ``(fraction, text) -> None`` shows how far the trial is, from 0 to 1, and what it is
         doing, such as "epoch 3 of 13".
     """
 
     seed: int
     folder: Path
     key: jax.Array
-    progress: Callable[[float, str], None]
+    show: Callable[[float, str], None]
 
     @property
     def checkpoint(self) -> Path:
-        """The folder of training's own checkpoints."""
+        """The folder of training's own checkpoints, for ``train.fit``."""
         return self.folder / "checkpoint"
+
+    def progress(self, event: Any) -> None:
+        """Shows where ``train.fit`` stands, as its ``progress``."""
+        total = max(event.epochs * event.batches, 1)
+        fraction = (event.epoch * event.batches + event.batch) / total
+        epoch = min(event.epoch + 1, event.epochs)
+        measured = [f"loss {event.loss:.4g}"]
+        for name, values in event.history.items():
+            if name.startswith("validation_"):
+                measured.append(f"{name.replace('_', ' ')} {values[-1]:.4g}")
+        self.show(fraction, f"epoch {epoch} of {event.epochs}: {', '.join(measured)}")
+
+    def part(self, name: str, number: int, count: int) -> "Trial":
+        """One of several trainings within the trial, with a folder and a key of its own.
+
+        Args:
+            name: Of the part, such as "300 examples", and of its folder.
+            number: From 0 to ``count`` - 1.
+            count: How many parts there are, of about equal cost.
+        """
+        folder = self.folder / slug(name)
+        folder.mkdir(exist_ok=True)
+
+        def show(fraction: float, text: str) -> None:
+            self.show((number + fraction) / count, f"{name}, {text}" if text else name)
+
+        return Trial(self.seed, folder, jax.random.fold_in(self.key, number), show)
 
     def save_arrays(self, name: str, **arrays: Any) -> None:
         """Writes ``NAME.npz``, such as predictions and curves that a figure needs.
@@ -61,10 +92,11 @@ class Entry(NamedTuple):
     name: in the table.
     kind: "baseline" for a trivial one, "linear", or "net". Simple models that are not linear, such
         as boosting or n-grams, are baselines.
-    run: ``(trial) -> scores``, by the names of the study's columns; it may leave out some. It
-        depends on nothing but the configuration, the data and the trial. A score of training or
-        validation data may stand in a column of its own, which says so. It may also give
-        "seconds", if the time that it took is not what is to be shown.
+    run: ``(trial) -> scores``, by the names of the study's columns, of which it may leave out
+        some. It depends on nothing but the configuration, the data and the trial. It may also give
+        "seconds", if the time that it took is not what is to be shown. If it is killed, it is
+        called again, with the same folder. If it raises ``train.NonFiniteLoss``, the trial counts
+        as diverged.
     seeds: one trial each; one seed for what is deterministic.
     parameters: the number of trained numbers; None where that means nothing.
     """
