@@ -13,11 +13,13 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from rich.console import Console
 
 from experiments import __main__ as command
 from experiments.harness.report import epochs, study_report, study_summary
 from experiments.harness.run import provenance, saved_nets, trials
 from experiments.harness.run.study import Column, Entry, Published, Trial
+from experiments.harness.run.trial_progress import TrialProgress
 from lstm_jax._internal.errors import ArgumentError
 from tests.experiments import tiny_study
 from tests.experiments.tiny_study import ERROR
@@ -117,6 +119,25 @@ def test_a_part_of_a_trial_has_its_own_folder_key_and_share_of_the_progress(tmp_
         (0.75, "100 examples, half"),
         (0.1875, "30 examples, epoch 2 of 4: loss 0.25, validation mae 0.5"),
     ]
+
+
+def test_the_bar_ends_full_although_a_trial_began_halfway():
+    (study,) = tiny_study.studies(tiny_study.Config(seeds=2))
+    planned = trials.plan([study])
+    bar = TrialProgress(planned, Console(quiet=True))
+    result = {"scores": {}, "seconds": 1.0}
+    bar.skip(planned[:1])
+    bar.print_result(planned[1], result)
+    bar.show(planned[2], 0.0)
+    bar.show(planned[2], 0.5, "epoch 3")
+    (task,) = bar._bar.tasks
+    assert task.total == pytest.approx(0.02 + 0.5 + 1) and task.completed == pytest.approx(0.02)
+    assert "trial 3 of 4), epoch 3" in task.description
+    bar.show(planned[2], 0.75)
+    assert task.completed == pytest.approx(0.02 + 0.25)
+    for trial in planned[2:]:
+        bar.print_result(trial, result)
+    assert task.completed == pytest.approx(task.total)
 
 
 def test_a_saved_net_comes_back(finished):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.harness.report.curves import draw_legend
 from experiments.harness.report.style import assign_styles, style_panel
@@ -58,6 +59,7 @@ def draw_epochs(
         if log:
             panel.set_yscale("log")
         panel.set_xlabel("epoch")
+        panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         panel.set_ylabel(label)
         style_panel(panel)
     draw_legend(figure, panels)

@@ -18,6 +18,7 @@ class TrialProgress:
     def __init__(self, trials: list["PlannedTrial"], console: Console):
         self._number = {trial.folder: i for i, trial in enumerate(trials, 1)}
         self._done = {trial.folder: 0.0 for trial in trials}
+        self._before: dict[str, float] = {}  # the share that earlier starts had done
         self._total = sum(map(amount_of_work, trials))
         self._bar = Bar(
             TextColumn("{task.description}", markup=False),
@@ -51,11 +52,19 @@ class TrialProgress:
         self._bar.update(self._task, total=self._total)
 
     def show(self, trial: "PlannedTrial", fraction: float, text: str = "") -> None:
-        """Shows that a fraction of the trial is done."""
-        self._done[trial.folder] = min(max(fraction, 0.0), 1.0) * amount_of_work(trial)
+        """Shows that a fraction of the trial is done.
+
+        What it begins with was done by an earlier start, and would distort the time left.
+        """
+        work, fraction = amount_of_work(trial), min(max(fraction, 0.0), 1.0)
+        if fraction > 0 and trial.folder not in self._before:
+            self._before[trial.folder] = fraction if fraction < 1 else 0.0
+            self._total -= self._before[trial.folder] * work
+        self._done[trial.folder] = (fraction - self._before.get(trial.folder, 0.0)) * work
         number = f"trial {self._number[trial.folder]} of {len(self._number)}"
         self._bar.update(
             self._task,
+            total=self._total,
             completed=sum(self._done.values()),
             description=f"{trial.name} ({number})" + (f", {text}" if text else ""),
         )
