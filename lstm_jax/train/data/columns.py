@@ -29,7 +29,9 @@ class Column(NamedTuple):
     lengths: np.ndarray | None
     ragged: bool
 
-    def __len__(self) -> int:
+    @property
+    def rows(self) -> int:
+        """N; no ``__len__``, which the methods of a NamedTuple take for the number of fields."""
         return len(self.values)
 
     @property

@@ -88,13 +88,13 @@ class Dataset:
             argument = "inputs" if self._single else f"inputs[{name!r}]"
             self._columns[name], _ = columns.without_missing(argument, column, missing)
         self._main = next(c for c in self._columns.values() if c.lengths is not None)
-        count = len(self._main)
+        count = self._main.rows
         if count == 0:
             raise WrongValue("inputs: expected at least one row, got none")
         for name, column in self._columns.items():
-            if len(column) != count:
+            if column.rows != count:
                 raise WrongValue(
-                    f"inputs[{name!r}]: expected {count} rows, as the others, got {len(column)}"
+                    f"inputs[{name!r}]: expected {count} rows, as the others, got {column.rows}"
                 )
         self._targets: Column | None = None
         self._seen: Any = None
@@ -249,14 +249,14 @@ class Dataset:
 
     def _target_column(self, targets: Any) -> Column:
         main = self._main
-        count = len(main)
+        count = main.rows
         if self.per == "sequence":
             column = columns.static("targets", targets)
         else:
             column = columns.step_targets(targets)
-        if column.values is not None and len(column) != count:
+        if column.values is not None and column.rows != count:
             raise WrongValue(
-                f"targets: expected {count}, one for each row of the inputs, got {len(column)}"
+                f"targets: expected {count}, one for each row of the inputs, got {column.rows}"
             )
         if self.per == "step":
             assert main.lengths is not None
