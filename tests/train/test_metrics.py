@@ -322,3 +322,9 @@ def test_scikit_learn_is_imported_only_when_it_is_needed():
         "assert not any(name.startswith('sklearn') for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_without_scikit_learn(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ImportError, match=r"auc: needs scikit-learn; pip install 'lstm_jax\["):
+        value_of("auc", ONE, BINARY)

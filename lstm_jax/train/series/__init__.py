@@ -18,7 +18,7 @@ from lstm_jax.train.series.scalers import Scale, Scaler, log, minmax, standard
 from lstm_jax.train.series.splits import ExpandingWindow, expanding_splits
 from lstm_jax.train.series.values import fill_last
 from lstm_jax.train.series.volatility import parkinson
-from lstm_jax.train.series.windows import origins
+from lstm_jax.train.series.windows import origins, windows
 
 __all__ = [
     "Baseline",
@@ -40,5 +40,6 @@ __all__ = [
     "parkinson",
     "seasonal_naive",
     "standard",
+    "windows",
     "with_quantiles",
 ]

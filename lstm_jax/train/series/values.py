@@ -21,13 +21,16 @@ def numbers(argument: str, values: Any) -> np.ndarray:
     return array
 
 
-def require_finite(argument: str, values: np.ndarray) -> None:
-    """Raises ValueError that names the row and the column of the first NaN or infinity."""
+def require_finite(
+    argument: str, values: np.ndarray, hint: str = "fill_last repeats the last known number"
+) -> None:
+    """Raises ValueError that names the row and the column of the first NaN or infinity; ``hint`` is
+    what helps against NaN."""
     bad = ~np.isfinite(values)
     if bad.any():
         place = np.argwhere(bad)[0]
         column = f", column {place[1]}" if values.ndim == 2 else ""
-        hint = " (fill_last repeats the last known number)" if np.isnan(values[bad][0]) else ""
+        hint = f" ({hint})" if np.isnan(values[bad][0]) else ""
         raise WrongValue(
             f"{argument}: expected finite numbers{hint}, got {values[bad][0]} in row "
             f"{place[0]}{column}, and {int(bad.sum())} in all"
