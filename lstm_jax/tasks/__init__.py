@@ -15,8 +15,8 @@ registry: ``reversal.reversal``, ``sorting.sorting``, ``dates.written_dates`` an
 ``multi30k.multi30k``, built on ``pairs`` and ``symbols``.
 
 Real data that are no task, but a finite set to train on, are read by functions of the themes:
-``tasks.text.ptb()``, ``tasks.text.shakespeare()``, ``tasks.text.movie_reviews()`` and
-``tasks.images.mnist()``.
+``tasks.text.ptb()``, ``tasks.text.shakespeare()``, ``tasks.text.movie_reviews()``,
+``tasks.images.mnist()``, and the time series of ``tasks.series``.
 """
 
 from collections.abc import Callable
@@ -32,6 +32,7 @@ from lstm_jax.tasks import (
     pairs,
     ranges,
     regression,
+    series,
     text,
 )
 from lstm_jax.tasks.contract import check
@@ -109,6 +110,7 @@ __all__ = [
     "registry",
     "regression",
     "reversal",
+    "series",
     "sorting",
     "symbol_task",
     "symbols",

