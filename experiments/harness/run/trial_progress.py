@@ -1,15 +1,26 @@
 """A progress bar over all trials of a study, with the time left, and one line per finished one."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 if TYPE_CHECKING:  # which imports this module
     from experiments.harness.run.trials import PlannedTrial
 
 SHARE_OF_SIMPLE = 0.02  # the time of a baseline or a linear model as a share of a net's
+
+
+class BarBelowText(Bar):
+    """What is being done in a line of its own, as far as it fits, and below it the bar."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        for task in self.tasks:
+            yield Text(task.description, no_wrap=True, overflow="ellipsis")
+        yield self.make_tasks_table(self.tasks)
 
 
 class TrialProgress:
@@ -20,8 +31,7 @@ class TrialProgress:
         self._done = {trial.folder: 0.0 for trial in trials}
         self._before: dict[str, float] = {}  # the share that earlier starts had done
         self._total = sum(map(amount_of_work, trials))
-        self._bar = Bar(
-            TextColumn("{task.description}", markup=False),
+        self._bar = BarBelowText(
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
