@@ -108,7 +108,7 @@ def train_and_score(
     fitted = train.fit(
         model, data, validation=held_out["validation"], loss="cross_entropy",
         optimizer=optimizer, epochs=training.epochs, batch_size=training.streams,
-        checkpoint=trial.checkpoint, key=trial.key, progress=lambda event: show(trial, event),
+        checkpoint=trial.checkpoint, key=trial.key, progress=trial.progress,
     )  # fmt: skip
     trial.save_arrays("losses", **fitted.history)
     trial.save_net(fitted.params, recipe=recipe._asdict())
@@ -117,16 +117,6 @@ def train_and_score(
         name: train.evaluate(model, fitted.params, text, loss="cross_entropy")["loss"]
         for name, text in held_out.items()
     }
-
-
-def show(trial: Trial, event: Any) -> None:
-    """Passes the progress of ``train.fit`` on to the trial."""
-    done = (event.epoch + event.batch / max(event.batches, 1)) / event.epochs
-    held_out = event.history.get("validation_loss", [])
-    text = f"epoch {min(event.epoch + 1, event.epochs)} of {event.epochs}, loss {event.loss:.3f}"
-    if held_out:
-        text += f", validation {held_out[-1]:.3f}"
-    trial.progress(min(done, 1.0), text)
 
 
 def count_parameters(recipe: Recipe, vocabulary: Vocabulary) -> int:
