@@ -85,8 +85,8 @@ def movie_reviews(*, folder: str | os.PathLike | None = None, verify: bool = Tru
 def clean(sentence: str) -> list[str]:
     """The tokens of Kim 2014, "Convolutional neural networks for sentence classification".
 
-    Lower case; every character but a to z, digits, ``(),!?`` and the signs ``'`` and ````` ends a
-    token and is left out, full stops and letters with accents too; the signs ``(),!?`` are tokens
+    Lower case; every character but a to z, digits, ``(),!?``, apostrophes and backquotes ends
+    a token and is left out, full stops and letters with accents too; the signs ``(),!?`` are tokens
     of their own, and ``'s``, ``'ve``, ``n't``, ``'re``, ``'d``, ``'ll`` begin one. (Kim's code
     writes brackets and question marks with a backslash, which changes no other token.)
     """
