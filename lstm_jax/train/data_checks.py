@@ -88,7 +88,12 @@ def check_outputs(model: Model, data: Data, validation: Data | None, loss: Loss)
 
         outputs, _ = jax.eval_shape(default_promotion(run), batch)
         classes = classes_of(part)
-        logits = outputs.shape[:-1] == batch.targets.shape and outputs.shape[-1] > 1
+        logits = outputs.shape[:-1] == batch.targets.shape and outputs.shape[-1:] != (1,)
+        if classes is not None and classes.min() < (-1 if logits else 0):
+            raise WrongValue(
+                f"{argument}: expected integer targets to be classes, from 0 on, with -1 for one "
+                f"that is missing, got {classes.min()}; numbers to forecast have to be floats"
+            )
         if classes is not None and logits and classes.max() >= outputs.shape[-1]:
             raise WrongValue(
                 f"{argument}: expected classes from 0 to {outputs.shape[-1] - 1}, for which the "
