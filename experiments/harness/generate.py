@@ -6,6 +6,9 @@
 The text goes to stdout, as it is written; everything else goes to stderr. In the end comes the
 longest piece that was copied, token for token, from the training text.
 
+Before the prompt the net reads the last lines of the training text (--context): in training its
+state was carried along, so it has hardly ever begun at the initial one.
+
 RUN is a run folder, whose best net writes (by the first column of its table, with its first seed),
 or the folder of one trial in it, such as runs/ptb/Penn_Treebank/lstm/seed_1.
 """
@@ -56,16 +59,21 @@ def main(argv: list[str], load: Callable[[str], ModuleType]) -> int:
     parser.add_argument("--temperature", type=float, default=1.0, help="default: 1")
     parser.add_argument("--top-k", type=int, help="draw only among the k most probable tokens")
     parser.add_argument("--top-p", type=float, help="draw only in the nucleus of this probability")
+    parser.add_argument(
+        "--context", type=int, default=200, help="tokens that are read before it (default: 200)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
     options = parser.parse_args(argv)
     try:
         length = checking.positive_int("length", options.length)
         seed = checking.seed("seed", options.seed)
+        context = checking.seed("context", options.context)
         trial = find_trial(options.run)
         language = load_model(trial, load)
         sampling = Sampling(options.temperature, options.top_k, options.top_p)
         check_sampling(sampling, language.vocabulary)
         prompt = encode_prompt(language, options.prompt)
+        prompt = np.concatenate([language.context(context), prompt])
     except (*user_errors.USER_ERRORS, CheckpointError) as error:
         return user_errors.print_error(error)
     print(f"{trial}: {language.unit}, from {options.prompt!r}", file=sys.stderr)

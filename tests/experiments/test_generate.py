@@ -97,6 +97,17 @@ def test_characters_are_written_one_by_one(main, characters, capsys):
     assert main([*again, "--seed", "1"]) == 0 and capsys.readouterr().out != text
 
 
+@pytest.mark.parametrize(
+    ("length", "context"),
+    [(0, "\n"), (3, "ks\n"), (1000, "a\nsticks\n")],
+)
+def test_the_context_ends_with_the_last_line_of_the_training_text(length, context):
+    vocabulary = lj.tasks.Vocabulary(tuple("\nacikst"), specials=False)
+    training = vocabulary.encode("a\nsticks\nta")
+    language = language_model.LanguageModel(None, None, vocabulary, training, "characters", "\n")
+    assert "".join(vocabulary.decode(language.context(length))) == context
+
+
 def test_unknown_words_are_named(main, words, capsys):
     assert main(["generate", str(words), "--prompt", "three zebras", "--length", "1"]) == 0
     assert "read as unknown: zebras" in capsys.readouterr().err
@@ -166,10 +177,10 @@ def test_the_carried_state_is_that_of_the_whole_text():
     language = language_model.LanguageModel(
         net, params, lj.tasks.Vocabulary(tokens), np.zeros(1, int), "words", "x"
     )
-    prompt, sampling = np.array([1, 2, 0], np.int32), Sampling(top_k=1)
+    prompt, sampling = np.array([4, 1, 2, 0], np.int32), Sampling(top_k=1)
     drawn = language_model.draw_tokens(language, prompt, jax.random.key(0), sampling)
     found = list(itertools.islice(drawn, 12))
-    whole = [4, 1, 2, 0, *found]
+    whole = [*prompt, *found]
     _, outputs = stream(params, initial_state(params, 1), np.array(whole)[:, None])
     expected = np.argmax(np.asarray(outputs[:, 0]), axis=-1)
     np.testing.assert_array_equal(found, expected[3:-1])

@@ -22,9 +22,9 @@ class LanguageModel(NamedTuple):
         ``stream``.
     params: of the model.
     vocabulary: its tokens.
-    training: the ids of the training text ``[N]``, to find what is copied from it.
+    training: the ids of the training text ``[N]``.
     unit: what a token is, "characters" or "words".
-    line_end: the token that ends a line, which is read before everything else: "\\n" or "<eos>".
+    line_end: the token that ends a line, "\\n" or "<eos>".
     """
 
     model: train.Model
@@ -49,6 +49,16 @@ class LanguageModel(NamedTuple):
         """The tokens of the text that are not in the vocabulary, each once."""
         tokens = list(text) if self.unit == "characters" else text.split()
         return [token for token in dict.fromkeys(tokens) if token not in self.vocabulary.ids]
+
+    def context(self, length: int) -> np.ndarray:
+        """The last tokens of the training text up to the end of a line, at most ``length``; the
+        token of a line end if there are none."""
+        end = self.vocabulary.encode([self.line_end])
+        ends = np.flatnonzero(self.training == end[0])
+        if not length or not ends.size:
+            return end
+        stop = int(ends[-1]) + 1
+        return self.training[max(stop - length, 0) : stop]
 
     def write(self, ids: Iterable[int], *, after: str = "") -> Iterator[str]:
         """The text of each id, with the space before it if it is a word.
@@ -82,7 +92,7 @@ def draw_tokens(
 
     Args:
         language: The model.
-        prompt: The ids that it reads first ``[N]``, after the end of a line.
+        prompt: The ids that it reads first ``[N]``, those of the context included.
         key: Token t is drawn with ``fold_in(key, t)``.
         sampling: How they are drawn.
 
@@ -92,9 +102,8 @@ def draw_tokens(
     model, params = language.model, language.params
     if model.stream is None or model.initial_state is None:
         raise WrongValue("model: expected one with initial_state and stream, got one without")
-    start = language.vocabulary.encode([language.line_end])
     read = jax.jit(model.stream)
-    tokens = jnp.asarray(np.concatenate([start, prompt]), jnp.int32)[:, None]
+    tokens = jnp.asarray(prompt, jnp.int32)[:, None]
     state, outputs = read(params, model.initial_state(params, 1), tokens)
     draw = functools.partial(jax.jit(draw_token, static_argnames="sampling"), sampling=sampling)
     t = 0
