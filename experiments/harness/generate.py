@@ -35,6 +35,7 @@ from experiments.harness.run.language_model import (
 from experiments.harness.run.study import trial_path
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import ArgumentError, WrongValue
+from lstm_jax.tasks import text
 from lstm_jax.train.checkpoint import CheckpointError
 
 HOOK = "load_language_model"
@@ -90,18 +91,18 @@ def main(argv: list[str], load: Callable[[str], ModuleType]) -> int:
 
 
 def write(
-    language: LanguageModel, prompt: np.ndarray, text: str, key: jax.Array, sampling: Sampling,
+    language: LanguageModel, prompt: np.ndarray, before: str, key: jax.Array, sampling: Sampling,
     length: int, tokens: list[int],
 ) -> None:  # fmt: skip
     """Prints the prompt and what follows it, and appends the tokens that follow to ``tokens``."""
-    print(text, end="", flush=True)
+    print(before, end="", flush=True)
 
     def drawn() -> Any:
         for token in itertools.islice(draw_tokens(language, prompt, key, sampling), length):
             tokens.append(token)
             yield token
 
-    for piece in language.write(drawn(), after=text):
+    for piece in language.write(drawn(), after=before):
         print(piece, end="", flush=True)
 
 
@@ -177,26 +178,9 @@ def encode_prompt(language: LanguageModel, prompt: str) -> np.ndarray:
 
 def describe_copied(language: LanguageModel, tokens: np.ndarray) -> str:
     """Says what is the longest piece of ``tokens`` that stands in the training text."""
-    length, start = longest_copied(tokens, language.training)
-    piece = "".join(language.write(tokens[start : start + length].tolist()))
+    copied = text.longest_copied(tokens, language.training)
+    ids = tokens[copied.start : copied.start + copied.length]
     return (
         f"{len(tokens)} {language.unit}; the longest piece that stands in the training text has "
-        f"{length}: {piece!r}"
+        f"{copied.length}: {''.join(language.write(ids.tolist()))!r}"
     )
-
-
-def longest_copied(tokens: np.ndarray, training: np.ndarray) -> tuple[int, int]:
-    """The length of the longest piece of ``tokens`` that stands in ``training``, and its start."""
-    text, pieces = training.astype(np.int32).tobytes(), tokens.astype(np.int32)
-
-    def stands(piece: np.ndarray) -> bool:
-        at = text.find(piece.tobytes())
-        while at % 4 and at > 0:  # within a number
-            at = text.find(piece.tobytes(), at + 1)
-        return at >= 0
-
-    length, best = 0, 0
-    for start in range(len(pieces)):
-        while start + length < len(pieces) and stands(pieces[start : start + length + 1]):
-            length, best = length + 1, start
-    return length, best

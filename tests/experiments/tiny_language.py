@@ -17,7 +17,6 @@ from experiments.harness.run import saved_nets
 from experiments.harness.run.language_model import LanguageModel
 from experiments.harness.run.study import Column, Entry, Study, Trial
 from lstm_jax.tasks import Vocabulary
-from lstm_jax.tasks.pairs.data import SPECIALS
 
 TIME = "1 s"
 RHYME = "one two buckle my shoe\nthree four knock at the door\nfive six pick up sticks\n"
@@ -37,7 +36,7 @@ def tokens_of(unit: str) -> list[str]:
 
 def studies(config: Config) -> list[Study]:
     tokens = tokens_of(config.unit)
-    vocabulary = Vocabulary.from_counts({token: tokens.count(token) for token in tokens})
+    vocabulary = Vocabulary.from_rows([tokens])
     ids = vocabulary.encode(tokens)
 
     def bigrams(added: float, trial: Trial) -> dict[str, float]:
@@ -80,7 +79,6 @@ def model(size: int) -> types.SimpleNamespace:
 def load_language_model(trial: Path) -> LanguageModel:
     described = saved_nets.read_description(trial)
     vocabulary, unit = Vocabulary(tuple(described["tokens"])), described["unit"]
-    assert vocabulary.tokens[: len(SPECIALS)] == SPECIALS
     net = model(len(vocabulary))
     params = saved_nets.load_params(trial, jax.eval_shape(net.init, jax.random.key(0)))
     end = "\n" if unit == "characters" else END
