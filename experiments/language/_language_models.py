@@ -14,6 +14,7 @@ from experiments.harness.run import saved_nets
 from experiments.harness.run.setting import rename_argument
 from experiments.harness.run.study import Trial
 from lstm_jax import train
+from lstm_jax.tasks.text.ngrams import Ngrams
 from lstm_jax.tasks.vocabulary import Vocabulary
 
 SCORED_STEPS = 500  # per program when a text is scored, with the state carried from one to the next
@@ -116,6 +117,19 @@ def train_and_score(
     return last | {
         name: train.evaluate(model, fitted.params, text, loss="cross_entropy")["loss"]
         for name, text in held_out.items()
+    }
+
+
+def score_counts(
+    count: Callable[..., Ngrams], order: int, texts: Mapping[str, np.ndarray], size: int
+) -> dict[str, float]:
+    """The losses of the held-out texts under a model of n-grams, as ``train_and_score`` has them:
+    the first token of a text is not predicted."""
+    model = count(texts["train"], size, order)
+    return {
+        name: float(-model.log_probabilities(text)[1:].mean())
+        for name, text in texts.items()
+        if name != "train"
     }
 
 

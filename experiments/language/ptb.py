@@ -25,6 +25,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from experiments.harness.run.language_model import LanguageModel
@@ -34,6 +35,7 @@ from experiments.language._language_models import Recipe, Training
 from experiments.language._losses_figures import draw_losses
 from lstm_jax._internal import checking
 from lstm_jax.tasks import text
+from lstm_jax.tasks.text import ngrams
 from lstm_jax.tasks.text.penn_treebank import END_OF_LINE, PennTreebank
 
 TIME = "3 h"
@@ -47,6 +49,7 @@ EPOCHS = {"small": 13, "medium": 39}
 WINDOW = {"small": 20, "medium": 35}
 STREAMS = 20
 CLIP = 5.0
+COUNTS = {"frequencies of words": 1, "Kneser-Ney, 5 words": 5}  # and the order of the n-grams
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +71,10 @@ def studies(config: Config) -> list[Study]:
         WINDOW[config.net], STREAMS, config.epochs or EPOCHS[config.net],
         functools.partial(optimizer, config.net),
     )  # fmt: skip
-    entries = []
+    entries = [
+        Entry(name, "baseline", functools.partial(run_counts, data, order))
+        for name, order in COUNTS.items()
+    ]
     for cell in config.cells:
         recipe = NETS[config.net]
         if cell != recipe.cell:
@@ -110,9 +116,17 @@ def optimizer(net: str, steps_per_epoch: int) -> optax.GradientTransformation:
     return optax.chain(optax.scale(WINDOW[net]), optax.clip_by_global_norm(CLIP), optax.sgd(rate))
 
 
+def run_counts(data: PennTreebank, order: int, trial: Trial) -> dict[str, float]:
+    losses = models.score_counts(ngrams.kneser_ney, order, parts_of(data), len(data.vocabulary))
+    return {TEST: math.exp(losses["test"]), VALIDATION: math.exp(losses["validation"])}
+
+
+def parts_of(data: PennTreebank) -> dict[str, np.ndarray]:
+    return {"train": data.train, "validation": data.validation, "test": data.test}
+
+
 def run(data: PennTreebank, recipe: Recipe, training: Training, trial: Trial) -> dict[str, float]:
-    parts = {"train": data.train, "validation": data.validation, "test": data.test}
-    losses = models.train_and_score(trial, recipe, training, data.vocabulary, parts)
+    losses = models.train_and_score(trial, recipe, training, data.vocabulary, parts_of(data))
     return {
         TEST: math.exp(losses["test"]),
         VALIDATION: math.exp(losses["validation"]),

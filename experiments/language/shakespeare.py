@@ -13,8 +13,10 @@ low; the last epoch's loss stands beside it.
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import optax
 
 from experiments.harness.run.language_model import LanguageModel
@@ -23,12 +25,20 @@ from experiments.language import _language_models as models
 from experiments.language._language_models import Recipe, Training
 from experiments.language._losses_figures import draw_losses
 from lstm_jax.tasks import text
+from lstm_jax.tasks.text import ngrams
+from lstm_jax.tasks.text.ngrams import Ngrams
 from lstm_jax.tasks.text.tiny_shakespeare import Shakespeare
 
 TIME = "30 min"
 BEST, LAST = "validation nats per character", "after the last epoch"
 
 CLIP = 1.0
+COUNTS: dict[str, tuple[Callable[..., Ngrams], int]] = {  # and the order of the n-grams
+    "frequencies of characters": (ngrams.kneser_ney, 1),
+    "Witten-Bell, 5 characters": (ngrams.witten_bell, 5),
+    "Kneser-Ney, 5 characters": (ngrams.kneser_ney, 5),
+    "Kneser-Ney, 7 characters": (ngrams.kneser_ney, 7),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +68,10 @@ def studies(config: Config) -> list[Study]:
         config.window, config.streams, config.epochs, functools.partial(optimizer, config)
     )
     base = Recipe("lstm", config.layers, config.size, config.embedding_size, config.dropout)
-    entries = []
+    entries = [
+        Entry(name, "baseline", functools.partial(run_counts, data, *options))
+        for name, options in COUNTS.items()
+    ]
     for cell in config.cells:
         recipe = base if cell == "lstm" else models.at_size_of(base, cell, len(data.vocabulary))
         entries.append(
@@ -92,9 +105,19 @@ def optimizer(config: Config, steps_per_epoch: int) -> optax.GradientTransformat
     return optax.chain(optax.clip_by_global_norm(CLIP), optax.adam(schedule))
 
 
+def run_counts(
+    data: Shakespeare, count: Callable[..., Ngrams], order: int, trial: Trial
+) -> dict[str, float]:
+    losses = models.score_counts(count, order, parts_of(data), len(data.vocabulary))
+    return {BEST: losses["validation"], LAST: losses["validation"]}
+
+
+def parts_of(data: Shakespeare) -> dict[str, np.ndarray]:
+    return {"train": data.train, "validation": data.validation}
+
+
 def run(data: Shakespeare, recipe: Recipe, training: Training, trial: Trial) -> dict[str, float]:
-    parts = {"train": data.train, "validation": data.validation}
-    losses = models.train_and_score(trial, recipe, training, data.vocabulary, parts)
+    losses = models.train_and_score(trial, recipe, training, data.vocabulary, parts_of(data))
     return {BEST: losses["validation"], LAST: losses["last epoch"]}
 
 
