@@ -119,8 +119,7 @@ def embedding(
         cell_checks.entries("params['inputs']", params, () if frozen else ("table",), "embedding")
         ids, lengths = read_ids(xs, rows)
         table: Any = given if frozen else params["table"]
-        values = jnp.take(table, ids, axis=0, mode="clip")
-        return Vectors(drop(values, dropout, key), lengths)
+        return Vectors(drop(look_up(table, ids), dropout, key), lengths)
 
     tied = None if frozen else rows
     return Inputs("embedding", size, init, apply, True, tied)
@@ -158,6 +157,13 @@ def read_ids(xs: Any, size: int) -> tuple[jax.Array, Any]:
     if jnp.issubdtype(ids.dtype, jnp.unsignedinteger):  # before the cast, which would wrap them
         ids = jnp.minimum(ids, min(size - 1, int(jnp.iinfo(ids.dtype).max)))
     return ids.astype(jnp.int32), lengths
+
+
+def look_up(table: jax.Array, ids: jax.Array) -> jax.Array:
+    """The rows of ``table`` of ``ids``, clipped to it; on an Explicit mesh, on the ids' devices."""
+    spec = jax.typeof(ids).sharding.spec
+    place = jax.sharding.PartitionSpec(*spec, None) if any(spec) else None
+    return table.at[ids].get(mode="clip", out_sharding=place)
 
 
 def drop(values: jax.Array, rate: float, key: Any) -> jax.Array:

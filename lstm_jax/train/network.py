@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstm_jax._internal import cell_checks, checking
+from lstm_jax._internal import cell_checks, checking, varying
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax._internal.generators import split_key
 from lstm_jax.core.cell import Cell
@@ -17,6 +17,7 @@ from lstm_jax.train.heads import Head
 from lstm_jax.train.inputs import Inputs, drop, uniform_leaves
 from lstm_jax.train.model import Model, can_be_stepped, float_dtype_of, initial_state_of, last_of
 from lstm_jax.unrolling import unroll
+from lstm_jax.unrolling.methods.preactivations import matrix_gradient
 
 READS = ("last", "every")
 
@@ -100,7 +101,7 @@ def network(
 
     def readout(params: Params, ys: jax.Array) -> jax.Array:
         weights = params["inputs"]["table"].T if tie else params["readout"]["w"]
-        outputs = product(ys, weights) + params["readout"]["b"]
+        outputs = steps_product(ys, weights) + params["readout"]["b"]
         return outputs if head.transform is None else head.transform(outputs)
 
     def apply(params: Params, xs: Any, *, key: Any = None) -> jax.Array:
@@ -119,6 +120,35 @@ def network(
     if streams:
         start = initial_state_of(cell)
     return Model(cell.size, init, apply, answer, None, start, stream if streams else None)
+
+
+def steps_product(ys: jax.Array, w: jax.Array) -> jax.Array:
+    """``product(ys, w)`` of ``ys [T, B, H]`` and ``w [H, O]``, with a faster gradient.
+
+    In JAX's own gradient of w, XLA transposes the cotangent ``[T, B, O]``, which at a vocabulary of
+    10,000 takes a tenth of a training step.
+    """
+    if ys.ndim == 2 or ys.dtype != w.dtype:
+        return product(ys, w)
+    return _steps_product(ys, varying.cast(varying.axes_of(ys), w))
+
+
+@jax.custom_vjp
+def _steps_product(ys: jax.Array, w: jax.Array) -> jax.Array:
+    return product(ys, w)
+
+
+def _forward(ys: jax.Array, w: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return product(ys, w), (ys, w)
+
+
+def _backward(kept: tuple[jax.Array, jax.Array], d: jax.Array) -> tuple[jax.Array, jax.Array]:
+    ys, w = kept
+    d_ys = jax.lax.dot_general(d, w, (((d.ndim - 1,), (1,)), ((), ())))
+    return d_ys.astype(ys.dtype), matrix_gradient(ys, w, d).astype(w.dtype)
+
+
+_steps_product.defvjp(_forward, _backward)
 
 
 def _check_tie(cell: Cell, inputs: Inputs, head: Head) -> None:
