@@ -11,6 +11,7 @@ from lstm_jax.train.fitting import Fitted, fit
 from lstm_jax.train.heads import Head
 from lstm_jax.train.inputs import Inputs, Vectors
 from lstm_jax.train.metrics import Metric
+from lstm_jax.train.mixtures import Mixture
 from lstm_jax.train.model import Model, count_parameters, recurrent
 from lstm_jax.train.network import network
 from lstm_jax.train.optimizers import optimizer
@@ -36,6 +37,7 @@ __all__ = [
     "Head",
     "Inputs",
     "Metric",
+    "Mixture",
     "Model",
     "NonFiniteLoss",
     "Source",

@@ -14,7 +14,8 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.numerics import wide
 from lstm_jax.core.recipes import FactoryMade, factory
-from lstm_jax.train import losses
+from lstm_jax.train import losses, mixtures
+from lstm_jax.train.mixtures import Mixture
 
 
 class _Fields(NamedTuple):
@@ -23,6 +24,7 @@ class _Fields(NamedTuple):
     loss: Callable[[Any, Any], jax.Array]
     answer: Callable[[jax.Array], jax.Array]
     transform: Callable[[jax.Array], jax.Array] | None = None
+    distribution: Callable[[jax.Array], Mixture] | None = None
 
 
 class Head(FactoryMade, _Fields):
@@ -33,6 +35,7 @@ class Head(FactoryMade, _Fields):
     loss: ``(outputs, targets) -> values``, one per target, for ``train.fit``.
     answer: from outputs to what a user wants back, such as the classes' probabilities.
     transform: from the readout ``[..., O]`` to the model's outputs; None if they are the same.
+    distribution: from outputs to the forecast ``Mixture``; None for a head of another kind.
     """
 
 
@@ -100,3 +103,42 @@ def quantiles(levels: Sequence[float], outputs: int = 1) -> Head:
         return jnp.concatenate([below, center, above], axis=-1)
 
     return Head("quantiles", size * q, losses.pinball(levels), lambda outputs: outputs, transform)
+
+
+@factory
+def mixture(components: int, outputs: int = 1, *, smallest_scale: float = 1e-4) -> Head:
+    """A density of K numbers: a mixture of M Gaussians (Bishop 1994; Graves 2013, eq. 16 to 25).
+
+        head = train.heads.mixture(5)
+        model = train.network(lj.lstm(64), train.inputs.numbers(1), head)
+        head.distribution(model.apply(params, xs)).quantiles([0.1, 0.5, 0.9])
+
+    The loss is the negative log-density in nats, one value ``[...]`` for targets ``[..., K]``, or
+    ``[...]`` if K is 1. The answers are the means of the mixtures, in the targets' shape.
+
+    Two numbers have a correlation in each component (eq. 24); any others are independent within a
+    component, though not in the mixture.
+
+    Args:
+        components: M.
+        outputs: K.
+        smallest_scale: is added to the scales, ``exp`` of the readout, so that no component can
+            shrink to a point, where the density of a repeated target has no bound. Choose it small
+            in the targets' unit.
+    """
+    m = checking.positive_int("components", components)
+    k = checking.positive_int("outputs", outputs)
+    if checking.real("smallest_scale", smallest_scale) < 0:
+        raise WrongValue(f"smallest_scale: expected 0 or more, got {smallest_scale}")
+
+    def distribution(outputs: jax.Array) -> Mixture:
+        outputs = checking.float_array("outputs", outputs, "[..., O]", 1)
+        return mixtures.from_readout(outputs, m, k, float(smallest_scale))
+
+    def loss(outputs: Any, targets: Any) -> jax.Array:
+        return -distribution(outputs).log_density(targets)
+
+    def answer(outputs: jax.Array) -> jax.Array:
+        return distribution(outputs).mean()
+
+    return Head("mixture", mixtures.width(m, k), loss, answer, None, distribution)

@@ -6,20 +6,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from lstm_jax._internal import cell_checks, checking, varying
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax._internal.generators import split_key
 from lstm_jax.core.cell import Cell
-from lstm_jax.core.numerics import product
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.typing import Params
 from lstm_jax.train.heads import Head
-from lstm_jax.train.inputs import Inputs, drop, uniform_leaves
-from lstm_jax.train.model import Model, can_be_stepped, float_dtype_of, initial_state_of, last_of
+from lstm_jax.train.inputs.composed import require_inputs
+from lstm_jax.train.inputs.contract import Inputs, drop, uniform_leaves
+from lstm_jax.train.model import Model, can_be_stepped, float_dtype_of, initial_state_of
+from lstm_jax.train.reading import READS, init_pool, read, steps_product
 from lstm_jax.unrolling import unroll
-from lstm_jax.unrolling.methods.preactivations import matrix_gradient
-
-READS = ("last", "every")
 
 
 @factory
@@ -48,7 +46,13 @@ def network(
         cell: a cell or a layer, such as ``lj.bidirectional``.
         inputs: one of ``train.inputs``.
         head: one of ``train.heads``.
-        reads: "last" for outputs ``[B, ...]`` at each row's last step, "every" for ``[T, B, ...]``.
+        reads: "every" for outputs ``[T, B, ...]`` at every step; otherwise one ``[B, ...]`` for
+            each row, from the cell's output at its last step ("last"), or from the outputs at all
+            its steps: their "mean", their "max" unit by unit, or their mean weighted by
+            "attention", ``softmax(v . tanh(y w + b))`` over time (Yang et al. 2016, eq. 5 to 7),
+            with the params "pool": ``{"w" [H, H], "b" [H], "v" [H]}``. A row of length 0 has
+            zeros. The last output of ``lj.bidirectional`` has seen the whole row in one direction
+            and only the last step in the other: pool its outputs instead.
         dropout: the share of units that are set to zero, anew at each step, in embeddings and in
             what the readout reads, if there is a key (Zaremba et al. 2014 have it between layers
             too: ``lj.dropout``).
@@ -58,8 +62,7 @@ def network(
             init_scale]``, as Zaremba et al. 2014 do; None for the defaults of each part.
     """
     cell_checks.cell("cell", cell)
-    if not isinstance(inputs, Inputs):
-        raise WrongType(f"inputs: expected one of train.inputs, got {inputs!r}")
+    inputs = require_inputs("inputs", inputs)
     if not isinstance(head, Head):
         raise WrongType(f"head: expected one of train.heads, got {head!r}")
     checking.choice("reads", reads, READS)
@@ -69,10 +72,15 @@ def network(
     if checking.flag("tie", tie):
         _check_tie(cell, inputs, head)
 
+    names = ("inputs", "cell", "readout", *(["pool"] if reads == "attention" else []))
+
     def init(key: Any) -> Params:
         key_inputs, key_cell, key_readout = jax.random.split(checking.random_key("key", key), 3)
         of_cell = cell.init(key_cell, inputs.size)
         dtype = float_dtype_of(of_cell)
+        # Not split off, so that a network has the same initial readout whatever it reads.
+        key_pool = jax.random.fold_in(key_readout, 2**31 - 2)
+        pool = {"pool": init_pool(key_pool, cell.size, dtype)} if reads == "attention" else {}
         readout = {"b": jnp.zeros(head.output_size, dtype)}
         if not tie:
             shape = (cell.size, head.output_size)
@@ -81,10 +89,11 @@ def network(
             "inputs": inputs.init(key_inputs, scale=init_scale),
             "cell": uniform_leaves(of_cell, key_cell, init_scale),
             "readout": uniform_leaves(readout, key_readout, init_scale),
+            **uniform_leaves(pool, key_pool, init_scale),
         }
 
     def run(params: Params, state: Any, xs: Any, resets: Any, key: Any) -> tuple[Any, jax.Array]:
-        cell_checks.entries("params", params, ("inputs", "cell", "readout"), "network")
+        cell_checks.entries("params", params, names, "network")
         key = None if key is None else checking.random_key("key", key)
         key_in, key_cell, key_out = split_key(key, 3)
         values, lengths = inputs.apply(params["inputs"], xs, dropout=dropout, key=key_in)
@@ -93,13 +102,10 @@ def network(
         state, ys = unroll(
             cell, params["cell"], values, state, lengths=lengths, resets=resets, key=key_cell
         )
-        if reads == "last":
-            if ys.shape[0] == 0:
-                raise WrongValue(f"xs: expected T of at least 1, got vectors of {values.shape}")
-            ys = ys[-1] if lengths is None else last_of(ys, lengths)
-        return state, readout(params, drop(ys, dropout, key_out))
+        ys = read(reads, params.get("pool"), ys, lengths)
+        return state, read_out(params, drop(ys, dropout, key_out))
 
-    def readout(params: Params, ys: jax.Array) -> jax.Array:
+    def read_out(params: Params, ys: jax.Array) -> jax.Array:
         weights = params["inputs"]["table"].T if tie else params["readout"]["w"]
         outputs = steps_product(ys, weights) + params["readout"]["b"]
         return outputs if head.transform is None else head.transform(outputs)
@@ -120,35 +126,6 @@ def network(
     if streams:
         start = initial_state_of(cell)
     return Model(cell.size, init, apply, answer, None, start, stream if streams else None)
-
-
-def steps_product(ys: jax.Array, w: jax.Array) -> jax.Array:
-    """``product(ys, w)`` of ``ys [T, B, H]`` and ``w [H, O]``, with a faster gradient.
-
-    In JAX's own gradient of w, XLA transposes the cotangent ``[T, B, O]``, which at a vocabulary of
-    10,000 takes a tenth of a training step.
-    """
-    if ys.ndim == 2 or ys.dtype != w.dtype:
-        return product(ys, w)
-    return _steps_product(ys, varying.cast(varying.axes_of(ys), w))
-
-
-@jax.custom_vjp
-def _steps_product(ys: jax.Array, w: jax.Array) -> jax.Array:
-    return product(ys, w)
-
-
-def _forward(ys: jax.Array, w: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return product(ys, w), (ys, w)
-
-
-def _backward(kept: tuple[jax.Array, jax.Array], d: jax.Array) -> tuple[jax.Array, jax.Array]:
-    ys, w = kept
-    d_ys = jax.lax.dot_general(d, w, (((d.ndim - 1,), (1,)), ((), ())))
-    return d_ys.astype(ys.dtype), matrix_gradient(ys, w, d).astype(w.dtype)
-
-
-_steps_product.defvjp(_forward, _backward)
 
 
 def _check_tie(cell: Cell, inputs: Inputs, head: Head) -> None:
