@@ -2,7 +2,8 @@
 
 from lstm_jax._internal.allocator import keep_freed_memory
 from lstm_jax.train import checkpoint, heads, inputs, losses, metrics, series
-from lstm_jax.train.data.dataset import DataBatch, Dataset
+from lstm_jax.train.data.dataset import Dataset
+from lstm_jax.train.data.rows import DataBatch
 from lstm_jax.train.data.source import Source
 from lstm_jax.train.data.streams import Streams
 from lstm_jax.train.epochs import EarlyStopping

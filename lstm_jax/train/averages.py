@@ -1,5 +1,7 @@
 """Averages over the targets that count: not over padding, and not over what is missing."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -26,3 +28,26 @@ def sum_and_count(
     counts = counts.all(axis=tuple(range(values.ndim, counts.ndim)))
     values = jnp.where(counts, values, 0)
     return values.sum(), counts.sum()
+
+
+def fill(outputs: Any, batch: Any, axes: int) -> tuple[Any, Any]:
+    """Outputs and targets in which one that counts stands in the place of each that does not.
+
+    A loss may be infinite or without a derivative there, such as the logarithm of the outputs of
+    padding, and zero times that is NaN.
+
+    Args:
+        axes: of ``[B]`` or ``[T, B]``, by which outputs and targets are numbered.
+    """
+    counts = jnp.asarray(batch.counts)
+    targets = _rows(jnp.asarray(batch.targets), axes)
+    at = jnp.argmax(_rows(counts, axes), axis=0)  # for each column of the targets
+    found = jnp.take_along_axis(targets, at[None], axis=0)[0]
+    rows = counts.any(axis=tuple(range(axes, counts.ndim)))
+    one = jnp.take(_rows(outputs, axes), jnp.argmax(rows.ravel()), axis=0)
+    rows = rows.reshape(rows.shape + (1,) * (outputs.ndim - axes))
+    return jnp.where(rows, outputs, one), jnp.where(counts, batch.targets, found)
+
+
+def _rows(values: jax.Array, axes: int) -> jax.Array:
+    return values.reshape(-1, *values.shape[axes:])

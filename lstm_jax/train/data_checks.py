@@ -1,31 +1,36 @@
 """Checks of the data that a model is given, before anything is compiled."""
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax._internal.promotion import default_promotion
-from lstm_jax.train.data.dataset import Dataset
-from lstm_jax.train.data.source import Source
+from lstm_jax.core.typing import Params
+from lstm_jax.train import losses
+from lstm_jax.train.averages import sum_and_count
 from lstm_jax.train.data.streams import Streams
 from lstm_jax.train.evaluation import Data, forward, require_data
 from lstm_jax.train.losses import Loss
 from lstm_jax.train.model import Model
 
+if TYPE_CHECKING:
+    from lstm_jax.train.epochs import Job
+
 SHOWN = 5  # classes in a warning
+OF_NUMBERS = (losses.mse, losses.mae, losses.huber, losses.qlike)
 
 
 def check(argument: str, data: Any) -> None:
     """Raises ValueError or TypeError for data without rows or targets."""
     require_data(argument, data)
-    if isinstance(data, Dataset) and data.targets is None:
+    if "targets" not in data.kinds():
         raise WrongValue(f"{argument}: expected targets, got a Dataset without")
 
 
-def require_same_kind(data: Data, validation: Data) -> None:
+def require_same_kind(data: Data, validation: Data, loss: Loss) -> None:
     """Raises ValueError if the columns differ, and warns about classes of ``validation`` that
     ``data`` has not: nothing about them can be learnt."""
     if isinstance(data, Streams) != isinstance(validation, Streams) or data.per != validation.per:
@@ -40,62 +45,74 @@ def require_same_kind(data: Data, validation: Data) -> None:
                 f"validation: expected {name} to be {ours.get(name)}, as in data, got "
                 f"{theirs.get(name)}"
             )
-    known, held_out = classes_of(data), classes_of(validation)
-    if known is None or held_out is None:
+    known, held_out = data.classes(), validation.classes()
+    of_numbers = getattr(loss, "func", loss) in OF_NUMBERS
+    if known is None or held_out is None or of_numbers:
         return
-    only = np.setdiff1d(held_out, known)
-    only = only[only >= 0]
+    only = np.setdiff1d(held_out[held_out >= 0], known)
     if only.size:
         some = ", ".join(map(str, only[:SHOWN])) + (", ..." if only.size > SHOWN else "")
         warnings.warn(
             f"validation: {only.size} of its classes never occur in data, and cannot be learnt: "
             f"{some}",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
-def classes_of(data: Data) -> np.ndarray | None:
-    """The classes that occur in the targets; None if these are numbers, or not known."""
-    if isinstance(data, Source):
-        return None
-    targets = data.targets
-    rows = targets if isinstance(targets, list) else [targets]
-    if np.issubdtype(rows[0].dtype, np.floating) or isinstance(rows[0], np.memmap):
-        return None
-    return np.unique(np.concatenate([np.ravel(row) for row in rows]))
+def check_outputs(job: "Job", params: Params | None) -> None:
+    """Runs the model, the loss and the metrics on shapes alone, so that a mistake shows before
+    anything is compiled.
 
-
-def check_outputs(model: Model, data: Data, validation: Data | None, loss: Loss) -> None:
-    """Runs the model and the loss on shapes alone, so that a mistake shows before compiling, and
-    raises ValueError for classes that the outputs have not."""
-    for argument, part in (("data", data), ("validation", validation)):
-        if part is None:
+    Raises:
+        ValueError: for classes that the outputs have not, and for whatever the functions refuse.
+    """
+    for argument, data in (("data", job.data), ("validation", job.validation)):
+        if data is None:
             continue
-        if isinstance(part, Streams):
-            batch: Any = part.arrange(1).read(0)
-        else:
-            batch = part.read(np.zeros(1, int), 1, int(part.lengths[0]))
+        functions = [("loss", job.loss)]
+        if argument == "validation":
+            functions += [(m.name, m.of_target) for m in job.metrics if m.of_target is not None]
+        outputs, batch = _shapes(job.model, params, data, functions)
+        classes = data.classes()
+        logits = outputs.shape[:-1] == np.shape(batch.targets) and outputs.shape[-1:] != (1,)
+        if classes is not None and classes.min() < 0 and not logits:
+            raise WrongValue(
+                f"{argument}: expected integer targets to be classes, with -1 for one that is "
+                f"missing, got {classes.min()}; numbers to forecast have to be floats"
+            )
+        count = None
+        if job.loss is losses.cross_entropy:
+            count = outputs.shape[-1]
+        elif job.loss is losses.binary_cross_entropy:
+            count = 2
+        if classes is not None and count is not None and classes.max(initial=0) >= count:
+            raise WrongValue(
+                f"{argument}: expected classes from 0 to {count - 1}, for which the model has "
+                f"outputs, got {classes.max()}"
+            )
 
-        def run(batch: Any, part: Any = part) -> Any:
+
+def _shapes(
+    model: Model, params: Params | None, data: Data, functions: list[tuple[str, Loss]]
+) -> tuple[Any, Any]:
+    """The outputs of one row or stream, as shapes, and its batch."""
+    if isinstance(data, Streams):
+        batch: Any = data.arrange(1).read(0)
+    else:
+        batch = data.read(np.zeros(1, int), 1, int(data.lengths[0]))
+
+    def run(params: Params | None, batch: Any) -> Any:
+        if params is None:
             params = model.init(jax.random.key(0))
-            state = None
-            if isinstance(part, Streams):
-                assert model.initial_state is not None
-                state = model.initial_state(params, 1)
-            outputs = forward(model, params, state, batch, None)[1]
-            return outputs, loss(outputs, batch.targets)
+        state = None
+        if isinstance(data, Streams):
+            assert model.initial_state is not None
+            state = model.initial_state(params, 1)
+        outputs = forward(model, params, state, batch, None)[1]
+        for name, function in functions:
+            values = function(outputs, batch.targets)
+            sum_and_count(values, batch.counts, 1 if data.per == "sequence" else 2, name)
+        return outputs
 
-        outputs, _ = jax.eval_shape(default_promotion(run), batch)
-        classes = classes_of(part)
-        logits = outputs.shape[:-1] == batch.targets.shape and outputs.shape[-1:] != (1,)
-        if classes is not None and classes.min() < (-1 if logits else 0):
-            raise WrongValue(
-                f"{argument}: expected integer targets to be classes, from 0 on, with -1 for one "
-                f"that is missing, got {classes.min()}; numbers to forecast have to be floats"
-            )
-        if classes is not None and logits and classes.max() >= outputs.shape[-1]:
-            raise WrongValue(
-                f"{argument}: expected classes from 0 to {outputs.shape[-1] - 1}, for which the "
-                f"model has outputs, got {classes.max()}"
-            )
+    return jax.eval_shape(default_promotion(run), params, batch), batch

@@ -1,27 +1,25 @@
 """The epochs of ``fit``: where training stands, its batches, its step, and its end."""
 
-import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array
 
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import Params
 from lstm_jax.train import resume
-from lstm_jax.train.averages import sum_and_count
 from lstm_jax.train.data.buckets import epoch_batches, make_buckets
 from lstm_jax.train.data.reading import read_ahead
 from lstm_jax.train.data.streams import Streams
-from lstm_jax.train.evaluation import Data, forward, measure
+from lstm_jax.train.evaluation import Data, measure, with_loss
 from lstm_jax.train.losses import Loss
 from lstm_jax.train.metrics import Metric
 from lstm_jax.train.model import Model
+from lstm_jax.train.program import Program
 from lstm_jax.train.progress import Progress
 from lstm_jax.train.steps import NonFiniteLoss, TrainState
 
@@ -48,7 +46,7 @@ class Job(NamedTuple):
     data: Data
     validation: Data | None
     loss: Loss
-    metrics: tuple[Metric, ...]
+    metrics: tuple[Metric, ...]  # without the loss
     optimizer: optax.GradientTransformation
     epochs: int
     batch_size: int
@@ -65,6 +63,7 @@ class Place(NamedTuple):
     history: of the epochs that are complete.
     epoch, batch: how many epochs, and batches of the next one, are complete.
     total, targets: the sum of the losses of the epoch so far, and how many targets counted.
+    pending: the mean loss and the targets that counted of steps that are not in ``total`` yet.
     best_epoch: 0 before the first.
     finished: whether early stopping has ended it.
     """
@@ -77,6 +76,7 @@ class Place(NamedTuple):
     batch: int
     total: float
     targets: int
+    pending: tuple[Any, ...]
     best_epoch: int
     finished: bool
 
@@ -85,67 +85,76 @@ def run(
     job: Job,
     at: Place,
     epoch_data: "Epochs",
-    program: "Program",
+    program: Program,
     key: Array,
     store: "resume.Store | None",
     bar: Progress,
 ) -> Place:
-    while at.epoch < job.epochs and not at.finished:
-        if at.batch == 0:
-            at = at._replace(carry=epoch_data.first_carry(at.state.params), total=0.0, targets=0)
-        length = epoch_data.start(at.epoch)
-        pending: list[tuple[Any, Any]] = []
-
-        try:
+    """Trains from ``at`` to the end. Where it stands is always one value, so that an interrupt at
+    any moment finds it whole."""
+    try:
+        while at.epoch < job.epochs and not at.finished:
+            if at.batch == 0:
+                at = at._replace(carry=epoch_data.first_carry(at.state.params))
+            length = epoch_data.start(at.epoch)
             for batch in epoch_data.batches(at.batch):
-                state, carry, mean, number = program(at.state, at.carry, batch, key)
-                pending.append((mean, number))
-                at = at._replace(state=state, carry=carry, batch=at.batch + 1)
-                if len(pending) >= PENDING or bar.is_due() or (store and store.is_due()):
-                    at = _settle(at, pending, epoch_data)
+                at = _take_step(at, program, batch, key)
+                if len(at.pending) >= PENDING or bar.is_due() or (store and store.is_due()):
+                    at = _settle(at, epoch_data)
                     bar.show(at.epoch, at.batch, length, at.total / max(at.targets, 1), at.history)
                     if store and store.is_due():
                         store.save(at)
-            at = _settle(at, pending, epoch_data)
-        except KeyboardInterrupt:
-            if store:
-                store.save(_settle(at, pending, epoch_data))
-            raise
-        at = _end_epoch(job, at)
-        bar.show(at.epoch, 0, length, at.history["loss"][-1], at.history)
-        if store and (store.is_due() or at.finished or at.epoch == job.epochs):
-            store.save(at)
+            at = _settle(at, epoch_data)
+            at = _end_epoch(job, at)
+            bar.show(at.epoch, 0, length, at.history["loss"][-1], at.history)
+            if store and (store.is_due() or at.finished or at.epoch == job.epochs):
+                store.save(at)
+    except KeyboardInterrupt:
+        # An interrupt within a step may have left it without the arrays that were given away.
+        gone = any(leaf.is_deleted() for leaf in jax.tree.leaves(at.state))
+        if store and not gone:
+            store.save(_settle(at, epoch_data))
+        raise
     return at
 
 
-def _settle(at: Place, pending: list[tuple[Any, Any]], epoch_data: "Epochs") -> Place:
+def _take_step(at: Place, program: Program, batch: Any, key: Array) -> Place:
+    state, carry, mean, number = program(at.state, at.carry, batch, key)
+    pending = (*at.pending, (mean, number))
+    return at._replace(state=state, carry=carry, batch=at.batch + 1, pending=pending)
+
+
+def _settle(at: Place, epoch_data: "Epochs") -> Place:
     """Adds the losses of the steps since the last call, in their order."""
     total, count = at.total, at.targets
-    for i, (mean, number) in enumerate(jax.device_get(pending)):
+    for i, (mean, number) in enumerate(jax.device_get(at.pending)):
         if not math.isfinite(mean):
-            batch = at.batch - len(pending) + i + 1
+            batch = at.batch - len(at.pending) + i + 1
             raise NonFiniteLoss(
                 f"the loss is {mean} at epoch {at.epoch + 1}, {epoch_data.describe(batch)}; try a "
                 "smaller learning rate, or clip the gradient"
             )
         total += float(mean) * int(number)
         count += int(number)
-    pending.clear()
-    return at._replace(total=total, targets=count)
+    return at._replace(total=total, targets=count, pending=())
 
 
 def _end_epoch(job: Job, at: Place) -> Place:
     """Measures, keeps the best params and decides whether to stop."""
     if at.targets == 0:
         raise WrongValue("data: expected at least one target that counts, got none")
+    if not _are_finite(at.state.params):
+        raise NonFiniteLoss(
+            f"the params are not finite after epoch {at.epoch + 1}, though its losses are; try a "
+            "smaller learning rate, or clip the gradient"
+        )
     numbers = {"loss": at.total / at.targets}
     epoch = at.epoch + 1
     best, best_epoch, finished = at.best, at.best_epoch, False
     history = {name: list(of) for name, of in at.history.items()}
     if job.validation is not None:
-        found = measure(
-            job.model, at.state.params, job.validation, job.loss, job.metrics, job.batch_size
-        )
+        metrics = with_loss(job.loss, job.metrics)
+        found = measure(job.model, at.state.params, job.validation, metrics, job.batch_size)
         numbers |= {f"validation_{name}": value for name, value in found.items()}
         name = f"validation_{job.monitor.name}"
         value = numbers[name]
@@ -165,6 +174,12 @@ def _end_epoch(job: Job, at: Place) -> Place:
     )  # fmt: skip
 
 
+@jax.jit
+def _are_finite(params: Params) -> jax.Array:
+    floats = [leaf for leaf in jax.tree.leaves(params) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+    return jnp.stack([jnp.array(True), *(jnp.isfinite(leaf).all() for leaf in floats)]).all()
+
+
 class Epochs:
     """The batches of each epoch, for rows and for streams."""
 
@@ -174,7 +189,9 @@ class Epochs:
         if isinstance(job.data, Streams):
             self._streams = job.data.arrange(job.data.streams or job.batch_size)
         else:
-            self._buckets = make_buckets(job.data.lengths, job.buckets, job.batch_size)
+            self._buckets = make_buckets(
+                job.data.lengths, job.buckets, job.batch_size, job.data.whole_lengths
+            )
 
     def first_carry(self, params: Params) -> Any:
         if not isinstance(self._job.data, Streams):
@@ -202,54 +219,12 @@ class Epochs:
         rows = ", ".join(map(str, item.rows[: min(item.real, 5)]))
         return f"{text} (rows {rows}{', ...' if item.real > 5 else ''})"
 
+    def first_batch(self) -> Any:
+        """For its shapes."""
+        self.start(0)
+        return self._read(self._plan[0])
+
     def _read(self, item: Any) -> Any:
         if isinstance(self._job.data, Streams):
             return self._streams.read(item)
         return self._job.data.read(item.rows, item.real, self._buckets[item.bucket].longest)
-
-
-class Program:
-    """A step of training, jitted, which knows how often it was compiled."""
-
-    def __init__(self, step: Callable[..., Any]):
-        self._traces = 0
-
-        def counted(*args: Any) -> Any:
-            self._traces += 1
-            return step(*args)
-
-        self._jitted = jax.jit(counted, donate_argnums=0)
-
-    def __call__(self, *args: Any) -> Any:
-        return self._jitted(*args)
-
-    def traces(self) -> int:
-        return self._traces
-
-
-@functools.lru_cache(maxsize=32)
-def make_program(
-    model: Model, loss: Loss, optimizer: optax.GradientTransformation, per: str
-) -> Program:
-    """``(state, carry, batch, key) -> (state, carry, mean loss, targets that count)``."""
-    axes = 1 if per == "sequence" else 2
-    takes_value = optax.with_extra_args_support(optimizer)
-
-    @default_promotion
-    def step(
-        state: TrainState, carry: Any, batch: Any, key: Key[Array, ""]
-    ) -> tuple[TrainState, Any, Float[Array, ""], Int[Array, ""]]:
-        def loss_of(params: Params) -> tuple[jax.Array, tuple[Any, jax.Array]]:
-            new_carry, outputs = forward(
-                model, params, carry, batch, jax.random.fold_in(key, state.step)
-            )
-            total, count = sum_and_count(loss(outputs, batch.targets), batch.counts, axes)
-            return total / jnp.maximum(count, 1).astype(total.dtype), (new_carry, count)
-
-        value_and_gradient = jax.value_and_grad(loss_of, has_aux=True)
-        (mean, (new_carry, count)), gradient = value_and_gradient(state.params)
-        updates, opt_state = takes_value.update(gradient, state.opt_state, state.params, value=mean)
-        params = optax.apply_updates(state.params, updates)
-        return TrainState(params, opt_state, state.step + 1), new_carry, mean, count
-
-    return Program(step)

@@ -1,7 +1,7 @@
 """``evaluate`` and ``predict``: finite data through a trained model, whatever their lengths."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -24,9 +24,11 @@ from lstm_jax.train.metrics import Metric
 from lstm_jax.train.model import Model
 
 BUCKETS = 8
+WAITING = 16  # batches that may wait for the device
 Data = Dataset | Source | Streams
 
 
+@default_promotion
 def evaluate(
     model: Model,
     params: Params,
@@ -54,59 +56,64 @@ def evaluate(
     Raises:
         ValueError or TypeError: naming the argument.
     """
-    if loss is None and not _several(metrics):
+    found = metrics_by_name.resolve_all(metrics)
+    if loss is None and not found:
         raise WrongValue("metrics: expected at least one metric, or a loss, got neither")
-    return measure(model, params, data, loss, metrics, batch_size)
-
-
-def _several(found: Any) -> bool:
-    return not isinstance(found, Sequence) or len(found) > 0
-
-
-def measure(
-    model: Model, params: Params, data: Data, loss: Any, wanted: Any, batch_size: int
-) -> dict[str, float]:
-    """As ``evaluate``, whose ``metrics`` may be empty."""
-    found = metrics_by_name.resolve_all(wanted)
-    if loss is not None:
-        loss = losses.resolve(loss)
-        if any(metric.name == "loss" for metric in found):
-            raise WrongValue("metrics: expected another name than 'loss', which is the loss's")
-        found = (Metric("loss", False, loss), *found)
-    if not found:
-        return {}
     require_data("data", data)
     if isinstance(data, Dataset) and data.targets is None:
         raise WrongValue("data: expected targets to compare with, got a Dataset without")
-    means = tuple(metric for metric in found if metric.of_target is not None)
-    whole = [metric for metric in found if metric.of_all is not None]
-    program = _program(model, tuple(metric.of_target for metric in means), bool(whole), data.per)
+    if loss is not None:
+        found = with_loss(losses.resolve(loss), found)
+    return measure(model, params, data, found, batch_size)
+
+
+def with_loss(loss: Loss, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+    """The loss as the first of the metrics."""
+    if any(metric.name == "loss" for metric in metrics):
+        raise WrongValue("metrics: expected another name than 'loss', which is the loss's")
+    return (Metric("loss", False, loss), *metrics)
+
+
+def measure(
+    model: Model, params: Params, data: Data, metrics: tuple[Metric, ...], batch_size: int
+) -> dict[str, float]:
+    """As ``evaluate``, of arguments that are checked."""
+    means = tuple(metric for metric in metrics if metric.of_target is not None)
+    whole = len(means) < len(metrics)
+    program = _program(model, tuple(metric.of_target for metric in means), whole, data.per)
     sums, totals = np.zeros(len(means)), np.zeros(len(means))
     kept: list[tuple[np.ndarray, np.ndarray]] = []
-    for batch, run in _batches(model, params, data, batch_size):
-        pairs, outputs = run(program, batch)
+    waiting: list[Any] = []
+
+    def take_oldest() -> None:
+        batch, (pairs, outputs) = waiting.pop(0)
         for i, (value, count) in enumerate(jax.device_get(pairs)):
             sums[i] += float(value)
             totals[i] += int(count)
         if whole:
-            counts = np.asarray(batch.counts)
             axes = 1 if data.per == "sequence" else 2
-            mask = counts.all(axis=tuple(range(axes, counts.ndim)))
-            kept.append((np.asarray(outputs)[mask], np.asarray(batch.targets)[mask]))
-    result = {}
-    for metric in found:
-        if metric.of_target is not None:
-            i = means.index(metric)
-            if totals[i] == 0:
-                raise WrongValue("data: expected at least one target that counts, got none")
-            result[metric.name] = float(metric.finish(sums[i] / totals[i]))
-        else:
-            assert metric.of_all is not None
-            outputs, targets = (np.concatenate(parts) for parts in zip(*kept, strict=True))
-            result[metric.name] = float(metric.of_all(outputs, targets))
-    return result
+            counts = batch.counts.all(axis=tuple(range(axes, batch.counts.ndim)))
+            kept.append((np.asarray(outputs)[counts], batch.targets[counts]))
+
+    for batch, run in _batches(model, params, data, batch_size):
+        waiting.append((batch, run(program, batch)))
+        if len(waiting) > WAITING:
+            take_oldest()
+    while waiting:
+        take_oldest()
+    if (totals == 0).any() or (whole and not any(len(targets) for _, targets in kept)):
+        raise WrongValue("data: expected at least one target that counts, got none")
+    averages = iter(sums / np.maximum(totals, 1))
+    parts = [np.concatenate(part) for part in zip(*kept, strict=True)]
+    return {
+        metric.name: float(
+            metric.finish(float(next(averages))) if metric.of_all is None else metric.of_all(*parts)
+        )
+        for metric in metrics
+    }
 
 
+@default_promotion
 def predict(model: Model, params: Params, inputs: Any, *, batch_size: int = 256) -> Any:
     """The answers of a trained model, row by row, in the order of the rows.
 
@@ -127,12 +134,11 @@ def predict(model: Model, params: Params, inputs: Any, *, batch_size: int = 256)
         run = _stream_answers(model)
         state = _initial_state(model, params, arranged.streams)
         windows = []
-        for number in range(len(arranged)):
-            window = arranged.read(number)
+        for window in read_ahead([*range(len(arranged))], arranged.read, far=data.far):
             state, answers = run(params, state, window.xs, window.resets)
             windows.append(np.asarray(answers))
         return arranged.join(windows)
-    batch_size = min(checking.positive_int("batch_size", batch_size), len(data))
+    batch_size = rows_at_a_time(batch_size, len(data))
     run = _answers(model)
     every = _answers_every_step(model, params, data)
     rows: list[Any] = [None] * len(data)
@@ -142,6 +148,12 @@ def predict(model: Model, params: Params, inputs: Any, *, batch_size: int = 256)
         for i, row in enumerate(plan.rows[: plan.real]):
             rows[row] = answers[: lengths[row], i] if every else answers[i]
     return rows if every and np.ptp(lengths) > 0 else np.stack(rows)
+
+
+def rows_at_a_time(batch_size: int, count: int) -> int:
+    """``batch_size``, or the next power of two if there are fewer rows: parts of a data set whose
+    sizes differ a little are not compiled one by one."""
+    return min(checking.positive_int("batch_size", batch_size), 2 ** (count - 1).bit_length())
 
 
 def require_data(argument: str, data: Any) -> None:
@@ -166,16 +178,16 @@ def _batches(
             state, pairs, outputs = program(params, state, window)
             return pairs, outputs
 
-        for number in range(len(arranged)):
-            yield arranged.read(number), run_window
+        for window in read_ahead([*range(len(arranged))], arranged.read, far=data.far):
+            yield window, run_window
         return
-    batch_size = min(checking.positive_int("batch_size", batch_size), len(data))
+    batch_size = rows_at_a_time(batch_size, len(data))
     for _, batch in _read(data, batch_size):
         yield batch, lambda program, batch: program(params, None, batch)[1:]
 
 
 def _read(data: Dataset | Source, batch_size: int) -> Iterator[tuple[RowBatch, Any]]:
-    buckets = make_buckets(data.lengths, BUCKETS, batch_size)
+    buckets = make_buckets(data.lengths, BUCKETS, batch_size, data.whole_lengths)
     plan = epoch_batches(buckets, batch_size, None, 0)
 
     def read(item: RowBatch) -> Any:
@@ -238,7 +250,7 @@ def _stream_answers(model: Model) -> Any:
         require_stream(model)
         assert model.stream is not None
         state, outputs = model.stream(params, state, xs, resets=resets)
-        return state, outputs
+        return state, outputs if model.answer_of is None else model.answer_of(outputs)
 
     return run
 

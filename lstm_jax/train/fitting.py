@@ -11,15 +11,17 @@ from jaxtyping import Array, Key
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import Params
 from lstm_jax.train import data_checks, losses, resume
 from lstm_jax.train import metrics as metrics_by_name
 from lstm_jax.train.data.streams import Streams
-from lstm_jax.train.epochs import EarlyStopping, Epochs, Job, Place, make_program, run
-from lstm_jax.train.evaluation import Data, require_stream
+from lstm_jax.train.epochs import EarlyStopping, Epochs, Job, Place, run
+from lstm_jax.train.evaluation import Data, require_stream, with_loss
 from lstm_jax.train.losses import Loss
 from lstm_jax.train.metrics import Metric
 from lstm_jax.train.model import Model
+from lstm_jax.train.program import make_program
 from lstm_jax.train.progress import make_progress
 from lstm_jax.train.steps import TrainState
 
@@ -46,6 +48,7 @@ class Fitted(NamedTuple):
     last: TrainState
 
 
+@default_promotion
 def fit(
     model: Model,
     data: Data,
@@ -113,33 +116,28 @@ def fit(
         UserWarning: if the validation data have classes that the data have not.
     """
     job = _check(
-        model,
-        data,
-        validation,
-        loss,
-        metrics,
-        optimizer,
-        epochs,
-        batch_size,
-        early_stopping,
-        buckets,
-    )
+        model, data, validation, loss, metrics, optimizer, epochs, batch_size, early_stopping,
+        buckets, params,
+    )  # fmt: skip
     key = checking.random_key("key", key)
     key_init, key_noise, key_order = jax.random.split(key, 3)
     words = tuple(int(word) for word in np.ravel(jax.random.key_data(key_order)))
-    start = model.init(key_init) if params is None else params
-    start = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), start)
-    state = TrainState(start, optimizer.init(start), jnp.zeros((), jnp.int32))
-    state = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), state)  # may share no buffer
+    start = _own(model.init(key_init) if params is None else params)
+    state = _own(TrainState(start, optimizer.init(start), jnp.zeros((), jnp.int32)))
     epoch_data = Epochs(job, words)
-    at = Place(state, epoch_data.first_carry(state.params), start, {}, 0, 0, 0.0, 0, 0, False)
-    store = None
-    if checkpoint is not None:
-        settings = resume.settings(job, key, start)
-        store = resume.Store(checkpoint, settings, seconds_between_checkpoints)
-        at = store.restore(at)
+    at = Place(state, epoch_data.first_carry(start), start, {}, 0, 0, 0.0, 0, (), 0, False)
     program = make_program(model, job.loss, optimizer, data.per)
     compiled = program.traces()
+    store = None
+    if checkpoint is not None:
+        checksum = program.checksum(at.state, at.carry, epoch_data.first_batch(), key_noise)
+        settings = resume.settings(job, key, start, checksum)
+        store = resume.Store(checkpoint, settings, seconds_between_checkpoints)
+        at = store.restore(at)
+        if at.epoch > job.epochs or (at.epoch == job.epochs and at.batch > 0):
+            raise WrongValue(
+                f"epochs: expected at least those that {checkpoint} has already, got {epochs}"
+            )
     with make_progress(progress, job.epochs) as bar:
         at = run(job, at, epoch_data, program, key_noise, store, bar)
         return Fitted(
@@ -152,9 +150,14 @@ def fit(
         )
 
 
+def _own(tree: Any) -> Any:
+    """Copies of all arrays: the buffers of those that are given away may be shared by no other."""
+    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), tree)
+
+
 def _check(
     model: Any, data: Any, validation: Any, loss: Any, wanted: Any, optimizer: Any, epochs: Any,
-    batch_size: Any, early_stopping: Any, buckets: Any,
+    batch_size: Any, early_stopping: Any, buckets: Any, params: Any,
 ) -> Job:  # fmt: skip
     if not isinstance(model, Model):
         raise WrongType(f"model: expected a train.Model, got {type(model).__name__}")
@@ -175,9 +178,10 @@ def _check(
         raise WrongValue(
             f"batch_size: expected at most {len(data)}, the rows of data, got {batch_size}"
         )
+    resolved = losses.resolve(loss)
     if validation is not None:
         data_checks.check("validation", validation)
-        data_checks.require_same_kind(data, validation)
+        data_checks.require_same_kind(data, validation, resolved)
     stopping = early_stopping
     if isinstance(early_stopping, int) and not isinstance(early_stopping, bool):
         stopping = EarlyStopping(early_stopping)
@@ -193,13 +197,13 @@ def _check(
     found = metrics_by_name.resolve_all(wanted)
     if found and validation is None:
         raise WrongValue("metrics: expected validation data to measure on, got validation=None")
-    resolved = losses.resolve(loss)
+    with_loss(resolved, found)
     job = Job(
         model, data, validation, resolved, found, optimizer,
         checking.positive_int("epochs", epochs), batch_size, stopping,
         _monitor(stopping, resolved, found), checking.positive_int("buckets", buckets),
     )  # fmt: skip
-    data_checks.check_outputs(model, data, validation, resolved)
+    data_checks.check_outputs(job, params)
     return job
 
 

@@ -165,6 +165,12 @@ def resolve(loss: str | Loss) -> Loss:
         return loss
     if not isinstance(loss, str):
         raise WrongType(f"loss: expected a name or a function, got {type(loss).__name__}")
+    return _by_name(loss)
+
+
+@functools.lru_cache(maxsize=64)
+def _by_name(loss: str) -> Loss:
+    """Cached, so that programs compiled for a loss with options serve the next call too."""
     name, options = calls.parse("loss", loss, LOSSES)
     function = LOSSES[name]
     if name in FACTORIES:

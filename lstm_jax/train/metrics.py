@@ -244,16 +244,22 @@ def resolve(metric: str | Metric | Callable[[Any, Any], float]) -> Metric:
                              f"got {'neither' if metric.of_all is None else 'both'}")  # fmt: skip
         return metric
     if isinstance(metric, str):
-        name, options = calls.parse("metrics", metric, (*METRICS, *FACTORIES))
-        if name in FACTORIES:
-            return calls.call(name, FACTORIES[name], **options)
-        if options:
-            raise WrongValue(f"metrics: expected {name} without options, got {metric!r}")
-        return METRICS[name]
+        return _by_name(metric)
     if callable(metric):
         return _from_function(metric)
     kind = type(metric).__name__
     raise WrongType(f"metrics: expected names, Metrics or functions, got {kind}")
+
+
+@functools.lru_cache(maxsize=64)
+def _by_name(metric: str) -> Metric:
+    """Cached, so that programs compiled for a metric with options serve the next call too."""
+    name, options = calls.parse("metrics", metric, (*METRICS, *FACTORIES))
+    if name in FACTORIES:
+        return calls.call(name, FACTORIES[name], **options)
+    if options:
+        raise WrongValue(f"metrics: expected {name} without options, got {metric!r}")
+    return METRICS[name]
 
 
 def resolve_all(metrics: Any) -> tuple[Metric, ...]:

@@ -28,6 +28,7 @@ class _Fields(NamedTuple):
     source: Any = None
     initial_state: Callable[[Params, int], Any] | None = None
     stream: Callable[..., tuple[Any, jax.Array]] | None = None
+    answer_of: Callable[[Any], Any] | None = None
 
 
 class Model(FactoryMade, _Fields):
@@ -49,6 +50,7 @@ class Model(FactoryMade, _Fields):
         there is noise). ``resets [T, B]`` is True where a row returns to the initial state before
         it reads the step. None unless the model reads every step and each output depends only on
         the steps up to it.
+    answer_of: ``(outputs) -> answers``, of the outputs of ``stream``; None if they are the answers.
     """
 
     outside_recipe = ("source",)

@@ -1,6 +1,5 @@
 """Networks for data of all kinds: inputs, a cell, and a head with a linear readout."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -121,11 +120,11 @@ def network(
     ) -> tuple[Any, jax.Array]:
         return run(params, state, xs, resets, key)
 
-    start: Callable[..., Any] | None = None
     streams = reads == "every" and inputs.stepwise and can_be_stepped(cell, inputs.size)
-    if streams:
-        start = initial_state_of(cell)
-    return Model(cell.size, init, apply, answer, None, start, stream if streams else None)
+    if not streams:
+        return Model(cell.size, init, apply, answer)
+    start = initial_state_of(cell)
+    return Model(cell.size, init, apply, answer, None, start, stream, head.answer)
 
 
 def _check_tie(cell: Cell, inputs: Inputs, head: Head) -> None:

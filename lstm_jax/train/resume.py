@@ -17,15 +17,23 @@ import numpy as np
 from lstm_jax._internal import checking, storage
 from lstm_jax.train import checkpoint
 from lstm_jax.train.checkpoint import CheckpointError
+from lstm_jax.version import __version__
 
 if TYPE_CHECKING:
     from lstm_jax.train.epochs import Job, Place
 
 SETTINGS, HISTORY = "fit.json", "history.json"
+PROGRAM = "model, loss or optimizer"
 
 
-def settings(job: "Job", key: Any, params: Any) -> dict[str, Any]:
-    """What has to be the same for a training to go on; the number of epochs may grow."""
+def settings(job: "Job", key: Any, params: Any, checksum: int) -> dict[str, Any]:
+    """What has to be the same for a training to go on; the number of epochs may grow.
+
+    Args:
+        params: the first ones.
+        checksum: of the program of a step, which tells one learning rate, loss or dropout from
+            another. It is the same in all processes, but not for all versions of JAX.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(params)
     digest = 0
     for _, leaf in leaves:
@@ -42,6 +50,7 @@ def settings(job: "Job", key: Any, params: Any) -> dict[str, Any]:
         "validation": None if job.validation is None else job.validation.fingerprint(),
         "metrics": [metric.name for metric in job.metrics],
         "early_stopping": None if job.stopping is None else list(job.stopping),
+        PROGRAM: [checksum, jax.__version__, __version__, jax.default_backend()],
     }
 
 
@@ -60,14 +69,19 @@ class Store:
             except ValueError as error:
                 raise CheckpointError(f"{file} cannot be read: {error}") from None
             for name, value in expected.items():
-                if found.get(name) != value:
+                old = found.get(name)
+                if name == PROGRAM and old is not None and old[1:] != value[1:]:
+                    continue  # another version or machine may compute the same in another way
+                if old != value:
                     raise CheckpointError(
                         f"checkpoint: expected a folder of the same training, got {folder}, whose "
-                        f"{name} is {_short(found.get(name))} and not {_short(value)}; choose "
+                        f"{name} is {_short(old)} and not {_short(value)}; choose "
                         "another folder, or remove it"
                     )
             return
-        if self._folder.exists() and any(self._folder.iterdir()):
+        if self._folder.exists() and any(
+            not storage.is_part(entry, SETTINGS) for entry in self._folder.iterdir()
+        ):
             raise CheckpointError(
                 f"checkpoint: expected a new folder or one of fit, got {folder}, which has other "
                 "files"

@@ -32,17 +32,26 @@ class RowBatch(NamedTuple):
     bucket: int
 
 
-def make_buckets(lengths: np.ndarray, count: int, batch_size: int) -> list[Bucket]:
+def make_buckets(
+    lengths: np.ndarray, count: int, batch_size: int, whole: np.ndarray | None = None
+) -> list[Bucket]:
     """At most ``count`` buckets, from short to long, with the least padding in all.
 
     Small data have fewer buckets: each should fill a few batches.
+
+    Args:
+        whole: the lengths of the data set of which these are a part, such as a fold. They decide
+            where buckets end, so that all parts have batches of the same shapes; by default
+            ``lengths``.
     """
-    order = np.argsort(lengths, kind="stable")
+    whole = np.sort(lengths if whole is None else whole, kind="stable")
     count = max(1, min(count, len(lengths) // (MIN_BATCHES * batch_size)))
-    ends = _best_ends(lengths[order], count)
+    longest = whole[np.array(_best_ends(whole, count)) - 1]
+    bucket_of = np.searchsorted(longest, lengths)
     return [
-        Bucket(np.sort(order[start:end]), int(lengths[order[end - 1]]))
-        for start, end in zip([0, *ends], ends, strict=False)
+        Bucket(np.flatnonzero(bucket_of == i), int(steps))
+        for i, steps in enumerate(longest)
+        if (bucket_of == i).any()
     ]
 
 

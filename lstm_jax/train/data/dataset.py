@@ -3,7 +3,7 @@
 import copy
 import zlib
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,27 +11,14 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks.task import Sequences
 from lstm_jax.train.data import columns
+from lstm_jax.train.data import missing as missing_values
 from lstm_jax.train.data.columns import SINGLE, Column
+from lstm_jax.train.data.rows import DataBatch, groups_of, numbers_of_rows
 
 Per = Literal["sequence", "step"]
 Missing = Literal["error", "mask"]
 
 ROWS_OF_DIGEST = 1000
-
-
-class DataBatch(NamedTuple):
-    """Rows that are learnt or scored together.
-
-    xs: what a model is shown: ``[T, B, D]`` or integers ``[T, B]``, as ``Sequences`` if lengths
-        differ, or a dict of these and of static arrays ``[B]`` and ``[B, F]``.
-    targets: ``[B, ...]``, or ``[T, B, ...]`` if every step has one; missing ones are zero.
-    counts: which targets count, in the shape of the targets: not those of rows that fill up a
-        batch, of steps past a row's length, and that are missing.
-    """
-
-    xs: Any
-    targets: Any
-    counts: Any
 
 
 class Dataset:
@@ -79,68 +66,103 @@ class Dataset:
     ) -> None:
         checking.choice("per", per, ("sequence", "step"))
         checking.choice("missing", missing, ("error", "mask"))
-        self.per = per
+        self.per, self.missing = per, missing
         self.in_time_order = checking.flag("in_time_order", in_time_order)
         self._single = not isinstance(inputs, Mapping)
-        found = columns.input_columns(inputs, lengths)
-        self._columns: dict[str, Column] = {}
-        for name, column in found.items():
-            argument = "inputs" if self._single else f"inputs[{name!r}]"
-            self._columns[name], _ = columns.without_missing(argument, column, missing)
-        self._main = next(c for c in self._columns.values() if c.lengths is not None)
-        count = self._main.rows
-        if count == 0:
-            raise WrongValue("inputs: expected at least one row, got none")
+        self._columns: dict[str, Column] = {
+            name: missing_values.check(self._argument(name), column, missing)
+            for name, column in columns.input_columns(inputs, lengths).items()
+        }
+        count = self._main.size
         for name, column in self._columns.items():
-            if column.rows != count:
+            if column.size != count:
                 raise WrongValue(
-                    f"inputs[{name!r}]: expected {count} rows, as the others, got {column.rows}"
+                    f"inputs[{name!r}]: expected {count} rows, as the others, got {column.size}"
                 )
         self._targets: Column | None = None
-        self._seen: Any = None
         if targets is not None:
-            column = self._target_column(targets)
-            self._targets, self._seen = columns.without_missing("targets", column, missing)
-        self.far = any(isinstance(c.values, np.memmap) for c in self._columns.values())
-        self._groups = None if groups is None else np.asarray(groups)
-        if self._groups is not None and self._groups.shape != (count,):
-            raise WrongValue(
-                f"groups: expected one for each of the {count} rows, got shape {self._groups.shape}"
-            )
+            self._targets = missing_values.check("targets", self._target_column(targets), missing)
+        self.far = any(column.is_on_disk for column in self._columns.values())
+        self._groups = groups_of(groups, count)
         self._rows = np.arange(count)
+        self._whole = self._lengths_by_name()
 
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def _main(self) -> Column:
+        return next(c for c in self._columns.values() if c.lengths is not None)
+
     def take(self, rows: Any) -> "Dataset":
         """The given rows, by number or by a mask ``[N]``, without copying them."""
-        rows = np.asarray(rows)
-        if rows.dtype == bool and rows.shape != (len(self),):
-            raise WrongValue(f"rows: expected a mask of {len(self)} rows, got shape {rows.shape}")
-        if rows.ndim != 1 or rows.dtype.kind not in "iub":
-            raise WrongValue(
-                f"rows: expected numbers of rows or a mask, got {rows.dtype} of shape {rows.shape}"
-            )
-        if (
-            rows.dtype != bool
-            and rows.size
-            and not -len(self) <= rows.min() <= rows.max() < len(self)
-        ):
-            raise WrongValue(
-                f"rows: expected numbers below {len(self)}, got {rows.min()} to {rows.max()}"
-            )
         result = copy.copy(self)
-        result._rows = self._rows[rows]
+        result._rows = self._rows[numbers_of_rows(rows, len(self))]
         return result
 
-    def with_lengths(self) -> "Dataset":
-        """The same rows, whose batches say how long rows are even if all are of one length."""
-        result = copy.copy(self)
-        result._columns = {
-            name: column._replace(ragged=column.lengths is not None)
+    def replace(self, *, inputs: Any = None, targets: Any = None) -> "Dataset":
+        """The same rows with other values, such as scaled ones; all else stays as it is.
+
+            part.replace(inputs=scaler.apply(scale, part.inputs))
+
+        Args:
+            inputs, targets: as ``inputs`` and ``targets`` give them, and of the same lengths. None
+                to keep them.
+        """
+        new: Any = self.inputs if inputs is None else inputs
+        single = not isinstance(new, Mapping)
+        lengths: Any = {
+            name: column.lengths[self._rows]
             for name, column in self._columns.items()
+            if column.lengths is not None and column.ragged
         }
-        result._main = next(c for c in result._columns.values() if c.lengths is not None)
+        for name, value in ({SINGLE: new} if single else new).items():
+            if columns.is_list(value):  # whose rows have lengths of their own
+                lengths.pop(name, None)
+        result = Dataset(
+            new,
+            self.targets if targets is None else targets,
+            lengths=lengths.get(SINGLE) if single else lengths,
+            groups=self.groups,
+            per=self.per,
+            missing=self.missing,
+            in_time_order=self.in_time_order,
+        )
+        if len(result) != len(self) or (result.lengths != self.lengths).any():
+            raise WrongValue(
+                f"inputs: expected the same {len(self)} rows, of the same lengths, got "
+                f"{len(result)} rows"
+            )
+        # Batches of all parts of a data set have the same shapes, which are compiled once.
+        for name, found in result._lengths_by_name().items():
+            old = self._columns.get(name)
+            if old is None or old.lengths is None:
+                continue
+            if old.ragged:
+                result._columns[name] = result._columns[name]._replace(ragged=True)
+            if np.array_equal(old.lengths[self._rows], found):
+                result._whole[name] = self._whole[name]
+        if result.per == "step" and result._targets is not None:
+            result._targets = result._targets._replace(ragged=result._main.ragged)
+        return result
+
+    def with_lengths(self, *, always: bool) -> "Dataset":
+        """The same rows, in batches whose shapes do not depend on which rows they are, for parts
+        of data that nobody has looked at as a whole.
+
+        Args:
+            always: whether batches say how long rows are even if all are of one length. Further
+                columns of sequences always say so, and are as long as a power of two.
+        """
+        result = copy.copy(self)
+        result._columns, result._whole = dict(self._columns), dict(self._whole)
+        main = self._main
+        for name, column in self._columns.items():
+            if column.lengths is not None and (always or column is not main):
+                result._columns[name] = column._replace(ragged=True)
+                if column is not main:
+                    longest = int(column.lengths.max())
+                    result._whole[name] = np.array([2 ** (longest - 1).bit_length()])
         return result
 
     @property
@@ -150,19 +172,34 @@ class Dataset:
         return self._main.lengths[self._rows]
 
     @property
+    def whole_lengths(self) -> np.ndarray:
+        """The lengths of all rows of the data set from which ``take`` took these: they decide how
+        long batches are."""
+        return next(iter(self._whole.values()))
+
+    @property
+    def inputs(self) -> Any:
+        """The inputs of these rows, as they were given: an array, a list of rows, or a dict."""
+        taken = {name: column.take(self._rows) for name, column in self._columns.items()}
+        return taken[SINGLE] if self._single else taken
+
+    @property
     def targets(self) -> Any:
-        """The targets ``[N, ...]``, or a list of rows; None if there are none. Missing ones are
-        zero, or -1."""
-        if self._targets is None:
-            return None
-        if isinstance(self._targets.values, list):
-            return [self._targets.values[row] for row in self._rows]
-        return self._targets.values[self._rows]
+        """The targets ``[N, ...]``, or a list of rows; None if there are none."""
+        return None if self._targets is None else self._targets.take(self._rows)
 
     @property
     def groups(self) -> np.ndarray | None:
         """What belongs together ``[N]``, if it was given."""
         return None if self._groups is None else self._groups[self._rows]
+
+    def classes(self) -> np.ndarray | None:
+        """The classes that occur, and -1 if some are missing; None for targets that are numbers, or on the disk."""
+        if self._targets is None or self._targets.is_float or self._targets.is_on_disk:
+            return None
+        targets = self.targets
+        rows = targets if isinstance(targets, list) else [targets]
+        return np.unique(np.concatenate([np.unique(row) for row in rows]))
 
     def read(self, rows: np.ndarray, count: int, longest: int) -> DataBatch:
         """A batch of rows of this data set.
@@ -181,24 +218,20 @@ class Dataset:
         exists = np.arange(len(rows)) < count
         if self._targets is None:
             return DataBatch(shown, None, exists)
-        targets = self._targets.batch(rows, longest)
-        counts = np.broadcast_to(
-            exists.reshape(
-                exists.shape + (1,) * (targets.ndim - (1 if self.per == "sequence" else 2))
-            ),
-            targets.shape,
+        column = self._targets
+        targets, seen = missing_values.fill(
+            "targets", column, column.batch(rows, longest), rows, self.missing
         )
         if self.per == "step":
-            assert self._targets.lengths is not None
-            within = np.arange(longest)[:, None] < self._targets.lengths[rows]
-            counts = counts & within.reshape(within.shape + (1,) * (targets.ndim - 2))
-        if self._targets.is_float:
-            if self._seen is not None:
-                seen = self._targets._replace(values=self._seen)
-                counts = counts & seen.batch(rows, longest).astype(bool)
-            elif isinstance(self._targets.values, np.memmap):
-                _require_finite("targets", targets, rows)
-        else:
+            assert column.lengths is not None
+            exists = exists & (np.arange(longest)[:, None] < column.lengths[rows])
+        exists = exists.reshape(exists.shape + (1,) * (targets.ndim - exists.ndim))
+        counts = np.broadcast_to(exists, targets.shape)
+        if seen is not None:
+            counts = counts & seen
+        if targets.dtype.kind == "i":
+            if column.is_on_disk and targets.min(initial=0) < -1:
+                raise WrongValue(f"targets: expected classes from -1, got {targets.min()}")
             counts = counts & (targets >= 0)
             targets = np.maximum(targets, 0)
         return DataBatch(shown, targets, counts)
@@ -208,13 +241,15 @@ class Dataset:
         some of the rows."""
         rows = self._rows
         some = rows[np.linspace(0, len(rows) - 1, min(len(rows), ROWS_OF_DIGEST)).astype(int)]
-        digest = zlib.crc32(np.ascontiguousarray(rows).tobytes())
+        parts = [rows.astype(np.int64), self.lengths.astype(np.int64)]
         named = dict(self._columns)
         if self._targets is not None:
             named["targets"] = self._targets
+        digest = 0
         for column in named.values():
-            for row in some:
-                digest = zlib.crc32(np.ascontiguousarray(column.values[row]).tobytes(), digest)
+            parts += [column.row(row) for row in some]
+        for part in parts:
+            digest = zlib.crc32(np.ascontiguousarray(part).tobytes(), digest)
         return {
             "rows": len(rows),
             "columns": {name: list(column.row_shape) for name, column in named.items()},
@@ -222,7 +257,7 @@ class Dataset:
         }
 
     def kinds(self) -> dict[str, str]:
-        """What each column holds, such as "sequences of float32 [7]"; training and validation data
+        """What each column holds, such as "sequences of floats [7]"; training and validation data
         must agree."""
         named = dict(self._columns)
         if self._targets is not None:
@@ -233,57 +268,41 @@ class Dataset:
             for name, column in named.items()
         }
 
+    def _argument(self, name: str) -> str:
+        return "inputs" if self._single else f"inputs[{name!r}]"
+
+    def _lengths_by_name(self) -> dict[str, np.ndarray]:
+        return {
+            name: column.lengths
+            for name, column in self._columns.items()
+            if column.lengths is not None
+        }
+
     def _column_batch(self, name: str, column: Column, rows: np.ndarray, longest: int) -> Any:
+        argument = self._argument(name)
         if column.lengths is None:
-            return column.batch(rows, 0)
+            return missing_values.fill(argument, column, column.batch(rows, 0), rows, self.missing)[
+                0
+            ]
         steps = longest
         if column is not self._main:  # as long as in all rows, so that one shape serves a bucket
-            steps = int(column.lengths[self._rows].max())
-        values: Any = column.batch(rows, steps)
-        if isinstance(column.values, np.memmap) and column.is_float:
-            _require_finite("inputs" if self._single else f"inputs[{name!r}]", values, rows)
+            steps = int(self._whole[name].max())
+        values: Any = missing_values.fill(
+            argument, column, column.batch(rows, steps), rows, self.missing
+        )[0]
         if not column.ragged:
             return values
         lengths: Any = column.lengths[rows].astype(np.int32)
         return Sequences(values, lengths)
 
     def _target_column(self, targets: Any) -> Column:
-        main = self._main
-        count = main.rows
+        count = self._main.size
         if self.per == "sequence":
-            column = columns.static("targets", targets)
+            column = columns.sequence_targets(targets)
         else:
-            column = columns.step_targets(targets)
-        if column.values is not None and column.rows != count:
+            column = columns.step_targets(targets, self._main)
+        if column.size != count:
             raise WrongValue(
-                f"targets: expected {count}, one for each row of the inputs, got {column.rows}"
+                f"targets: expected {count}, one for each row of the inputs, got {column.size}"
             )
-        if self.per == "step":
-            assert main.lengths is not None
-            if isinstance(column.values, list):
-                assert column.lengths is not None
-                wrong = np.flatnonzero(column.lengths != main.lengths)
-                if wrong.size:
-                    row = wrong[0]
-                    raise WrongValue(
-                        f"targets: expected {main.lengths[row]} steps in row {row}, as the inputs "
-                        f"have, got {column.lengths[row]}"
-                    )
-            elif main.lengths.max() > column.values.shape[1]:
-                raise WrongValue(
-                    f"targets: expected {main.lengths.max()} steps, as the inputs have, got "
-                    f"{column.values.shape[1]}"
-                )
-            column = column._replace(lengths=main.lengths, ragged=main.ragged)
         return column
-
-
-def _require_finite(argument: str, batch: np.ndarray, rows: np.ndarray) -> None:
-    """Raises ValueError for a batch read from the disk that has NaN or infinity."""
-    if np.isfinite(batch).all():
-        return
-    at = np.argwhere(~np.isfinite(batch))[0]
-    row = rows[at[1] if batch.ndim > 2 else at[0]]
-    raise WrongValue(
-        f"{argument}: expected finite numbers, got {batch[tuple(at)]} in row {row} of the array"
-    )

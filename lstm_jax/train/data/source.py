@@ -2,14 +2,15 @@
 
 import copy
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType, WrongValue
-from lstm_jax.train.data.dataset import DataBatch, Dataset, Missing, Per
+from lstm_jax.train.data.dataset import Dataset, Missing, Per
+from lstm_jax.train.data.rows import DataBatch, groups_of, numbers_of_rows
 
 
 class Source:
@@ -24,7 +25,7 @@ class Source:
             from several threads.
         lengths: the number of steps of each row ``[N]``, so that rows can be put into buckets
             without reading them all; None if all have those of the first.
-        per, missing, in_time_order: as in ``Dataset``.
+        groups, per, missing, in_time_order: as in ``Dataset``.
     """
 
     far = True
@@ -34,6 +35,7 @@ class Source:
         records: Sequence[Any],
         *,
         lengths: Any = None,
+        groups: Any = None,
         per: Per = "sequence",
         missing: Missing = "error",
         in_time_order: bool = False,
@@ -44,21 +46,25 @@ class Source:
             )
         if len(records) == 0:
             raise WrongValue("records: expected at least one record, got none")
+        checking.choice("per", per, ("sequence", "step"))
+        checking.choice("missing", missing, ("error", "mask"))
         self.per: Per = per
         self.in_time_order = checking.flag("in_time_order", in_time_order)
         self._records, self._missing = records, missing
+        self._is_ragged = False
         first = self._dataset(np.array([0]))
         self._kinds = first.kinds()
         if lengths is None:
             lengths = np.full(len(records), first.lengths[0])
         self._lengths = np.asarray(lengths)
-        if self._lengths.shape != (len(records),):
+        if self._lengths.shape != (len(records),) or self._lengths.dtype.kind not in "iu":
             raise WrongValue(
-                f"lengths: expected one for each of the {len(records)} records, got shape "
-                f"{self._lengths.shape}"
+                f"lengths: expected one integer for each of the {len(records)} records, got "
+                f"{self._lengths.dtype} of shape {self._lengths.shape}"
             )
+        self._is_ragged = bool(np.ptp(self._lengths) > 0)
         self._rows = np.arange(len(records))
-        self.groups = None
+        self._groups = groups_of(groups, len(records))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -68,14 +74,28 @@ class Source:
         return self._lengths[self._rows]
 
     @property
+    def groups(self) -> np.ndarray | None:
+        """As of a ``Dataset``."""
+        return None if self._groups is None else self._groups[self._rows]
+
+    @property
+    def whole_lengths(self) -> np.ndarray:
+        """As of a ``Dataset``."""
+        return self._lengths
+
+    @property
     def targets(self) -> None:
+        """Not known without reading all records."""
+        return None
+
+    def classes(self) -> None:
         """Not known without reading all records."""
         return None
 
     def take(self, rows: Any) -> "Source":
         """The given rows, by number or by a mask ``[N]``."""
         result = copy.copy(self)
-        result._rows = self._rows[np.asarray(rows)]
+        result._rows = self._rows[numbers_of_rows(rows, len(self))]
         return result
 
     def read(self, rows: np.ndarray, count: int, longest: int) -> DataBatch:
@@ -109,11 +129,21 @@ class Source:
                     f"records: expected pairs of inputs and a target, got {type(record).__name__} "
                     f"as record {row}"
                 )
+        try:
+            data = self._rows_of(records)
+        except (WrongValue, WrongType) as error:
+            for row, record in zip(rows, records, strict=True):  # which of them is it?
+                try:
+                    self._rows_of([record])
+                except (WrongValue, WrongType) as alone:
+                    text = str(alone).replace("in row 0, ", "in ")
+                    raise type(alone)(f"record {row}: {text}") from None
+            raise error from None
+        return data.with_lengths(always=self._is_ragged)
+
+    def _rows_of(self, records: list[Any]) -> Dataset:
         inputs: Any = [record[0] for record in records]
-        if isinstance(inputs[0], dict):
+        if isinstance(inputs[0], Mapping):
             inputs = {name: [row[name] for row in inputs] for name in inputs[0]}
         targets = [record[1] for record in records]
-        data = Dataset(inputs, targets, per=self.per, missing=self._missing)
-        # One layout for all batches: with lengths if any rows differ.
-        differ = hasattr(self, "_lengths") and bool(np.ptp(self._lengths) > 0)
-        return data.with_lengths() if differ else data
+        return Dataset(inputs, targets, per=self.per, missing=self._missing)

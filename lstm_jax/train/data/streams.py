@@ -1,6 +1,7 @@
 """``Streams``: long sequences that are read window by window, with the state carried along."""
 
 import zlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,18 +11,22 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.train.data import columns
 
+STEPS_OF_DIGEST = 100_000
+
 
 class Window(NamedTuple):
     """The same steps of all streams: ``DataBatch``, and where the state starts anew.
 
     xs: ``[window, B, ...]``. targets, counts: ``[window, B, ...]``.
     resets: ``[window, B]``; None if there are none.
+    first: whether it is the first window, before which is the initial state.
     """
 
     xs: Any
     targets: Any
     counts: Any
     resets: Any
+    first: Any
 
 
 class Streams:
@@ -50,7 +55,6 @@ class Streams:
         ValueError or TypeError: naming the argument and the place.
     """
 
-    far = False
     per = "step"
     in_time_order = True
 
@@ -66,15 +70,16 @@ class Streams:
         self.window = checking.positive_int("window", window)
         self.streams = None if streams is None else checking.positive_int("streams", streams)
         pieces = _pieces("inputs", inputs)
-        starts = np.zeros(sum(map(len, pieces)), bool)
-        starts[np.cumsum([0, *map(len, pieces)])[:-1]] = True
+        ends = np.cumsum([len(piece) for piece in pieces])
+        self._ends = ends - 1  # the last step of each sequence
+        self._inputs = _join(pieces)
+        self._targets: np.ndarray | None = None
         if targets is None:
-            if np.issubdtype(pieces[0].dtype, np.floating):
+            if pieces[0].ndim != 1:
                 raise WrongValue(
                     "targets: expected targets beside inputs of floats, got None, which means the "
                     "next of the inputs"
                 )
-            answers = [np.append(piece[1:], -1) for piece in pieces]
         else:
             answers = _pieces("targets", targets, floats_of_one_axis=True)
             if [len(piece) for piece in answers] != [len(piece) for piece in pieces]:
@@ -82,23 +87,13 @@ class Streams:
                     f"targets: expected one for each step, {[len(piece) for piece in pieces]}, got "
                     f"{[len(piece) for piece in answers]}"
                 )
-        self._inputs, self._targets = map(_join, (pieces, answers))
-        for argument, values in (("inputs", self._inputs), ("targets", self._targets)):
-            if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-                at = tuple(int(n) for n in np.argwhere(~np.isfinite(values))[0])
-                place = f"step {at[0]}" + (f", column {at[1]}" if len(at) > 1 else "")
-                raise WrongValue(
-                    f"{argument}: expected finite numbers, got {values[at]} in {place}"
-                )
-        if resets is not None:
-            given = np.asarray(resets)
-            if given.dtype != bool or given.shape != starts.shape:
-                raise WrongValue(
-                    f"resets: expected booleans of shape {starts.shape}, got {given.dtype} of "
-                    f"shape {given.shape}"
-                )
-            starts = starts | given
-        self._resets = starts if starts[1:].any() else None
+            self._targets = _join(answers)
+        given = [values for values in (self._inputs, self._targets) if values is not None]
+        self.far = any(columns.is_on_disk(values) for values in given)
+        for argument, values in zip(("inputs", "targets"), given, strict=False):
+            if not columns.is_on_disk(values):
+                check_values(argument, values)
+        self._resets = self._starts(resets)
 
     def __len__(self) -> int:
         """The number of steps N."""
@@ -106,40 +101,90 @@ class Streams:
 
     @property
     def targets(self) -> np.ndarray:
-        return self._targets
+        """The targets ``[N, ...]``."""
+        return self.targets_between(0, len(self))
+
+    def inputs_between(self, first: int, last: int) -> np.ndarray:
+        """The inputs of some steps, as a model is shown them."""
+        found = self._inputs[first:last]
+        if found.dtype.kind in "iub" and found.ndim > 1:
+            return found.astype(np.float32)
+        if found.dtype.kind == "b":
+            return found.astype(np.int32)
+        return found.astype(jax.dtypes.canonicalize_dtype(found.dtype), copy=False)
+
+    def targets_between(self, first: int, last: int) -> np.ndarray:
+        """The targets of some steps; -1 for a class that is missing."""
+        if self._targets is not None:
+            found = self._targets[first:last]
+            return found.astype(jax.dtypes.canonicalize_dtype(found.dtype), copy=False)
+        following = self._inputs[first + 1 : last + 1].astype(np.int32)
+        found = np.full(last - first, -1, np.int32)
+        found[: len(following)] = following
+        ends = self._ends[np.searchsorted(self._ends, first) : np.searchsorted(self._ends, last)]
+        found[ends - first] = -1
+        return found
+
+    def resets_between(self, first: int, last: int) -> np.ndarray | None:
+        """Before which steps the state starts anew; None if there are no resets at all."""
+        return None if self._resets is None else self._resets[first:last]
+
+    def classes(self) -> np.ndarray | None:
+        """The classes that occur, and -1 if some are missing; None for targets that are numbers, or on the disk."""
+        values = self._inputs if self._targets is None else self._targets
+        if columns.is_float(values.dtype) or self.far:
+            return None
+        return np.unique(self.targets)
 
     def arrange(self, streams: int) -> "ArrangedStreams":
         """The streams side by side."""
         return ArrangedStreams(self, streams)
 
     def fingerprint(self) -> dict[str, Any]:
-        digest = 0
+        """Of all steps; of those on the disk, of some."""
+        step = max(1, len(self) // STEPS_OF_DIGEST) if self.far else 1
+        digest = zlib.crc32(self._ends.astype(np.int64).tobytes())
         for values in (self._inputs, self._targets, self._resets):
             if values is not None:
-                digest = zlib.crc32(np.ascontiguousarray(values).tobytes(), digest)
-        return {"steps": len(self), "window": self.window, "checksum": digest}
+                digest = zlib.crc32(np.ascontiguousarray(values[::step]).tobytes(), digest)
+        return {
+            "steps": len(self),
+            "window": self.window,
+            "streams": self.streams,
+            "checksum": digest,
+        }
 
     def kinds(self) -> dict[str, str]:
+        """As of a ``Dataset``."""
+        targets = self._inputs if self._targets is None else self._targets
         return {
-            name: ("floats" if np.issubdtype(values.dtype, np.floating) else "integers")
+            name: ("floats" if columns.is_float(values.dtype) else "integers")
             + f" {list(values.shape[1:])}"
-            for name, values in (("inputs", self._inputs), ("targets", self._targets))
+            for name, values in (("inputs", self._inputs), ("targets", targets))
         }
+
+    def _starts(self, resets: Any) -> np.ndarray | None:
+        starts = np.zeros(len(self), bool)
+        starts[self._ends[:-1] + 1] = True
+        if resets is not None:
+            given = np.asarray(resets)
+            if given.dtype != bool or given.shape != starts.shape:
+                raise WrongValue(
+                    f"resets: expected booleans of shape {starts.shape}, got {given.dtype} of "
+                    f"shape {given.shape}"
+                )
+            starts |= given
+        return starts if starts[1:].any() else None
 
 
 class ArrangedStreams:
-    """``Streams`` cut into B pieces: ``[steps, B, ...]``, read in windows."""
+    """``Streams`` cut into B pieces, which are read side by side in windows."""
 
     def __init__(self, data: Streams, streams: int):
         if streams > len(data):
             raise WrongValue(f"streams: expected at most the {len(data)} steps, got {streams}")
         self.data, self.streams = data, streams
         self.steps = -(-len(data) // streams)
-        self._inputs, self._targets, self._exists = (
-            self._side_by_side(values)
-            for values in (data._inputs, data._targets, np.ones(len(data), bool))
-        )
-        self._resets = None if data._resets is None else self._side_by_side(data._resets)
 
     def __len__(self) -> int:
         """The number of windows."""
@@ -147,43 +192,63 @@ class ArrangedStreams:
 
     def read(self, number: int) -> Window:
         """The window of this number; the last is filled up with steps that do not count."""
-        cut = slice(number * self.data.window, (number + 1) * self.data.window)
-        xs, targets, exists = map(self._cut, (self._inputs, self._targets, self._exists), [cut] * 3)
+        xs = self._side_by_side(number, self.data.inputs_between)
+        targets = self._side_by_side(number, self.data.targets_between)
+        if self.data.far:
+            check_values("inputs", xs)
+            check_values("targets", targets)
+        exists = self._side_by_side(number, lambda first, last: np.ones(last - first, bool))
         counts = np.broadcast_to(
             exists.reshape(exists.shape + (1,) * (targets.ndim - 2)), targets.shape
         )
-        if not np.issubdtype(targets.dtype, np.floating):
+        if targets.dtype.kind == "i":
             counts = counts & (targets >= 0)
             targets = np.maximum(targets, 0)
-        resets = None if self._resets is None else self._cut(self._resets, cut)
-        return Window(xs, targets, counts, resets)
+        resets = None
+        if self.data.resets_between(0, 0) is not None:
+            resets = self._side_by_side(number, self.data.resets_between)
+        return Window(xs, targets, counts, resets, np.bool_(number == 0))
 
     def join(self, windows: list[np.ndarray]) -> np.ndarray:
         """Answers ``[window, B, ...]`` of all windows as those of the sequence ``[N, ...]``."""
         whole = np.concatenate(windows)[: self.steps].swapaxes(0, 1)
         return whole.reshape(-1, *whole.shape[2:])[: len(self.data)]
 
-    def _side_by_side(self, values: np.ndarray) -> np.ndarray:
-        values = values.astype(jax.dtypes.canonicalize_dtype(values.dtype))
-        short = self.steps * self.streams - len(values)
-        filled = np.concatenate([values, np.zeros((short, *values.shape[1:]), values.dtype)])
-        return filled.reshape(self.streams, self.steps, *values.shape[1:]).swapaxes(0, 1)
+    def _side_by_side(self, number: int, between: Callable[[int, int], Any]) -> np.ndarray:
+        """The steps of a window of all streams ``[window, B, ...]``, with zeros where none are."""
+        first = number * self.data.window
+        last = min(first + self.data.window, self.steps)
+        like = between(0, 0)
+        result = np.zeros((self.data.window, self.streams, *like.shape[1:]), like.dtype)
+        for stream in range(self.streams):
+            at = stream * self.steps
+            start, end = (min(at + step, len(self.data)) for step in (first, last))
+            if start < end:
+                result[: end - start, stream] = between(start, end)
+        return result
 
-    def _cut(self, values: np.ndarray, cut: slice) -> np.ndarray:
-        part = values[cut]
-        short = self.data.window - len(part)
-        if short:
-            part = np.concatenate([part, np.zeros((short, *part.shape[1:]), part.dtype)])
-        return np.ascontiguousarray(part)
+
+def check_values(argument: str, values: np.ndarray) -> None:
+    """Raises ValueError for numbers that are not finite and for classes below -1."""
+    if columns.is_float(values.dtype):
+        bad, expected = ~np.isfinite(values), "finite numbers"
+    elif argument == "targets" and values.dtype.kind == "i":
+        bad, expected = values < -1, "classes from 0, or -1 for one that is missing"
+    else:
+        return
+    if bad.any():
+        at = tuple(int(n) for n in np.argwhere(bad)[0])
+        place = f"step {at[0]}" + (f", column {at[1]}" if len(at) > 1 else "")
+        raise WrongValue(f"{argument}: expected {expected}, got {values[at]} in {place}")
 
 
 def _pieces(argument: str, value: Any, floats_of_one_axis: bool = False) -> list[np.ndarray]:
-    if isinstance(value, list | tuple) and value and np.ndim(value[0]) > 0:
+    if columns.is_list(value) and len(value) > 0 and np.ndim(value[0]) > 0:
         pieces = [columns.as_numbers(f"{argument}, sequence {i}", of) for i, of in enumerate(value)]
     else:
         pieces = [columns.as_numbers(argument, value)]
     for i, piece in enumerate(pieces):
-        floats = np.issubdtype(piece.dtype, np.floating)
+        floats = columns.is_float(piece.dtype)
         rank_1 = piece.ndim == 1 and (not floats or floats_of_one_axis)
         if not (rank_1 or piece.ndim == 2) or piece.dtype.kind != pieces[0].dtype.kind:
             raise WrongValue(

@@ -1,0 +1,93 @@
+"""The jitted step of ``fit``."""
+
+import functools
+import re
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from lstm_jax._internal.promotion import default_promotion
+from lstm_jax.core.typing import Params
+from lstm_jax.train.averages import fill, sum_and_count
+from lstm_jax.train.data.streams import Window
+from lstm_jax.train.evaluation import forward
+from lstm_jax.train.losses import Loss
+from lstm_jax.train.model import Model
+from lstm_jax.train.steps import TrainState
+
+ADDRESS = re.compile(r"0x[0-9a-f]+")
+
+
+class Program:
+    """A step of training, jitted, which knows how often it was compiled."""
+
+    def __init__(self, step: Callable[..., Any]):
+        self._traces = 0
+
+        def counted(*args: Any) -> Any:
+            self._traces += 1
+            return step(*args)
+
+        self._jitted = jax.jit(counted, donate_argnums=0)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._jitted(*args)
+
+    def traces(self) -> int:
+        return self._traces
+
+    def checksum(self, *args: Any) -> int:
+        """Of what is computed, constants such as the learning rate included."""
+        traced = self._jitted.trace(*args).jaxpr  # kept for the first call
+        digest = zlib.crc32(ADDRESS.sub("", str(traced.jaxpr)).encode())
+        for constant in traced.consts:
+            digest = zlib.crc32(np.ascontiguousarray(constant).tobytes(), digest)
+        return digest
+
+
+@functools.lru_cache(maxsize=32)
+def make_program(
+    model: Model, loss: Loss, optimizer: optax.GradientTransformation, per: str
+) -> Program:
+    """``(state, carry, batch, key) -> (state, carry, mean loss, targets that count)``."""
+    axes = 1 if per == "sequence" else 2
+    takes_value = optax.with_extra_args_support(optimizer)
+
+    @default_promotion
+    def step(
+        state: TrainState, carry: Any, batch: Any, key: Key[Array, ""]
+    ) -> tuple[TrainState, Any, Float[Array, ""], Int[Array, ""]]:
+        noise = jax.random.fold_in(key, state.step)
+
+        def loss_of(params: Params) -> tuple[jax.Array, tuple[Any, jax.Array]]:
+            if isinstance(batch, Window):
+                first = _first_state(model, params, carry, batch)
+                new_carry, outputs = forward(model, params, first, batch, noise)
+                targets = batch.targets
+            else:
+                new_carry, outputs = forward(model, params, None, batch, noise)
+                outputs, targets = fill(outputs, batch, axes)
+            total, count = sum_and_count(loss(outputs, targets), batch.counts, axes)
+            return total / jnp.maximum(count, 1).astype(total.dtype), (new_carry, count)
+
+        value_and_gradient = jax.value_and_grad(loss_of, has_aux=True)
+        (mean, (new_carry, count)), gradient = value_and_gradient(state.params)
+        updates, opt_state = takes_value.update(gradient, state.opt_state, state.params, value=mean)
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(params, opt_state, state.step + 1), new_carry, mean, count
+
+    return Program(step)
+
+
+def _first_state(model: Model, params: Params, carry: Any, window: Window) -> Any:
+    """The carried state; in the first window the initial one, which may be learned."""
+    assert model.initial_state is not None
+    streams = jax.tree.leaves(window.xs)[0].shape[1]
+    fresh = model.initial_state(params, streams)
+    return jax.tree.map(functools.partial(jnp.where, window.first), fresh, carry)
