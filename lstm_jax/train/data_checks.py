@@ -75,8 +75,9 @@ def check_outputs(job: "Job", params: Params | None) -> None:
             functions += [(m.name, m.of_target) for m in job.metrics if m.of_target is not None]
         outputs, batch = _shapes(job.model, params, data, functions)
         classes = data.classes()
+        binary = job.loss is losses.binary_cross_entropy
         logits = outputs.shape[:-1] == np.shape(batch.targets) and outputs.shape[-1:] != (1,)
-        if classes is not None and classes.min() < 0 and not logits:
+        if classes is not None and classes.min() < 0 and not (logits or binary):
             raise WrongValue(
                 f"{argument}: expected integer targets to be classes, with -1 for one that is "
                 f"missing, got {classes.min()}; numbers to forecast have to be floats"
@@ -84,7 +85,7 @@ def check_outputs(job: "Job", params: Params | None) -> None:
         count = None
         if job.loss is losses.cross_entropy:
             count = outputs.shape[-1]
-        elif job.loss is losses.binary_cross_entropy:
+        elif binary:
             count = 2
         if classes is not None and count is not None and classes.max(initial=0) >= count:
             raise WrongValue(

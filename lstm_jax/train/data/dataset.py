@@ -194,7 +194,8 @@ class Dataset:
         return None if self._groups is None else self._groups[self._rows]
 
     def classes(self) -> np.ndarray | None:
-        """The classes that occur, and -1 if some are missing; None for targets that are numbers, or on the disk."""
+        """The classes that occur, and -1 if some are missing; None for targets that are numbers,
+        or on the disk."""
         if self._targets is None or self._targets.is_float or self._targets.is_on_disk:
             return None
         targets = self.targets

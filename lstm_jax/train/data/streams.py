@@ -130,7 +130,8 @@ class Streams:
         return None if self._resets is None else self._resets[first:last]
 
     def classes(self) -> np.ndarray | None:
-        """The classes that occur, and -1 if some are missing; None for targets that are numbers, or on the disk."""
+        """The classes that occur, and -1 if some are missing; None for targets that are numbers,
+        or on the disk."""
         values = self._inputs if self._targets is None else self._targets
         if columns.is_float(values.dtype) or self.far:
             return None
