@@ -29,21 +29,22 @@ KEPT = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "scaling
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    results: Path = KEPT
-    """Folder of a run of the scaling study, with its results.json."""
+    results: Path | None = None
+    """Folder of a run of the scaling study; by default the one that the repository keeps."""
 
 
 def studies(config: Config) -> list[Study]:
-    file = config.results / "results.json"
+    folder = config.results or KEPT
+    file = folder / "results.json"
     if not file.is_file():
-        raise WrongValue(f"results: expected a folder with results.json, got {config.results}")
+        raise WrongValue(f"results: expected a folder with results.json, got {folder}")
     measured = run_folder.read_json(file)
     settings = measured["settings"]
     return [
         Study(
             f"{settings['cell']} around {settings['base']}",
             "Nothing is trained: forward and backward on one device, around batch x time x input x "
-            f"hidden size, on "
+            "hidden size, on "
             f"{measured['machine']['processor']}, {measured['machine']['cores']} cores.",
             [Column(name, None, 2) for name in (TIME_POWER, LAST_TIME, RAM_POWER, LAST_RAM)],
             [
