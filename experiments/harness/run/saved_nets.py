@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from experiments.harness.run import run_folder
 from lstm_jax import train
@@ -63,7 +64,8 @@ def load_params(trial: Path, like: Any) -> Any:
     Raises:
         CheckpointError: if there is no net, or it is another one.
     """
-    return train.checkpoint.restore(trial / FOLDER / WEIGHTS, like, _read(trial)[WEIGHTS])
+    saved = train.checkpoint.restore(trial / FOLDER / WEIGHTS, like, _read(trial)[WEIGHTS])
+    return jax.tree.map(jnp.asarray, saved)
 
 
 def _read(trial: Path) -> dict[str, Any]:
