@@ -89,7 +89,7 @@ def look_up(table: jax.Array, ids: jax.Array) -> jax.Array:
     """The rows of ``table`` of ``ids``; on an Explicit mesh, on the devices of the ids."""
     spec = jax.typeof(ids).sharding.spec
     place = jax.sharding.PartitionSpec(*spec, None) if any(spec) else None
-    return table.at[ids].get(mode="clip", out_sharding=place)
+    return jnp.asarray(table).at[ids].get(mode="clip", out_sharding=place)
 
 
 def drop(values: jax.Array, rate: float, key: Any) -> jax.Array:
