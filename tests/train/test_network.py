@@ -155,6 +155,20 @@ def test_each_row_is_read_within_its_own_length(reads, cell):
     np.testing.assert_allclose(together[3], [1.0, 2.0], atol=1e-6)
 
 
+def test_ids_in_the_padding_may_be_anything_and_others_make_the_outputs_nan():
+    part = inputs.convolution(inputs.embedding(11, 4), 3, 3)
+    model = train.network(lj.gru(5), part, heads.classification(2), reads="mean")
+    params = jax.jit(model.init)(jax.random.key(0))
+    apply = jax.jit(lambda ids: model.apply(params, Sequences(ids, jnp.array([6, 4, 0]))))
+    xs = tokens(6, 3)
+    inside = np.arange(6)[:, None] < np.array([6, 4, 0])
+    expected = apply(xs)
+    np.testing.assert_array_equal(apply(jnp.where(inside, xs, -7)), expected)
+    wrong = apply(xs.at[2, 1].set(11))
+    np.testing.assert_array_equal(np.isnan(wrong).any(-1), [False, True, False])
+    np.testing.assert_array_equal(wrong[0], expected[0])
+
+
 def test_the_gradient_of_the_readout_is_that_of_a_plain_product():
     ys, w = (
         jax.random.normal(jax.random.key(s), shape) for s, shape in ((0, (6, 3, 4)), (1, (4, 5)))

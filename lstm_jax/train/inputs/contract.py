@@ -61,10 +61,11 @@ def split_lengths(xs: Any) -> tuple[Any, Any]:
     return (xs.values, xs.lengths) if isinstance(xs, Sequences) else (xs, None)
 
 
-def read_ids(xs: Any, size: int) -> tuple[jax.Array, Any]:
-    """Ids as int32 ``[T, B]`` or ``[B]``, from 0 to ``size - 1``, and their lengths.
+def read_ids(xs: Any, size: int) -> tuple[jax.Array, jax.Array, Any]:
+    """Ids as int32 ``[T, B]`` or ``[B]``, from 0 to ``size - 1``; which of them were so before; and
+    their lengths.
 
-    Others within the rows' lengths are an error if they are known, and clipped if they are traced.
+    Others within the rows' lengths are an error if they are known.
     """
     values, lengths = split_lengths(xs)
     ids = checking.array("xs", values)
@@ -82,7 +83,13 @@ def read_ids(xs: Any, size: int) -> tuple[jax.Array, Any]:
             )
     # Clipped before the cast, which would wrap large ones; ``size`` itself may not fit in an int8.
     most = min(size - 1, int(jnp.iinfo(ids.dtype).max))
-    return jnp.clip(ids, 0, most).astype(jnp.int32), lengths
+    clipped = jnp.clip(ids, 0, most)
+    return clipped.astype(jnp.int32), clipped == ids, lengths
+
+
+def nan_where_not(valid: jax.Array, vectors: jax.Array) -> jax.Array:
+    """``vectors [..., E]`` with NaN where ``valid [...]`` is False."""
+    return jnp.where(valid[..., None], vectors, jnp.nan)
 
 
 def look_up(table: jax.Array, ids: jax.Array) -> jax.Array:

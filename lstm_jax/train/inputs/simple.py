@@ -14,6 +14,7 @@ from lstm_jax.train.inputs.contract import (
     Vectors,
     drop,
     look_up,
+    nan_where_not,
     no_params,
     read_ids,
     split_lengths,
@@ -51,14 +52,15 @@ def numbers(size: int) -> Inputs:
 def one_hot(size: int) -> Inputs:
     """Ids ``[T, B]`` from 0 to ``size - 1``, each read as a vector with a 1 in its place.
 
-    Other ids are an error if they are known, and clipped if they are traced. In ``mixed`` also one
-    id of each row ``[B]``. No params.
+    Other ids are an error if they are known, and NaN if they are traced, so that the loss is NaN
+    too. In ``mixed`` also one id of each row ``[B]``. No params.
     """
     size = checking.positive_int("size", size)
 
     def apply(params: Params, xs: Any, *, dropout: float = 0.0, key: Any = None) -> Vectors:
-        ids, lengths = read_ids(xs, size)
-        return Vectors(jax.nn.one_hot(ids, size, dtype=jnp.float32), lengths)
+        ids, valid, lengths = read_ids(xs, size)
+        units = jax.nn.one_hot(ids, size, dtype=jnp.float32)
+        return Vectors(nan_where_not(valid, units), lengths)
 
     return Inputs("one_hot", size, no_params, apply)
 
@@ -69,14 +71,16 @@ def embedding(
 ) -> Inputs:
     """Ids ``[T, B]`` from 0 to V - 1, such as tokens or categories, each read as its vector.
 
-    Other ids are an error if they are known, and clipped if they are traced. In ``mixed`` also one
-    id of each row ``[B]``. Params ``{"table" [V, E]}``, which starts normal with variance 1 / E.
+    Other ids are an error if they are known, and NaN if they are traced, so that the loss is NaN
+    too. In ``mixed`` also one id of each row ``[B]``. Params ``{"table" [V, E]}``, which starts
+    normal with variance 1 / E.
 
     Args:
         vocabulary_size: V.
         size: E.
         vectors: given initial vectors ``[V, E]``, such as GloVe's.
-        frozen: whether ``vectors`` stay as they are; they are then no params.
+        frozen: whether ``vectors`` stay as they are. They are then no params, but constants of the
+            compiled programs.
     """
     rows = checking.positive_int("vocabulary_size", vocabulary_size)
     size = checking.positive_int("size", size)
@@ -95,9 +99,10 @@ def embedding(
 
     def apply(params: Params, xs: Any, *, dropout: float = 0.0, key: Any = None) -> Vectors:
         cell_checks.entries("params['inputs']", params, () if frozen else ("table",), "embedding")
-        ids, lengths = read_ids(xs, rows)
+        ids, valid, lengths = read_ids(xs, rows)
         table: Any = given if frozen else params["table"]
-        return Vectors(drop(look_up(table, ids), dropout, key), lengths)
+        vectors = nan_where_not(valid, look_up(table, ids))
+        return Vectors(drop(vectors, dropout, key), lengths)
 
     tied = None if frozen else rows
     return Inputs("embedding", size, init, apply, True, tied)
