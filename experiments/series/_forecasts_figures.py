@@ -1,0 +1,109 @@
+"""What the studies of series show besides the table: scores by block, and forecasts with bands."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.harness.report.curves import draw_legend
+from experiments.harness.report.style import assign_styles, style_panel
+from experiments.harness.run.study import Findings, Results
+from experiments.series import _forecasts
+from experiments.series._forecasts import LEVELS, MEDIAN, Problem
+
+DIGITS = 3
+
+
+def find(
+    results: Results,
+    *,
+    problem: Problem,
+    dates: np.ndarray,
+    shown: Sequence[str],
+    last: int,
+) -> Findings:
+    """The scores of each block, how often each quantile holds, and the end of the test part.
+
+    Args:
+        results: of a study of ``problem``.
+        problem: the series.
+        dates: ``[T]`` of its steps.
+        shown: the entries whose forecasts are drawn, each in a panel.
+        last: how many steps of the test part are drawn.
+    """
+    tables = [by_block(results, problem), calibration(results, problem)]
+    figure = draw_forecasts(results, problem, dates, shown, last)
+    return Findings((), tables, {"forecasts": figure})
+
+
+def by_block(results: Results, problem: Problem) -> tuple[str, list[str], list[list[str]]]:
+    """The point score of each block and horizon, the median over seeds."""
+    splits = problem.splits()
+    columns, rows = ["entry"], []
+    for number in range(len(splits)):
+        for horizon in problem.horizons:
+            at = f", {horizon} {problem.time}" if len(problem.horizons) > 1 else ""
+            columns.append(f"block {number + 1}{at}")
+    for entry in results.study.entries:
+        cells = []
+        trials = read_all(results, entry.name)
+        for _, steps in splits:
+            part = slice(steps[0] - problem.test, steps[-1] + 1 - problem.test)
+            wanted = problem.target[steps]
+            for at in range(len(problem.horizons)):
+                values = [_forecasts.point_score(problem, one[part, at, 0], wanted)
+                          for one in trials]  # fmt: skip
+                cells.append(f"{np.median(values):.{DIGITS}f}" if values else "-")
+        rows.append([entry.name, *cells])
+    return f"{problem.point_name} by block", columns, rows
+
+
+def calibration(results: Results, problem: Problem) -> tuple[str, list[str], list[list[str]]]:
+    """The share of the test part at or below each quantile, the mean over seeds and horizons."""
+    wanted = problem.target[problem.test :]
+    known, rows = np.isfinite(wanted), []
+    for entry in results.study.entries:
+        trials = read_all(results, entry.name)
+        if trials:
+            quantiles = np.array(trials)[:, known, :, 1:]  # [seeds, N, K, Q]
+            below = (wanted[known, None, None] <= quantiles).mean(axis=(0, 1, 2))
+            rows.append([entry.name, *(f"{share:.3f}" for share in below)])
+    columns = ["entry", *(f"{level:g}" for level in LEVELS)]
+    return "Share of observations at or below each quantile", columns, rows
+
+
+def draw_forecasts(
+    results: Results, problem: Problem, dates: np.ndarray, shown: Sequence[str], last: int
+) -> Figure:
+    """Observations, medians and the 50 % and 90 % intervals, of the last steps of the test part
+    and of the farthest horizon; of nets those of the first seed."""
+    styles = assign_styles(list(shown))
+    figure = Figure(figsize=(8.4, 0.8 + 2.4 * len(shown)), dpi=150, layout="constrained")
+    panels = figure.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    count = len(problem.target)
+    at = dates[count - last : count]
+    observed = problem.to_unit(problem.target[-last:])
+    for panel, name in zip(panels, shown, strict=True):
+        panel.plot(at, observed, ".", color="0.2", markersize=3, label="observed")
+        trials = read_all(results, name)
+        if trials:
+            colour, _ = styles[name]
+            values = problem.to_unit(trials[0][-last:, -1])
+            for low, high, alpha, label in (
+                (1, -1, 0.15, "90 % interval"), (2, -2, 0.3, "50 % interval")
+            ):  # fmt: skip
+                panel.fill_between(at, values[:, low], values[:, high], color=colour, alpha=alpha,
+                                   linewidth=0, label=f"{name}: {label}")  # fmt: skip
+            panel.plot(at, values[:, MEDIAN], color=colour, linewidth=1, label=f"{name}: median")
+        panel.set_ylabel(problem.unit)
+        style_panel(panel)
+    panels[-1].tick_params(axis="x", labelrotation=20)
+    draw_legend(figure, panels)
+    return figure
+
+
+def read_all(results: Results, entry: str) -> list[np.ndarray]:
+    """The forecasts of all trials of an entry that did not diverge."""
+    seeds = results.study.entry(entry).seeds
+    kept = [seed for seed in seeds if results.trials[entry, seed]["diverged"] is None]
+    return [results.arrays(entry, "forecasts", seed)["forecasts"] for seed in kept]
