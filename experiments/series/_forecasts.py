@@ -57,6 +57,8 @@ class Problem(NamedTuple):
     point: what the point forecast is trained for and scored by: "rmse", in the unit; or "qlike",
         for a target that is the logarithm of a variance.
     time: the unit of a step, for the names of columns if there are several horizons.
+    season: the steps after which the naive forecast of the MASE repeats a value.
+    further: more columns, and ``(forecasts) -> scores`` of them.
     """
 
     target: np.ndarray
@@ -68,6 +70,8 @@ class Problem(NamedTuple):
     to_unit: Callable[[np.ndarray], np.ndarray] = np.asarray
     point: str = "rmse"
     time: str = "steps"
+    season: int = 1
+    further: tuple[tuple[Column, ...], Callable[[np.ndarray], dict[str, float]]] | None = None
 
     def splits(self) -> list[tuple[int, np.ndarray]]:
         """The first step of each block, and all its steps."""
@@ -87,11 +91,13 @@ class Problem(NamedTuple):
         return self.point.upper()
 
     def columns(self, digits: int = 3) -> list[Column]:
-        """Those of the table."""
-        found = []
-        for name in (self.point_name, "pinball", MASE, COVERAGE):
+        """Those of the table; of several horizons only the point score, for want of room."""
+        names = [self.point_name]
+        names += ["pinball", MASE, COVERAGE] if len(self.horizons) == 1 else []
+        found = list(self.further[0]) if self.further is not None else []
+        for name in names:
             better = None if name == COVERAGE else False
-            places = {self.point_name: digits, "pinball": digits}.get(name, 3)
+            places = digits if name in (self.point_name, "pinball") else 3
             found += [Column(self.column(name, h), better, places) for h in self.horizons]
         return found
 
@@ -107,8 +113,9 @@ def describe_split(problem: Problem, steps: str) -> str:
     """The split in a sentence."""
     count = len(problem.target) - problem.test
     return (
-        f"Tested on the last {count:,} {steps}, in {problem.blocks} blocks: before each, everything "
-        f"is fitted to all {steps} before it, and nets are stopped by the last 15 % of these."
+        f"Tested on the last {count:,} {steps}, in {problem.blocks} blocks. Before each, all is "
+        f"fitted anew to all {steps} before it, but for rows that are fitted once; nets are "
+        "stopped by the last 15 % of these."
     )
 
 
@@ -136,22 +143,22 @@ def score(problem: Problem, forecasts: np.ndarray) -> dict[str, float]:
     wanted, found = problem.target[problem.test :], {}
     target = problem.to_unit(wanted)
     known = problem.to_unit(problem.target[: problem.test])
-    scale = np.nanmean(np.abs(np.diff(known)))  # the error of the last value in training
+    naive = metrics.mase(known, season=problem.season)
     for at, horizon in enumerate(problem.horizons):
         of_horizon = forecasts[:, at]
         quantiles = problem.to_unit(of_horizon[:, 1:])
         point = point_score(problem, of_horizon[:, 0], wanted)
-        of_median = metrics.measure("mae", quantiles[:, MEDIAN - 1], target)["mae"]
         spread = metrics.coverage(LEVELS[0], LEVELS[-1], levels=LEVELS)
+        of_median = metrics.measure(naive, quantiles[:, MEDIAN - 1], target)
         of_quantiles = metrics.measure([metrics.pinball(LEVELS), spread], quantiles, target)
         values = {
             problem.point_name: point,
-            MASE: of_median / scale,
+            MASE: of_median[naive.name],
             "pinball": of_quantiles["pinball"],
             COVERAGE: of_quantiles[spread.name],
         }
         found |= {problem.column(name, horizon): value for name, value in values.items()}
-    return found
+    return found if problem.further is None else found | problem.further[1](forecasts)
 
 
 def point_score(problem: Problem, points: np.ndarray, target: np.ndarray) -> float:
@@ -224,6 +231,7 @@ def rule_entry(problem: Problem, rule: Rule, parameters: int | None = None) -> E
 
 
 def save_and_score(problem: Problem, forecasts: np.ndarray, trial: Trial) -> dict[str, float]:
-    """The scores of forecasts ``[N, K, 1 + Q]``, which are kept for the figures."""
+    """The scores in the table of forecasts ``[N, K, 1 + Q]``, which are kept for the figures."""
     trial.save_arrays("forecasts", forecasts=forecasts)
-    return score(problem, forecasts)
+    names = {column.name for column in problem.columns()}
+    return {name: value for name, value in score(problem, forecasts).items() if name in names}

@@ -9,7 +9,7 @@ from experiments.harness.report.curves import draw_legend
 from experiments.harness.report.style import assign_styles, style_panel
 from experiments.harness.run.study import Findings, Results
 from experiments.series import _forecasts
-from experiments.series._forecasts import LEVELS, MEDIAN, Problem
+from experiments.series._forecasts import COVERAGE, LEVELS, MASE, MEDIAN, Problem
 
 DIGITS = 3
 
@@ -32,8 +32,25 @@ def find(
         last: how many steps of the test part are drawn.
     """
     tables = [by_block(results, problem), calibration(results, problem)]
-    figure = draw_forecasts(results, problem, dates, shown, last)
-    return Findings((), tables, {"forecasts": figure})
+    figures = {"forecasts": draw_forecasts(results, problem, dates, shown, last)}
+    if len(problem.horizons) > 1:
+        tables = [*(of_horizon(results, problem, h) for h in problem.horizons), *tables]
+        figures["error by horizon"] = draw_horizons(results, problem)
+    return Findings((), tables, figures)
+
+
+def of_horizon(
+    results: Results, problem: Problem, horizon: int
+) -> tuple[str, list[str], list[list[str]]]:
+    """All scores at a horizon, the medians over seeds."""
+    names = [problem.point_name, "pinball", MASE, COVERAGE]
+    columns, rows = [problem.column(name, horizon) for name in names], []
+    for entry in results.study.entries:
+        scores = [_forecasts.score(problem, one) for one in read_all(results, entry.name)]
+        if scores:
+            middle = [np.median([one[column] for one in scores]) for column in columns]
+            rows.append([entry.name, *(f"{value:.{DIGITS}f}" for value in middle)])
+    return f"{horizon} {problem.time} ahead", ["entry", *columns], rows
 
 
 def by_block(results: Results, problem: Problem) -> tuple[str, list[str], list[list[str]]]:
@@ -99,6 +116,29 @@ def draw_forecasts(
         style_panel(panel)
     panels[-1].tick_params(axis="x", labelrotation=20)
     draw_legend(figure, panels)
+    return figure
+
+
+def draw_horizons(results: Results, problem: Problem) -> Figure:
+    """The point score against the horizon, as a share of the first entry's."""
+    names = [entry.name for entry in results.study.entries]
+    styles = assign_styles(names)
+    figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
+    panel = figure.subplots()
+    columns = [problem.column(problem.point_name, horizon) for horizon in problem.horizons]
+    scores = {name: [np.nanmedian(results.scores(name, column)) for column in columns]
+              for name in names}  # fmt: skip
+    for name, values in scores.items():
+        colour, dashes = styles[name]
+        shares = np.array(values) / scores[names[0]]
+        panel.plot(problem.horizons, shares, color=colour, linestyle=dashes, marker="o",
+                   markersize=3, label=name)  # fmt: skip
+    panel.set_xscale("log")
+    panel.set_xticks(problem.horizons, [str(horizon) for horizon in problem.horizons])
+    panel.minorticks_off()
+    panel.set(xlabel=f"horizon in {problem.time}", ylabel=f"{problem.point_name} / {names[0]}")
+    style_panel(panel)
+    draw_legend(figure, [panel])
     return figure
 
 

@@ -1,0 +1,80 @@
+"""Fine dust in Beijing, 1, 6 and 24 hours ahead, from the weather and the dust so far.
+
+LSTM_JAX_DATA=FOLDER python -m experiments air_quality
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from experiments.harness.run.study import Study
+from experiments.series import _forecasts, _forecasts_figures, _nets
+from experiments.series._forecasts import Budget, Problem, Rule
+from lstm_jax.tasks import series as data
+from lstm_jax.tasks.series import AirQuality
+from lstm_jax.train import series
+
+TIME = "6 min"
+TEST = np.datetime64("2014-01-01")
+HORIZONS = (1, 6, 24)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Budget):
+    size: int = 32
+    length: int = 24
+    """Hours that a net sees before each forecast."""
+    batch_size: int = 256
+    epochs: int = 20
+
+
+def features_of(table: AirQuality, dust: np.ndarray) -> np.ndarray:
+    """What nets see: the weather as it was, never as it will be, and the time of day and year."""
+    hours = table.dates.astype(int)
+    days = (table.dates - table.dates.astype("datetime64[Y]")).astype(int) / 24
+    columns = [dust, np.log1p(dust), np.isnan(table.column("pm2.5"))]
+    columns += [table.column(name) for name in ("dew_point", "temperature", "pressure")]
+    columns += [np.log1p(table.column(name)) for name in ("wind_speed", "snow", "rain")]
+    columns += [*np.eye(len(table.wind_directions))[table.wind].T]
+    for phase in (2 * np.pi * hours / 24, 2 * np.pi * days / 365.25):
+        columns += [np.sin(phase), np.cos(phase)]
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def studies(config: Config) -> list[Study]:
+    table = data.air_quality()
+    observed = table.column("pm2.5")
+    dust = series.fill_last(observed, first=0.0)
+    weather = np.concatenate([table.values[:, 1:], np.eye(4)[table.wind]], axis=1)
+    test = int(np.flatnonzero(table.dates == TEST)[0])
+    problem = Problem(
+        observed, features_of(table, dust), test, config.blocks, "µg/m³", HORIZONS, time="h"
+    )
+    if config.validate:
+        problem = problem.validation()
+    last = Rule("last value", "baseline", series.last_value(), dust)
+    both = np.concatenate([dust[:, None], weather], axis=1)
+    linear = Rule("linear, 24 h of all", "linear", series.linear(24), both)
+    rules = [
+        last,
+        Rule("seasonal naive (24)", "baseline", series.seasonal_naive(24), dust),
+        Rule("AR(24)", "linear", series.linear(24), dust),
+        linear._replace(name=f"{linear.name}, fitted once", refit=False),
+        linear,
+    ]
+    entries = [_forecasts.rule_entry(problem, rule) for rule in rules]
+    entries += _nets.entries(problem, config, last, hybrid=linear, batch_size=config.batch_size)
+    return [
+        Study(
+            "PM2.5",
+            _forecasts.describe_split(problem, "hours"),
+            problem.columns(2),
+            entries,
+            {"series": table.values, "wind": table.wind},
+            findings=functools.partial(
+                _forecasts_figures.find, problem=problem, dates=table.dates,
+                shown=[linear.name, config.cells[0]], last=24 * 21,
+            ),
+        )
+    ]  # fmt: skip

@@ -1,0 +1,63 @@
+"""Passengers of airlines, one month ahead: a series of 144 months, too short for nets?
+
+LSTM_JAX_DATA=FOLDER python -m experiments airline
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from experiments.harness.run.study import Study
+from experiments.series import _forecasts, _forecasts_figures, _nets
+from experiments.series._forecasts import Budget, Problem, Rule
+from lstm_jax.tasks import series as data
+from lstm_jax.train import series
+
+TIME = "3 min"
+TEST = 48  # months
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Budget):
+    size: int = 8
+    length: int = 13
+    """Months that a net sees before each forecast."""
+    blocks: int = 4
+
+
+def studies(config: Config) -> list[Study]:
+    table = data.airline()
+    passengers = table.column("passengers")
+    logs = np.log(passengers)
+    changes = np.diff(logs, prepend=logs[:1])
+    problem = Problem(
+        logs, np.stack([changes], axis=1), len(logs) - TEST, config.blocks, "thousands",
+        to_unit=np.exp, season=12,
+    )  # fmt: skip
+    if config.validate:
+        problem = problem.validation()
+    last = Rule("last value", "baseline", series.last_value(), logs)
+    seasonal = Rule("seasonal naive (12)", "baseline", series.seasonal_naive(12), logs)
+    linear = Rule("AR(12) of changes of logs", "linear", series.linear(12, changes=True), logs)
+    rules = [
+        last,
+        seasonal,
+        linear._replace(name=f"{linear.name}, fitted once", refit=False),
+        linear,
+    ]
+    entries = [_forecasts.rule_entry(problem, rule) for rule in rules]
+    entries += _nets.entries(problem, config, last, hybrid=linear, batch_size=16)
+    return [
+        Study(
+            "airline",
+            _forecasts.describe_split(problem, "months"),
+            problem.columns(2),
+            entries,
+            {"series": passengers},
+            findings=functools.partial(
+                _forecasts_figures.find, problem=problem, dates=table.dates,
+                shown=[linear.name, config.cells[0]], last=TEST,
+            ),
+        )
+    ]  # fmt: skip

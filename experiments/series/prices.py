@@ -1,0 +1,141 @@
+"""The S&P 500: why a high R² on prices means nothing, and volatility, which can be forecast.
+
+LSTM_JAX_DATA=FOLDER python -m experiments prices
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from experiments.harness.run.study import Column, Study
+from experiments.series import _forecasts, _forecasts_figures, _nets
+from experiments.series._forecasts import Budget, Problem, Rule
+from lstm_jax.tasks import series as data
+from lstm_jax.tasks.series import Series
+from lstm_jax.train import metrics, series
+
+TIME = "6 min"
+TEST = np.datetime64("2015-01-01")
+POINTS, R2_PRICES, R2_RETURNS = "RMSE of closes in points", "R² of closes", "R² of returns"
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Budget):
+    length: int = 22
+    """Trading days that a net sees before each forecast."""
+    epochs: int = 40
+
+
+def studies(config: Config) -> list[Study]:
+    table = data.sp500()
+    return [returns_study(config, table), volatility_study(config, table)]
+
+
+def logs_of(table: Series) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns in percent, the first of them 0, and the variance of each day and its logarithm."""
+    returns = 100 * np.diff(np.log(table.column("close")), prepend=np.log(table.column("close"))[0])
+    variance = series.parkinson(table.column("high"), table.column("low"))
+    return returns, variance, np.log(variance)
+
+
+def returns_study(config: Config, table: Series) -> Study:
+    returns, _, log_variance = logs_of(table)
+    closes = table.column("close")
+    test = int(np.flatnonzero(table.dates >= TEST)[0])
+    features = np.stack([returns, np.abs(returns), log_variance], axis=1)
+
+    def of_closes(forecasts: np.ndarray) -> dict[str, float]:
+        steps = np.arange(problem.test, len(problem.target))
+        said = forecasts[:, 0, 0]
+        found = closes[steps - 1] * np.exp(said / 100)
+        of_prices = metrics.measure(["rmse", "r2"], found, closes[steps])
+        of_returns = metrics.measure("r2", said, returns[steps])
+        return {
+            POINTS: of_prices["rmse"],
+            R2_PRICES: of_prices["r2"],
+            R2_RETURNS: of_returns["r2"],
+        }
+
+    columns = (Column(R2_PRICES, True, 4), Column(R2_RETURNS, True, 4), Column(POINTS, False, 2))
+    problem = Problem(
+        returns, features, test, config.blocks, "%", further=(columns, of_closes)
+    )  # fmt: skip
+    if config.validate:
+        problem = problem.validation()
+    zero = Rule("random walk", "baseline", constant("random walk", lambda values: 0.0), returns)
+    rules = [
+        zero,
+        Rule("mean return", "baseline", constant("mean", np.mean), returns),
+        Rule("AR(20)", "linear", series.linear(20), returns),
+    ]
+    entries = [_forecasts.rule_entry(problem, rule) for rule in rules]
+    entries += _nets.entries(problem, dataclasses.replace(config, cells=config.cells[:1]), zero)
+    return Study(
+        "closing prices",
+        _forecasts.describe_split(problem, "trading days"),
+        problem.columns(),
+        entries,
+        {"series": table.values},
+        findings=functools.partial(
+            _forecasts_figures.find, problem=problem, dates=table.dates,
+            shown=["AR(20)", config.cells[0]], last=250,
+        ),
+    )  # fmt: skip
+
+
+def constant(name: str, of_training: Callable[[np.ndarray], float]) -> series.Baseline:
+    """The same forecast for all steps, from the targets of the training part."""
+
+    def fit(part: series.Part, targets: np.ndarray) -> float:
+        return float(of_training(targets[np.isfinite(targets)]))
+
+    def apply(fitted: float, part: series.Part, origins: np.ndarray) -> np.ndarray:
+        return np.full(len(origins), fitted)
+
+    return series.Baseline(name, fit, apply, lambda horizon: 0)
+
+
+def volatility_study(config: Config, table: Series) -> Study:
+    returns, variance, log_variance = logs_of(table)
+    volume = np.log(table.column("volume"))
+    test = int(np.flatnonzero(table.dates >= TEST)[0])
+    columns = [log_variance, returns, np.abs(returns), np.diff(volume, prepend=volume[:1])]
+    problem = Problem(
+        log_variance, np.stack(columns, axis=1), test, config.blocks, "% a year",
+        to_unit=yearly_percent, point="qlike",
+    )  # fmt: skip
+    if config.validate:
+        problem = problem.validation()
+    har = series.log_har()
+    linear = Rule("log-HAR", "linear", har, variance, np.log)
+    logs = Rule("log-HAR, means of logs", "linear", series.log_har(mean_of_logs=True), variance,
+                np.log)  # fmt: skip
+    ewma = Rule("EWMA (0.94)", "baseline", series.ewma(0.94), variance, np.log)
+    rules = [
+        Rule("last value", "baseline", series.last_value(), variance, np.log),
+        ewma,
+        logs._replace(name=f"{logs.name}, fitted once", refit=False),
+        linear._replace(name=f"{linear.name}, fitted once", refit=False),
+        logs,
+        linear,
+    ]
+    entries = [_forecasts.rule_entry(problem, rule) for rule in rules]
+    entries += _nets.entries(problem, config, ewma, hybrid=linear)
+    return Study(
+        "volatility",
+        _forecasts.describe_split(problem, "trading days"),
+        problem.columns(),
+        entries,
+        {"series": table.values},
+        findings=functools.partial(
+            _forecasts_figures.find, problem=problem, dates=table.dates,
+            shown=[linear.name, config.cells[0]], last=250,
+        ),
+    )  # fmt: skip
+
+
+def yearly_percent(log_variance: np.ndarray) -> np.ndarray:
+    """The volatility in percent a year of the logarithm of a day's variance."""
+    return 100 * np.sqrt(252 * np.exp(log_variance))
