@@ -140,7 +140,8 @@ class Rule(NamedTuple):
 
 def score(problem: Problem, forecasts: np.ndarray) -> dict[str, float]:
     """The scores of forecasts ``[N, K, 1 + Q]``, by column."""
-    wanted, found = problem.target[problem.test :], {}
+    found: dict[str, float] = {}
+    wanted = problem.target[problem.test :]
     target = problem.to_unit(wanted)
     known = problem.to_unit(problem.target[: problem.test])
     naive = metrics.mase(known, season=problem.season)

@@ -67,8 +67,8 @@ def by_block(results: Results, problem: Problem) -> tuple[str, list[str], list[l
         for _, steps in splits:
             part = slice(steps[0] - problem.test, steps[-1] + 1 - problem.test)
             wanted = problem.target[steps]
-            for at in range(len(problem.horizons)):
-                values = [_forecasts.point_score(problem, one[part, at, 0], wanted)
+            for column in range(len(problem.horizons)):
+                values = [_forecasts.point_score(problem, one[part, column, 0], wanted)
                           for one in trials]  # fmt: skip
                 cells.append(f"{np.median(values):.{DIGITS}f}" if values else "-")
         rows.append([entry.name, *cells])
@@ -100,22 +100,22 @@ def draw_forecasts(
     count = len(problem.target)
     at = dates[count - last : count]
     observed = problem.to_unit(problem.target[-last:])
+    ahead = f", {problem.horizons[-1]} {problem.time} ahead" if len(problem.horizons) > 1 else ""
     for panel, name in zip(panels, shown, strict=True):
         panel.plot(at, observed, ".", color="0.2", markersize=3, label="observed")
         trials = read_all(results, name)
         if trials:
             colour, _ = styles[name]
             values = problem.to_unit(trials[0][-last:, -1])
-            for low, high, alpha, label in (
-                (1, -1, 0.15, "90 % interval"), (2, -2, 0.3, "50 % interval")
-            ):  # fmt: skip
-                panel.fill_between(at, values[:, low], values[:, high], color=colour, alpha=alpha,
-                                   linewidth=0, label=f"{name}: {label}")  # fmt: skip
-            panel.plot(at, values[:, MEDIAN], color=colour, linewidth=1, label=f"{name}: median")
+            panel.plot(at, values[:, MEDIAN], color=colour, linewidth=1, label="median")
+            for first, alpha, label in ((2, 0.3, "50 % interval"), (1, 0.15, "90 % interval")):
+                panel.fill_between(at, values[:, first], values[:, -first], color=colour,
+                                   alpha=alpha, linewidth=0, label=label)  # fmt: skip
+        panel.set_title(name + ahead, loc="left", fontsize=10)
         panel.set_ylabel(problem.unit)
         style_panel(panel)
     panels[-1].tick_params(axis="x", labelrotation=20)
-    draw_legend(figure, panels)
+    draw_legend(figure, panels[:1])
     return figure
 
 

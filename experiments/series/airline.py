@@ -23,16 +23,20 @@ class Config(Budget):
     size: int = 8
     length: int = 13
     """Months that a net sees before each forecast."""
+    epochs: int = 150
+    """The most passes through the training data; training stops earlier by a held-out part."""
     blocks: int = 4
+    """Blocks of the test part, one year each, before which everything is fitted anew."""
 
 
 def studies(config: Config) -> list[Study]:
     table = data.airline()
     passengers = table.column("passengers")
     logs = np.log(passengers)
-    changes = np.diff(logs, prepend=logs[:1])
+    monthly = np.diff(logs, prepend=logs[0])
+    yearly = np.concatenate([np.zeros(12), logs[12:] - logs[:-12]])
     problem = Problem(
-        logs, np.stack([changes], axis=1), len(logs) - TEST, config.blocks, "thousands",
+        logs, np.stack([monthly, yearly], axis=1), len(logs) - TEST, config.blocks, "thousands",
         to_unit=np.exp, season=12,
     )  # fmt: skip
     if config.validate:
@@ -47,7 +51,7 @@ def studies(config: Config) -> list[Study]:
         linear,
     ]
     entries = [_forecasts.rule_entry(problem, rule) for rule in rules]
-    entries += _nets.entries(problem, config, last, hybrid=linear, batch_size=16)
+    entries += _nets.entries(problem, config, seasonal, hybrid=linear, batch_size=16, patience=20)
     return [
         Study(
             "airline",

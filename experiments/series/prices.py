@@ -112,17 +112,17 @@ def volatility_study(config: Config, table: Series) -> Study:
     linear = Rule("log-HAR", "linear", har, variance, np.log)
     logs = Rule("log-HAR, means of logs", "linear", series.log_har(mean_of_logs=True), variance,
                 np.log)  # fmt: skip
-    ewma = Rule("EWMA (0.94)", "baseline", series.ewma(0.94), variance, np.log)
     rules = [
         Rule("last value", "baseline", series.last_value(), variance, np.log),
-        ewma,
+        Rule("EWMA (0.94)", "baseline", series.ewma(0.94), variance, np.log),
         logs._replace(name=f"{logs.name}, fitted once", refit=False),
         linear._replace(name=f"{linear.name}, fitted once", refit=False),
         logs,
         linear,
     ]
     entries = [_forecasts.rule_entry(problem, rule) for rule in rules]
-    entries += _nets.entries(problem, config, ewma, hybrid=linear)
+    mean = Rule("mean", "baseline", constant("mean", np.mean), log_variance)
+    entries += _nets.entries(problem, config, mean, hybrid=linear)
     return Study(
         "volatility",
         _forecasts.describe_split(problem, "trading days"),
