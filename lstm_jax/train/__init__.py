@@ -1,8 +1,10 @@
-"""Training: a cell with a readout, many steps in one scan, and exact checkpoints."""
+"""Training: models of cells, on finite data or on tasks that draw them, and exact checkpoints."""
 
 from lstm_jax._internal.allocator import keep_freed_memory
 from lstm_jax.train import checkpoint, heads, inputs, losses, metrics, series
+from lstm_jax.train.cross_validation import CrossValidation, cross_validate
 from lstm_jax.train.data.dataset import Dataset
+from lstm_jax.train.data.parts import hold_out
 from lstm_jax.train.data.rows import DataBatch
 from lstm_jax.train.data.source import Source
 from lstm_jax.train.data.streams import Streams
@@ -30,6 +32,7 @@ from lstm_jax.train.steps import (
 from lstm_jax.unrolling.truncated import unroll_truncated
 
 __all__ = [
+    "CrossValidation",
     "DataBatch",
     "Dataset",
     "Description",
@@ -48,10 +51,12 @@ __all__ = [
     "Vectors",
     "checkpoint",
     "count_parameters",
+    "cross_validate",
     "draw_batch",
     "evaluate",
     "fit",
     "heads",
+    "hold_out",
     "inputs",
     "keep_freed_memory",
     "load_cell",

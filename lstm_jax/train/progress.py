@@ -15,6 +15,7 @@ class Event(NamedTuple):
     batch, batches: of the next epoch, complete and in all.
     loss: the mean over the epoch so far, or of the last one if ``batch`` is 0.
     history: as in ``Fitted``, of the complete epochs.
+    fold, folds: of a cross-validation, counted from 1; 0 outside of one.
     """
 
     epoch: int
@@ -23,6 +24,8 @@ class Event(NamedTuple):
     batches: int
     loss: float
     history: dict[str, list[float]]
+    fold: int = 0
+    folds: int = 0
 
 
 class Progress:
@@ -68,7 +71,7 @@ class Lines(Progress):
 
     def draw(self, event: Event) -> None:
         if event.batch == 0:
-            print(f"epoch {event.epoch} of {event.epochs}: {describe(event)}", file=sys.stderr)
+            print(f"{describe_epoch(event, event.epoch)}: {describe(event)}", file=sys.stderr)
 
 
 class Bar(Progress):
@@ -99,11 +102,20 @@ class Bar(Progress):
         self._bar.stop()
 
     def draw(self, event: Event) -> None:
-        text = f"epoch {min(event.epoch + 1, event.epochs)} of {event.epochs}: {describe(event)}"
+        epoch = describe_epoch(event, min(event.epoch + 1, event.epochs))
+        in_fold = event.epoch * event.batches + event.batch
+        of_fold = event.epochs * event.batches
         self._bar.update(
-            self._task, description=text, total=event.epochs * event.batches,
-            completed=event.epoch * event.batches + event.batch,
+            self._task, description=f"{epoch}: {describe(event)}",
+            total=max(event.folds, 1) * of_fold,
+            completed=max(event.fold - 1, 0) * of_fold + in_fold,
         )  # fmt: skip
+
+
+def describe_epoch(event: Event, epoch: int) -> str:
+    """Such as "fold 2 of 10, epoch 3 of 20"."""
+    fold = f"fold {event.fold} of {event.folds}, " if event.folds else ""
+    return f"{fold}epoch {epoch} of {event.epochs}"
 
 
 def describe(event: Event) -> str:
