@@ -44,8 +44,9 @@ def fill(
     bad = np.isinf(batch) if missing == "mask" else ~np.isfinite(batch)
     if bad.any():
         at = tuple(int(n) for n in np.argwhere(bad)[0])
-        place = (int(rows[at[0]]), *at[1:])
-        if column.lengths is not None:
+        if column.lengths is None:
+            place: tuple[int, ...] = (int(rows[at[0]]), *at[1:])
+        else:
             place = (int(rows[at[1]]), at[0], *at[2:])
         _refuse(argument, column, batch[at], place)
     seen = ~np.isnan(batch)

@@ -24,7 +24,8 @@ class Source:
             without the first axis. It must give the same record for the same number, and is read
             from several threads.
         lengths: the number of steps of each row ``[N]``, so that rows can be put into buckets
-            without reading them all; None if all have those of the first.
+            without reading them all; None if all have those of the first. Of a dict, those of the
+            first column of sequences; batches of further ones are as long as a power of two.
         groups, per, missing, in_time_order: as in ``Dataset``.
     """
 
