@@ -18,6 +18,7 @@ from lstm_jax.train.mixtures import Mixture
 from lstm_jax.train.model import Model, count_parameters, recurrent
 from lstm_jax.train.network import network
 from lstm_jax.train.optimizers import optimizer
+from lstm_jax.train.progress import Event
 from lstm_jax.train.saved import Description, load_cell, load_model, save_model
 from lstm_jax.train.sizes import size_for, size_near, state_size
 from lstm_jax.train.steps import (
@@ -37,6 +38,7 @@ __all__ = [
     "Dataset",
     "Description",
     "EarlyStopping",
+    "Event",
     "Fitted",
     "Head",
     "Inputs",

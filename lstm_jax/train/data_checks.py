@@ -1,6 +1,8 @@
 """Checks of the data that a model is given, before anything is compiled."""
 
+import functools
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -101,19 +103,30 @@ def _shapes(
     if isinstance(data, Streams):
         batch: Any = data.arrange(1).read(0)
     else:
-        batch = data.read(np.zeros(1, int), 1, int(data.lengths[0]))
+        batch = data.read(np.zeros(1, int), 1, int(data.whole_lengths.max()))
+    run = _program(model, tuple(functions), data.per, isinstance(data, Streams))
+    return jax.eval_shape(run, params, batch), batch
 
+
+@functools.lru_cache(maxsize=32)
+def _program(
+    model: Model, functions: tuple[tuple[str, Loss], ...], per: str, streams: bool
+) -> Callable[..., Any]:
+    """``(params, batch) -> outputs``, which is traced once for all parts of a data set."""
+
+    @jax.jit
+    @default_promotion
     def run(params: Params | None, batch: Any) -> Any:
         if params is None:
             params = model.init(jax.random.key(0))
         state = None
-        if isinstance(data, Streams):
+        if streams:
             assert model.initial_state is not None
             state = model.initial_state(params, 1)
         outputs = forward(model, params, state, batch, None)[1]
         for name, function in functions:
             values = function(outputs, batch.targets)
-            sum_and_count(values, batch.counts, 1 if data.per == "sequence" else 2, name)
+            sum_and_count(values, batch.counts, 1 if per == "sequence" else 2, name)
         return outputs
 
-    return jax.eval_shape(default_promotion(run), params, batch), batch
+    return run

@@ -259,8 +259,8 @@ def _answers_every_step(model: Model, params: Params, data: Dataset | Source) ->
     """Whether answers are ``[T, B, ...]``: found by the axis that grows with the batch."""
     shapes = []
     for rows in (1, 2):
-        batch = data.read(np.zeros(rows, int), rows, int(data.lengths.max()))
-        shapes.append(jax.eval_shape(default_promotion(model.answer), params, batch.xs).shape)
+        batch = data.read(np.zeros(rows, int), rows, int(data.whole_lengths.max()))
+        shapes.append(jax.eval_shape(_answers(model), params, batch.xs).shape)
     axis = next((i for i, (a, b) in enumerate(zip(*shapes, strict=True)) if a != b), None)
     if axis not in (0, 1):
         raise WrongValue(

@@ -105,7 +105,7 @@ def fit(
         buckets: the largest number of buckets of lengths. Small data have fewer.
         seconds_between_checkpoints: a killed process loses this much.
         progress: whether to show a progress bar on stderr; or a function that is called with a
-            ``progress.Event``.
+            ``train.Event``.
 
     Raises:
         NonFiniteLoss: naming epoch and batch, if the loss becomes NaN or infinite.

@@ -29,7 +29,7 @@ def make_folds(data: Dataset | Source, splitter: Any) -> list[Fold]:
     Warns:
         UserWarning: of rows that are later in time than the test, and of groups in both parts.
     """
-    if hasattr(splitter, "split"):
+    if hasattr(splitter, "split") and not isinstance(splitter, str):
         per_row = data.per == "sequence" and data.targets is not None
         try:
             with warnings.catch_warnings():

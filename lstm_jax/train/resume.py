@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lstm_jax.train.epochs import Job, Place
 
 SETTINGS, HISTORY = "fit.json", "history.json"
-PROGRAM = "model, loss or optimizer"
+PARAMS, PROGRAM = "first params", "model, loss or optimizer"
 
 
 def settings(job: "Job", key: Any, params: Any, checksum: int) -> dict[str, Any]:
@@ -39,18 +39,19 @@ def settings(job: "Job", key: Any, params: Any, checksum: int) -> dict[str, Any]
     for _, leaf in leaves:
         digest = zlib.crc32(np.ascontiguousarray(leaf).tobytes(), digest)
     state = jax.eval_shape(job.optimizer.init, params)
+    machine = [jax.__version__, __version__, jax.default_backend()]
     return {
         "key": [int(word) for word in np.ravel(jax.random.key_data(key))],
         "batch_size": job.batch_size,
         "buckets": job.buckets,
         "params": {jax.tree_util.keystr(path): list(leaf.shape) for path, leaf in leaves},
-        "first params": digest,
+        PARAMS: [digest, *machine],
         "optimizer": str(jax.tree.structure(state)),
         "data": job.data.fingerprint(),
         "validation": None if job.validation is None else job.validation.fingerprint(),
         "metrics": [metric.name for metric in job.metrics],
         "early_stopping": None if job.stopping is None else list(job.stopping),
-        PROGRAM: [checksum, jax.__version__, __version__, jax.default_backend()],
+        PROGRAM: [checksum, *machine],
     }
 
 
@@ -70,7 +71,7 @@ class Store:
                 raise CheckpointError(f"{file} cannot be read: {error}") from None
             for name, value in expected.items():
                 old = found.get(name)
-                if name == PROGRAM and old is not None and old[1:] != value[1:]:
+                if name in (PARAMS, PROGRAM) and old is not None and old[1:] != value[1:]:
                     continue  # another version or machine may compute the same in another way
                 if old != value:
                     raise CheckpointError(

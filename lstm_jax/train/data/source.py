@@ -21,8 +21,8 @@ class Source:
     Args:
         records: anything with ``len(records)`` and ``records[i]``, such as a random access data
             source of Grain: a pair of one row's inputs and its target, each as in ``Dataset``
-            without the first axis. It must give the same record for the same number, and is read
-            from several threads.
+            without the first axis; None for no target. It must give the same record for the same
+            number, and is read from several threads.
         lengths: the number of steps of each row ``[N]``, so that rows can be put into buckets
             without reading them all; None if all have those of the first. Of a dict, those of the
             first column of sequences; batches of further ones are as long as a power of two.
@@ -146,5 +146,7 @@ class Source:
         inputs: Any = [record[0] for record in records]
         if isinstance(inputs[0], Mapping):
             inputs = {name: [row[name] for row in inputs] for name in inputs[0]}
-        targets = [record[1] for record in records]
+        targets: Any = [record[1] for record in records]
+        if all(target is None for target in targets):  # for train.predict
+            targets = None
         return Dataset(inputs, targets, per=self.per, missing=self._missing)
