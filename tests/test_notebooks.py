@@ -15,6 +15,7 @@ WHICH_CELL = ROOT / "notebooks" / "01_which_cell_remembers_longest.ipynb"
 INSIDE = ROOT / "notebooks" / "02_inside_a_cell.ipynb"
 VANISHING = ROOT / "notebooks" / "03_where_gradients_vanish.ipynb"
 WHAT_IT_REMEMBERS = ROOT / "notebooks" / "04_what_a_trained_net_remembers.ipynb"
+OWN_DATA = ROOT / "notebooks" / "05_train_on_your_own_sequences.ipynb"
 KINDS = ("image/png", "text/markdown", "text/plain")  # the richest first
 
 pytestmark = pytest.mark.xdist_group("notebooks")  # each is executed once for all tests
@@ -102,4 +103,11 @@ def test_the_stored_outputs_show_what_the_text_says():
     assert max(accuracy["GRU"], accuracy["LSTM, forget bias 1"]) < 0.2
     last = '{name: f"{curve[LAG]:.0e}" for name, curve in start.items()}'
     left = {name: float(text) for name, text in output_of(vanishing, last).items()}
+    own = nbformat.read(OWN_DATA, as_version=4)
+    errors = output_of(own, "errors")
+    net = errors.pop("LSTM")
+    assert all(net[i] < min(other[i] for other in errors.values()) for i in range(3))
+    assert all(
+        0.7 < share < 0.9 for share in output_of(own, "inside.mean(axis=0).round(2).tolist()")
+    )
     assert min(left, key=left.get) == "ReLU RNN" and max(left, key=left.get) == list(left)[-1]
