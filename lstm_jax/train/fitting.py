@@ -33,7 +33,7 @@ class Fitted(NamedTuple):
     best_epoch: its number, counted from 1.
     history: one number for each epoch: "loss", the mean over the targets of the epoch, measured
         while they were learnt from; with validation data also "validation_loss" and
-        "validation_" with the name of each metric.
+        each metric, such as "validation_accuracy".
     epochs: how many there were.
     compiles: how many programs were compiled for training in this call: one for each bucket of
         lengths, and none if an earlier call had compiled them.
