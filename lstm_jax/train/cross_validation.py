@@ -15,7 +15,7 @@ from lstm_jax.train import folds as folds_of_data
 from lstm_jax.train import losses
 from lstm_jax.train import metrics as metrics_by_name
 from lstm_jax.train.data.dataset import Dataset
-from lstm_jax.train.data.parts import hold_out
+from lstm_jax.train.data.parts import hold_out, require_rows
 from lstm_jax.train.data.source import Source
 from lstm_jax.train.epochs import EarlyStopping
 from lstm_jax.train.evaluation import evaluate, predict
@@ -112,8 +112,7 @@ def cross_validate(
         UserWarning: if a fold trains on rows that are later in time than a row that it is tested
             on, or on rows of a group that it is tested on too.
     """
-    if not isinstance(data, Dataset | Source):
-        raise WrongType(f"data: expected a train.Dataset or Source, got {type(data).__name__}")
+    require_rows("data", data)
     key = checking.random_key("key", key)
     loss = losses.resolve(loss)
     metrics = metrics_by_name.resolve_all(metrics)
@@ -200,10 +199,10 @@ def _by_row(folds: list[Fold], answers: list[Any], count: int) -> Any:
     first = next(row for row in rows if row is not None)
     if any(row is not None and row.shape != first.shape for row in rows):
         return rows
-    missing = np.full(first.shape, np.nan, first.dtype) if first.dtype.kind == "f" else None
-    if missing is None and any(row is None for row in rows):
+    if first.dtype.kind != "f" and any(row is None for row in rows):
         return rows
-    return np.stack([missing if row is None else row for row in rows])
+    missing = np.full(first.shape, np.nan) if first.dtype.kind == "f" else first
+    return np.stack([missing if row is None else row for row in rows], dtype=first.dtype)
 
 
 def _deviation(values: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 import copy
 import zlib
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class Dataset:
     def _main(self) -> Column:
         return next(c for c in self._columns.values() if c.lengths is not None)
 
-    def take(self, rows: Any) -> "Dataset":
+    def take(self, rows: Any) -> Self:
         """The given rows, by number or by a mask ``[N]``, without copying them."""
         result = copy.copy(self)
         result._rows = self._rows[numbers_of_rows(rows, len(self))]

@@ -1,6 +1,6 @@
 """Parts of a data set: a share that is held out."""
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import numpy as np
@@ -10,7 +10,15 @@ from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.train.data.dataset import Dataset
 from lstm_jax.train.data.source import Source
 
-Rows = TypeVar("Rows", Dataset, Source)
+Rows = TypeVar("Rows", bound=Dataset | Source)
+
+
+def require_rows(argument: str, data: Any) -> None:
+    """Raises TypeError for what is no data set of rows."""
+    if not isinstance(data, Dataset | Source):
+        raise WrongType(
+            f"{argument}: expected a train.Dataset or Source, got {type(data).__name__}"
+        )
 
 
 def hold_out(data: Rows, share: float, *, key: Any = None) -> tuple[Rows, Rows]:
@@ -32,8 +40,7 @@ def hold_out(data: Rows, share: float, *, key: Any = None) -> tuple[Rows, Rows]:
     Raises:
         ValueError or TypeError: naming the argument.
     """
-    if not isinstance(data, Dataset | Source):
-        raise WrongType(f"data: expected a train.Dataset or Source, got {type(data).__name__}")
+    require_rows("data", data)
     if not 0 < checking.real("share", share) < 1:
         raise WrongValue(f"share: expected a number between 0 and 1, got {share!r}")
     group = np.arange(len(data))
@@ -57,4 +64,4 @@ def hold_out(data: Rows, share: float, *, key: Any = None) -> tuple[Rows, Rows]:
     rows_so_far = np.cumsum(np.bincount(group)[order])[:-1]  # one group is left to train on
     chosen = 1 + int(np.argmin(np.abs(rows_so_far - share * len(data))))
     is_held_out = np.isin(group, order[:chosen])
-    return data.take(~is_held_out), data.take(is_held_out)
+    return cast(tuple[Rows, Rows], (data.take(~is_held_out), data.take(is_held_out)))

@@ -3,7 +3,7 @@
 import copy
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -93,7 +93,7 @@ class Source:
         """Not known without reading all records."""
         return None
 
-    def take(self, rows: Any) -> "Source":
+    def take(self, rows: Any) -> Self:
         """The given rows, by number or by a mask ``[N]``."""
         result = copy.copy(self)
         result._rows = self._rows[numbers_of_rows(rows, len(self))]
