@@ -99,15 +99,23 @@ def draw_forecasts(
     panels = figure.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     count = len(problem.target)
     last = min(last, count)
-    at = dates[count - last : count]
+    at = dates[:count][-last:]
     observed = problem.to_unit(problem.target[-last:])
     ahead = f", {problem.horizons[-1]} {problem.time} ahead" if len(problem.horizons) > 1 else ""
     for panel, name in zip(panels, shown, strict=True):
-        panel.plot(at, observed, ".", color="0.2", markersize=3, label="observed")
+        panel.plot(
+            at[-len(observed) :],
+            observed[-len(at) :],
+            ".",
+            color="0.2",
+            markersize=3,
+            label="observed",
+        )
         trials = read_all(results, name)
         if trials:
             colour, _ = styles[name]
-            values = problem.to_unit(trials[0][-last:, -1])
+            values = problem.to_unit(trials[0][-len(at) :, -1])
+            at = at[-len(values) :]
             panel.plot(at, values[:, MEDIAN], color=colour, linewidth=1, label="median")
             for first, alpha, label in ((2, 0.3, "50 % interval"), (1, 0.15, "90 % interval")):
                 panel.fill_between(at, values[:, first], values[:, -first], color=colour,
