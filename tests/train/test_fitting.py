@@ -309,9 +309,15 @@ def test_progress():
     assert events[0].batch == 1 and events[0].loss > 0
 
 
-def test_a_bar_is_shown(capsys):
+def test_progress_is_shown_on_stderr(capsys, monkeypatch):
+    fit(mean_model(), DATA, validation=DATA, progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("epoch 2 of 2: loss ") and "validation_loss" in err
+    assert err.count("\n") == 1  # at the end, and every ten seconds
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
     fit(mean_model(), DATA, progress=True)
-    assert capsys.readouterr().out == ""
+    out, err = capsys.readouterr()
+    assert out == "" and "epoch 2 of 2" in err
 
 
 @pytest.mark.parametrize(
