@@ -236,7 +236,7 @@ def test_a_loss_that_is_undefined_in_the_padding_has_a_gradient():
 def test_optimizers_that_need_the_loss_or_draw_noise():
     plateau = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=1, factor=0.5))
     noisy = optax.noisy_sgd(0.1, key=jax.random.key(3))
-    for optimizer in (plateau, noisy):
+    for optimizer in (plateau, noisy, optax.lbfgs()):
         found = fit(mean_model(), DATA, optimizer=optimizer, epochs=3)
         assert np.isfinite(found.history["loss"]).all() and found.compiles == 1
 
