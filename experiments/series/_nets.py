@@ -190,7 +190,7 @@ def mean_entry(name: str, problem: Problem, entry: Entry) -> Entry:
 def entries(
     problem: Problem, config: Budget, base: Rule, hybrid: Rule | None = None, **options: Any
 ) -> list[Entry]:
-    """The rows of nets.
+    """The rows of nets, and of the mean forecasts of all trials of the first cell.
 
     Args:
         problem: what they forecast.
@@ -204,12 +204,12 @@ def entries(
         first, config.size, config.length, base, config.learning_rate, config.weight_decay,
         epochs=config.epochs, **options,
     )  # fmt: skip
-    rows = [net_entry(first, problem, recipe, config.seeds)]
-    if config.seeds > 1:
-        rows.append(mean_entry(f"mean of {config.seeds} {first}", problem, rows[0]))
-    for cell in others:
-        rows.append(net_entry(cell, problem, recipe._replace(cell=cell), config.seeds))
+    recipes = {first: recipe} | {cell: recipe._replace(cell=cell) for cell in others}
     if hybrid is not None:
-        added = recipe._replace(base=hybrid)
-        rows.append(net_entry(f"{hybrid.name} + {first}", problem, added, config.seeds))
+        recipes[f"{hybrid.name} + {first}"] = recipe._replace(base=hybrid)
+    rows = []
+    for name, of_row in recipes.items():
+        rows.append(net_entry(name, problem, of_row, config.seeds))
+        if config.seeds > 1 and of_row.cell == first:
+            rows.append(mean_entry(f"mean of {config.seeds} {name}", problem, rows[-1]))
     return rows

@@ -1,6 +1,21 @@
-"""Passengers of airlines, one month ahead: a series of 144 months, too short for nets?
+"""Passengers of airlines, one month ahead: a series of 144 months, too short for nets.
 
-LSTM_JAX_DATA=FOLDER python -m experiments airline
+    LSTM_JAX_DATA=FOLDER python -m experiments airline
+
+The last 48 months are forecast, in four blocks of a year, before each of which every row but one is
+fitted anew to all that came before. All is done in logarithms, whose forecasts are those of the
+median rather than of the mean. Nets see 13 months of growth, from month to month and from year to
+year, and add to the value of a year before.
+
+What nets see and add to was chosen with --validate, which forecasts the 24 months before the test
+part, where an autoregression of the changes of 12 months has an RMSE of 8.6. Tried: monthly growth
+alone, with outputs added to the last value (16.2) or to the autoregression (8.4); yearly growth
+too, added to the last value (18.3) or to that of a year before (7.9); with the month of the year
+(9.6). With so few months these numbers say little, and what was best there is not best on the test
+part.
+
+Expect, in 2 minutes on two cores: an autoregression at 15 thousand that no net comes below. Nets
+that learn from 100 numbers have little to add to it.
 """
 
 import dataclasses

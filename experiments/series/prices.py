@@ -1,6 +1,28 @@
 """The S&P 500: why a high R² on prices means nothing, and volatility, which can be forecast.
 
-LSTM_JAX_DATA=FOLDER python -m experiments prices
+    LSTM_JAX_DATA=FOLDER python -m experiments prices
+
+Both studies forecast the 924 trading days from 2015 on, one day ahead, in three blocks, before each
+of which every row is fitted anew to all that came before.
+
+Closing prices: the random walk says that tomorrow's close is today's. Its R² is 0.996, since the
+closes of four years spread much wider than they move in a day; a model that says the same plus some
+noise has an R² of 0.99 too. What counts is the R² of returns, and there nothing here is better than
+their mean.
+
+Volatility: the variance of a day from its high and low (Parkinson 1980), scored by QLIKE, which is
+least in expectation for the true variance although the range is a noisy estimate of it (Patton
+2011). Log-HAR with logarithms of means is as published (Andersen, Bollerslev & Diebold 2007); with
+means of logarithms it is a little worse. Quantiles are shown as volatilities in percent a year.
+
+What nets add to and see was chosen with --validate, which forecasts the last quarter of the days
+before 2015, where log-HAR has a QLIKE of 0.387. Tried with a GRU, the median of 3 seeds: outputs
+that are added to EWMA (0.361), to the mean (0.349) or to log-HAR (0.356); with the mean, 44 days
+for 22 (0.353), a learning rate of 1e-3 for 3e-3 (0.351), 8 units for 16 (0.357), and an LSTM for
+the GRU (0.360).
+
+Expect, in 4 minutes on two cores: returns that cannot be forecast, but whose spread can, and nets
+that do as well as log-HAR or a little better.
 """
 
 import dataclasses
