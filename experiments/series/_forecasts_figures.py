@@ -29,7 +29,7 @@ def find(
         problem: the series.
         dates: ``[T]`` of its steps.
         shown: the entries whose forecasts are drawn, each in a panel.
-        last: how many steps of the test part are drawn.
+        last: how many steps of the test part are drawn, at most.
     """
     tables = [by_block(results, problem), calibration(results, problem)]
     figures = {"forecasts": draw_forecasts(results, problem, dates, shown, last)}
@@ -98,6 +98,7 @@ def draw_forecasts(
     figure = Figure(figsize=(8.4, 0.8 + 2.4 * len(shown)), dpi=150, layout="constrained")
     panels = figure.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     count = len(problem.target)
+    last = min(last, count - problem.test)
     at = dates[count - last : count]
     observed = problem.to_unit(problem.target[-last:])
     ahead = f", {problem.horizons[-1]} {problem.time} ahead" if len(problem.horizons) > 1 else ""
