@@ -194,7 +194,7 @@ SCRIPT = """
         data = train.Dataset(rows, [row.sum() for row in rows])
         cell = lj.dropout(lj.lstm(5), 0.2)
         model = train.network(cell, train.inputs.numbers(2), train.heads.regression())
-        options = dict(loss="mse", metrics=["r2"], batch_size=7)
+        options = dict(loss="mse", metrics=["r2"], batch_size=12)
     else:
         data = train.Streams(rng.integers(0, 5, 2000), window=5)
         model = train.network(lj.lstm(5), train.inputs.embedding(5, 3),
@@ -237,11 +237,11 @@ def test_processes_killed_at_random_moments(kind, tmp_path):
     folder, rng, kills = tmp_path / "fit", np.random.default_rng(0), 0
     for attempt in range(40):
         process = start(folder, attempt)
-        wanted = (latest_step(folder) or 0) + rng.integers(1, 200)
-        while kills < 4 and process.poll() is None and (latest_step(folder) or 0) < wanted:
+        wanted = (latest_step(folder) or 0) + rng.integers(1, 150)
+        while kills < 3 and process.poll() is None and (latest_step(folder) or 0) < wanted:
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.1))
-        if kills < 4 and process.poll() is None:
+        if kills < 3 and process.poll() is None:
             process.send_signal(signal.SIGKILL)
             process.wait()
             kills += 1
