@@ -121,25 +121,29 @@ def draw_forecasts(
 
 
 def draw_horizons(results: Results, problem: Problem) -> Figure:
-    """The point score against the horizon, as a share of the first entry's."""
-    names = [entry.name for entry in results.study.entries]
+    """The point score against the horizon, as a share of the first entry's; without the other
+    baselines, which are far above it."""
+    first, *others = results.study.entries
+    names = [first.name, *(entry.name for entry in others if entry.kind != "baseline")]
     styles = assign_styles(names)
     figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
     panel = figure.subplots()
     columns = [problem.column(problem.point_name, horizon) for horizon in problem.horizons]
-    scores = {name: [np.nanmedian(results.scores(name, column)) for column in columns]
+    scores = {name: np.array([np.nanmedian(results.scores(name, column)) for column in columns])
               for name in names}  # fmt: skip
     for name, values in scores.items():
         colour, dashes = styles[name]
-        shares = np.array(values) / scores[names[0]]
-        panel.plot(problem.horizons, shares, color=colour, linestyle=dashes, marker="o",
-                   markersize=3, label=name)  # fmt: skip
+        panel.plot(problem.horizons, values / scores[first.name], color=colour, linestyle=dashes,
+                   marker="o", markersize=3, label=name)  # fmt: skip
     panel.set_xscale("log")
     panel.set_xticks(problem.horizons, [str(horizon) for horizon in problem.horizons])
     panel.minorticks_off()
-    panel.set(xlabel=f"horizon in {problem.time}", ylabel=f"{problem.point_name} / {names[0]}")
+    panel.set(
+        xlabel=f"horizon in {problem.time}",
+        ylabel=f"{problem.point_name} / that of the {first.name}",
+    )
+    panel.legend(fontsize=8, frameon=False, loc="lower left")
     style_panel(panel)
-    draw_legend(figure, [panel])
     return figure
 
 
