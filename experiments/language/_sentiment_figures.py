@@ -14,8 +14,7 @@ EXPLAINED = "LSTM"  # the net whose words are coloured
 RARE = 8  # occurrences in the test fold below which a word is not listed
 LISTED = 12
 SHOWN = 2  # sentences of each kind
-LONGEST = 24  # words of a sentence that is shown
-SAME = 0.1  # of correlation
+SHORTEST, LONGEST = 6, 24  # words of a sentence that is shown
 
 
 def find(results: Results) -> Findings:
@@ -143,17 +142,17 @@ def draw_sentences(explained: dict[str, np.ndarray]) -> Figure:
 
     labels, says = explained["labels"], explained["log_odds"] > 0
     lengths = np.array([len(text.split()) for text in explained["sentences"]])
+    inside = (lengths >= SHORTEST) & (lengths <= LONGEST)
     chosen = [
         row
         for right in (True, False)
         for label in (1, 0)
-        for row in np.flatnonzero(
-            (labels == label) & ((says == label) == right) & (lengths <= LONGEST) & (lengths > 5)
-        )[:SHOWN]
+        for row in np.flatnonzero((labels == label) & ((says == label) == right) & inside)[:SHOWN]
     ]
-    figure = Figure(figsize=(7.0, 1.35 * len(chosen)), dpi=150, layout="constrained")
+    figure = Figure(figsize=(7.0, 0.5 + 0.85 * len(chosen)), dpi=150, layout="constrained")
     limit = max(float(np.abs(explained["values"][row]).max()) for row in chosen)
-    for panel, row in zip(np.atleast_1d(figure.subplots(len(chosen))), chosen, strict=True):
+    panels = list(np.atleast_1d(figure.subplots(len(chosen))))
+    for panel, row in zip(panels, chosen, strict=True):
         words = str(explained["sentences"][row]).split()
         plot.attribution_text(explained["values"][row, : len(words)], words, limit=limit, ax=panel)
         is_for = "for" if labels[row] else "against"
@@ -161,4 +160,7 @@ def draw_sentences(explained: dict[str, np.ndarray]) -> Figure:
         odds = explained["log_odds"][row]
         panel.set_title(f"{is_for} the film; the net says {net} ({odds:+.1f})",
                         loc="left", fontsize=9)  # fmt: skip
+    bars = [axes for axes in figure.axes if axes not in panels]
+    for bar in bars[:-1]:  # one is enough, since all have the same limit
+        bar.remove()
     return figure

@@ -14,6 +14,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import lstm_jax as lj
@@ -224,8 +225,8 @@ def explain(cell: Any, params: Any, words: Words, rows: np.ndarray) -> dict[str,
     end.
     """
     tokens = [words.reviews.tokens[row] for row in rows]
-    lengths = np.array([len(row) for row in tokens], np.int32)
-    ids = np.zeros((lengths.max(), len(rows)), np.int32)
+    lengths = jnp.array([len(row) for row in tokens], jnp.int32)
+    ids = np.zeros((max(map(len, tokens)), len(rows)), np.int32)
     for number, row in enumerate(tokens):
         ids[: len(row), number] = words.vocabulary.encode(row)
     readout = params["readout"]
