@@ -127,11 +127,13 @@ class Budget(NamedTuple):
     """How long a net is trained.
 
     patience: the epochs without a lower validation loss after which it stops; None to go on.
+    buckets: of lengths, each with a program of its own: fewer are better for short trainings.
     """
 
     batch_size: int
     epochs: int
     patience: int | None
+    buckets: int = 4
 
 
 def adamw(learning_rate: float, weight_decay: float = 0.0) -> optax.GradientTransformation:
@@ -152,5 +154,5 @@ def fit_net(
         model, words.dataset(fold.train), validation=words.dataset(fold.validation),
         loss="cross_entropy", metrics=["accuracy"], optimizer=optimizer, epochs=budget.epochs,
         batch_size=budget.batch_size, early_stopping=budget.patience, key=trial.key,
-        checkpoint=trial.checkpoint, progress=trial.progress,
+        checkpoint=trial.checkpoint, buckets=budget.buckets, progress=trial.progress,
     )  # fmt: skip
