@@ -7,7 +7,7 @@ The sentence polarity data of Pang & Lee 2005 (MR): 10,662 sentences of 20 words
 that starts from vectors trained on 100 billion words. An LSTM here has to learn what words mean
 from 9,000 sentences.
 
-TODO expect
+No full run is kept yet, and the settings of the nets are first guesses.
 """
 
 import dataclasses
