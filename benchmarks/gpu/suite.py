@@ -12,7 +12,7 @@ MAIN_CELLS = ("lstm", "gru", "rnn", "mgu", "min_gru", "lru", "attention", "linea
 FILES = ("tests/test_references.py", "tests/unrolling/test_unroll.py")
 FURTHER_FILES = (
     "tests/cells/test_attention.py",
-    "tests/train/test_fit.py",
+    "tests/train/test_steps.py",
     "tests/train/test_model.py",
     "tests/unrolling/test_truncated.py",
     "tests/train/test_optimizers.py",

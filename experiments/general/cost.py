@@ -6,6 +6,9 @@ Reads the measurements of the benchmarks' scaling study (``python -m benchmarks.
 by default those that are kept in the repository, and fits to each axis the power by which the cost
 grows: 1 is in proportion, 2 is four times the cost of twice the size. Takes seconds, since nothing
 is measured.
+
+Expect: time grows with the power 1 of T, 0.9 of B, about 1 of the layers and 1.4 of H; RAM about in
+proportion to each (results in experiments/results/cost).
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ LSTMs are said to need large data sets. Here nets and simple models learn from t
 examples, up to all that there are, of three kinds: handwritten digits (scikit-learn's, of 8 by 8
 pixels), sentences of film reviews (Pang & Lee 2005), and daily minimum temperatures of Melbourne.
 
-No full run is kept yet.
+Expect: nothing yet, since no full run is kept.
 """
 
 import dataclasses

@@ -5,6 +5,8 @@
 The digits of LeCun et al. 1998 in 28 steps, an easy task for a recurrent cell, which an hour of
 pixel by pixel (``sequential_mnist``) should not be confused with. There are no published numbers
 that all agree on; logistic regression on the pixels is the linear baseline.
+
+Expect: nothing yet, since no full run is kept.
 """
 
 import dataclasses

@@ -10,7 +10,7 @@ readout reads (as in Zaremba et al. 2014), one mask per sentence over inputs and
 early: the table has the epoch with the lowest validation loss beside the last one, so that early
 stopping is seen together with each of the others.
 
-No full run is kept yet.
+Expect: nothing yet, since no full run is kept.
 """
 
 import dataclasses

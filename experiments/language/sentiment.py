@@ -7,7 +7,7 @@ The sentence polarity data of Pang & Lee 2005 (MR): 10,662 sentences of 20 words
 that starts from vectors trained on 100 billion words. An LSTM here has to learn what words mean
 from 9,000 sentences.
 
-No full run is kept yet, and the settings of the nets are first guesses.
+Expect: nothing yet, since no full run is kept, and the settings of the nets are first guesses.
 """
 
 import dataclasses
@@ -57,7 +57,7 @@ class Net(NamedTuple):
         return train.network(cell, inputs, head, reads=self.reads, dropout=self.dropout)
 
 
-# Chosen by python -m experiments sentiment --choose
+# First guesses, which python -m experiments sentiment --choose compares with others.
 NETS = {
     EXPLAINED: Net(64),
     "BiLSTM, attention pooling": Net(48, both_directions=True, reads="attention"),

@@ -9,6 +9,9 @@ parameters, and 1.88 in its small configuration for a CPU. The whole validation 
 its beginning to its end with the state carried along. There is no third part: the epoch with the
 lowest loss is chosen on the text that is reported, as in nanoGPT, which makes the loss a little too
 low; the last epoch's loss stands beside it.
+
+Expect: nothing yet of the nets, since no full run is kept; the counts of n-grams are at 1.669
+(Witten-Bell, 5 characters), 1.561 and 1.517 (Kneser-Ney, 5 and 7).
 """
 
 import dataclasses

@@ -9,7 +9,7 @@ import pytest
 
 import lstm_jax as lj
 from experiments import __main__ as command
-from experiments.__main__ import THEMES, load, main
+from experiments.__main__ import HERE, THEMES, load, main
 from experiments.general import first_comparison
 from experiments.harness import conduct
 from experiments.harness.run import run_folder, runner
@@ -258,6 +258,9 @@ def zero_data(monkeypatch):
     monkeypatch.setitem(tasks.registry, "sequential_mnist", lambda **_: tasks.make("digits"))
 
 
+COMPARISONS = [
+    name for name in THEMES if "\ndef settings(" in (HERE / THEMES[name] / f"{name}.py").read_text()
+]  # the others are studies
 # Whose many models take long to be sized.
 LONG = ("reversal", "sorting", "dates", "translation", "greff", "suite", "hochreiter_1997",
         "hochreiter_1997_today")  # fmt: skip
@@ -266,7 +269,7 @@ LONG = ("reversal", "sorting", "dates", "translation", "greff", "suite", "hochre
 @pytest.mark.usefixtures("captions", "zero_data")
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in THEMES],
+    [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in COMPARISONS],
 )
 def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
     """Sizes are computed on the first task only, and for only one model that is not a cell, since
