@@ -119,7 +119,7 @@ def test_the_experiment_runs(reviews, tmp_path, monkeypatch):
     assert "Points above naive Bayes" in report and report.count("](MR_") == 3
     with np.load(tmp_path / "run" / "MR" / "LSTM" / "seed_0" / "explained.npz") as explained:
         assert np.all(explained["gap"] < 1e-3)
-        assert explained["values"].shape == (40, 4)
+        assert explained["values"].shape[1:] == (4,)
 
 
 @pytest.mark.slow
