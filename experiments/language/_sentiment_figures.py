@@ -43,7 +43,7 @@ def find(results: Results) -> Findings:
     figures["loss by epoch"] = draw_epochs(
         results, {"loss": "training loss, with dropout", "validation_loss": "validation loss"}
     )
-    if EXPLAINED in nets:
+    if EXPLAINED in nets and results.trials[EXPLAINED, 0]["diverged"] is None:
         explained = results.arrays(EXPLAINED, "explained")
         text, table = common_words(explained, results.arrays(BAYES, "log_odds"))
         texts.append(text)
