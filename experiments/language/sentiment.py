@@ -42,7 +42,7 @@ class Net(NamedTuple):
     filters: int = 0
     both_directions: bool = False
     reads: str = "last"
-    dropout: float = 0.5
+    dropout: float = 0.3
     learning_rate: float = 2e-3
     weight_decay: float = 0.0
 
@@ -57,7 +57,10 @@ class Net(NamedTuple):
         return train.network(cell, inputs, head, reads=self.reads, dropout=self.dropout)
 
 
-# First guesses, which python -m experiments sentiment --choose compares with others.
+# The dropout was chosen by python -m experiments sentiment --choose, for the LSTM: its mean
+# validation loss on two folds is 0.481 at 0.3, 0.492 at 0.5 and 0.482 at 0.7. It was taken for the
+# other nets too. Half the learning rate, and 32 units and numbers in place of 64 and 50, made no
+# difference on the validation parts of three folds.
 NETS = {
     EXPLAINED: Net(64),
     "BiLSTM, attention pooling": Net(48, both_directions=True, reads="attention"),
@@ -66,7 +69,7 @@ NETS = {
 # How each of them may differ from what was chosen.
 CHANGES: dict[str, dict[str, Any]] = {
     "as chosen": {},
-    "dropout 0.3": {"dropout": 0.3},
+    "dropout 0.5": {"dropout": 0.5},
     "dropout 0.7": {"dropout": 0.7},
 }
 
@@ -106,9 +109,8 @@ def studies(config: Config) -> list[Study]:
             "sentences in one fold. Vocabulary, counts and params know nothing of the test fold. "
             "Nets hold back a tenth of the other folds to stop on, and so does logistic "
             "regression to choose its C, after which it learns from that tenth as naive Bayes "
-            f"does. What is fixed for a net was chosen on the held-back tenths of {CHOOSING} "
-            "folds, which are test data of other folds: each test label has at most had a share "
-            "in a choice between few settings.",
+            "does. The dropout of the nets was chosen on the held-back tenths of two folds, which "
+            "are test data of other folds.",
             columns=[
                 Column(ACCURACY, higher_is_better=True, digits=1),
                 Column(LOSS, higher_is_better=False),
