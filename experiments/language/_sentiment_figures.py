@@ -127,8 +127,8 @@ def common_words(
     gap = np.median(explained["gap"])
     text = (
         '`lj.insight.integrated_gradients` attributes the log odds of "positive" that the '
-        f"{EXPLAINED} gives in the first test fold to the words' vectors, from a baseline of zeros. "
-        f"The sums differ from what they should be by {gap:.0e} (median). Over the {len(means)} "
+        f"{EXPLAINED} gives in the first test fold to the words' vectors, from a baseline of zeros"
+        f". The sums differ from what they should be by {gap:.0e} (median). Over the {len(means)} "
         f"words that occur at least {RARE} times in that fold, the mean attribution and naive "
         f"Bayes' log odds of the word correlate by {likeness:.2f}: to a large part the net, too, "
         "weighs single words."
