@@ -67,14 +67,21 @@ def sentence(results: Results, names: list[str]) -> str:
     lowest = min(remedies, key=lambda name: median(name, LOSS))
     highest = max(remedies, key=lambda name: median(name, LAST_ACCURACY))
     latest = max(remedies, key=lambda name: median(name, EPOCH))
-    return (
+    text = (
         f"By medians: without a remedy the validation loss turns after epoch "
         f"{median(NOTHING, EPOCH):.0f} of {epochs}. To stop there takes the test loss from "
-        f"{median(NOTHING, LAST_LOSS):.2f} to {median(NOTHING, LOSS):.2f}, and changes the accuracy "
-        f"by {change:+.1f} points: the loss is that of answers that become too sure, and turns "
-        f"before the accuracy does. The lowest test loss with early stopping is that of {lowest} "
-        f"({median(lowest, LOSS):.3f}; without a remedy {median(NOTHING, LOSS):.3f}), the highest "
-        f"accuracy at the last epoch that of {highest} ({median(highest, LAST_ACCURACY):.1f} %; "
+        f"{median(NOTHING, LAST_LOSS):.2f} to {median(NOTHING, LOSS):.2f}, and changes the "
+        f"accuracy by {change:+.1f} points. "
+    )
+    if change < 0:
+        text += (
+            "So the accuracy still rises while the loss does too, since wrong answers become ever "
+            "surer: stop by the number that is wanted. "
+        )
+    return text + (
+        f"With early stopping {lowest} has the lowest test loss, {median(lowest, LOSS):.3f} "
+        f"(without a remedy {median(NOTHING, LOSS):.3f}). At the last epoch {highest} has the "
+        f"highest accuracy, {median(highest, LAST_ACCURACY):.1f} % (without a remedy "
         f"{median(NOTHING, LAST_ACCURACY):.1f} %). The loss turns last with {latest}, after epoch "
         f"{median(latest, EPOCH):.0f}."
     )

@@ -7,7 +7,10 @@ The sentence polarity data of Pang & Lee 2005 (MR): 10,662 sentences of 20 words
 that starts from vectors trained on 100 billion words. An LSTM here has to learn what words mean
 from 9,000 sentences.
 
-Expect: nothing yet, since no full run is kept, and the settings of the nets are first guesses.
+Expect, in 15 minutes on two cores (results in experiments/results/sentiment): naive Bayes on words
+and pairs of words 78.8 %, logistic regression 78.1 %, and all nets below them: LSTM 76.0 %, BiLSTM
+with attention pooling 76.4 %, CNN + LSTM 76.0 %. The nets overfit after two epochs. The report
+colours words by what they contribute to the LSTM's answer.
 """
 
 import dataclasses
@@ -30,7 +33,7 @@ from lstm_jax.tasks.text import MovieReviews
 from lstm_jax.tasks.vocabulary import UNKNOWN
 from lstm_jax.train.model import last_of
 
-TIME = "20 min"
+TIME = "15 min"
 CHOOSING = 2  # folds whose validation parts decide between candidates
 POINTS = 32  # of the integral of integrated gradients
 
