@@ -31,10 +31,14 @@ def find(results: Results) -> Findings:
         rows,
     )  # fmt: skip
     figure = draw_epochs(
-        results, {"loss": "training loss, with noise", "validation_loss": "validation loss"},
+        results,
+        {
+            "loss": "training loss, with noise", "validation_loss": "validation loss",
+            "validation_accuracy": "validation accuracy",
+        },
         entries=names,
     )  # fmt: skip
-    return Findings([sentence(results, names)], [table], {"loss by epoch": figure})
+    return Findings([sentence(results, names)], [table], {"loss and accuracy by epoch": figure})
 
 
 def format_mean(values: np.ndarray, digits: int) -> str:
@@ -52,18 +56,32 @@ def format_mean(values: np.ndarray, digits: int) -> str:
 
 def sentence(results: Results, names: list[str]) -> str:
     """When the validation loss turns, and what stopping there and the best remedy are worth."""
-    turn = np.median(results.scores(NOTHING, EPOCH))
-    epochs = len(results.arrays(NOTHING, "history")["loss"])
-    last = results.scores(NOTHING, LAST_LOSS)
-    stopped = last - results.scores(NOTHING, LOSS)
+
+    def median(name: str, column: str) -> float:
+        return float(np.median(results.scores(name, column)))
+
+    epochs = max(len(results.arrays(NOTHING, "history", seed)["loss"])
+                 for seed in results.study.entry(NOTHING).seeds)  # fmt: skip
+    change = median(NOTHING, ACCURACY) - median(NOTHING, LAST_ACCURACY)
     remedies = [name for name in names if name != NOTHING]
-    loss = {name: float(np.median(results.scores(name, LOSS))) for name in names}
-    best = min(remedies, key=loss.__getitem__)
-    late = max(names, key=lambda name: float(np.median(results.scores(name, EPOCH))))
-    return (
-        f"Without a remedy the validation loss turns after epoch {turn:.0f} of {epochs}, and to "
-        f"stop there takes {np.median(stopped):.2f} off the test loss of {np.median(last):.2f}. "
-        f"With early stopping, the lowest test loss is that of {best} ({loss[best]:.3f}; without a "
-        f"remedy {loss[NOTHING]:.3f}). The validation loss turns last with {late}, after epoch "
-        f"{np.median(results.scores(late, EPOCH)):.0f}."
+    lowest = min(remedies, key=lambda name: median(name, LOSS))
+    highest = max(remedies, key=lambda name: median(name, LAST_ACCURACY))
+    latest = max(remedies, key=lambda name: median(name, EPOCH))
+    text = (
+        f"By medians: without a remedy the validation loss turns after epoch "
+        f"{median(NOTHING, EPOCH):.0f} of {epochs}. To stop there takes the test loss from "
+        f"{median(NOTHING, LAST_LOSS):.2f} to {median(NOTHING, LOSS):.2f}, and changes the "
+        f"accuracy by {change:+.1f} points. "
+    )
+    if change < 0:
+        text += (
+            "So the accuracy still rises while the loss does too, since wrong answers become ever "
+            "surer: stop by the number that is wanted. "
+        )
+    return text + (
+        f"With early stopping {lowest} has the lowest test loss, {median(lowest, LOSS):.3f} "
+        f"(without a remedy {median(NOTHING, LOSS):.3f}). At the last epoch {highest} has the "
+        f"highest accuracy, {median(highest, LAST_ACCURACY):.1f} % (without a remedy "
+        f"{median(NOTHING, LAST_ACCURACY):.1f} %). The loss turns last with {latest}, after epoch "
+        f"{median(latest, EPOCH):.0f}."
     )

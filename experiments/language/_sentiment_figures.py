@@ -14,7 +14,7 @@ EXPLAINED = "LSTM"  # the net whose words are coloured
 RARE = 8  # occurrences in the test fold below which a word is not listed
 LISTED = 12
 SHOWN = 2  # sentences of each kind
-SHORTEST, LONGEST = 6, 24  # words of a sentence that is shown
+SHORTEST, LONGEST = 6, 14  # words of a sentence that is shown
 
 
 def find(results: Results) -> Findings:
@@ -43,7 +43,7 @@ def find(results: Results) -> Findings:
     figures["loss by epoch"] = draw_epochs(
         results, {"loss": "training loss, with dropout", "validation_loss": "validation loss"}
     )
-    if EXPLAINED in nets:
+    if EXPLAINED in nets and results.trials[EXPLAINED, 0]["diverged"] is None:
         explained = results.arrays(EXPLAINED, "explained")
         text, table = common_words(explained, results.arrays(BAYES, "log_odds"))
         texts.append(text)
@@ -70,8 +70,8 @@ def sentence(differences: dict[str, np.ndarray]) -> str:
     low, high = interval_of_mean(differences[best])
     if high < 0:
         return (
-            f"The best net, {best}, loses to naive Bayes by {-mean:.1f} points: 9,000 sentences "
-            "are too few to learn what words mean, and counts of words and pairs are enough."
+            f"All nets lose to naive Bayes, which counts words and pairs of words; the best of "
+            f"them, {best}, by {-mean:.1f} points."
         )
     if low > 0:
         return f"The best net, {best}, beats naive Bayes by {mean:.1f} points."
@@ -126,11 +126,12 @@ def common_words(
     likeness = np.corrcoef([means[word] for word in order], [odds[word] for word in order])[0, 1]
     gap = np.median(explained["gap"])
     text = (
-        f"Words are attributed by integrated gradients (`lj.insight.integrated_gradients`) of the "
-        f'log odds of "positive" of the {EXPLAINED} on the first test fold, from vectors of zeros; '
-        f"they add up to the log odds but for {gap:.1g} (median), that of zeros apart. Over the "
-        f"{len(means)} words that occur at least {RARE} times in that fold, the mean attribution "
-        f"correlates with naive Bayes' log odds of the word by {likeness:.2f}."
+        '`lj.insight.integrated_gradients` attributes the log odds of "positive" that the '
+        f"{EXPLAINED} gives in the first test fold to the words' vectors, from a baseline of zeros"
+        f". The sums differ from what they should be by {gap:.0e} (median). Over the {len(means)} "
+        f"words that occur at least {RARE} times in that fold, the mean attribution and naive "
+        f"Bayes' log odds of the word correlate by {likeness:.2f}: to a large part the net, too, "
+        "weighs single words."
     )
     return text, ("Mean attribution of a word, and its log odds by naive Bayes", columns, rows)
 
@@ -149,7 +150,7 @@ def draw_sentences(explained: dict[str, np.ndarray]) -> Figure:
         for label in (1, 0)
         for row in np.flatnonzero((labels == label) & ((says == label) == right) & inside)[:SHOWN]
     ]
-    figure = Figure(figsize=(7.0, 0.5 + 0.85 * len(chosen)), dpi=150, layout="constrained")
+    figure = Figure(figsize=(7.0, 0.6 + 0.9 * len(chosen)), dpi=150, layout="constrained")
     limit = max(float(np.abs(explained["values"][row]).max()) for row in chosen)
     panels = list(np.atleast_1d(figure.subplots(len(chosen))))
     for panel, row in zip(panels, chosen, strict=True):

@@ -94,9 +94,9 @@ class Config:
     """Units of the LSTM."""
     batch_size: int = 50
     """Sentences per step."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-3
     """Of AdamW."""
-    epochs: int = 25
+    epochs: int = 30
     """Epochs of each net, all of which are taken."""
 
 

@@ -29,7 +29,7 @@ def find(
         problem: the series.
         dates: ``[T]`` of its steps.
         shown: the entries whose forecasts are drawn, each in a panel.
-        last: how many steps of the test part are drawn.
+        last: how many steps of the test part are drawn, at most.
     """
     tables = [by_block(results, problem), calibration(results, problem)]
     figures = {"forecasts": draw_forecasts(results, problem, dates, shown, last)}
@@ -98,24 +98,16 @@ def draw_forecasts(
     figure = Figure(figsize=(8.4, 0.8 + 2.4 * len(shown)), dpi=150, layout="constrained")
     panels = figure.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     count = len(problem.target)
-    last = min(last, count)
-    at = dates[:count][-last:]
+    last = min(last, count - problem.test)
+    at = dates[count - last : count]
     observed = problem.to_unit(problem.target[-last:])
     ahead = f", {problem.horizons[-1]} {problem.time} ahead" if len(problem.horizons) > 1 else ""
     for panel, name in zip(panels, shown, strict=True):
-        panel.plot(
-            at[-len(observed) :],
-            observed[-len(at) :],
-            ".",
-            color="0.2",
-            markersize=3,
-            label="observed",
-        )
+        panel.plot(at, observed, ".", color="0.2", markersize=3, label="observed")
         trials = read_all(results, name)
         if trials:
             colour, _ = styles[name]
-            values = problem.to_unit(trials[0][-len(at) :, -1])
-            at = at[-len(values) :]
+            values = problem.to_unit(trials[0][-last:, -1])
             panel.plot(at, values[:, MEDIAN], color=colour, linewidth=1, label="median")
             for first, alpha, label in ((2, 0.3, "50 % interval"), (1, 0.15, "90 % interval")):
                 panel.fill_between(at, values[:, first], values[:, -first], color=colour,
@@ -129,25 +121,29 @@ def draw_forecasts(
 
 
 def draw_horizons(results: Results, problem: Problem) -> Figure:
-    """The point score against the horizon, as a share of the first entry's."""
-    names = [entry.name for entry in results.study.entries]
+    """The point score against the horizon, as a share of the first entry's; without the other
+    baselines, which are far above it."""
+    first, *others = results.study.entries
+    names = [first.name, *(entry.name for entry in others if entry.kind != "baseline")]
     styles = assign_styles(names)
     figure = Figure(figsize=(6.4, 4.4), dpi=150, layout="constrained")
     panel = figure.subplots()
     columns = [problem.column(problem.point_name, horizon) for horizon in problem.horizons]
-    scores = {name: [np.nanmedian(results.scores(name, column)) for column in columns]
+    scores = {name: np.array([np.nanmedian(results.scores(name, column)) for column in columns])
               for name in names}  # fmt: skip
     for name, values in scores.items():
         colour, dashes = styles[name]
-        shares = np.array(values) / scores[names[0]]
-        panel.plot(problem.horizons, shares, color=colour, linestyle=dashes, marker="o",
-                   markersize=3, label=name)  # fmt: skip
+        panel.plot(problem.horizons, values / scores[first.name], color=colour, linestyle=dashes,
+                   marker="o", markersize=3, label=name)  # fmt: skip
     panel.set_xscale("log")
     panel.set_xticks(problem.horizons, [str(horizon) for horizon in problem.horizons])
     panel.minorticks_off()
-    panel.set(xlabel=f"horizon in {problem.time}", ylabel=f"{problem.point_name} / {names[0]}")
+    panel.set(
+        xlabel=f"horizon in {problem.time}",
+        ylabel=f"{problem.point_name} / that of the {first.name}",
+    )
+    panel.legend(fontsize=8, frameon=False, loc="lower left")
     style_panel(panel)
-    draw_legend(figure, [panel])
     return figure
 
 

@@ -13,7 +13,9 @@ units at 1e-3 (13.65); with 16 units also the numbers themselves for square root
 (13.78) and 48 (13.87), outputs that stand alone (13.79) or are added to the autoregression (13.83),
 the Huber loss (13.80), dropout of 0.2 (13.76).
 
-Expect: an AR(24) at 18.2; of the nets nothing yet, since no full run is kept.
+Expect, in 4 minutes on two cores: an AR(24) at 18.2, nets at about that, a hybrid a little below
+it, and quantiles that are better than the autoregression's, whose band is as wide in quiet years as
+in active ones.
 """
 
 import dataclasses
@@ -27,7 +29,7 @@ from experiments.series._forecasts import Budget, Problem, Rule
 from lstm_jax.tasks import series as data
 from lstm_jax.train import series
 
-TIME = "5 min"
+TIME = "4 min"
 TEST = 564  # months
 
 

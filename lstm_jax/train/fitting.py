@@ -21,7 +21,7 @@ from lstm_jax.train.evaluation import Data, require_stream, with_loss
 from lstm_jax.train.losses import Loss
 from lstm_jax.train.metrics import Metric
 from lstm_jax.train.model import Model
-from lstm_jax.train.program import make_program
+from lstm_jax.train.program import make_program, strong
 from lstm_jax.train.progress import make_progress
 from lstm_jax.train.steps import TrainState
 
@@ -91,7 +91,8 @@ def fit(
         loss: by name or as a function of outputs and targets, with one value for each target
             (``losses``).
         metrics: measured on the validation data (``metrics``).
-        optimizer: from Optax; those that take the loss as ``value`` are given it.
+        optimizer: from Optax; those that take ``value``, ``grad`` and ``value_fn``, such as line
+            searches, are given them, of the batch.
         epochs: how many at most.
         batch_size: rows per step, at most as many as there are; the number of streams of
             ``Streams``.
@@ -152,7 +153,7 @@ def fit(
 
 def _own(tree: Any) -> Any:
     """Copies of all arrays: the buffers of those that are given away may be shared by no other."""
-    return jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), tree)
+    return jax.tree.map(lambda leaf: strong(jnp.array(leaf, copy=True)), tree)
 
 
 def _check(

@@ -57,7 +57,7 @@ def make_program(
 ) -> Program:
     """``(state, carry, batch, key) -> (state, carry, mean loss, targets that count)``."""
     axes = 1 if per == "sequence" else 2
-    takes_value = optax.with_extra_args_support(optimizer)
+    with_extra_args = optax.with_extra_args_support(optimizer)
 
     @default_promotion
     def step(
@@ -78,11 +78,26 @@ def make_program(
 
         value_and_gradient = jax.value_and_grad(loss_of, has_aux=True)
         (mean, (new_carry, count)), gradient = value_and_gradient(state.params)
-        updates, opt_state = takes_value.update(gradient, state.opt_state, state.params, value=mean)
+        updates, opt_state = with_extra_args.update(
+            gradient,
+            state.opt_state,
+            state.params,
+            value=mean,
+            grad=gradient,
+            value_fn=lambda params: loss_of(params)[0],
+        )
         params = optax.apply_updates(state.params, updates)
-        return TrainState(params, opt_state, state.step + 1), new_carry, mean, count
+        state = TrainState(params, opt_state, state.step + 1)
+        return jax.tree.map(strong, state), jax.tree.map(strong, new_carry), mean, count
 
     return Program(step)
+
+
+def strong(leaf: Any) -> Any:
+    """``leaf`` without JAX's weak type, for which the next step would be compiled anew."""
+    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return leaf
+    return jax.lax.convert_element_type(leaf, leaf.dtype)
 
 
 def _first_state(model: Model, params: Params, carry: Any, window: Window) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 SECONDS_BETWEEN = 0.5
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class Event(NamedTuple):
@@ -67,10 +68,16 @@ class Calls(Progress):
 
 
 class Lines(Progress):
-    """A line on stderr for each epoch, where rich is missing."""
+    """Now and then a line on stderr, where rich is missing or stderr is a file."""
+
+    def __init__(self, epochs: int):
+        super().__init__(epochs)
+        self._printed = time.monotonic()
 
     def draw(self, event: Event) -> None:
-        if event.batch == 0:
+        is_due = time.monotonic() - self._printed > SECONDS_BETWEEN_LINES
+        if event.batch == 0 and (is_due or event.epoch == event.epochs):
+            self._printed = time.monotonic()
             print(f"{describe_epoch(event, event.epoch)}: {describe(event)}", file=sys.stderr)
 
 
@@ -135,7 +142,8 @@ def make_progress(progress: Any, epochs: int) -> Progress:
     if not progress:
         return Progress(epochs)
     try:
-        import rich  # noqa: F401
+        from rich.console import Console
     except ImportError:
         return Lines(epochs)
-    return Bar(epochs)
+    console = Console(stderr=True)
+    return Bar(epochs) if console.is_terminal or console.is_jupyter else Lines(epochs)

@@ -152,6 +152,8 @@ def test_the_experiment_runs(made, tmp_path, monkeypatch):
         for study in found
     )
     assert reviews["naive Bayes"] > 75 and reviews["commonest class"] == pytest.approx(50, abs=7)
-    assert temperatures["ridge regression"] < 2 and temperatures["lstm"] < 8
+    # Days differ by the noise of two; 30 days say nothing of the other seasons.
+    assert temperatures["last value"] == pytest.approx(2**0.5, abs=0.3)
+    assert temperatures["last value"] < temperatures["ridge regression"] < temperatures["lstm"]
     report = (out / "report.md").read_text()
     assert report.count("From how many examples on") == 2 and report.count("](") == 2

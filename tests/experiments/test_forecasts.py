@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
+from experiments.harness.run.jobs import slug
 from experiments.harness.run.trials import plan
 from experiments.series import (
     _forecasts,
@@ -181,8 +182,7 @@ def test_a_study_comes_to_its_end(tmp_path, name):
         rows = {row["entry"]: row for row in study["entries"]}
         assert all(np.isfinite(score["center"]) for row in rows.values()
                    for score in row["scores"].values())  # fmt: skip
-        folder = next(path for path in out.iterdir() if (path / "gru").is_dir() and path.name in
-                      study["study"].replace(" ", "_").replace(".", "_").lower())  # fmt: skip
+        folder = out / slug(study["study"])
         forecasts = [
             np.load(folder / entry / f"seed_{seed}" / "forecasts.npz")["forecasts"]
             for entry, seed in (("gru", 0), ("gru", 1), ("mean_of_2_gru", 0))

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import types
 from pathlib import Path
 
 import jax
@@ -20,6 +19,7 @@ from experiments.harness.report import epochs, study_report, study_summary
 from experiments.harness.run import provenance, saved_nets, trials
 from experiments.harness.run.study import Column, Entry, Published, Trial
 from experiments.harness.run.trial_progress import TrialProgress
+from lstm_jax import train
 from lstm_jax._internal.errors import ArgumentError
 from tests.experiments import tiny_study
 from tests.experiments.tiny_study import ERROR
@@ -111,13 +111,15 @@ def test_a_part_of_a_trial_has_its_own_folder_key_and_share_of_the_progress(tmp_
     keys = [tuple(jax.random.key_data(part.key)) for part in (trial, *parts)]
     assert len(set(map(str, keys))) == 3
     parts[1].show(0.5, "half")
-    event = types.SimpleNamespace(
+    event = train.Event(
         epoch=1, epochs=4, batch=5, batches=10, loss=0.25, history={"validation_mae": [0.5]}
     )
     parts[0].progress(event)
+    trial.progress(event._replace(fold=3, folds=5))
     assert shown == [
         (0.75, "100 examples, half"),
         (0.1875, "30 examples, epoch 2 of 4: loss 0.25, validation mae 0.5"),
+        (0.475, "fold 3 of 5, epoch 2 of 4: loss 0.25, validation mae 0.5"),
     ]
 
 

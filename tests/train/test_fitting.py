@@ -236,7 +236,7 @@ def test_a_loss_that_is_undefined_in_the_padding_has_a_gradient():
 def test_optimizers_that_need_the_loss_or_draw_noise():
     plateau = optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau(patience=1, factor=0.5))
     noisy = optax.noisy_sgd(0.1, key=jax.random.key(3))
-    for optimizer in (plateau, noisy):
+    for optimizer in (plateau, noisy, optax.lbfgs()):
         found = fit(mean_model(), DATA, optimizer=optimizer, epochs=3)
         assert np.isfinite(found.history["loss"]).all() and found.compiles == 1
 
@@ -309,9 +309,15 @@ def test_progress():
     assert events[0].batch == 1 and events[0].loss > 0
 
 
-def test_a_bar_is_shown(capsys):
+def test_progress_is_shown_on_stderr(capsys, monkeypatch):
+    fit(mean_model(), DATA, validation=DATA, progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("epoch 2 of 2: loss ") and "validation_loss" in err
+    assert err.count("\n") == 1  # at the end, and every ten seconds
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
     fit(mean_model(), DATA, progress=True)
-    assert capsys.readouterr().out == ""
+    out, err = capsys.readouterr()
+    assert out == "" and "epoch 2 of 2" in err
 
 
 @pytest.mark.parametrize(

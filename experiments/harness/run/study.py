@@ -46,15 +46,16 @@ class Trial(NamedTuple):
         return self.folder / "checkpoint"
 
     def progress(self, event: Any) -> None:
-        """Shows where ``train.fit`` stands, as its ``progress``."""
-        total = max(event.epochs * event.batches, 1)
-        fraction = (event.epoch * event.batches + event.batch) / total
+        """Shows where ``train.fit`` or ``train.cross_validate`` stands, as its ``progress``."""
+        in_fold = (event.epoch * event.batches + event.batch) / max(event.epochs * event.batches, 1)
+        fraction = (max(event.fold - 1, 0) + in_fold) / max(event.folds, 1)
+        fold = f"fold {event.fold} of {event.folds}, " if event.folds else ""
         epoch = min(event.epoch + 1, event.epochs)
         measured = [f"loss {event.loss:.4g}"]
         for name, values in event.history.items():
             if name.startswith("validation_"):
                 measured.append(f"{name.replace('_', ' ')} {values[-1]:.4g}")
-        self.show(fraction, f"epoch {epoch} of {event.epochs}: {', '.join(measured)}")
+        self.show(fraction, f"{fold}epoch {epoch} of {event.epochs}: {', '.join(measured)}")
 
     def part(self, name: str, number: int, count: int) -> "Trial":
         """One of several trainings within the trial, with a folder and a key of its own.
