@@ -12,6 +12,7 @@ from experiments.harness.run.study import Column, Entry, Published, Study, Trial
 from experiments.images._mnist_figures import draw_accuracy
 from lstm_jax import tasks, train
 from lstm_jax._internal import checking
+from lstm_jax.core import initializers
 from lstm_jax.tasks.images.mnist_digits import CLASSES, SIDE, Mnist
 
 VALIDATION = 5000  # of the 60,000 training digits, the last ones in the file's order
@@ -31,6 +32,7 @@ class Training(NamedTuple):
 
     parameters: of each net; its hidden size is the nearest.
     epochs, batch_size, learning_rate: of training.
+    t_max: the longest lag that chrono initialisation is made for; 0 for the cells' own biases.
     clip: the largest norm of a gradient.
     """
 
@@ -38,6 +40,7 @@ class Training(NamedTuple):
     epochs: int
     batch_size: int
     learning_rate: float
+    t_max: int = 0
     clip: float = 1.0
 
 
@@ -84,7 +87,7 @@ def make_study(
         Entry("logistic regression", "linear", functools.partial(run_logistic, digits)),
     ]
     for cell in cells:
-        model = make_model(cell, data, training.parameters)
+        model = make_model(cell, data, training)
         entries.append(
             Entry(
                 f"{cell}, {model.size}", "net",
@@ -104,17 +107,21 @@ def make_study(
     )
 
 
-def make_model(cell: str, data: Digits, parameters: int) -> train.Model:
+def make_model(name: str, data: Digits, training: Training) -> train.Model:
+    """A cell by its name, whose last output is classified."""
     width = int(data.train.read(np.zeros(1, int), 1, int(data.train.lengths[0])).xs.shape[-1])
 
     def of_size(size: int) -> train.Model:
+        cell = lj.cells.make(name, size)
+        if training.t_max:
+            cell = lj.initialize(cell, b=initializers.chrono(training.t_max))
         return train.network(
-            lj.cells.make(cell, size),
+            cell,
             train.inputs.numbers(width),
             train.heads.classification(CLASSES),
         )
 
-    return of_size(train.size_near(of_size, parameters))
+    return of_size(train.size_near(of_size, training.parameters))
 
 
 def run_net(
