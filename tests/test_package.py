@@ -69,7 +69,17 @@ def test_the_wheel_has_the_library_and_nothing_else(wheel):
 @pytest.mark.slow
 def test_the_readme_runs_on_the_installed_wheel(wheel, tmp_path):
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", tmp_path, wheel],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            tmp_path,
+            wheel,
+        ],
         check=True,
     )
     example = Page("README.md").block("value_and_grad")
