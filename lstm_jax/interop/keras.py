@@ -61,9 +61,11 @@ def _levels(keras: Any, layer: Any) -> list[Level]:
                 "go_backwards: expected False, got True; convert a layer with go_backwards=False, "
                 "and call lj.unroll with reverse=True"
             )
-        _check_dtype(layer)
+        _check_same_dtype(layer, layer.cell)
         return _levels(keras, layer.cell)
     if isinstance(layer, layers.StackedRNNCells):
+        for one in layer.cells:
+            _check_same_dtype(layer, one)
         return [level for one in layer.cells for level in _levels(keras, one)]
     if isinstance(layer, layers.LSTMCell | layers.GRUCell | layers.SimpleRNNCell):
         part, dropouts = _part(keras, layer)
@@ -84,7 +86,7 @@ def _bidirectional(keras: Any, layer: Any) -> Level:
         )
     parts = []
     for one in (layer.forward_layer, layer.backward_layer):
-        _check_dtype(one)
+        _check_same_dtype(layer, one)
         found = _levels(keras, one.cell)
         if len(found) != 1:
             raise WrongValue(
@@ -104,6 +106,16 @@ def _check_dtype(layer: Any) -> None:
         )
 
 
+def _check_same_dtype(outer: Any, inner: Any) -> None:
+    """Refuses a layer that rounds what goes into the layers in it."""
+    _check_dtype(inner)
+    if outer.compute_dtype != inner.compute_dtype:
+        raise WrongValue(
+            f"dtype: expected {inner.compute_dtype} for {outer.name}, the dtype of {inner.name} "
+            f"in it, got {outer.compute_dtype}"
+        )
+
+
 def _part(keras: Any, cell: Any) -> tuple[Part, tuple[Dropout, ...]]:
     _check_dtype(cell)
     name = type(cell).__name__.removesuffix("Cell")
@@ -115,7 +127,7 @@ def _part(keras: Any, cell: Any) -> tuple[Part, tuple[Dropout, ...]]:
             "layer.build((None, None, input_size))"
         )
     arrays = {n: getattr(cell, n) for n in TABLE[KERAS][name].names}
-    arrays = {n: keras.ops.convert_to_numpy(a) for n, a in arrays.items() if a is not None}
+    arrays = {n: variable.value for n, variable in arrays.items() if variable is not None}
     own = {n: (getattr(keras.activations, k),) for n, k in NAMES.items()}
     act = activation_name("activation", cell.activation, own)
     options = {"activation": act}
@@ -208,7 +220,10 @@ def _layer(keras: Any, level: Level, bias: bool) -> Any:
                 f"{parts[0].size} and {parts[1].size}"
             )
         layer = keras.layers.Bidirectional(
-            makers[0][0](), backward_layer=makers[1][0](go_backwards=True), merge_mode=level.merge
+            makers[0][0](),
+            backward_layer=makers[1][0](go_backwards=True),
+            merge_mode=level.merge,
+            dtype=next(iter(makers[0][1].values())).dtype.name,
         )
         layer.build(shape)
         inner = [layer.forward_layer, layer.backward_layer]

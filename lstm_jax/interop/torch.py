@@ -172,14 +172,11 @@ def to_torch(
     Raises:
         ValueError, TypeError: For a cell that PyTorch does not have; the error names the option.
     """
-    import torch
-
     checking.flag("batch_first", batch_first)
     checking.flag("single_step", single_step)
     found = levels(cell, params, PYTORCH)
     arrays, options = state_dict(found, bias=bias)
     name = options.pop("name")
-    dtype = getattr(torch, np.dtype(next(iter(arrays.values())).dtype).name)
     if single_step:
         part = single(found, "single_step", PYTORCH)
         if "projection" in part.options:
@@ -195,6 +192,9 @@ def to_torch(
             del options[option]
     else:
         options["batch_first"] = batch_first
+    import torch
+
+    dtype = getattr(torch, next(iter(arrays.values())).dtype.name)
     # On "meta" no initial weights are drawn, so that PyTorch's generator stays as it is.
     module = getattr(torch.nn, name)(device="meta", dtype=dtype, bias=bias, **options)
     module.to_empty(device="cpu")
