@@ -34,6 +34,11 @@ class Block(NamedTuple):
     def is_bias(self) -> bool:
         return self.holds[0] in BIASES
 
+    @property
+    def rank(self) -> int:
+        """The number of its axes."""
+        return 1 if self.is_bias and len(self.holds) == 1 else 2
+
 
 class Layout(NamedTuple):
     """One cell of a framework.

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lstm_jax._internal import cell_checks, checking
+from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.interop import layout as layouts
 from lstm_jax.interop.arrays import as_arrays, to_jax
 from lstm_jax.interop.layout import Layout
-from lstm_jax.interop.network import KINDS, Part, cell_of, default_options
+from lstm_jax.interop.network import KINDS, Part, default_options
 from lstm_jax.interop.table import TABLE
 
 
@@ -89,24 +89,39 @@ def read_part(
         options["projection"] = params["w_p"].shape[1]
     defaults = default_options(layout.kind)
     options = {name: value for name, value in options.items() if value != defaults[name]}
-    part = Part(layout.kind, size, options, to_jax(params))
-    cell_checks.params(cell_of(part), part.params, argument, part.input_size)
-    return part
+    return Part(layout.kind, size, options, to_jax(params))
 
 
 def _check_shapes(layout: Layout, arrays: Mapping[str, Any], argument: str) -> None:
+    """Checks that the shapes of all arrays fit each other."""
+    shapes = {}
     for block in layout.blocks:
-        if block.name not in arrays:
-            continue
-        shape = tuple(arrays[block.name].shape)
-        rank = 1 if block.is_bias and len(block.holds) == 1 else 2
-        gates = shape[0 if block.transposed else -1] if shape else 0
-        if len(shape) != rank or gates % len(block.gates) or not gates:
-            raise WrongValue(
-                f"{argument}[{block.name!r}]: expected {rank} axes, with a multiple of "
-                f"{len(block.gates)} as the size of the {'first' if block.transposed else 'last'}, "
-                f"got shape {shape}"
-            )
+        if block.name in arrays:
+            shape = tuple(arrays[block.name].shape)
+            if len(shape) != block.rank:
+                raise WrongValue(
+                    f"{argument}[{block.name!r}]: expected {block.rank} axes, got shape {shape}"
+                )
+            shapes[block.name] = shape[::-1] if block.transposed else shape
+
+    recurrent = next(block for block in layout.blocks if "h" in block.holds)
+    size = shapes[recurrent.name][-1] // len(recurrent.gates)
+    projection = next((shapes[b.name] for b in layout.blocks if b.holds == ("p",)
+                       and b.name in shapes), (size, size))  # fmt: skip
+    source = projection[-1]
+    of_x = next(block for block in layout.blocks if "x" in block.holds)
+    inputs = shapes[of_x.name][0] - (source if "h" in of_x.holds else 0)
+    rows = {"x": inputs, "h": source, "b_x": 1, "b_h": 1, "p": size}
+    for block in layout.blocks:
+        if block.name in shapes:
+            width = source if block.holds == ("p",) else len(block.gates) * size
+            expected = (sum(rows[held] for held in block.holds), width)[-block.rank :]
+            if shapes[block.name] != expected or min(expected) < 1:
+                order = -1 if block.transposed else 1
+                raise WrongValue(
+                    f"{argument}[{block.name!r}]: expected shape {expected[::order]}, which fits "
+                    f"{size} hidden units, got {shapes[block.name][::order]}"
+                )
 
 
 def write_part(framework: str, part: Part, *, bias: bool = True) -> tuple[str, dict[str, Any]]:

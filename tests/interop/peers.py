@@ -4,7 +4,6 @@
 ``Peer``; it skips the test if the library is not installed.
 """
 
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,8 +14,6 @@ import numpy as np
 import pytest
 
 from lstm_jax import interop
-
-os.environ.setdefault("KERAS_BACKEND", "jax")
 
 T, B, D, H = 4, 2, 3, 4
 
