@@ -21,20 +21,20 @@ from tests.selection import mostly_slow
 VECTORS = Path(__file__).with_name("vectors.npz")
 TORCH = Path(__file__).parent.parent / "reference" / "peers_torch.npz"
 
-# The library, its cell, and its options, by the name of the case.
+# The library and its cell, by the name of the case.
 CASES = {
-    "keras/lstm": ("Keras", "LSTM", {}),
-    "keras/lstm_no_bias": ("Keras", "LSTM", {}),
-    "keras/gru": ("Keras", "GRU", {}),
-    "keras/gru_reset_before": ("Keras", "GRU(reset_after=False)", {}),
-    "keras/rnn": ("Keras", "SimpleRNN", {}),
-    "equinox/lstm": ("Equinox", "nn.LSTMCell", {}),
-    "equinox/gru": ("Equinox", "nn.GRUCell", {}),
-    "equinox/gru_no_bias": ("Equinox", "nn.GRUCell", {}),
-    "haiku/lstm": ("Haiku", "LSTM", {}),
-    "haiku/gru": ("Haiku", "GRU", {}),
-    "haiku/rnn": ("Haiku", "VanillaRNN", {}),
-    "haiku/rnn_single_bias": ("Haiku", "VanillaRNN", {}),
+    "keras/lstm": ("Keras", "LSTM"),
+    "keras/lstm_no_bias": ("Keras", "LSTM"),
+    "keras/gru": ("Keras", "GRU"),
+    "keras/gru_reset_before": ("Keras", "GRU(reset_after=False)"),
+    "keras/rnn": ("Keras", "SimpleRNN"),
+    "equinox/lstm": ("Equinox", "nn.LSTMCell"),
+    "equinox/gru": ("Equinox", "nn.GRUCell"),
+    "equinox/gru_no_bias": ("Equinox", "nn.GRUCell"),
+    "haiku/lstm": ("Haiku", "LSTM"),
+    "haiku/gru": ("Haiku", "GRU"),
+    "haiku/rnn": ("Haiku", "VanillaRNN"),
+    "haiku/rnn_single_bias": ("Haiku", "VanillaRNN"),
 }
 
 
@@ -52,7 +52,7 @@ def test_the_versions_are_recorded():
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("case", CASES)
 def test_stored_vectors(case):
-    library, name, options = CASES[case]
+    library, name = CASES[case]
     vectors = stored(VECTORS, case)
     xs, ys, cotangent = (jnp.asarray(vectors.pop(n)) for n in ("xs", "ys", "cotangent"))
     prefix = "gradient/"
@@ -60,7 +60,7 @@ def test_stored_vectors(case):
     arrays = {n: jnp.asarray(a) for n, a in vectors.items() if not n.startswith(prefix)}
 
     def run(arrays, xs):
-        part = read_part(library, name, arrays, options, argument="arrays")
+        part = read_part(library, name, arrays, argument="arrays")
         cell, params = build([Level((part,))])
         return lj.unroll(cell, params, xs)[1]
 
@@ -69,9 +69,9 @@ def test_stored_vectors(case):
     of_arrays, of_xs = pull(cotangent)
     close(of_arrays | {"xs": of_xs}, gradients)
 
-    part = read_part(library, name, arrays, options, argument="arrays")
+    part = read_part(library, name, arrays, argument="arrays")
     again, written = write_part(library, part)
-    back = read_part(library, again, written, options, argument="arrays")
+    back = read_part(library, again, written, argument="arrays")
     assert again == name and part.options == back.options
     close(back.params, part.params)
 
