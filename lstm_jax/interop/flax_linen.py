@@ -122,16 +122,17 @@ def to_linen(
     if checking.flag("single_step", single_step):
         made, tree = _cell(single(found, "single_step", LINEN))
         return made, {"params": tree}
-    modules, trees = [], []
+    modules: list[Any] = []
+    trees: list[Any] = []
     for level in found:
         cells, inner = zip(*map(_cell, level.parts), strict=True)
-        rnns = [linen.RNN(one, time_major=time_major) for one in cells]
+        rnns: list[Any] = [linen.RNN(one, time_major=time_major) for one in cells]
         if len(rnns) == 1:
             modules += rnns
             trees.append({"cell": inner[0]})
         else:
             options: Any = {} if level.merge == "concat" else {"merge_fn": operator.add}
-            modules.append(linen.Bidirectional(*rnns, time_major=time_major, **options))
+            modules.append(linen.Bidirectional(rnns[0], rnns[1], time_major=time_major, **options))
             trees.append({"forward_rnn": {"cell": inner[0]}, "backward_rnn": {"cell": inner[1]}})
     if len(modules) == 1:
         return modules[0], {"params": trees[0]}

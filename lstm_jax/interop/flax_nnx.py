@@ -106,7 +106,7 @@ def to_nnx(cell: Cell, params: Any, *, time_major: bool = True, single_step: boo
     no_dropout(found, NNX, "put nnx.Dropout between the layers")
     if checking.flag("single_step", single_step):
         return _cell(single(found, "single_step", NNX))
-    made = []
+    made: list[Any] = []
     for level in found:
         rnns = [nnx.RNN(_cell(part), time_major=time_major) for part in level.parts]
         if len(rnns) == 1:

@@ -53,7 +53,7 @@ def from_haiku(params: Mapping[str, Any], names: str | Sequence[str] | None = No
 
 
 def _part(tree: Mapping[str, Mapping[str, Any]], name: str) -> Part:
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for module, entries in tree.items():
         if module == name or module.startswith(f"{name}/"):
             inside = module[len(name) + 1 :]

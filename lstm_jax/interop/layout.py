@@ -211,4 +211,4 @@ def _join(xp: Any, block: Block, parts: Mapping, zeros: Any) -> Any:
         array = xp.stack(rows) if len(rows) > 1 else rows[0]
     else:
         array = xp.concatenate(rows, axis=0)
-    return xp.ascontiguousarray(array.T) if block.transposed else array
+    return array.T if block.transposed else array

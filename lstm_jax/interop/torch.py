@@ -218,7 +218,7 @@ def state_dict(found: list[Level], *, bias: bool = True) -> tuple[dict[str, Any]
     activation = first.options.get("activation", "tanh")
     if first.kind == "rnn":
         checking.choice("activation", activation, ("tanh", "relu"))
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for i, level in enumerate(found):
         for part, suffix in zip(level.parts, ("", "_reverse"), strict=False):
             entries = write_part(PYTORCH, part, bias=bias)[1]
