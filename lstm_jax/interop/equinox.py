@@ -88,9 +88,9 @@ def to_equinox(cell: Cell, params: Any, *, bias: bool = True) -> Any:
 
 
 def _cell(part: Part, bias: bool) -> Any:
+    name, arrays = write_part(EQUINOX, part, bias=bias)
     import equinox
 
-    name, arrays = write_part(EQUINOX, part, bias=bias)
     kind = getattr(equinox.nn, name.removeprefix("nn."))
     shapes = equinox.filter_eval_shape(
         lambda key: kind(part.input_size, part.size, use_bias=bias, key=key), jax.random.key(0)

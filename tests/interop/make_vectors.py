@@ -20,7 +20,8 @@ os.environ["JAX_ENABLE_X64"] = "1"
 import jax.numpy as jnp
 import numpy as np
 
-from tests.interop.peers import CONFIGURATIONS, B, D, H, T, draw
+from tests.interop.configurations import CONFIGURATIONS
+from tests.interop.peers import B, D, H, T, draw
 
 FILE = Path(__file__).with_name("vectors.npz")
 CASES = (

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import lstm_jax as lj
-from tests.interop.peers import CONFIGURATIONS, B, D, T, draw
+from tests.interop.configurations import CONFIGURATIONS
+from tests.interop.peers import B, D, T, draw
 from tests.selection import mostly_slow
 
 TOLERANCES = {"float32": 1e-6, "float64": 1e-12}
