@@ -21,6 +21,7 @@ RULES: dict[str, list[str]] = {
     "lstm_jax.tasks": ["_internal", "core"],
     "lstm_jax.train": ["_internal", "core", "cells", "wrappers", "unrolling", "tasks", "version"],
     "lstm_jax.insight": ["_internal", "core", "cells", "attend", "wrappers", "unrolling"],
+    "lstm_jax.interop": ["_internal", "core", "cells", "wrappers"],
     "lstm_jax": ["lstm_jax"],
     "experiments.harness.run": ["lstm_jax"],  # never experiments.harness.report
     "experiments.harness": ["lstm_jax"],

@@ -71,13 +71,3 @@ def matmul_flops(cell: str, shape: Shape, layers: int) -> float:
     width = GATES[cell] * shape.hidden
     sources = (shape.inputs + shape.hidden) + (layers - 1) * 2 * shape.hidden
     return 2.0 * shape.batch * shape.steps * sources * width
-
-
-def reorder_gates(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
-    """Reorders the gates in the packed last axis: gate i of the result is gate ``order[i]``."""
-    gates = np.split(np.asarray(array), len(order), axis=-1)
-    return np.concatenate([gates[i] for i in order], axis=-1)
-
-
-def invert_order(order: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(order.index(i) for i in range(len(order)))

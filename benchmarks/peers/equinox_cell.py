@@ -1,34 +1,24 @@
 """Equinox: ``eqx.nn.LSTMCell`` or ``eqx.nn.GRUCell`` in ``jax.lax.scan``, as in its docs.
 
 Its cells take a single row, so the scan is mapped over the batch with ``jax.vmap``, along axis 1,
-so that time comes first and nothing is transposed. Its weights are ours transposed, in our gate
-order.
+so that time comes first and nothing is transposed.
 """
 
 from typing import Any
 
-import equinox as eqx
+import equinox  # noqa: F401 - if it is missing, so is this contender
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+import lstm_jax as lj
 from benchmarks.harness.work import Layer
-from benchmarks.peers import Model
+from benchmarks.peers import Model, weights
 
 PACKAGE = "equinox"
 CONVENTIONS = {"lstm": "default", "gru": "default"}
 
 
 def model(cell: str, layers: list[Layer]) -> Model:
-    def filled(layer: Layer) -> Any:
-        kind: Any = eqx.nn.LSTMCell if cell == "lstm" else eqx.nn.GRUCell
-        made = kind(layer["w_x"].shape[0], layer["w_h"].shape[0], key=jax.random.key(0))
-        values = [jnp.asarray(layer["w_x"].T), jnp.asarray(layer["w_h"].T), jnp.asarray(layer["b"])]
-        made = eqx.tree_at(lambda m: [m.weight_ih, m.weight_hh, m.bias], made, values)
-        if cell == "gru":
-            made = eqx.tree_at(lambda m: m.bias_n, made, jnp.zeros(made.hidden_size))
-        return made
-
     def zero(part: Any) -> Any:
         zeros = jnp.zeros(part.hidden_size)
         return (zeros, zeros) if cell == "lstm" else zeros
@@ -52,15 +42,12 @@ def model(cell: str, layers: list[Layer]) -> Model:
 
     def to_layers(tree: Any) -> list[Layer]:
         return [
-            {
-                "w_x": np.asarray(part.weight_ih).T,
-                "w_h": np.asarray(part.weight_hh).T,
-                "b": np.asarray(part.bias),
-            }
-            for part in tree
+            weights.read_gradients("Equinox", cell, layer, {n: getattr(part, n) for n in names})
+            for layer, part in zip(layers, tree, strict=True)
         ]
 
-    params = [filled(layer) for layer in layers]
+    names = weights.write("Equinox", cell, layers[0])
+    params = [lj.interop.to_equinox(*weights.ours(cell, [layer])) for layer in layers]
     return Model(
         params=params,
         run=lambda parts, xs: jax.vmap(row, in_axes=(None, 1), out_axes=1)(parts, xs),

@@ -1,6 +1,6 @@
 """Flax NNX: ``nnx.RNN(nnx.OptimizedLSTMCell)`` or ``nnx.RNN(nnx.GRUCell)``, time first.
 
-The gates are in our order. The GRU has no recurrent candidate bias. Time first is its faster
+The GRU has no recurrent candidate bias. Time first is its faster
 layout: with batch first, ``nnx.RNN`` transposes before and after the same loop.
 """
 
@@ -8,11 +8,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from benchmarks.harness.work import Layer
-from benchmarks.peers import Model
+from benchmarks.peers import Model, weights
 
 PACKAGE = "flax"
 CONVENTIONS = {"lstm": "default", "gru": "default"}
@@ -20,14 +19,13 @@ CONVENTIONS = {"lstm": "default", "gru": "default"}
 
 def model(cell: str, layers: list[Layer], *, dtype: Any = None) -> Model:
     """dtype: of its products; if None, the wider one of the weights' and the inputs'."""
-    biased = "dense_h" if cell == "lstm" else "dense_i"
 
     def filled(layer: Layer) -> nnx.RNN:
         kind: Any = nnx.OptimizedLSTMCell if cell == "lstm" else nnx.GRUCell
         made = kind(layer["w_x"].shape[0], layer["w_h"].shape[0], rngs=nnx.Rngs(0), dtype=dtype)
-        made.dense_i.kernel.set_value(jnp.asarray(layer["w_x"]))
-        made.dense_h.kernel.set_value(jnp.asarray(layer["w_h"]))
-        getattr(made, biased).bias.set_value(jnp.asarray(layer["b"]))
+        for path, array in weights.write("Flax NNX", cell, layer).items():
+            dense, name = path.split("/")
+            getattr(getattr(made, dense), name).set_value(jnp.asarray(array))
         return nnx.RNN(made, time_major=True)
 
     parts = [filled(layer) for layer in layers]
@@ -45,16 +43,13 @@ def model(cell: str, layers: list[Layer], *, dtype: Any = None) -> Model:
     def step(params: Any, state: Any, x: Any) -> tuple[Any, Any]:
         return nnx.merge(step_graph, first(params), step_rest)(state, x)
 
+    def to_layer(layer: Layer, part: Any) -> Layer:
+        paths = [path.split("/") for path in weights.write("Flax NNX", cell, layer)]
+        arrays = {f"{dense}/{name}": part[dense][name].get_value() for dense, name in paths}
+        return weights.read_gradients("Flax NNX", cell, layer, arrays)
+
     def to_layers(tree: Any) -> list[Layer]:
-        parts = [tree["layers"][i]["cell"] for i in range(len(layers))]
-        return [
-            {
-                "w_x": np.asarray(part["dense_i"]["kernel"].get_value()),
-                "w_h": np.asarray(part["dense_h"]["kernel"].get_value()),
-                "b": np.asarray(part[biased]["bias"].get_value()),
-            }
-            for part in parts
-        ]
+        return [to_layer(layer, tree["layers"][i]["cell"]) for i, layer in enumerate(layers)]
 
     zeros = jnp.zeros((1, layers[0]["w_h"].shape[0]))
     return Model(

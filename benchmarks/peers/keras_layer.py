@@ -1,7 +1,6 @@
 """Keras on JAX: ``keras.layers.LSTM`` or ``GRU``, with ``stateless_call`` under ``jax.jit``.
 
-Keras takes batch first and transposes inside; it has no other layout. The LSTM has our gate order;
-the GRU's is update, reset, candidate.
+Keras takes batch first and transposes inside; it has no other layout.
 """
 
 import os
@@ -11,28 +10,19 @@ os.environ["KERAS_BACKEND"] = "jax"
 
 import jax.numpy as jnp
 import keras
-import numpy as np
 
-from benchmarks.harness.work import Layer, reorder_gates
-from benchmarks.peers import Model
+from benchmarks.harness.work import Layer
+from benchmarks.peers import Model, weights
 
 if keras.backend.backend() != "jax":
     raise ImportError("Keras is already imported with a backend other than JAX")
 
 PACKAGE = "keras"
 CONVENTIONS = {"lstm": "default", "gru": "default"}
-ORDER = {"lstm": (0, 1, 2, 3), "gru": (1, 0, 2)}  # each its own inverse
 
 
 def model(cell: str, layers: list[Layer]) -> Model:
     size = layers[0]["w_h"].shape[0]
-    order = ORDER[cell]
-
-    def weights(layer: Layer) -> list[Any]:
-        w_x, w_h, b = (reorder_gates(layer[name], order) for name in ("w_x", "w_h", "b"))
-        bias = b if cell == "lstm" else np.stack([b, np.zeros_like(b)])  # the recurrent one: zero
-        return [jnp.asarray(array) for array in (w_x, w_h, bias)]
-
     kind: Any = keras.layers.LSTM if cell == "lstm" else keras.layers.GRU
     parts = [kind(size, return_sequences=True) for _ in layers]
     for part, layer in zip(parts, layers, strict=True):
@@ -50,16 +40,17 @@ def model(cell: str, layers: list[Layer]) -> Model:
         (y, state), _ = first.stateless_call(params[0], first_frozen, x, state)
         return state, y
 
-    def to_layer(values: Any) -> Layer:
-        w_x, w_h, bias = map(np.asarray, values)
-        named = {"w_x": w_x, "w_h": w_h, "b": bias if cell == "lstm" else bias[0]}
-        return {name: reorder_gates(array, order) for name, array in named.items()}
+    written = [weights.write("Keras", cell, layer) for layer in layers]
+
+    def to_layer(layer: Layer, values: Any) -> Layer:
+        arrays = dict(zip(written[0], values, strict=True))
+        return weights.read_gradients("Keras", cell, layer, arrays)
 
     zeros = jnp.zeros((1, size))
     return Model(
-        params=[weights(layer) for layer in layers],
+        params=[list(map(jnp.asarray, arrays.values())) for arrays in written],
         run=run,
-        to_layers=lambda tree: [to_layer(values) for values in tree],
+        to_layers=lambda tree: list(map(to_layer, layers, tree)),
         time_axis=1,
         step=step,
         state=[zeros, zeros] if cell == "lstm" else [zeros],

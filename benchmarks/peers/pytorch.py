@@ -1,7 +1,6 @@
 """PyTorch: ``nn.LSTM`` or ``nn.GRU``, time first; one thread per core, or cuDNN on a GPU.
 
-Its gates are in our order, its weights transposed. It has a second bias, which is zero here, and
-whose gradient is computed but not compared.
+It has a second bias, which is zero here, and whose gradient is computed but not compared.
 """
 
 import os
@@ -11,22 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
+import lstm_jax as lj
 from benchmarks.harness.work import Layer, Work
+from benchmarks.peers import weights
 
 PACKAGE = "torch"
 CONVENTIONS = {"lstm": "default", "gru": "default"}
-
-
-def module(cell: str, layers: list[Layer]) -> torch.nn.Module:
-    kind: Any = torch.nn.LSTM if cell == "lstm" else torch.nn.GRU
-    made = kind(layers[0]["w_x"].shape[0], layers[0]["w_h"].shape[0], num_layers=len(layers))
-    with torch.no_grad():
-        for i, layer in enumerate(layers):
-            getattr(made, f"weight_ih_l{i}").copy_(torch.from_numpy(layer["w_x"].T.copy()))
-            getattr(made, f"weight_hh_l{i}").copy_(torch.from_numpy(layer["w_h"].T.copy()))
-            getattr(made, f"bias_ih_l{i}").copy_(torch.from_numpy(layer["b"]))
-            getattr(made, f"bias_hh_l{i}").zero_()
-    return made
 
 
 class Torch:
@@ -43,9 +32,9 @@ class Torch:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         kind = {"device": torch.device(device), "dtype": getattr(torch, dtype)}
         self._on_gpu = device != "cpu"
-        self._module = module(work.cell, work.layers).to(**kind)
+        self._module = lj.interop.to_torch(*weights.ours(work.cell, work.layers)).to(**kind)
         self._module.flatten_parameters()
-        self._layers = len(work.layers)
+        self._work = work
         self._xs = torch.from_numpy(work.xs).clone().to(**kind).requires_grad_()
         self._r = torch.from_numpy(work.r).clone().to(device)
         self._leaves = [*self._module.parameters(), self._xs]
@@ -71,14 +60,12 @@ class Torch:
         gradients = [gradient.float().cpu().numpy() for gradient in self.both()[1]]
         names = [name for name, _ in self._module.named_parameters()]
         named = dict(zip(names, gradients[:-1], strict=True))
-        layers = [
-            {
-                "w_x": named[f"weight_ih_l{i}"].T,
-                "w_h": named[f"weight_hh_l{i}"].T,
-                "b": named[f"bias_ih_l{i}"],
-            }
-            for i in range(self._layers)
-        ]
+        work = self._work
+        layers = []
+        for i, layer in enumerate(work.layers):
+            entries = weights.write("PyTorch", work.cell, layer)
+            arrays = {entry: named[f"{entry}_l{i}"] for entry in entries}
+            layers.append(weights.read_gradients("PyTorch", work.cell, layer, arrays))
         return layers, gradients[-1]
 
 
@@ -86,14 +73,7 @@ def make_stepper(cell: str, layers: list[Layer], x: np.ndarray) -> Callable[[], 
     """A function whose every call does one step of ``nn.LSTMCell`` or ``nn.GRUCell``, from the
     previous state."""
     torch.set_num_threads(os.cpu_count() or 1)
-    kind: Any = torch.nn.LSTMCell if cell == "lstm" else torch.nn.GRUCell
-    (layer,) = layers
-    made = kind(layer["w_x"].shape[0], layer["w_h"].shape[0])
-    values = [layer["w_x"].T, layer["w_h"].T, layer["b"], np.zeros_like(layer["b"])]
-    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    with torch.no_grad():
-        for name, value in zip(names, values, strict=True):
-            getattr(made, name).copy_(torch.from_numpy(value.copy()))
+    made = lj.interop.to_torch(*weights.ours(cell, layers), single_step=True)
     state: Any = None
     inputs = torch.from_numpy(x)
 

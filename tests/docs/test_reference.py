@@ -20,6 +20,7 @@ PUBLIC = [
             "core",
             "decode",
             "insight",
+            "interop",
             "seq2seq",
             "tasks",
             "tasks.images",
