@@ -65,7 +65,9 @@ def main(shapes: list[str]) -> None:
     """Prints the table."""
     lj.train.keep_freed_memory()
     device = jax.devices()[0].device_kind
-    title = f"LSTM, forward and backward, ms, and ratio to {UNROLL}; {device}, jax {jax.__version__}"
+    title = (
+        f"LSTM, forward and backward, ms, and ratio to {UNROLL}; {device}, jax {jax.__version__}"
+    )
     table = Table("B x T x D x H", title=title)
     warm_up()
     for text in shapes or SHAPES:

@@ -60,6 +60,7 @@ def from_nnx_cell(kind: Callable[..., nnx.Module], size: int, **options: Any) ->
             "lj.nnx.get_params gives the weights of a module"
         )
     size = checking.positive_int("size", size)
+    name = getattr(kind, "__name__", type(kind).__name__)
 
     def make(input_size: int, rngs: nnx.Rngs) -> nnx.Module:
         return kind(input_size, size, rngs=rngs, **options)
@@ -70,14 +71,25 @@ def from_nnx_cell(kind: Callable[..., nnx.Module], size: int, **options: Any) ->
         module = nnx.eval_shape(lambda: make(input_size, nnx.Rngs(0)))
         parts: Any = nnx.split(module, nnx.Param, ...)
         graph, variables, others = parts
-        if getattr(module, "num_feature_axes", None) != 1:
-            raise WrongValue("kind: expected an nnx.RNNCellBase with one feature axis")
+        if not isinstance(module, nnx.RNNCellBase) or module.num_feature_axes != 1:
+            raise WrongValue(f"kind: expected an nnx.RNNCellBase with one feature axis, got {name}")
         if jax.tree.leaves(others):
+            kinds = sorted({type(leaf).__name__ for _, leaf in nnx.to_flat_state(others)})
             raise WrongValue(
-                "kind: expected a cell whose variables are all nnx.Param, got also "
-                f"{nnx.to_pure_dict(others)}"
+                f"kind: expected a cell whose variables are all nnx.Param, got {name} with "
+                f"{', '.join(kinds)}"
             )
-        return Template(graph, variables)
+        template = Template(graph, variables)
+        width = nnx.eval_shape(lambda: output_of(make(input_size, nnx.Rngs(0)), input_size)).shape
+        if width != (size,):
+            raise WrongValue(
+                f"size: expected {width[-1]}, the size of the outputs of {name}, got {size}"
+            )
+        return template
+
+    def output_of(module: Any, input_size: int) -> jax.Array:
+        carry = module.initialize_carry((input_size,), nnx.Rngs(0))
+        return module(carry, jnp.zeros(input_size))[1]
 
     def module_with(params: Params, input_size: int) -> Any:
         graph, variables = template_for(input_size)
