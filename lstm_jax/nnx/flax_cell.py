@@ -10,7 +10,7 @@ from flax import nnx
 from jaxtyping import PRNGKeyArray
 
 from lstm_jax._internal import checking
-from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Observed, Plain
 from lstm_jax.core.gates import NO_GATES
@@ -42,7 +42,8 @@ def from_nnx_cell(kind: Callable[..., nnx.Module], size: int, **options: Any) ->
         state, ys = lj.unroll(cell, params, xs)
 
     Params are dicts of arrays, by the names of the module's attributes. The state has one field,
-    the module's carry. It is unrolled by "scan".
+    the module's carry, in float32 or wider. Flax computes in the widest dtype of carry, inputs and
+    weights unless ``dtype`` is among the options. The cell is unrolled by "scan".
 
     Args:
         kind: A class of ``nnx.RNNCellBase``, called as ``kind(in_features, size, rngs=rngs,
@@ -89,7 +90,18 @@ def from_nnx_cell(kind: Callable[..., nnx.Module], size: int, **options: Any) ->
 
     def output_of(module: Any, input_size: int) -> jax.Array:
         carry = module.initialize_carry((input_size,), nnx.Rngs(0))
-        return module(carry, jnp.zeros(input_size))[1]
+        return module(carry, jnp.zeros(input_size, jnp.float32))[1]
+
+    def input_size_of(params: Params) -> int:
+        shapes = jax.tree.map(jnp.shape, params)
+        for input_size in sorted({n for leaf in jax.tree.leaves(params) for n in leaf.shape}):
+            try:
+                variables = template_for(input_size).variables
+            except ArgumentError:  # such as a residual layer for inputs of another size
+                continue
+            if jax.tree.map(jnp.shape, nnx.to_pure_dict(variables)) == shapes:
+                return input_size
+        raise WrongValue(f"params: expected the weights of {name} with {size} units, got {shapes}")
 
     def module_with(params: Params, input_size: int) -> Any:
         graph, variables = template_for(input_size)
@@ -112,8 +124,9 @@ def from_nnx_cell(kind: Callable[..., nnx.Module], size: int, **options: Any) ->
 
     def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> State:
         shape = checking.batch_shape("batch_shape", batch_shape)
-        # The size of the inputs is not known here, and the carry does not depend on it.
-        carry = module_with(params, 1).initialize_carry((*shape, 1), nnx.Rngs(0))
+        input_size = input_size_of(params)
+        module = module_with(params, input_size)
+        carry = module.initialize_carry((*shape, input_size), nnx.Rngs(0))
 
         def cast(leaf: jax.Array) -> jax.Array:
             wide = jnp.promote_types(leaf.dtype, jnp.float32)
@@ -124,6 +137,9 @@ def from_nnx_cell(kind: Callable[..., nnx.Module], size: int, **options: Any) ->
 
     def observe(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array, Observed]:
         carry, y = module_with(params, x.shape[-1])(state.carry, x)
+        # As in every cell, outputs have the dtype of the matrices: see lj.mixed_precision.
+        matrices = [leaf.dtype for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+        y = y.astype(jnp.result_type(*matrices) if matrices else y.dtype)
         return like(state, NNXState(carry)), y, Observed({})
 
     form = Plain(observe)

@@ -20,6 +20,7 @@ PUBLIC = [
             "core",
             "decode",
             "insight",
+            "nnx",
             "seq2seq",
             "tasks",
             "tasks.images",

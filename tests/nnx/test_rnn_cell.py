@@ -186,3 +186,17 @@ def test_our_cell_there_and_back_obeys_the_laws():
 
 def make_lstm(in_features, size, *, rngs):
     return lj.nnx.RNNCell(lj.lstm(size), in_features, rngs=rngs)
+
+
+def test_a_cell_for_one_input_size():
+    cell = lj.nnx.from_nnx_cell(make_residual, D)
+    params = cell.init(jax.random.key(0), D)
+    ours = lj.residual(lj.learned_state(lj.gru(D)))
+    close(lj.unroll(cell, params, XS)[1], lj.unroll(ours, params["params"], XS)[1])
+    with pytest.raises(ValueError, match="params: expected the weights of make_residual with 3"):
+        cell.initial_state({"params": {"b": jnp.ones(3)}})
+
+
+def make_residual(in_features, size, *, rngs):
+    cell = lj.residual(lj.learned_state(lj.gru(size)))
+    return lj.nnx.RNNCell(cell, in_features, rngs=rngs)
