@@ -276,9 +276,7 @@ def test_other_wrong_calls_are_named():
         recurrent(lj.lstm(4)).reset_carry()
     with pytest.raises(ValueError, match="reverse: expected False for a stateful module"):
         recurrent(lj.lstm(4), stateful=True)(ROWS, reverse=True)
-    with pytest.raises(
-        TypeError, match=r"rngs: expected nnx\.Rngs, a stream of it or a key"
-    ):
+    with pytest.raises(TypeError, match=r"rngs: expected nnx\.Rngs, a stream of it or a key"):
         recurrent(NOISY["zoneout"])(ROWS, rngs=3)
     with pytest.raises(TypeError, match="module: expected an NNX module, got int"):
         lj.nnx.get_params(3)

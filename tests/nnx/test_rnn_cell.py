@@ -192,7 +192,8 @@ def test_a_cell_for_one_input_size():
     cell = lj.nnx.from_nnx_cell(make_residual, D)
     params = cell.init(jax.random.key(0), D)
     ours = lj.residual(lj.learned_state(lj.gru(D)))
-    close(lj.unroll(cell, params, XS)[1], lj.unroll(ours, params["params"], XS)[1])
+    same = {**params["params"], "state": lj.GRUState(**params["params"]["state"])}
+    close(lj.unroll(cell, params, XS)[1], lj.unroll(ours, same, XS)[1])
     with pytest.raises(ValueError, match="params: expected the weights of make_residual with 3"):
         cell.initial_state({"params": {"b": jnp.ones(3)}})
 
