@@ -1,8 +1,8 @@
 """lstm_jax: recurrent sequence models in JAX, as pure functions.
 
 A factory such as ``lj.lstm(128)`` returns a ``Cell``, and ``lj.unroll`` runs it over time.
-``lj.core`` has what the author of a cell needs. ``lj.tasks`` and ``lj.train`` are imported on first
-use.
+``lj.core`` has what the author of a cell needs. ``lj.nnx``, ``lj.tasks`` and ``lj.train`` are
+imported on first use.
 """
 
 import importlib
@@ -47,9 +47,10 @@ from lstm_jax.wrappers import (
 )
 
 if TYPE_CHECKING:
-    from lstm_jax import tasks, train
+    from lstm_jax import nnx, tasks, train
 
-ON_FIRST_USE = ("tasks", "train")  # they import Orbax and data, which a cell does not need
+# They import Flax, Orbax and data, which a cell does not need.
+ON_FIRST_USE = ("nnx", "tasks", "train")
 
 
 def __getattr__(name: str) -> Any:
@@ -112,6 +113,7 @@ __all__ = [
     "min_lstm",
     "mixed_precision",
     "mlstm",
+    "nnx",
     "pack",
     "residual",
     "rnn",

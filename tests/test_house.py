@@ -17,6 +17,7 @@ RULES: dict[str, list[str]] = {
     "lstm_jax.wrappers": ["_internal", "core", "cells", "attend"],
     "lstm_jax.unrolling": ["_internal", "core"],
     "lstm_jax.decode": ["_internal", "core", "unrolling"],
+    "lstm_jax.nnx": ["_internal", "core", "unrolling"],
     "lstm_jax.seq2seq": ["_internal", "core", "attend", "unrolling", "decode"],
     "lstm_jax.tasks": ["_internal", "core"],
     "lstm_jax.train": ["_internal", "core", "cells", "wrappers", "unrolling", "tasks", "version"],

@@ -103,7 +103,9 @@ def input_size_of(cell: Any, params: Any) -> int:
     return size
 
 
-def state(cell: Any, params: Any, value: Any, batch: tuple[int, ...]) -> None:
+def state(
+    cell: Any, params: Any, value: Any, batch: tuple[int, ...], argument: str = "state"
+) -> None:
     """Checks that ``value`` is a state of ``cell`` with the batch axes of the input."""
     expected = jax.eval_shape(lambda p: cell.initial_state(p, batch), params)
     source = f"{cell.name}.initial_state for batch shape {batch}"
@@ -111,21 +113,22 @@ def state(cell: Any, params: Any, value: Any, batch: tuple[int, ...]) -> None:
     same = structure == str(jax.tree.structure(value))
     if not same and type(expected) is not type(value):
         raise WrongValue(
-            f"state: expected {type(expected).__name__}, as {source} gives it, "
+            f"{argument}: expected {type(expected).__name__}, as {source} gives it, "
             f"got {type(value).__name__}"
         )
-    got, shapes = _shapes_by_path("state", value), _shapes_by_path("state", expected)
+    got, shapes = _shapes_by_path(argument, value), _shapes_by_path(argument, expected)
     difference = _describe_difference(got, shapes, source)
     if difference is not None:
-        raise WrongValue("state" + difference)
+        raise WrongValue(argument + difference)
     if not same:
         raise WrongValue(
-            f"state: expected {structure}, as {source} gives it, got {jax.tree.structure(value)}"
+            f"{argument}: expected {structure}, as {source} gives it, "
+            f"got {jax.tree.structure(value)}"
         )
     for (path, leaf), like in zip(
         jax.tree_util.tree_leaves_with_path(value), jax.tree.leaves(expected), strict=True
     ):
-        name = f"state{jax.tree_util.keystr(path)}"
+        name = f"{argument}{jax.tree_util.keystr(path)}"
         if jnp.issubdtype(like.dtype, jnp.floating):
             floating(name, leaf)
         elif jnp.result_type(leaf) != like.dtype:

@@ -174,7 +174,7 @@ def _text(value: Any) -> str:
         return getattr(value, "name", type(value).__name__)
     if isinstance(value, np.dtype):
         return value.name
-    if isinstance(value, types.FunctionType):
+    if isinstance(value, types.FunctionType | type):
         return value.__name__
     if isinstance(value, np.ndarray | jax.Array):
         return f"{value.dtype.name}{list(value.shape)}"

@@ -21,6 +21,7 @@ PUBLIC = [
             "decode",
             "insight",
             "interop",
+            "nnx",
             "seq2seq",
             "tasks",
             "tasks.images",
