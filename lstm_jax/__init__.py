@@ -8,7 +8,7 @@ use.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lstm_jax import attend, cells, core, decode, insight, seq2seq, unrolling, wrappers
+from lstm_jax import attend, cells, core, decode, files, insight, seq2seq, unrolling, wrappers
 from lstm_jax._internal.devices import data_parallel, use_cpu_cores
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.attend.attentive import AttentiveState, attentive
@@ -29,6 +29,7 @@ from lstm_jax.cells.xlstm import MLSTMState, SLSTMState, mlstm, slstm
 from lstm_jax.core import initializers
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import AttentionState
+from lstm_jax.files import load, save
 from lstm_jax.insight import Trace, trace
 from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
 from lstm_jax.version import __version__
@@ -95,6 +96,7 @@ __all__ = [
     "drop_connect",
     "dropout",
     "explain",
+    "files",
     "gru",
     "initialize",
     "initializers",
@@ -102,6 +104,7 @@ __all__ = [
     "irnn",
     "learned_state",
     "linear_attention",
+    "load",
     "lru",
     "lstm",
     "lstm_1997",
@@ -114,6 +117,7 @@ __all__ = [
     "pack",
     "residual",
     "rnn",
+    "save",
     "seq2seq",
     "slstm",
     "tasks",
