@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax.core.cell import Memory
 from lstm_jax.core.recipes import FactoryMade
 from lstm_jax.files import names
 
@@ -48,11 +49,6 @@ def build(description: Any, arrays: dict[str, Any]) -> Any:
 
 def _encode_made(made: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     name = getattr(made, "name", type(made).__name__)
-    if getattr(made, "memory", None) is not None:
-        raise WrongValue(
-            f"model: expected a model without data, got {name} with a memory; save the cell inside "
-            "and its params, or the whole lj.seq2seq.encoder_decoder"
-        )
     if made.recipe is None:
         raise WrongValue(
             f"model: expected what factories made, got {name}, put together by hand or changed by "
@@ -64,7 +60,11 @@ def _encode_made(made: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     bound = inspect.signature(recipe.factory).bind(*recipe.args, **recipe.kwargs)
     for option, value in bound.arguments.items():
         options[option] = _encode(f"{recipe.name}: {option}", value, arrays)
-    return {"make": names.find_name(recipe.factory, made), "options": options}
+    described = {"make": names.find_name(recipe.factory, made), "options": options}
+    memory = getattr(made, "memory", None)
+    if memory is not None:
+        described["memory"] = _encode(f"{name}: memory", tuple(memory.arrays), arrays)
+    return described
 
 
 def _encode(where: str, value: Any, arrays: dict[str, np.ndarray]) -> Any:
@@ -98,8 +98,11 @@ def _decode(value: Any, arrays: dict[str, Any]) -> Any:
         return value
     if isinstance(value, list):
         return tuple(_decode(part, arrays) for part in value)
-    if value.keys() == {"make", "options"}:
-        return _decode_made(value["make"], value["options"], arrays)
+    if "make" in value:
+        made = _decode_made(value["make"], value["options"], arrays)
+        if "memory" in value:
+            made = made._replace(memory=Memory(_decode(value["memory"], arrays)))
+        return made
     ((kind, content),) = value.items()
     return _KINDS[kind](content, arrays)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from lstm_jax import attend, cells, seq2seq, wrappers
 from lstm_jax._internal.errors import WrongValue
+from lstm_jax.attend.attentive import _attentive
 from lstm_jax.cells.registry import registry
 from lstm_jax.core import initializers
 from lstm_jax.core.recipes import is_factory
@@ -58,6 +59,7 @@ def _built_in(with_train: bool) -> Iterator[tuple[str, Callable]]:
         for module in _modules(room):
             yield from _in_module("", module)
     yield "mixed_precision", _mixed_precision
+    yield "attentive", _attentive
     yield from _in_module("initializers.", initializers)
     for module in _modules(attend):
         yield from _in_module("attend.", module)

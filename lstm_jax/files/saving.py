@@ -82,10 +82,10 @@ def save(
     made, params = _as_pair(model)
     described, arrays = description.describe(made)
     try:
-        same = description.build(described, arrays) == made
+        rebuilt = description.build(json.loads(json.dumps(described)), arrays)
     except description.UnknownFactory as error:
         raise WrongValue(f"model: expected registered factories, got {error}") from None
-    if not same:
+    if rebuilt.recipe != made.recipe:
         raise WrongValue(
             f"model: expected options that equal calls of a factory repeat, got {made.recipe.name}"
         )
@@ -104,6 +104,7 @@ def save(
     }
     if card is not None:
         cards.require_card("card", card)
+        cards.card_path(path)
     contents.write(path, Contents(leaves | arrays, texts))
     if card is not None:
         cards.write(path, card, read_information(path))
