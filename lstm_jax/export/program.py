@@ -175,9 +175,7 @@ def _of_cell(
     return _Program(run, (jax.ShapeDtypeStruct((sizes.steps, *x.shape), dtype), *rest))
 
 
-def _of_model(
-    model: Any, params: Params, function: str, sizes: _Sizes, example: Any
-) -> _Program:
+def _of_model(model: Any, params: Params, function: str, sizes: _Sizes, example: Any) -> _Program:
     if not all(hasattr(model, name) for name in ("apply", "answer", "stream")):
         raise WrongType(f"model: expected a cell or a model of lj.train, got {model!r}")
     checking.choice("function", function, OF_MODEL)

@@ -32,7 +32,7 @@ class Contents(NamedTuple):
 def write(path: Path, contents: Contents) -> None:
     """Writes the file. Whatever happens, ``path`` is the previous file or the new one."""
     numpy = require_extra("safetensors.numpy", "safetensors", "lj.save")
-    arrays = {name: np.ascontiguousarray(array) for name, array in contents.arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in contents.arrays.items()}
     texts = {"format": "lstm_jax", "format_version": str(FORMAT), **contents.texts}
     checked = texts | {CHECKSUM: checksum(Contents(arrays, texts))}
     data = numpy.save(arrays, metadata=checked)

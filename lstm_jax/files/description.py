@@ -47,23 +47,33 @@ def build(description: Any, arrays: dict[str, Any]) -> Any:
     return _decode(description, arrays)
 
 
-def _encode_made(made: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    name = getattr(made, "name", type(made).__name__)
-    if made.recipe is None:
-        raise WrongValue(
-            f"model: expected what factories made, got {name}, put together by hand or changed by "
-            "_replace; build it in a function under lj.core.factory, and register that as "
-            "lj.cells.registry['my_cell']"
-        )
+def call_of(made: Any) -> tuple[str, dict[str, Any]]:
+    """The name of the factory that made ``made``, and its arguments.
+
+    Raises:
+        ValueError: Without a factory, or one that a file can name.
+    """
     recipe = made.recipe
-    options: dict[str, Any] = {}
+    if recipe is None:
+        raise WrongValue(
+            f"model: expected what factories made, got {getattr(made, 'name', made)}, put together "
+            "by hand or changed by _replace; build it in a function under lj.core.factory, and "
+            "register that as lj.cells.registry['my_cell']"
+        )
     bound = inspect.signature(recipe.factory).bind(*recipe.args, **recipe.kwargs)
-    for option, value in bound.arguments.items():
-        options[option] = _encode(f"{recipe.name}: {option}", value, arrays)
-    described = {"make": names.find_name(recipe.factory, made), "options": options}
+    return names.find_name(recipe.factory, recipe.name), bound.arguments
+
+
+def _encode_made(made: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    name, arguments = call_of(made)
+    where = made.recipe.name
+    described: dict[str, Any] = {"make": name}
+    described["options"] = {
+        option: _encode(f"{where}: {option}", value, arrays) for option, value in arguments.items()
+    }
     memory = getattr(made, "memory", None)
     if memory is not None:
-        described["memory"] = _encode(f"{name}: memory", tuple(memory.arrays), arrays)
+        described["memory"] = _encode(f"{where}: memory", tuple(memory.arrays), arrays)
     return described
 
 

@@ -8,7 +8,6 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
 
 from lstm_jax import attend, cells, seq2seq, wrappers
 from lstm_jax._internal.errors import WrongValue
@@ -21,8 +20,8 @@ from lstm_jax.wrappers.weights import _mixed_precision
 TRAIN = "lstm_jax.train"
 
 
-def find_name(factory: Callable, made: Any) -> str:
-    """The name of ``factory``, which has made ``made``.
+def find_name(factory: Callable, made: str) -> str:
+    """The name of ``factory``, which has made what is called ``made``.
 
     Raises:
         ValueError: If it has none: it is a user's, and is not registered.
@@ -34,7 +33,7 @@ def find_name(factory: Callable, made: Any) -> str:
     taken = name in dict(_built_in(False))
     shown = f"my_{name}" if taken else name
     raise WrongValue(
-        f"model: expected parts whose factories a file can name, got {made.name}, made by "
+        f"model: expected parts whose factories a file can name, got {made}, made by "
         f"{name}; register the factory, here and where the file is read: "
         f"lj.cells.registry[{shown!r}] = {name}"
     )

@@ -142,6 +142,7 @@ def test_a_file_says_what_it_holds(saved):
 
 # Damage
 
+
 def _is_whole_or_refused(path, data, whole):
     path.write_bytes(data)
     try:
@@ -253,6 +254,7 @@ def test_a_valid_file_of_another_model_is_refused(tmp_path):
 
 # What cannot be saved
 
+
 @lj.core.factory
 def user_cell(size: int, *, gain: float = 1.0) -> lj.Cell:
     return lj.gru(size)
@@ -325,6 +327,7 @@ def test_importing_lstm_jax_needs_no_extra():
 
 
 # Cards
+
 
 def test_a_card_is_written_beside_the_model(tmp_path):
     yaml = pytest.importorskip("yaml")
