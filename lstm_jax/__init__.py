@@ -8,7 +8,18 @@ use.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lstm_jax import attend, cells, core, decode, export, files, insight, seq2seq, unrolling, wrappers
+from lstm_jax import (
+    attend,
+    cells,
+    core,
+    decode,
+    export,
+    files,
+    insight,
+    seq2seq,
+    unrolling,
+    wrappers,
+)
 from lstm_jax._internal.devices import data_parallel, use_cpu_cores
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.attend.attentive import AttentiveState, attentive

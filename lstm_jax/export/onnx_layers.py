@@ -146,14 +146,15 @@ def _add_bidirectional(
             states, ys = _add_nodes(graph, nodes, xs, rows, parts, [False, True])
             named = dict(zip(sides, states, strict=True))
             return named, _merged(graph, options["merge"], nodes[0].size, ys)
-    states, outputs = {}, []
+    by_side: dict[str, Any] = {}
+    outputs = []
     for side, cell, part in zip(sides, cells, parts, strict=True):
         backward = reverse != (side == "backward")
-        states[side], ys = add_cell(graph, cell, params[side], xs, rows, part, backward)
+        by_side[side], ys = add_cell(graph, cell, params[side], xs, rows, part, backward)
         outputs.append(ys)
     if options["merge"] == "sum":
-        return states, graph.node("Add", outputs)
-    return states, graph.node("Concat", outputs, axis=-1)
+        return by_side, graph.node("Add", outputs)
+    return by_side, graph.node("Concat", outputs, axis=-1)
 
 
 def _merged(graph: Graph, merge: str, size: int, ys: str) -> str:
@@ -183,7 +184,8 @@ def _add_nodes(
     initial = [_initial(graph, first.size, field, before, rows) for field in first.fields]
     inputs += initial
     if first.p is not None:
-        inputs.append(graph.weight(np.stack([node.p for node in nodes]), "p"))
+        peepholes = [node.p for node in nodes if node.p is not None]
+        inputs.append(graph.weight(np.stack(peepholes), "p"))
     outputs = graph.node(
         first.kind,
         inputs,
@@ -236,4 +238,5 @@ def _part(tree: Any, key: Any) -> Any:
 
 def _same_state(cell: Cell, inner: Cell, params: Params) -> bool:
     shapes = [jax.eval_shape(lambda p, c=c: c.initial_state(p, ()), params) for c in (cell, inner)]
-    return jax.tree.structure(shapes[0]) == jax.tree.structure(shapes[1])
+    first, second = map(str, map(jax.tree.structure, shapes))
+    return first == second

@@ -73,7 +73,9 @@ def _add_inputs(graph: Graph, inputs: Any, params: Params, lengths: bool) -> tup
         table = np.eye(options["size"], dtype=np.float32)
     else:
         table = np.asarray(options["vectors"] if options["frozen"] else params["table"])
-    # An id beyond the table is an error of the runtime; a negative one would count from the end.
+    # An id beyond the table is an error of the runtime, but a negative one counts from the end.
+    negative = graph.node("Less", [ids, graph.weight(np.int64(0))])
+    ids = graph.node("Where", [negative, graph.weight(np.int64(len(table))), ids])
     return graph.node("Gather", [graph.weight(table, "table"), ids], axis=0), rows
 
 

@@ -1,4 +1,4 @@
-"""``lj.export.stablehlo``: the step, the unroll or a model's functions as a ``jax.export`` program."""
+"""``lj.export.stablehlo``: the step, the unroll or a function of a model as a program."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

@@ -37,7 +37,7 @@ class Card(NamedTuple):
 
     task: str
     data: str = ""
-    metrics: Mapping[str, float] = {}  # noqa: RUF012 (never written to)
+    metrics: Mapping[str, float] = {}
     command: str = ""
     limits: str = ""
     license: str = ""

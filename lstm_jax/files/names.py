@@ -64,12 +64,11 @@ def _built_in(with_train: bool) -> Iterator[tuple[str, Callable]]:
         yield from _in_module("attend.", module)
     yield from _in_module("seq2seq.", importlib.import_module(f"{seq2seq.__name__}.model"))
     if with_train:
-        for module in ("model", "network"):
-            yield from _in_module("train.", importlib.import_module(f"{TRAIN}.{module}"))
-        yield from _in_module("train.heads.", importlib.import_module(f"{TRAIN}.heads"))
-        for module in ("simple", "composed"):
-            inputs = importlib.import_module(f"{TRAIN}.inputs.{module}")
-            yield from _in_module("train.inputs.", inputs)
+        for path in ("model", "network", "heads", "inputs.simple", "inputs.composed"):
+            prefix = {"heads": "train.heads.", "model": "train.", "network": "train."}.get(
+                path, "train.inputs."
+            )
+            yield from _in_module(prefix, importlib.import_module(f"{TRAIN}.{path}"))
 
 
 def _modules(package: ModuleType) -> list[ModuleType]:

@@ -246,7 +246,7 @@ def test_a_valid_file_of_another_model_is_refused(tmp_path):
     for change in ({"model": "[]"}, {"model": "{}"}, {"model": "3"}, {"input_size": "-1"},
                    {"model": texts["model"].replace('"size": 2', '"size": 3')},
                    {"model": texts["model"].replace("reset_after", "reset_before")},
-                   {"model": '{"make": "gru", "options": {"size": {"array": "option:9"}}}'}):  # fmt: skip
+                   {"model": '{"make": "gru", "options": {"size": {"array": "x"}}}'}):  # fmt: skip
         contents.write(path, contents.Contents(arrays, texts | change))
         with pytest.raises(lj.files.FileError, match=r"x\.safetensors"):
             lj.load(path)
@@ -298,7 +298,7 @@ def test_what_cannot_be_described_says_what_to_do(tmp_path, monkeypatch):
         with pytest.raises(error, match=match):
             lj.save(path, model)
     for notes in ({"a": object()}, {"a": (1,)}, {1: 2}, {"a": float("nan")}, [1]):
-        with pytest.raises(TypeError, match="^notes: expected"):
+        with pytest.raises(TypeError, match=r"^notes: expected"):
             lj.save(path, (gru, params), notes=notes)
     assert not path.exists()
 
