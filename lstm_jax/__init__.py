@@ -42,7 +42,7 @@ from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import AttentionState
 from lstm_jax.files import load, save
 from lstm_jax.insight import Trace, trace
-from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
+from lstm_jax.unrolling import Deferred, Packed, Stream, explain, pack, stream, unpack, unroll
 from lstm_jax.version import __version__
 from lstm_jax.wrappers import (
     BidirectionalState,
@@ -91,6 +91,7 @@ __all__ = [
     "Packed",
     "RNNState",
     "SLSTMState",
+    "Stream",
     "Trace",
     "WrongType",
     "WrongValue",
@@ -132,6 +133,7 @@ __all__ = [
     "save",
     "seq2seq",
     "slstm",
+    "stream",
     "tasks",
     "trace",
     "train",
