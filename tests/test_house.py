@@ -20,6 +20,17 @@ RULES: dict[str, list[str]] = {
     "lstm_jax.seq2seq": ["_internal", "core", "attend", "unrolling", "decode"],
     "lstm_jax.tasks": ["_internal", "core"],
     "lstm_jax.train": ["_internal", "core", "cells", "wrappers", "unrolling", "tasks", "version"],
+    "lstm_jax.files": [
+        "_internal",
+        "core",
+        "cells",
+        "attend",
+        "wrappers",
+        "seq2seq",
+        "train",
+        "version",
+    ],
+    "lstm_jax.export": ["_internal", "core", "unrolling", "files", "version"],
     "lstm_jax.insight": ["_internal", "core", "cells", "attend", "wrappers", "unrolling"],
     "lstm_jax": ["lstm_jax"],
     "experiments.harness.run": ["lstm_jax"],  # never experiments.harness.report

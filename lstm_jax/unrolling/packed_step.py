@@ -1,8 +1,8 @@
 """A cell's step for a stream: few buffers in, few buffers out, and no work that could be done once.
 
-At batch 1 a step takes as long as its calls into XLA: about 20 µs for the program, half a
-microsecond for each of its arrays, and one or two for each operation. So weights that are
-multiplied with the same sum are stacked into one matrix, and a small state is one array.
+At batch 1 a step takes as long as its calls into XLA: tens of microseconds for the program, and one
+or two for each of its arrays and each operation. So weights of products that are only summed are
+stacked into one matrix, small weights are constants of the program, and a small state is one array.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,6 +20,7 @@ from lstm_jax.core.steps import project_output
 from lstm_jax.core.typing import Params, State
 
 SMALL_BYTES = 2**16  # of a state whose copy costs less than further buffers do
+CONSTANT_BYTES = 2**22  # of weights; larger ones would make compiling slow
 
 Advance = Callable[[Any, State, jax.Array], tuple[State, jax.Array]]
 
@@ -35,7 +36,7 @@ class PackedStep(NamedTuple):
     """A step on packed buffers.
 
     Attributes:
-        weights: A tuple of arrays.
+        weights: A tuple of arrays, empty if they are constants of the step.
         step: ``(weights, buffers, x) -> (buffers, y)``.
         pack: ``state -> buffers``, a tuple of arrays.
         unpack: ``buffers -> state``.
@@ -65,6 +66,14 @@ def packed_step(cell: Cell, params: Params, state: State, x: jax.Array) -> Packe
         replay = zip(advances, ready, strict=True)
         new, y = _step_parts(cell, params, unpack(buffers), x, replay)
         return pack(new), y
+
+    if sum(leaf.nbytes for leaf in leaves) <= CONSTANT_BYTES:
+        constants = [np.asarray(leaf) for leaf in leaves]
+
+        def step_of_constants(kept: Any, buffers: Any, x: jax.Array) -> tuple[Any, jax.Array]:
+            return step([jnp.asarray(leaf) for leaf in constants], buffers, x)
+
+        return PackedStep((), step_of_constants, pack, unpack)
 
     shapes = (leaves, jax.eval_shape(pack, state), x)
     used = _used(step, shapes)
