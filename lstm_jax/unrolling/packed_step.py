@@ -137,7 +137,7 @@ def _ready(cell: Cell, params: Params) -> Part:
         return Part(params, cell.advance)
     dtype = weights.w_x.dtype
     stacked = jnp.concatenate([weights.w_x, weights.w_h])
-    zeros = np.zeros(stacked.shape[-1:], jnp.promote_types(dtype, jnp.float32))
+    zeros: Any = np.zeros(stacked.shape[-1:], jnp.promote_types(dtype, jnp.float32))
 
     def advance(ready: Any, state: State, x: jax.Array) -> tuple[State, jax.Array]:
         stacked, b, w_p, vectors = ready
