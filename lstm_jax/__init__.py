@@ -8,7 +8,19 @@ imported on first use.
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lstm_jax import attend, cells, core, decode, insight, interop, seq2seq, unrolling, wrappers
+from lstm_jax import (
+    attend,
+    cells,
+    core,
+    decode,
+    export,
+    files,
+    insight,
+    interop,
+    seq2seq,
+    unrolling,
+    wrappers,
+)
 from lstm_jax._internal.devices import data_parallel, use_cpu_cores
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax.attend.attentive import AttentiveState, attentive
@@ -29,8 +41,9 @@ from lstm_jax.cells.xlstm import MLSTMState, SLSTMState, mlstm, slstm
 from lstm_jax.core import initializers
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import AttentionState
+from lstm_jax.files import load, save
 from lstm_jax.insight import Trace, trace
-from lstm_jax.unrolling import Deferred, Packed, explain, pack, unpack, unroll
+from lstm_jax.unrolling import Deferred, Packed, Stream, explain, pack, stream, unpack, unroll
 from lstm_jax.version import __version__
 from lstm_jax.wrappers import (
     BidirectionalState,
@@ -80,6 +93,7 @@ __all__ = [
     "Packed",
     "RNNState",
     "SLSTMState",
+    "Stream",
     "Trace",
     "WrongType",
     "WrongValue",
@@ -96,6 +110,8 @@ __all__ = [
     "drop_connect",
     "dropout",
     "explain",
+    "export",
+    "files",
     "gru",
     "initialize",
     "initializers",
@@ -104,6 +120,7 @@ __all__ = [
     "irnn",
     "learned_state",
     "linear_attention",
+    "load",
     "lru",
     "lstm",
     "lstm_1997",
@@ -117,8 +134,10 @@ __all__ = [
     "pack",
     "residual",
     "rnn",
+    "save",
     "seq2seq",
     "slstm",
+    "stream",
     "tasks",
     "trace",
     "train",

@@ -20,9 +20,21 @@ def make_tables(summary: dict[str, Any]) -> list[Table]:
                 "Microseconds: the median over 2,000 calls, in turns; each call is waited for, and "
                 "its overhead in Python is included. The state is carried from call to call. JAX "
                 "contenders are jitted.",
-                lambda record: f"{record['cell'].upper()}, D = H = {record['size']}",
+                step_label,
             )
         )
+        compared = [record for record in records if record.get("ratios")]
+        if compared:
+            tables.append(
+                contender_table(
+                    "One step at batch 1, beside lj.stream",
+                    compared,
+                    lambda record, name: format_peer(record["ratios"].get(name)),
+                    "Their time over that of lj.stream in their convention: above 1 lj.stream is "
+                    "faster. Medians over rounds of the ratio within a round.",
+                    step_label,
+                )
+            )
     if summary["memory"]:
         tables.append(
             contender_table(
@@ -37,6 +49,14 @@ def make_tables(summary: dict[str, Any]) -> list[Table]:
     for record in summary["allocator"]:
         tables.append(allocator_table(record))
     return tables
+
+
+def step_label(record: Record) -> str:
+    return f"{record['cell'].upper()}, D = H = {record['size']}"
+
+
+def format_peer(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}x"
 
 
 def allocator_table(record: Record) -> Table:

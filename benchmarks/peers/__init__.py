@@ -16,6 +16,7 @@ from lstm_jax._internal.errors import WrongValue
 
 OURS = "lstm_jax"
 OURS_BEFORE = "lstm_jax_before"
+STREAMS = {OURS: "lstm_jax_stream", OURS_BEFORE: "lstm_jax_before_stream"}  # of ``lj.stream``
 TORCH = "torch"
 CUDNN = "cudnn"
 
@@ -33,6 +34,8 @@ MODULES = {
 TITLES = {
     OURS: "lstm_jax",
     OURS_BEFORE: "lstm_jax, reset before",
+    STREAMS[OURS]: "lj.stream",
+    STREAMS[OURS_BEFORE]: "lj.stream, reset before",
     "flax": "Flax NNX",
     "haiku": "Haiku",
     "equinox": "Equinox",

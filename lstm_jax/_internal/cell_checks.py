@@ -142,7 +142,10 @@ def _expected_params(cell: Any, input_size: int) -> Any:
 
 def _input_size_of(cell: Any, got: dict, wrong_size: int) -> int | None:
     """The input size for which params of the shapes ``got`` would be right, if there is one."""
-    for size in sorted({n for shape in got.values() for n in shape}):
+    sizes = {n for shape in got.values() for n in shape}
+    # A cell that reads its input beside something else has only their sum among its shapes.
+    differences = {a - b for a in sizes for b in sizes} - sizes
+    for size in [*sorted(sizes), *sorted(differences)]:
         if size != wrong_size and size > 0:
             try:
                 expected = _shapes_by_path("params", _expected_params(cell, size))

@@ -181,6 +181,8 @@ def lengths(
                 f"{argument}: expected values from 0 to {steps}, the steps of {whose}, "
                 f"got {low} to {high}"
             )
+    if jax.export.is_symbolic_dim(steps):  # of an exported program
+        return jnp.clip(value.astype(jnp.int32), 0, jnp.int32(steps))
     # Clipped before the cast, which would wrap large numbers; T itself may not fit in an int8.
     most = min(steps, int(jnp.iinfo(value.dtype).max))
     return jnp.clip(value, 0, most).astype(jnp.int32)

@@ -178,6 +178,8 @@ def _text(value: Any) -> str:
         return value.__name__
     if isinstance(value, np.ndarray | jax.Array):
         return f"{value.dtype.name}{list(value.shape)}"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_text(k)}: {_text(v)}' for k, v in value.items())}}}"
     if type(value) is tuple and value:
         return f"({', '.join(map(_text, value))}{',' if len(value) == 1 else ''})"
     return repr(value)

@@ -48,17 +48,6 @@ class AttentiveState(NamedTuple):
     attention: Any
 
 
-class Options(NamedTuple):
-    """The options of an attentive cell, besides its cell and its mechanism."""
-
-    places: Any
-    memory_size: int
-    style: str
-    input_feeding: bool
-    size: int | None
-    returns: str
-
-
 def attentive(
     cell: Cell,
     memory: Float[AnyArray, "S *batch M"],
@@ -115,14 +104,24 @@ def attentive(
         size = checking.positive_int("size", size)
     if not isinstance(attention, str | attend.Attention):
         raise WrongType(f"attention: expected one of lj.attend, or its name, got {attention!r}")
-    options = Options(memory.shape[0], memory.shape[-1], style, input_feeding, size, returns)
-    return _attentive(cell, attention, options)._replace(memory=Memory((memory, mask)))
+    made = _attentive(
+        cell, attention, memory.shape[0], memory.shape[-1], style, input_feeding, size, returns
+    )
+    return made._replace(memory=Memory((memory, mask)))
 
 
 @factory
-def _attentive(cell: Cell, attention: str | attend.Attention, options: Options) -> Cell:
-    """The attentive cell without its memory."""
-    places, memory_size, style, input_feeding, size, returns = options
+def _attentive(
+    cell: Cell,
+    attention: str | attend.Attention,
+    places: int,
+    memory_size: int,
+    style: str,
+    input_feeding: bool,
+    size: int | None,
+    returns: str,
+) -> Cell:
+    """The attentive cell without its memory ``[places, *batch, memory_size]``."""
     if isinstance(attention, str):
         checking.choice("attention", attention, attend.registry)
         attention = attend.make(attention, cell.size)

@@ -181,7 +181,13 @@ def factory(build: Callable[P, T]) -> Callable[P, T]:
         run = build_once if recipe.can_be_kept else build_once.__wrapped__
         return run(recipe, build, _x64())
 
+    make.is_factory = True  # type: ignore[attr-defined]  # see ``is_factory``
     return make
+
+
+def is_factory(value: Any) -> bool:
+    """Whether ``value`` is a function decorated by ``factory``."""
+    return getattr(value, "is_factory", False) is True
 
 
 def _x64() -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.export
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
@@ -159,9 +160,9 @@ def initial_state_of(cell: Cell) -> Callable[[Params, int], Any]:
     """``(params, batch_size) -> state`` of a model whose entry "cell" has the cell's params."""
 
     def initial_state(params: Params, batch_size: int) -> Any:
-        return cell.initial_state(
-            params["cell"], (checking.positive_int("batch_size", batch_size),)
-        )
+        if not jax.export.is_symbolic_dim(batch_size):  # as in an exported program
+            checking.positive_int("batch_size", batch_size)
+        return cell.initial_state(params["cell"], (batch_size,))
 
     return initial_state
 

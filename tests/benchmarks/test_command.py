@@ -51,7 +51,9 @@ def test_the_report_has_the_numbers_of_the_run(finished):
         assert len(facts["both_ms"]) == len(facts["forward_ms"]) == 3
         assert facts["compile_seconds"] > 0 and facts["temporary_bytes"] >= 0
     assert {"machine", "settings", "versions", "jax", "latency"} <= results.keys()
-    assert set(results["latency"][0]["microseconds"]) == {"lstm_jax", "flax"}
+    latencies = results["latency"][0]
+    assert set(latencies["microseconds"]) == {"lstm_jax", "lstm_jax_stream", "flax"}
+    assert set(latencies["ratios"]) == {"flax"}
     text = (out / "report.md").read_text()
     assert "LSTM, forward and backward, 4 devices" in text and "One step at batch 1" in text
     assert (out / "ratios_lstm.png").read_bytes().startswith(b"\x89PNG")

@@ -108,14 +108,18 @@ def test_the_tables_say_what_the_times_say():
 
 def test_the_other_sections():
     summary = {
-        "latency": [{"cell": "gru", "size": 64, "microseconds": {"lstm_jax": 12.5, "flax": 20.0}}],
+        "latency": [
+            {"cell": "gru", "size": 64, "microseconds": {"lstm_jax": 12.5, "flax": 20.0},
+             "ratios": {"flax": 1.25}}
+        ],
         "memory": [{"cell": "gru", "shape": SHAPE, "peak_bytes": {"lstm_jax": 2e8, "torch": None}}],
         "allocator": [
             {"cell": "gru", "shape": SHAPE, "kept_ms": {"lstm_jax": 2.0},
              "given_back_ms": {"lstm_jax": 3.0}}
         ],
     }  # fmt: skip
-    latency, memory, allocator = extra_tables.make_tables(summary)
+    latency, ratios, memory, allocator = extra_tables.make_tables(summary)
     assert latency.rows == [["GRU, D = H = 64", "12.5", "20.0"]]
+    assert (ratios.header, ratios.rows) == (["", "Flax NNX"], [["GRU, D = H = 64", "1.25x"]])
     assert (memory.header, memory.rows) == (["", "lstm_jax"], [[f"GRU {SHAPE}", "200"]])
     assert allocator.rows[-1] == ["ratio", "1.50x"]

@@ -19,6 +19,8 @@ PUBLIC = [
             "cells",
             "core",
             "decode",
+            "export",
+            "files",
             "insight",
             "interop",
             "nnx",
