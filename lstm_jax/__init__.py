@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lstm_jax import attend, cells, core, decode, insight, seq2seq, unrolling, wrappers
 from lstm_jax._internal.devices import data_parallel, use_cpu_cores
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax._internal.hosts import initialize_hosts
 from lstm_jax.attend.attentive import AttentiveState, attentive
 from lstm_jax.cells.attention import attention
 from lstm_jax.cells.gru import GRUState, gru, mgu
@@ -97,6 +98,7 @@ __all__ = [
     "explain",
     "gru",
     "initialize",
+    "initialize_hosts",
     "initializers",
     "insight",
     "irnn",
