@@ -45,9 +45,9 @@ def initialize_hosts(
 
     What is not given is found by JAX: from ``JAX_COORDINATOR_ADDRESS`` and
     ``JAX_LOCAL_DEVICE_IDS`` (such as "0,1"); under SLURM from ``SLURM_JOB_ID``,
-    ``SLURM_STEP_NODELIST``, ``SLURM_NTASKS``, ``SLURM_PROCID`` and ``SLURM_LOCALID``, which ``srun``
-    sets; under Open MPI from the variables of ``mpirun``; in an indexed Job or JobSet of Kubernetes
-    from ``JOB_COMPLETION_INDEX`` and the cluster itself, by the package ``kubernetes``.
+    ``SLURM_STEP_NODELIST``, ``SLURM_NTASKS``, ``SLURM_PROCID`` and ``SLURM_LOCALID``, which
+    ``srun`` sets; under Open MPI from the variables of ``mpirun``; in an indexed Job or JobSet of
+    Kubernetes from ``JOB_COMPLETION_INDEX`` and the cluster itself, by the package ``kubernetes``.
     ``JAX_COORDINATOR_PORT`` chooses another port, and ``JAX_COORDINATOR_BIND_ADDRESS`` the network
     on which process 0 listens. Under SLURM and Open MPI a process sees one GPU, by its number on
     the host, unless ``local_device_ids`` says otherwise.

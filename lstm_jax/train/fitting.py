@@ -137,9 +137,7 @@ def fit(
     key_init, key_noise, key_order = jax.random.split(key, 3)
     words = tuple(int(word) for word in np.ravel(jax.random.key_data(key_order)))
     start = _own(model.init(key_init) if params is None else params)
-    state = placement.put(
-        _own(TrainState(start, optimizer.init(start), jnp.zeros((), jnp.int32)))
-    )
+    state = placement.put(_own(TrainState(start, optimizer.init(start), jnp.zeros((), jnp.int32))))
     best, key_noise = placement.put(start), placement.put(key_noise)
     epoch_data = Epochs(job, words)
     at = Place(state, epoch_data.first_carry(best), best, {}, 0, 0, 0.0, 0, (), 0, False)

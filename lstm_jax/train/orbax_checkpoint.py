@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
-
 from jax.sharding import Sharding
 
 from lstm_jax._internal.errors import WrongType
@@ -28,7 +27,7 @@ def save(path: Path, tree: Any) -> None:
 
 
 def remove(path: Path) -> None:
-    """Removes a step; if this is killed, what is left is no step, and ``remove_remains`` finds it."""
+    """Removes a step. If this is killed, what is left is found by ``remove_remains``."""
     aside = path.with_name(path.name + REMAINS + "-removed")
     with contextlib.suppress(OSError):
         shutil.rmtree(path.rename(aside))

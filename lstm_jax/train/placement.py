@@ -93,7 +93,9 @@ def make_placement(devices: Any) -> Placement:
         devices = jax.devices()
     devices = list(devices) if isinstance(devices, list | tuple) else devices
     if not isinstance(devices, list) or not all(isinstance(d, jax.Device) for d in devices):
-        raise WrongType(f"devices: expected a list of devices, such as jax.devices(), got {devices}")
+        raise WrongType(
+            f"devices: expected a list of devices, such as jax.devices(), got {devices}"
+        )
     if not devices or len(set(devices)) != len(devices):
         raise WrongValue(f"devices: expected one or more, each once, got {devices}")
     idle = set(range(jax.process_count())) - {device.process_index for device in devices}

@@ -138,7 +138,8 @@ def describe(event: Event) -> str:
 
 
 def make_progress(progress: Any, epochs: int) -> Progress:
-    """The progress that ``fit`` was asked for: True, False or a function; only process 0 shows it."""
+    """The progress that ``fit`` was asked for: True, False or a function. Of several processes only
+    the first shows it."""
     if not hosts.is_first():
         return Progress(epochs)
     if callable(progress):
