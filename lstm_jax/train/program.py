@@ -30,6 +30,7 @@ class Program:
 
     def __init__(self, step: Callable[..., Any], sharding: Sharding | None):
         self._traces = 0
+        self._step, self._is_spread = step, sharding is not None
 
         def counted(*args: Any) -> Any:
             self._traces += 1
@@ -45,7 +46,11 @@ class Program:
 
     def checksum(self, *args: Any) -> int:
         """Of what is computed, constants such as the learning rate included."""
-        traced = self._jitted.trace(*args).jaxpr  # kept for the first call
+        if self._is_spread:  # the text must not depend on the devices, nor does what it computes
+            args = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), args)
+            traced = jax.jit(self._step).trace(*args).jaxpr
+        else:
+            traced = self._jitted.trace(*args).jaxpr  # kept for the first call
         digest = zlib.crc32(ADDRESS.sub("", str(traced.jaxpr)).encode())
         for constant in traced.consts:
             digest = zlib.crc32(np.ascontiguousarray(constant).tobytes(), digest)
