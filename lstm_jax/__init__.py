@@ -23,6 +23,7 @@ from lstm_jax import (
 )
 from lstm_jax._internal.devices import data_parallel, use_cpu_cores
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
+from lstm_jax._internal.hosts import initialize_hosts
 from lstm_jax.attend.attentive import AttentiveState, attentive
 from lstm_jax.cells.attention import attention
 from lstm_jax.cells.gru import GRUState, gru, mgu
@@ -114,6 +115,7 @@ __all__ = [
     "files",
     "gru",
     "initialize",
+    "initialize_hosts",
     "initializers",
     "insight",
     "interop",

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import checking, placing
 from lstm_jax._internal.errors import WrongType, WrongValue
 
 AXIS = "batch"
@@ -81,6 +81,10 @@ def data_parallel(
     their arguments are, whole on every device or by rows. A jitted step of your own, as above, is
     compiled a second time when its params first come back from all devices.
 
+    In a job of several processes every process calls this with the same whole arguments, of which
+    it places the rows of its own devices. The results are arrays over all processes: those that are
+    whole on every device, such as the value, can be read in each.
+
     Noise: a key that every device gets whole draws the same noise for the rows of each device.
     Instead, give one key per row, ``jax.random.split(key, B)`` with batch axis 0. In ``loss``,
     ``key=keys[0]`` is then a different key on each device, and the noise depends on the number of
@@ -101,7 +105,8 @@ def data_parallel(
             device needs it whole, such as params. An entry may be a tree prefix of the argument:
             ``Batch(xs=1, targets=0)``.
         reduce: What ``loss`` does with its rows, "mean" or "sum".
-        devices: The devices; by default all of this process. One device means plain ``jax.jit``.
+        devices: The devices; by default all, of all processes (``lj.initialize_hosts``). One device
+            means plain ``jax.jit``.
 
     Returns:
         ``(*arrays) -> (value, gradients)``.
@@ -112,7 +117,7 @@ def data_parallel(
     checking.choice("reduce", reduce, ("mean", "sum"))
     specs = _partition_specs(batch_axes)
     wanted = _check_argnums(argnums, len(specs))
-    chosen = jax.local_devices() if devices is None else _check_devices(devices)
+    chosen = jax.devices() if devices is None else _check_devices(devices)
     count = len(chosen)
     names = _argument_names(loss, len(specs))
 
@@ -150,11 +155,17 @@ def data_parallel(
     def value_and_grad(*args: Any) -> Any:
         _check_rows(names, specs, args, count)
         if shardings is not None:  # one program for a first call's arrays and for its results
-            args = jax.device_put(args, shardings)
+            args = _place(args, shardings)
         value, gradients = run(*args)
         return value, gradients if isinstance(argnums, tuple) else gradients[0]
 
     return value_and_grad
+
+
+def _place(args: tuple, shardings: Any) -> tuple:
+    if all(sharding.is_fully_addressable for sharding in jax.tree.leaves(shardings)):
+        return jax.device_put(args, shardings)
+    return jax.tree.map(placing.place, args, jax.tree.broadcast(shardings, args))
 
 
 def _to_varying(tree: Any) -> Any:

@@ -19,11 +19,11 @@ from lstm_jax.train.evaluation import Data, measure, with_loss
 from lstm_jax.train.losses import Loss
 from lstm_jax.train.metrics import Metric
 from lstm_jax.train.model import Model
+from lstm_jax.train.pace import Pace
+from lstm_jax.train.placement import Placement
 from lstm_jax.train.program import Program
 from lstm_jax.train.progress import Progress
 from lstm_jax.train.steps import NonFiniteLoss, TrainState
-
-PENDING = 50  # steps whose losses are looked at together
 
 
 class EarlyStopping(NamedTuple):
@@ -53,6 +53,7 @@ class Job(NamedTuple):
     stopping: EarlyStopping | None
     monitor: Metric
     buckets: int
+    placement: Placement
 
 
 class Place(NamedTuple):
@@ -92,6 +93,7 @@ def run(
 ) -> Place:
     """Trains from ``at`` to the end. Where it stands is always one value, so that an interrupt at
     any moment finds it whole."""
+    pace = Pace(bar, store)
     try:
         while at.epoch < job.epochs and not at.finished:
             if at.batch == 0:
@@ -99,20 +101,23 @@ def run(
             length = epoch_data.start(at.epoch)
             for batch in epoch_data.batches(at.batch):
                 at = _take_step(at, program, batch, key)
-                if len(at.pending) >= PENDING or bar.is_due() or (store and store.is_due()):
+                look, save = pace.after_step(len(at.pending))
+                if look:
                     at = _settle(at, epoch_data)
                     bar.show(at.epoch, at.batch, length, at.total / max(at.targets, 1), at.history)
-                    if store and store.is_due():
+                    if store and save:
                         store.save(at)
             at = _settle(at, epoch_data)
             at = _end_epoch(job, at)
             bar.show(at.epoch, 0, length, at.history["loss"][-1], at.history)
-            if store and (store.is_due() or at.finished or at.epoch == job.epochs):
+            save = pace.after_epoch()
+            if store and (save or at.finished or at.epoch == job.epochs):
                 store.save(at)
     except KeyboardInterrupt:
-        # An interrupt within a step may have left it without the arrays that were given away.
+        # An interrupt within a step may have left it without the arrays that were given away. Of
+        # several processes each is interrupted at another step, and all have to save one together.
         gone = any(leaf.is_deleted() for leaf in jax.tree.leaves(at.state))
-        if store and not gone:
+        if store and not gone and jax.process_count() == 1:
             store.save(_settle(at, epoch_data))
         raise
     return at
@@ -154,7 +159,9 @@ def _end_epoch(job: Job, at: Place) -> Place:
     history = {name: list(of) for name, of in at.history.items()}
     if job.validation is not None:
         metrics = with_loss(job.loss, job.metrics)
-        found = measure(job.model, at.state.params, job.validation, metrics, job.batch_size)
+        found = measure(
+            job.model, at.state.params, job.validation, metrics, job.batch_size, job.placement
+        )
         numbers |= {f"validation_{name}": value for name, value in found.items()}
         name = f"validation_{job.monitor.name}"
         value = numbers[name]
@@ -197,7 +204,8 @@ class Epochs:
         if not isinstance(self._job.data, Streams):
             return None
         assert self._job.model.initial_state is not None
-        return self._job.model.initial_state(params, self._streams.streams)
+        carry = self._job.model.initial_state(params, self._streams.streams)
+        return self._job.placement.put(carry)
 
     def start(self, epoch: int) -> int:
         """Chooses the epoch, and gives its number of batches."""
@@ -208,7 +216,8 @@ class Epochs:
         return len(self._plan)
 
     def batches(self, first: int) -> Iterator[Any]:
-        return read_ahead(self._plan[first:], self._read, far=self._job.data.far)
+        for batch in read_ahead(self._plan[first:], self._read, far=self._job.data.far):
+            yield self._put(batch)
 
     def describe(self, number: int) -> str:
         """The batch, counted from 1, for an error."""
@@ -222,7 +231,10 @@ class Epochs:
     def first_batch(self) -> Any:
         """For its shapes."""
         self.start(0)
-        return self._read(self._plan[0])
+        return self._put(self._read(self._plan[0]))
+
+    def _put(self, batch: Any) -> Any:
+        return self._job.placement.put_batch(batch, self._job.data)
 
     def _read(self, item: Any) -> Any:
         if isinstance(self._job.data, Streams):

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Sharding
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType, WrongValue
@@ -22,8 +23,10 @@ from lstm_jax.train.data.streams import Streams
 from lstm_jax.train.losses import Loss
 from lstm_jax.train.metrics import Metric
 from lstm_jax.train.model import Model
+from lstm_jax.train.placement import Placement
 
 BUCKETS = 8
+ONE_DEVICE = Placement()
 WAITING = 16  # batches that may wait for the device
 Data = Dataset | Source | Streams
 
@@ -75,12 +78,18 @@ def with_loss(loss: Loss, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
 
 
 def measure(
-    model: Model, params: Params, data: Data, metrics: tuple[Metric, ...], batch_size: int
+    model: Model,
+    params: Params,
+    data: Data,
+    metrics: tuple[Metric, ...],
+    batch_size: int,
+    placement: Placement = ONE_DEVICE,
 ) -> dict[str, float]:
-    """As ``evaluate``, of arguments that are checked."""
+    """As ``evaluate``, of arguments that are checked, and params that ``placement`` has put."""
     means = tuple(metric for metric in metrics if metric.of_target is not None)
     whole = len(means) < len(metrics)
-    program = _program(model, tuple(metric.of_target for metric in means), whole, data.per)
+    of_target = tuple(metric.of_target for metric in means)
+    program = _program(model, of_target, whole, data.per, placement.whole)
     sums, totals = np.zeros(len(means)), np.zeros(len(means))
     kept: list[tuple[np.ndarray, np.ndarray]] = []
     waiting: list[Any] = []
@@ -95,7 +104,7 @@ def measure(
             counts = batch.counts.all(axis=tuple(range(axes, batch.counts.ndim)))
             kept.append((np.asarray(outputs)[counts], batch.targets[counts]))
 
-    for batch, run in _batches(model, params, data, batch_size):
+    for batch, run in _batches(model, params, data, batch_size, placement):
         waiting.append((batch, run(program, batch)))
         if len(waiting) > WAITING:
             take_oldest()
@@ -166,24 +175,30 @@ def require_data(argument: str, data: Any) -> None:
 
 
 def _batches(
-    model: Model, params: Params, data: Data, batch_size: int
+    model: Model, params: Params, data: Data, batch_size: int, placement: Placement
 ) -> Iterator[tuple[Any, Any]]:
     """Batches, and how to run a program on each."""
     if isinstance(data, Streams):
         arranged = data.arrange(data.streams or 1)
-        state = _initial_state(model, params, arranged.streams)
+        state = placement.put(_initial_state(model, params, arranged.streams))
 
         def run_window(program: Any, window: Any) -> Any:
             nonlocal state
-            state, pairs, outputs = program(params, state, window)
+            state, pairs, outputs = program(params, state, placement.put_batch(window, data))
             return pairs, outputs
 
         for window in read_ahead([*range(len(arranged))], arranged.read, far=data.far):
             yield window, run_window
         return
-    batch_size = rows_at_a_time(batch_size, len(data))
+
+    def run_rows(program: Any, batch: Any) -> Any:
+        return program(params, None, placement.put_batch(batch, data))[1:]
+
+    # An incomplete batch is filled up, so that a few rows more change nothing.
+    devices = placement.count
+    batch_size = -(-rows_at_a_time(batch_size, len(data)) // devices) * devices
     for _, batch in _read(data, batch_size):
-        yield batch, lambda program, batch: program(params, None, batch)[1:]
+        yield batch, run_rows
 
 
 def _read(data: Dataset | Source, batch_size: int) -> Iterator[tuple[RowBatch, Any]]:
@@ -212,11 +227,14 @@ def require_stream(model: Model) -> None:
 
 
 @functools.lru_cache(maxsize=32)
-def _program(model: Model, of_target: tuple[Loss, ...], whole: bool, per: str) -> Any:
-    """The jitted ``(params, state, batch) -> (state, ((sum, count), ...), outputs)``."""
+def _program(
+    model: Model, of_target: tuple[Loss, ...], whole: bool, per: str, sharding: Sharding | None
+) -> Any:
+    """The jitted ``(params, state, batch) -> (state, ((sum, count), ...), outputs)``, with the
+    results in the given sharding."""
     axes = 1 if per == "sequence" else 2
 
-    @jax.jit
+    @functools.partial(jax.jit, out_shardings=sharding)
     @default_promotion
     def program(params: Params, state: Any, batch: Any) -> Any:
         state, outputs = forward(model, params, state, batch, None)

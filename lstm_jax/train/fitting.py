@@ -1,5 +1,6 @@
 """``fit``: gradient descent over finite data, epoch by epoch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from lstm_jax.train.evaluation import Data, require_stream, with_loss
 from lstm_jax.train.losses import Loss
 from lstm_jax.train.metrics import Metric
 from lstm_jax.train.model import Model
+from lstm_jax.train.placement import make_placement, require_even
 from lstm_jax.train.program import make_program, strong
 from lstm_jax.train.progress import make_progress
 from lstm_jax.train.steps import TrainState
@@ -66,6 +68,7 @@ def fit(
     buckets: int = 4,
     seconds_between_checkpoints: float = 30.0,
     progress: Any = True,
+    devices: Sequence[jax.Device] | None = None,
 ) -> Fitted:
     """Trains a model on finite data.
 
@@ -82,6 +85,12 @@ def fit(
     longest row: one program is compiled for each. The loss of a batch is the mean over its targets
     that count, so padding changes nothing. ``Streams`` are read from beginning to end in each
     epoch, and begin at the initial state.
+
+    In a job of several processes each of them makes this call, with the same arguments and data.
+    The numbers are those of one device except for rounding, noise included, and each process gets
+    the same ``Fitted``, of ordinary arrays of its own. The checkpoint's folder is one that all of
+    them share; a job that was killed goes on to the same bits if it has as many devices as before,
+    and to the same numbers except for rounding if it has more or fewer.
 
     Args:
         model: from ``recurrent`` or ``network``, or your own.
@@ -106,7 +115,10 @@ def fit(
         buckets: the largest number of buckets of lengths. Small data have fewer.
         seconds_between_checkpoints: a killed process loses this much.
         progress: whether to show a progress bar on stderr; or a function that is called with a
-            ``train.Event``.
+            ``train.Event``. Of several processes, in the first alone.
+        devices: over which each batch is spread, so that ``batch_size`` must be a multiple of their
+            number; by default all devices of all processes if there are several
+            (``lj.initialize_hosts``), and otherwise JAX's default device.
 
     Raises:
         NonFiniteLoss: naming epoch and batch, if the loss becomes NaN or infinite.
@@ -118,22 +130,28 @@ def fit(
     """
     job = _check(
         model, data, validation, loss, metrics, optimizer, epochs, batch_size, early_stopping,
-        buckets, params,
+        buckets, params, devices,
     )  # fmt: skip
+    placement = job.placement
     key = checking.random_key("key", key)
     key_init, key_noise, key_order = jax.random.split(key, 3)
     words = tuple(int(word) for word in np.ravel(jax.random.key_data(key_order)))
     start = _own(model.init(key_init) if params is None else params)
-    state = _own(TrainState(start, optimizer.init(start), jnp.zeros((), jnp.int32)))
+    state = placement.put(_own(TrainState(start, optimizer.init(start), jnp.zeros((), jnp.int32))))
+    best, key_noise = placement.put(start), placement.put(key_noise)
     epoch_data = Epochs(job, words)
-    at = Place(state, epoch_data.first_carry(start), start, {}, 0, 0, 0.0, 0, (), 0, False)
-    program = make_program(model, job.loss, optimizer, data.per)
+    at = Place(state, epoch_data.first_carry(best), best, {}, 0, 0, 0.0, 0, (), 0, False)
+    program = make_program(model, job.loss, optimizer, data.per, placement.whole)
     compiled = program.traces()
     store = None
-    if checkpoint is not None:
+    if checkpoint is not None or jax.process_count() > 1:
         checksum = program.checksum(at.state, at.carry, epoch_data.first_batch(), key_noise)
         settings = resume.settings(job, key, start, checksum)
-        store = resume.Store(checkpoint, settings, seconds_between_checkpoints)
+        resume.require_same_everywhere(
+            settings | {"epochs": job.epochs, "checkpoint": None if checkpoint is None else True}
+        )
+    if checkpoint is not None:
+        store = resume.Store(checkpoint, settings, seconds_between_checkpoints, placement)
         at = store.restore(at)
         if at.epoch > job.epochs or (at.epoch == job.epochs and at.batch > 0):
             raise WrongValue(
@@ -142,12 +160,12 @@ def fit(
     with make_progress(progress, job.epochs) as bar:
         at = run(job, at, epoch_data, program, key_noise, store, bar)
         return Fitted(
-            at.best if job.validation is not None else at.state.params,
+            placement.take(at.best if job.validation is not None else at.state.params),
             at.best_epoch if job.validation is not None else at.epoch,
             at.history,
             at.epoch,
             program.traces() - compiled,
-            at.state,
+            placement.take(at.state),
         )
 
 
@@ -158,7 +176,7 @@ def _own(tree: Any) -> Any:
 
 def _check(
     model: Any, data: Any, validation: Any, loss: Any, wanted: Any, optimizer: Any, epochs: Any,
-    batch_size: Any, early_stopping: Any, buckets: Any, params: Any,
+    batch_size: Any, early_stopping: Any, buckets: Any, params: Any, devices: Any,
 ) -> Job:  # fmt: skip
     if not isinstance(model, Model):
         raise WrongType(f"model: expected a train.Model, got {type(model).__name__}")
@@ -179,6 +197,8 @@ def _check(
         raise WrongValue(
             f"batch_size: expected at most {len(data)}, the rows of data, got {batch_size}"
         )
+    placement = make_placement(devices)
+    require_even(placement, "batch_size", batch_size)
     resolved = losses.resolve(loss)
     if validation is not None:
         data_checks.check("validation", validation)
@@ -202,7 +222,7 @@ def _check(
     job = Job(
         model, data, validation, resolved, found, optimizer,
         checking.positive_int("epochs", epochs), batch_size, stopping,
-        _monitor(stopping, resolved, found), checking.positive_int("buckets", buckets),
+        _monitor(stopping, resolved, found), checking.positive_int("buckets", buckets), placement,
     )  # fmt: skip
     data_checks.check_outputs(job, params)
     return job

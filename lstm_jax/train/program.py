@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int, Key
 
 from lstm_jax._internal.promotion import default_promotion
@@ -27,14 +28,15 @@ ADDRESS = re.compile(r"0x[0-9a-f]+")
 class Program:
     """A step of training, jitted, which knows how often it was compiled."""
 
-    def __init__(self, step: Callable[..., Any]):
+    def __init__(self, step: Callable[..., Any], sharding: Sharding | None):
         self._traces = 0
+        self._step, self._is_spread = step, sharding is not None
 
         def counted(*args: Any) -> Any:
             self._traces += 1
             return step(*args)
 
-        self._jitted = jax.jit(counted, donate_argnums=0)
+        self._jitted = jax.jit(counted, donate_argnums=0, out_shardings=sharding)
 
     def __call__(self, *args: Any) -> Any:
         return self._jitted(*args)
@@ -44,7 +46,11 @@ class Program:
 
     def checksum(self, *args: Any) -> int:
         """Of what is computed, constants such as the learning rate included."""
-        traced = self._jitted.trace(*args).jaxpr  # kept for the first call
+        if self._is_spread:  # the text must not depend on the devices, nor does what it computes
+            args = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), args)
+            traced = jax.jit(self._step).trace(*args).jaxpr
+        else:
+            traced = self._jitted.trace(*args).jaxpr  # kept for the first call
         digest = zlib.crc32(ADDRESS.sub("", str(traced.jaxpr)).encode())
         for constant in traced.consts:
             digest = zlib.crc32(np.ascontiguousarray(constant).tobytes(), digest)
@@ -53,9 +59,17 @@ class Program:
 
 @functools.lru_cache(maxsize=32)
 def make_program(
-    model: Model, loss: Loss, optimizer: optax.GradientTransformation, per: str
+    model: Model,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    per: str,
+    sharding: Sharding | None = None,
 ) -> Program:
-    """``(state, carry, batch, key) -> (state, carry, mean loss, targets that count)``."""
+    """``(state, carry, batch, key) -> (state, carry, mean loss, targets that count)``.
+
+    Args:
+        sharding: of all results; None to leave it to JAX.
+    """
     axes = 1 if per == "sequence" else 2
     with_extra_args = optax.with_extra_args_support(optimizer)
 
@@ -90,7 +104,7 @@ def make_program(
         state = TrainState(params, opt_state, state.step + 1)
         return jax.tree.map(strong, state), jax.tree.map(strong, new_carry), mean, count
 
-    return Program(step)
+    return Program(step, sharding)
 
 
 def strong(leaf: Any) -> Any:

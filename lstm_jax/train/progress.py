@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from lstm_jax._internal import hosts
+
 SECONDS_BETWEEN = 0.5
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -136,7 +138,10 @@ def describe(event: Event) -> str:
 
 
 def make_progress(progress: Any, epochs: int) -> Progress:
-    """The progress that ``fit`` was asked for: True, False or a function."""
+    """The progress that ``fit`` was asked for: True, False or a function. Of several processes only
+    the first shows it."""
+    if not hosts.is_first():
+        return Progress(epochs)
     if callable(progress):
         return Calls(epochs, progress)
     if not progress:

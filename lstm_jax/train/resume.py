@@ -2,7 +2,7 @@
 
 fit.json         what is trained; another call is refused
 history.json     the numbers of the complete epochs
-STEP/            the newest state (``checkpoint``)
+STEP/            the newest state (``checkpoint``; by Orbax, if several processes wrote it together)
 """
 
 import json
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 
-from lstm_jax._internal import checking, storage
-from lstm_jax.train import checkpoint
+from lstm_jax._internal import checking, hosts, storage
+from lstm_jax._internal.errors import WrongValue
+from lstm_jax.train import checkpoint, orbax_checkpoint
 from lstm_jax.train.checkpoint import CheckpointError
+from lstm_jax.train.placement import Placement
 from lstm_jax.version import __version__
 
 if TYPE_CHECKING:
@@ -55,15 +57,40 @@ def settings(job: "Job", key: Any, params: Any, checksum: int) -> dict[str, Any]
     }
 
 
-class Store:
-    """Saves and restores where training stands."""
+def require_same_everywhere(named: dict[str, Any]) -> None:
+    """Raises ValueError in all processes if they were not given the same."""
+    digests = [zlib.crc32(json.dumps(value, sort_keys=True).encode()) for value in named.values()]
+    names = list(named)
+    differing = [names[place] for place in hosts.differing(digests)]
+    if differing:
+        raise WrongValue(
+            f"{differing[0]}: expected the same in all processes, got {_short(named[differing[0]])}"
+            f" in process {jax.process_index()} and something else in another"
+        )
 
-    def __init__(self, folder: str | Path, expected: dict[str, Any], seconds: float):
-        self._folder = Path(folder)
+
+class Store:
+    """Saves and restores where training stands; all processes make every call together."""
+
+    def __init__(
+        self, folder: str | Path, expected: dict[str, Any], seconds: float, placement: Placement
+    ):
+        self._folder = Path(folder).resolve()
+        self._placement = placement
         self._seconds = checking.real("seconds_between_checkpoints", seconds)
         self._last = time.monotonic()
-        file = self._folder / SETTINGS
         expected = json.loads(json.dumps(expected))
+        hosts.on_first(lambda: self._open(folder, expected), CheckpointError)
+        if not (self._folder / SETTINGS).is_file():
+            raise CheckpointError(
+                f"checkpoint: expected a folder that all processes share, got {folder}, in which "
+                f"process {jax.process_index()} does not see what process 0 wrote"
+            )
+        self._open(folder, expected)
+
+    def _open(self, folder: str | Path, expected: dict[str, Any]) -> None:
+        """Begins the folder, or checks that it is of the same training."""
+        file = self._folder / SETTINGS
         if file.is_file():
             try:
                 found = json.loads(file.read_text(encoding="utf-8"))
@@ -99,32 +126,67 @@ class Store:
 
     def save(self, at: "Place") -> None:
         """Writes the history, and then the state that it belongs to."""
-        with storage.replacing(self._folder / HISTORY, "w") as file:
-            file.write(json.dumps(at.history) + "\n")
         step = self._number(at)
-        if checkpoint.latest_step(self._folder) != step:
-            checkpoint.save(self._folder, step, self._tree(at))
+        path = self._folder / str(step)
+        hosts.on_first(lambda: self._write_history(at), CheckpointError)
+        if self._latest() != step:
+            if jax.process_count() == 1:
+                checkpoint.write(self._folder, step, self._tree(at))
+            else:
+                orbax_checkpoint.save(path, self._tree_of_arrays(at))
+            hosts.on_first(lambda: self._remove_others(path), CheckpointError)
         self._last = time.monotonic()
 
     def restore(self, start: "Place") -> "Place":
         """Where a killed process stood; ``start`` if nothing was saved."""
-        if checkpoint.latest_step(self._folder) is None:
+        step = self._latest()
+        if step is None:
             return start
-        tree = checkpoint.restore(self._folder, self._tree(start))
+        if step not in checkpoint.steps(self._folder):
+            raise CheckpointError(
+                f"checkpoint: expected a folder that all processes share, got {self._folder}, in "
+                f"which process {jax.process_index()} does not see step {step}"
+            )
+        path = self._folder / str(step)
+        if step in checkpoint.steps(self._folder, orbax=True):
+            like = self._tree_of_arrays(start)
+            tree = orbax_checkpoint.restore(path, like, self._placement.whole)
+            numbers = np.asarray(tree["numbers"]).view(np.int64)
+            total = np.asarray(tree["total"]).view(np.float64)[0]
+        else:
+            tree = checkpoint.restore(self._folder, self._tree(start), step)
+            numbers, total = tree["numbers"], tree["total"]
         history = json.loads((self._folder / HISTORY).read_text(encoding="utf-8"))
-        epoch, batch, count, best_epoch, finished = (int(number) for number in tree["numbers"])
+        epoch, batch, count, best_epoch, finished = (int(number) for number in numbers)
         return start._replace(
-            state=tree["state"],
-            carry=tree["carry"],
-            best=tree["best"],
+            state=self._placement.put(tree["state"]),
+            carry=self._placement.put(tree["carry"]),
+            best=self._placement.put(tree["best"]),
             history={name: values[:epoch] for name, values in history.items()} if epoch else {},
             epoch=epoch,
             batch=batch,
-            total=float(tree["total"]),
+            total=float(total),
             targets=count,
             best_epoch=best_epoch,
             finished=bool(finished),
         )
+
+    def _write_history(self, at: "Place") -> None:
+        with storage.replacing(self._folder / HISTORY, "w") as file:
+            file.write(json.dumps(at.history) + "\n")
+
+    def _latest(self) -> int | None:
+        """The newest step that the first process sees."""
+        latest = checkpoint.latest_step(self._folder)
+        (step,) = hosts.from_first(-1 if latest is None else latest)
+        return None if step < 0 else step
+
+    def _remove_others(self, path: Path) -> None:
+        checkpoint.remove_others(path)
+        for step in checkpoint.steps(self._folder, orbax=True):
+            if step != int(path.name):
+                orbax_checkpoint.remove(self._folder / str(step))
+        orbax_checkpoint.remove_remains(self._folder)
 
     def _tree(self, at: "Place") -> dict[str, Any]:
         numbers = [at.epoch, at.batch, at.targets, at.best_epoch, int(at.finished)]
@@ -135,6 +197,12 @@ class Store:
             "numbers": np.array(numbers, np.int64),
             "total": np.float64(at.total),
         }
+
+    def _tree_of_arrays(self, at: "Place") -> dict[str, Any]:
+        """As ``_tree``, with the numbers as words of 32 bits: JAX would round 64."""
+        tree = self._tree(at)
+        words = {name: np.atleast_1d(tree[name]).view(np.uint32) for name in ("numbers", "total")}
+        return tree | words
 
     def _number(self, at: "Place") -> int:
         """The step of training, doubled: the end of an epoch comes after its last step."""

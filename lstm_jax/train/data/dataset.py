@@ -166,6 +166,11 @@ class Dataset:
         return result
 
     @property
+    def static_columns(self) -> frozenset[str]:
+        """The names of the columns that have one value for each row."""
+        return frozenset(name for name, of in self._columns.items() if of.lengths is None)
+
+    @property
     def lengths(self) -> np.ndarray:
         """The number of steps of each row ``[N]``; of the first column of sequences in a dict."""
         assert self._main.lengths is not None

@@ -55,6 +55,7 @@ class Source:
         self._is_ragged = False
         first = self._dataset(np.array([0]))
         self._kinds = first.kinds()
+        self.static_columns = first.static_columns
         if lengths is None:
             lengths = np.full(len(records), first.lengths[0])
         self._lengths = np.asarray(lengths)

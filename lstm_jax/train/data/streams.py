@@ -57,6 +57,7 @@ class Streams:
 
     per = "step"
     in_time_order = True
+    static_columns: frozenset[str] = frozenset()
 
     def __init__(
         self,
