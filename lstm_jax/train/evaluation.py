@@ -195,7 +195,7 @@ def _batches(
         return program(params, None, placement.put_batch(batch, data))[1:]
 
     # An incomplete batch is filled up, so that a few rows more change nothing.
-    devices = placement.count
+    devices = placement.devices
     batch_size = -(-rows_at_a_time(batch_size, len(data)) // devices) * devices
     for _, batch in _read(data, batch_size):
         yield batch, run_rows
