@@ -69,7 +69,9 @@ def sentence(results: Results, names: list[str]) -> str:
     latest = max(remedies, key=lambda name: median(name, EPOCH))
     turn = median(NOTHING, EPOCH)
     if turn == epochs:
-        text = f"By medians: without a remedy the validation loss falls to the end, epoch {epochs}. "
+        text = (
+            f"By medians: without a remedy the validation loss falls to the end, epoch {epochs}. "
+        )
     else:
         text = (
             f"By medians: without a remedy the validation loss turns after epoch {turn:.0f} of "

@@ -46,7 +46,7 @@ class Diagram:
     def _repr_svg_(self) -> str:
         return self.svg
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the SVG document to a file."""
         Path(path).write_text(self.svg, encoding="utf-8")
 
