@@ -3,6 +3,7 @@
 import dataclasses
 import html
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def _input_size(cell: Cell, params: Params | None, given: int | None) -> int:
 
 def _pictures(
     prefix: str, cell: Cell, shapes: Shapes, layout: str, trace: Any, *, tall: bool
-) -> Any:
+) -> Iterator[tuple[str, str, Picture, Any]]:
     """The name of each part, its title, its picture and its trace."""
     parts = parts_of(cell, shapes)
     if not parts:
