@@ -234,7 +234,9 @@ def _argument_names(loss: Any, count: int) -> list[str]:
     return [*names, *(f"argument {i}" for i in range(len(names), count))][:count]
 
 
-def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None:
+def _check_rows(
+    names: list[str], specs: tuple[Any, ...], args: tuple[Any, ...], count: int
+) -> None:
     """Checks that all batch axes exist and have one size, a multiple of ``count``."""
     if len(args) != len(specs):
         raise WrongValue(
