@@ -162,7 +162,7 @@ def data_parallel(
     return value_and_grad
 
 
-def _place(args: tuple, shardings: Any) -> tuple:
+def _place(args: tuple[Any, ...], shardings: Any) -> Any:
     if all(sharding.is_fully_addressable for sharding in jax.tree.leaves(shardings)):
         return jax.device_put(args, shardings)
     return jax.tree.map(placing.place, args, jax.tree.broadcast(shardings, args))
