@@ -17,14 +17,13 @@ FORMS = ("lstm", "min_gru", "mlstm", "attention", "chain")  # one of each
 KINDS = ("gru", "mgu", "bidirectional")  # a state in two products, no form, and both directions
 CHIEF = ("causality", "built_alike_is_equal")
 NOISY = "dropout_output"  # a cell whose noise differs from step to step
-AGREE = ("gru",)  # by all methods, as those of FORMS
-FEW = {  # what compiles longest, over these of FORMS: among them every method that there is
+FEW = {  # what compiles longest, over these of FORMS
     "gradients_are_derivatives": ("lstm", "min_gru", "attention"),
     "gradient_of_gradient": ("lstm", "min_gru"),
     "batch_over_devices": ("lstm",),
     "bfloat16_compute": ("lstm",),
     "strict_promotion": ("lstm", "attention"),
-    "methods_agree": ("lstm", "min_gru", "mlstm", "attention"),
+    "methods_agree": ("lstm", "min_gru", "attention"),
     "wrappers_fit_or_refuse": ("lstm",),
     "a_trace_shows_the_unroll": ("lstm", "attention", "chain"),
     "any_generator": (),  # see NOISY
@@ -36,7 +35,7 @@ def _quick(name):
     if name in FORMS:
         return {law for law in LAWS if name in FEW.get(law, FORMS)}
     if name in KINDS:
-        return {*CHIEF, *(("methods_agree",) if name in AGREE else ())}
+        return {*CHIEF}
     if name == NOISY:
         return {"any_generator", "built_alike_is_equal"}
     if name in lj.cells.registry:

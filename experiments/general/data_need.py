@@ -6,7 +6,10 @@ LSTMs are said to need large data sets. Here nets and simple models learn from t
 examples, up to all that there are, of three kinds: handwritten digits (scikit-learn's, of 8 by 8
 pixels), sentences of film reviews (Pang & Lee 2005), and daily minimum temperatures of Melbourne.
 
-Expect: nothing yet, since no full run is kept.
+Expect, in 15 minutes on two cores (three seeds; results in experiments/results/data_need): the GRU
+passes ridge regression on temperatures from 1,000 days on, and boosting and logistic regression on
+digits with all 1,438 only (98.1 beside 97.2 and 96.4 %). On film reviews no net passes naive Bayes
+or logistic regression, with 8,529 sentences either (75.8 beside 77.9 and 78.1 %).
 """
 
 import dataclasses

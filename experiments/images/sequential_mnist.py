@@ -6,9 +6,13 @@
 Le, Jaitly & Hinton 2015. Published test accuracies: LSTM 98.9 %, IRNN 97.0 %, tanh RNN 35.0 %
 (Cooijmans et al. 2016, 100 units, trained until they stop improving); LSTM 87.2 %, GRU 96.2 %, RNN
 21.5 % (70,000 parameters, 10 epochs; Bai et al. 2018, table 1). The cells here have chrono
-initialisation (Tallec & Ollivier 2018), with gates that remember from one step to all 784.
+initialisation (Tallec & Ollivier 2018) for lags of up to 100 steps. After 400 updates of the LSTM
+the training loss was 1.27 with it, 1.92 with lags of up to 784 (where input gates are nearly shut,
+at twice the rate), and 2.30, that of chance, with a forget bias of 5 for all units.
 
-Expect: nothing yet, since no full run is kept.
+Expect, in an hour on two cores (one seed; results in experiments/results/sequential_mnist): test
+accuracies of 97.8 % for the LSTM and 98.1 % for the GRU with 17,500 parameters, beside 92.0 % for
+logistic regression on all pixels at once.
 """
 
 import dataclasses
@@ -43,14 +47,14 @@ class Config:
     """Permute the pixels, in the same way for all digits."""
     cells: tuple[str, ...] = ("lstm", "gru")
     """Cells, by their names in lj.cells.registry, with options in brackets."""
-    parameters: int = 42_000
+    parameters: int = 17_500
     """Parameters of each net; the hidden size that comes nearest is used."""
     seeds: int = 1
     epochs: int = 10
-    batch_size: int = 100
-    learning_rate: float = 2e-3
+    batch_size: int = 50
+    learning_rate: float = 4e-3
     """Rate of Adam at the start; it falls to zero along a cosine."""
-    t_max: int = 784
+    t_max: int = 100
     """The longest lag that chrono initialisation is made for; 0 for the cells' own biases."""
     permutation_seed: int = 0
 

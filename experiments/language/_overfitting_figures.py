@@ -67,12 +67,17 @@ def sentence(results: Results, names: list[str]) -> str:
     lowest = min(remedies, key=lambda name: median(name, LOSS))
     highest = max(remedies, key=lambda name: median(name, LAST_ACCURACY))
     latest = max(remedies, key=lambda name: median(name, EPOCH))
-    text = (
-        f"By medians: without a remedy the validation loss turns after epoch "
-        f"{median(NOTHING, EPOCH):.0f} of {epochs}. To stop there takes the test loss from "
-        f"{median(NOTHING, LAST_LOSS):.2f} to {median(NOTHING, LOSS):.2f}, and changes the "
-        f"accuracy by {change:+.1f} points. "
-    )
+    turn = median(NOTHING, EPOCH)
+    if turn == epochs:
+        text = (
+            f"By medians: without a remedy the validation loss falls to the end, epoch {epochs}. "
+        )
+    else:
+        text = (
+            f"By medians: without a remedy the validation loss turns after epoch {turn:.0f} of "
+            f"{epochs}. To stop there takes the test loss from {median(NOTHING, LAST_LOSS):.2f} to "
+            f"{median(NOTHING, LOSS):.2f}, and changes the accuracy by {change:+.1f} points. "
+        )
     if change < 0:
         text += (
             "So the accuracy still rises while the loss does too, since wrong answers become ever "

@@ -10,7 +10,11 @@ readout reads (as in Zaremba et al. 2014), one mask per sentence over inputs and
 early: the table has the epoch with the lowest validation loss beside the last one, so that early
 stopping is seen together with each of the others.
 
-Expect: nothing yet, since no full run is kept.
+Expect, in 8 minutes on two cores (five seeds; results in experiments/results/overfitting): without
+a remedy the validation loss turns after epoch 3 of 30, and the test loss ends at 2.23, above the
+0.69 of a guess, while the accuracy still rises to 62.4 %. All remedies at half the dose keep the
+test loss at 0.82 and reach 66.8 %. Stopped at their best epochs they have 0.635 and 64.2 %, and the
+net without a remedy 0.684 and 57.8 %.
 """
 
 import dataclasses

@@ -34,6 +34,7 @@ def test_a_row_says_how_far_the_way_taken_is_from_the_fastest():
     assert choices.make_row((2, 100, 1, 4), found, [2.0, 3.0])[2] == "the fastest"
 
 
+@pytest.mark.slow
 def test_every_way_runs():
     found, calls = choices.compile_options(lj.lstm(4), (2, 6, 3, 4), devices=2)
     values = [float(call()[0]) for call in calls]

@@ -75,6 +75,7 @@ def test_other_settings_are_refused_and_named(finished, monkeypatch, capsys):
     assert "rounds = 3, and this command has 4" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_contender_that_disagrees_stops_the_run(tmp_path, monkeypatch, capsys):
     def disagree(*_):
         raise Disagreement("Flax NNX: outputs differ")

@@ -26,6 +26,7 @@ def ours_in(name, cell, layers):
 
 @pytest.mark.parametrize("cell", work.CELLS)
 @pytest.mark.parametrize("name", HERE)
+@pytest.mark.slow
 def test_a_stack_of_two_agrees_with_ours(name, cell):
     ours = ours_in(peers.counterpart(name, cell), cell, 2)
     build.require_equal(name, build.build(name, work.make(cell, SHAPE, 2)), ours)

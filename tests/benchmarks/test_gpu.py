@@ -53,6 +53,7 @@ def run(units, folder, seconds=60.0, workers=2, **options):
 # --- Processes. --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_processes_that_die_or_hang_leave_what_they_wrote(tmp_path):
     units = [
         python("good", "write(n=1); write(n=2)"),
@@ -101,6 +102,7 @@ def units_of(path):
     return suite.make_units(given)
 
 
+@pytest.mark.slow
 def test_each_outcome_is_known_by_name_and_failures_in_full(tmp_path):
     file = tmp_path / "tests" / "test_some.py"
     file.parent.mkdir()
@@ -122,6 +124,7 @@ def test_each_outcome_is_known_by_name_and_failures_in_full(tmp_path):
     assert "no fixture" in outcomes.failures()["test_some.py::test_without_its_fixture"]
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_imported_is_a_failure(tmp_path):
     file = tmp_path / "tests" / "test_broken.py"
     file.parent.mkdir()
@@ -216,6 +219,7 @@ class Broken:
         return self.ready.gradients()
 
 
+@pytest.mark.slow
 def test_a_contender_that_fails_is_named_and_the_others_go_on(monkeypatch):
     monkeypatch.setattr(work, "CELLS", ("gru",))
     makers = cells.contender_builders
@@ -254,6 +258,7 @@ def test_nan_is_a_disagreement():
         measuring.require_same("liar", "outputs", right, right[:3], 1e-4)
 
 
+@pytest.mark.slow
 def test_methods_stand_beside_scan(monkeypatch):
     assert measuring.eligible_methods(methods.CELLS["mlstm"](8), 8) == ["parallel", "scan"]
     monkeypatch.setattr(methods, "CELLS", {"min_gru": methods.CELLS["min_gru"]})
@@ -323,6 +328,7 @@ def fake_sections(monkeypatch, tmp_path):
     return lines, tmp_path / "out"
 
 
+@pytest.mark.slow
 def test_the_whole_command_writes_what_each_section_found(fake_sections, capsys):
     lines, out = fake_sections
     assert command.main(["--out", str(out)]) == 1

@@ -80,6 +80,7 @@ def test_the_trained_cell_is_loaded_and_answers(results):
     np.testing.assert_allclose(names["y"], ys[-1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_other_commands_run(folder, capsys):
     assert main(arguments("tasks")) == 0
     assert "| change(20) | 1 | 1 | 20 |" in (folder / "runs/tasks/tasks.md").read_text().replace(
@@ -115,6 +116,7 @@ def test_what_the_page_says_of_its_task_is_true(folder):
         tasks.make("change(length=1)")
 
 
+@pytest.mark.slow
 def test_recordings_of_a_file_keep_the_contract(folder):
     loading.load_files([folder / "my_recordings.py"])
     task = tasks.make("recordings")
@@ -155,6 +157,7 @@ def test_pairs_keep_the_contract_and_are_learnt(folder):
         "change --load my_task.py --parameters 5",
     ],
 )
+@pytest.mark.slow
 def test_the_errors_are_those_of_the_page(folder, options, capsys):
     importlib.invalidate_caches()
     assert main(["task", *options.split()]) == 2

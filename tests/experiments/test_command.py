@@ -88,6 +88,7 @@ def test_event_files_of_a_finished_run_are_made_afterwards(finished):
     np.testing.assert_allclose(last, result["validation"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_traces_of_a_finished_run_are_drawn_afterwards(finished):
     assert tiny(finished, "--trace") == 0
     text = (finished / "report.md").read_text()
@@ -296,6 +297,7 @@ def test_every_contender_has_a_rate_and_about_the_same_parameters(name):
         assert abs(count - budget.parameters) < 0.05 * budget.parameters
 
 
+@pytest.mark.slow
 def test_cells_that_accept_only_some_sizes_are_sized(monkeypatch):
     steps = {"mlstm(heads=4)": 4, "attention(heads=2)": 2, "lstm_1997(block_size=2)": 2}
     planned = []
@@ -319,6 +321,7 @@ def test_cells_that_accept_only_some_sizes_are_sized(monkeypatch):
         assert missing[0] == min(missing)
 
 
+@pytest.mark.slow
 def test_an_encoder_and_a_decoder_of_a_cell_with_heads_are_sized():
     config = reversal.Config(max_length=2, cell="slstm(heads=2)", models=("fixed",))
     (job,) = conduct.plan(reversal.settings(config), sweeping=False)
@@ -326,6 +329,7 @@ def test_an_encoder_and_a_decoder_of_a_cell_with_heads_are_sized():
     assert abs(job.parameters - config.parameters) < 0.1 * config.parameters
 
 
+@pytest.mark.slow
 def test_a_sweep_chooses_on_validation_alone(tmp_path, capsys):
     command = ["adding", *TINY.split(), "--out", str(tmp_path / "sweep")]
     assert main([*command, "--sweep"]) == 0

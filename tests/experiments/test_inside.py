@@ -30,6 +30,7 @@ def three_switches():
     return Net(cell, params, {"w": jnp.eye(3), "b": jnp.zeros(3)})
 
 
+@pytest.mark.slow
 def test_the_points_of_three_switches_are_counted(three_switches):
     xs = tasks.make("n_bit_flip_flop(length=10)").test.xs[:, :40]
     starts = jnp.asarray([[a, b, c] for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1)])
@@ -82,6 +83,7 @@ def test_the_branch_is_exchanged_and_nothing_else():
     np.testing.assert_array_equal(other[2:], xs[2:])
 
 
+@pytest.mark.slow
 def test_all_four_methods_explain_the_same_answer():
     task = tasks.make("adding(length=5)")
     xs, cell = task.test.xs[:, :3], lj.gru(4)

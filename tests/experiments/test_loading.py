@@ -140,6 +140,7 @@ lj.cells.registry["changed"] = lambda size: lj.rnn(10 * {size} + beside.SIZE)
         assert lj.cells.make("changed", 1).size == 11 * size
 
 
+@pytest.mark.slow
 def test_a_name_that_is_in_use_is_refused(tmp_path, capsys):
     write(tmp_path, first=CELL.format(name="mine"), second=CELL.format(name="mine"))
     first, second = tmp_path / "first.py", tmp_path / "second.py"

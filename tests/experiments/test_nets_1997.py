@@ -79,6 +79,7 @@ def test_the_net_of_2a_by_hand():
     np.testing.assert_allclose(model.apply(params, xs), np.asarray(xs) @ w[1:], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_cell_is_added_after_so_many_sequences():
     """Until then none of its weights change; from then on all of them do."""
     task = tasks.make("lags_2a", p=4)

@@ -359,6 +359,7 @@ def test_the_work_of_a_job_is_all_the_steps_that_are_read_and_written(run):
     ],
 )
 @pytest.mark.usefixtures("captions")
+@pytest.mark.slow
 def test_bad_options_are_one_line(tmp_path, capsys, monkeypatch, name, options, message):
     monkeypatch.setattr(dates, "TRAINING", 5)
     assert command(name, tmp_path / "run", *options) == 2
@@ -416,6 +417,7 @@ def test_a_function_of_a_few_rows_at_a_time_is_that_of_all():
                                   batch.target.T)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_last_part_has_no_rows_without_a_source():
     batch = PairBatch(*map(jnp.asarray, _pairs.pad_all(some_rows(4), (5, 6))))
     read = []
@@ -476,6 +478,7 @@ def test_captions_that_are_too_long_are_left_out():
     assert [len(row) for row in kept.targets] == [2, 1, 2]
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_the_tokens_within_the_lengths():
     rng = np.random.default_rng(0)
     batch = _pairs.to_device(_pairs.pad_all(some_rows(3), (5, 6)))

@@ -185,6 +185,7 @@ def test_training_data_that_changed_are_another_sum():
     assert provenance.data_digest(task(1.0)) != provenance.data_digest(task(2.0))
 
 
+@pytest.mark.slow
 def test_overwrite_removes_what_the_run_wrote_and_nothing_else(tmp_path, capsys):
     options = "--lengths 4 --cells rnn --seeds 1 --parameters 40 --steps 10 --every 10"
     command = [

@@ -223,6 +223,7 @@ tasks.registry["faulty"] = faulty
     ("fault", "error"),
     [("make", TypeError), ("file", OSError), ("sample", TypeError), ("loss", ValueError)],
 )
+@pytest.mark.slow
 def test_a_fault_of_a_task_from_outside_shows_its_traceback(tmp_path, fault, error):
     file = tmp_path / "faulty.py"
     file.write_text(FAULTY)

@@ -51,6 +51,7 @@ def registry(monkeypatch):
     monkeypatch.setattr(task_pictures, "SHORT", {"adding": {"length": 4}})
 
 
+@pytest.mark.slow
 def test_the_command_tells_and_draws_every_task(registry, tmp_path, capsys):
     assert main(["tasks", "--out", str(tmp_path / "out")]) == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())

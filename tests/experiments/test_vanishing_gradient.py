@@ -30,6 +30,7 @@ def softmax(z):
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.slow
 def test_the_curve_equals_backpropagation_by_hand(activation):
     cell = lj.rnn(7, activation=activation)
     _, params = recurrent(cell)

@@ -99,6 +99,7 @@ def test_occlusion_equals_explicit_runs(x64, baseline, each):
     assert (np.abs(expected[:, 0]) > 1e-6).all()
 
 
+@pytest.mark.slow
 def test_integrated_gradients_equal_a_fine_sum(x64):
     """A sum over many equal steps, of derivatives that JAX takes of one row's plain loop."""
     cell = CELLS["lstm"]

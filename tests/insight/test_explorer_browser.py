@@ -104,6 +104,7 @@ def mark(tab, first, last):
     enter(tab, "#range-to", last)
 
 
+@pytest.mark.slow
 def test_slider_and_keys_move_in_time(show):
     trace = fake(steps=40)
     tab = show(explorer(trace))
@@ -407,6 +408,7 @@ def expect_diagram(tab, trace, unit, step, part=""):
         assert float(got[key]) == pytest.approx(expected, abs=1e-3), key
 
 
+@pytest.mark.slow
 def test_the_diagram_has_the_numbers_of_the_unit_and_the_step(show):
     cell = lj.lstm(5)
     params = cell.init(jax.random.key(0), 2)

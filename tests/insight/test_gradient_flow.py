@@ -173,6 +173,7 @@ def test_curve_against_lag(x64):
     np.testing.assert_array_equal(flow.by_lag(flow.norms.h)[:4], flow.norms.h[:4] / (LENGTHS > 0))
 
 
+@pytest.mark.slow
 def test_gradients_that_vanish_are_not_zero():
     """In float32 the squares of gradients below 1e-19 are zero, their norms are not."""
     cell = lj.rnn(1, activation="identity")

@@ -328,6 +328,7 @@ def test_every_part_is_trained(name):
         assert np.isfinite(leaf).all() and np.any(leaf), jax.tree_util.keystr(path)
 
 
+@pytest.mark.slow
 def test_noise_comes_from_the_key_alone():
     model = model_of(dropout=0.5)
     params = params_of(model)

@@ -223,6 +223,7 @@ def test_wrong_data(arguments, message):
         train.Dataset(**{"inputs": ROWS, **arguments})
 
 
+@pytest.mark.slow
 def test_memory_maps_and_sources_give_the_same_bits_as_arrays(tmp_path):
     pytest.importorskip("grain")
     rng = np.random.default_rng(0)

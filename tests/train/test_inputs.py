@@ -152,6 +152,7 @@ def mixed_data():
     }
 
 
+@pytest.mark.slow
 def test_mixed_columns_are_joined_at_every_step():
     part, data = mixed(), mixed_data()
     params = jax.jit(part.init)(jax.random.key(0))

@@ -36,6 +36,7 @@ def test_a_network_is_inputs_a_cell_and_a_readout():
     )
 
 
+@pytest.mark.slow
 def test_chunks_of_a_stream_equal_the_whole():
     cell = lj.chain(lj.lstm(5), lj.gru(4))
     model = train.network(cell, inputs.one_hot(11), heads.classification(11), reads="every")

@@ -52,6 +52,7 @@ PARTIAL = {
 
 
 @pytest.mark.parametrize("cell", PARTIAL)
+@pytest.mark.slow
 def test_the_nearest_of_the_sizes_that_a_cell_accepts(cell):
     def distance(size):
         made = train.recurrent(lj.cells.make(cell, size), 2, 1)

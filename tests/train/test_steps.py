@@ -30,6 +30,7 @@ def fresh():
     return train.start(MODEL, OPTIMIZER, jax.random.key(2))
 
 
+@pytest.mark.slow
 def test_a_step_is_the_one_written_by_hand():
     state = fresh()
     key_batch, _ = jax.random.split(jax.random.fold_in(KEY, 0))

@@ -107,6 +107,7 @@ def test_documents_are_scored_one_by_one():
     assert whole != train.evaluate(MODEL, PARAMS, joined, loss="cross_entropy")["loss"]
 
 
+@pytest.mark.slow
 def test_training_is_truncated_backpropagation_with_the_state_carried():
     data, optimizer = train.Streams(TEXT, window=5), optax.adam(0.05)
     found = fit(MODEL, data, loss="cross_entropy", optimizer=optimizer, batch_size=3, params=PARAMS)

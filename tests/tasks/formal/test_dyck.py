@@ -69,6 +69,7 @@ def test_kinds_are_uniform():
 @pytest.mark.parametrize(
     "options", [(1, 2, 10, None), (2, 2, 10, None), (2, 20, 20, 3), (1, 4, 16, 2), (3, 2, 2, None)]
 )
+@pytest.mark.slow
 def test_chance_and_memoryless(options):
     task = dyck(*options)
     found = simulated(task.sample(jax.random.key(3), 20_000))
@@ -101,6 +102,7 @@ def test_far_beyond_the_trained_lengths():
         task.test_at(7, 1)
 
 
+@pytest.mark.slow
 def test_held_out_data():
     require_fixed_held_out(dyck)
     task = tasks.make("dyck", kinds=1, max_depth=4)

@@ -59,6 +59,7 @@ def widths(tree):
     return [len(tree[1]), *(width for argument in tree[1] for width in widths(argument))]
 
 
+@pytest.mark.slow
 def test_the_evaluators_agree_and_the_expressions_are_as_asked(task):
     for batch, low, high in (
         (task.test, 10, 40),
@@ -153,6 +154,7 @@ def test_chance_and_memoryless_are_those_of_a_constant_answer(task):
     assert task.success.met(right, task.test) and not task.success.met(right[::-1], task.test)
 
 
+@pytest.mark.slow
 def test_bad_input_names_the_argument(task):
     for options, message in (
         ({"min_length": 3}, "min_length: expected at least 4.*got 3"),

@@ -63,6 +63,7 @@ def test_the_graph_makes_as_many_strings_of_each_length():
     assert sum(counts) == 2 * 43
 
 
+@pytest.mark.slow
 def test_all_strings_are_legal_and_the_sets_are_apart(task):
     known, fresh = strings_of(task.validation), strings_of(task.test)
     assert len(known) == 512 and len(fresh) == 1000
@@ -74,6 +75,7 @@ def test_all_strings_are_legal_and_the_sets_are_apart(task):
     assert set(drawn) == set(training)  # each of 256 is missed once in 2,500 times
 
 
+@pytest.mark.slow
 def test_another_pair_has_other_strings(task):
     other = strings_of(embedded_reber(pair=1).validation)
     assert other != strings_of(task.validation)

@@ -49,6 +49,7 @@ def test_training_digits_are_training_digits(task):
     np.testing.assert_array_equal(batch.xs, same.xs)
 
 
+@pytest.mark.slow
 def test_loss_score_and_chance_by_hand(task):
     batch = task.test._replace(targets=jnp.array([1, 2, 3, 1]))
     outputs = jnp.zeros((4, 10)).at[:, 1].set(2.0)

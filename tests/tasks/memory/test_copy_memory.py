@@ -67,6 +67,7 @@ def nats(task, batch, probabilities):
 
 
 @pytest.mark.parametrize("task", [FIXED, VARIABLE], ids=["fixed", "variable"])
+@pytest.mark.slow
 def test_the_published_baseline_and_chance_by_simulation(task):
     batch = task.sample(KEY, 4000)
     targets = np.asarray(batch.targets)

@@ -21,6 +21,7 @@ def test_the_picture():
 
 
 @pytest.mark.parametrize(("length", "ignore"), [(4, 0.8), (10, 0.1), (64, 0.8)])
+@pytest.mark.slow
 def test_reads_give_what_was_written_last(length, ignore):
     task = flip_flop(length, ignore)
     for batch in (task.sample(jax.random.key(0), 200), task.test_at(2 * length, 50)):

@@ -79,6 +79,7 @@ def test_sizes_of_the_paper():
     assert task.validation.xs.values.nbytes <= 16e6
 
 
+@pytest.mark.slow
 def test_criteria(task_2c):
     """2a asks at every step, 2b only at the last; limits are strict; chance by simulation."""
     logit = float(np.log(4))  # logistic 0.8

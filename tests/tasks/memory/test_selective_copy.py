@@ -48,6 +48,7 @@ def test_places_and_tokens_are_uniform(batch):
         np.testing.assert_allclose(np.bincount(answers) / ROWS, 0.25, atol=0.02)
 
 
+@pytest.mark.slow
 def test_chance_memoryless_and_success(batch):
     shape = (*batch.targets.shape, 4)
     constant = jnp.broadcast_to(jnp.eye(4)[1], shape)  # at a marker there is nothing else

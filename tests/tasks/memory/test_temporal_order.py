@@ -55,6 +55,7 @@ def test_windows_grow_with_the_length_and_never_meet(marks):
     assert (np.asarray(longer.xs.lengths) == 200).all() and (marked.sum(axis=0) == marks).all()
 
 
+@pytest.mark.slow
 def test_chance_loss_and_criterion():
     task = temporal_order(2, 20, 22)
     batch = task.sample(jax.random.key(2), 4000)

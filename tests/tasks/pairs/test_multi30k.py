@@ -173,6 +173,7 @@ def test_bad_sentences_and_a_missing_sacrebleu(monkeypatch):
 
 
 @pytest.mark.skipif("LSTM_JAX_DATA" not in os.environ, reason="LSTM_JAX_DATA names no folder")
+@pytest.mark.slow
 def test_the_published_captions():
     data = m.multi30k()
     sizes = [29_000, 1014, 1000]
