@@ -31,6 +31,7 @@ def test_the_callers_own_code_stays_strict(strict):
         ys + jnp.ones(ys.shape, jnp.int32)
 
 
+@pytest.mark.slow
 def test_a_gradient_by_hand_and_what_is_run_at_once(strict):
     cell = lj.mixed_precision(lj.chain(lj.dropout(lj.lstm(4), 0.1), lj.zoneout(lj.gru(4), 0.1)))
     params = cell.init(KEY, 3)
@@ -60,6 +61,7 @@ def test_mechanisms(strict, name):
 
 
 @pytest.mark.parametrize("output", mostly_slow(["vocabulary", "pointer", "copy"], ["vocabulary"]))
+@pytest.mark.slow
 def test_translation(strict, output):
     given = {"start": 0, "end": 1} if output != "pointer" else {}
     given |= {"extra": 1, "unknown": 2} if output == "copy" else {}
@@ -83,6 +85,7 @@ def test_translation(strict, output):
         jax.eval_shape(written, params)
 
 
+@pytest.mark.slow
 def test_decoders(strict):
     table = jax.random.normal(KEY, (5, 5))
 
@@ -174,6 +177,7 @@ def test_without_jit(name):
     lj.attention(4, 2, 3),
     *(pytest.param(c, marks=pytest.mark.slow) for c in (lj.slstm(4), lj.mlstm(4), lj.lstmn(4, 3))),
 ])  # fmt: skip
+@pytest.mark.slow
 def test_a_search_for_nan_finds_none(cell):
     params = cell.init(KEY, 3)
     with jax.debug_nans(True):

@@ -117,7 +117,7 @@ def stream(cell: Cell, params: Params, batch_shape: BatchShape = ()) -> Stream:
 
     It computes what ``cell.step`` computes, up to rounding, in less time per step: the step is
     compiled once and ahead of time, work on the weights is done once, and the state stays in
-    one buffer that each step writes anew (in several, from 64 KiB on). There is no noise.
+    buffers that each step writes anew, a small state in a single one. There is no noise.
 
     Args:
         cell: A cell that can be stepped.

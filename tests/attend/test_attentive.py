@@ -102,6 +102,7 @@ def test_another_memory_runs_the_same_program():
     assert not np.allclose(outputs[0], outputs[1])
 
 
+@pytest.mark.slow
 def test_nothing_that_is_compiled_keeps_a_memory():
     _, params, xs, memory = draw_inputs({})
 

@@ -71,6 +71,7 @@ def test_the_command_trains_the_cells_and_reports_both_scores(folder, results):
     assert "lstm and gru: of 0.001, 0.003 and 0.01, the best on validation data" in report
 
 
+@pytest.mark.slow
 def test_the_trained_cell_is_loaded_and_answers(results):
     names = {}
     exec(TASK.block("load_cell"), names)

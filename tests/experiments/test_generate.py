@@ -72,6 +72,7 @@ def test_lines_of_a_prompt_end_in_the_token_of_line_ends(main, words, capsys):
     ]
 
 
+@pytest.mark.slow
 def test_without_a_prompt_a_line_begins(main, words, capsys):
     starts = {line.split()[0] for line in RHYME.splitlines()}
     found = set()
@@ -157,6 +158,7 @@ def test_tokens_are_drawn_as_decode_draws_them(words):
     np.testing.assert_allclose(frequencies(Sampling(top_p=0.9)), kept, **near)
 
 
+@pytest.mark.slow
 def test_the_carried_state_is_that_of_the_whole_text():
     """A net that counts: the text is what one long unroll would give."""
     cell = lj.gru(8)

@@ -23,6 +23,7 @@ def compare(capsys, *options):
 @pytest.mark.parametrize(
     "data, devices", [("streams", 1), pytest.param("rows", 2, marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_two_processes_are_one(data, devices, capsys):
     options = ["--processes", 2, "--data", data, "--devices", devices, "--epochs", 1]
     output = compare(capsys, *options)

@@ -16,8 +16,7 @@ from lstm_jax.files.leaves import by_name
 from tests.cases import CASES
 from tests.platforms import cpu_alone
 
-QUICK = ("lstm_v", "gru_reset_before", "lru", "delta_net_gated", "attention_short", "deep_noisy",
-         "attentive_coverage")  # fmt: skip
+QUICK = ("lstm_v", "delta_net_gated", "deep_noisy")
 ONLY_HERE = (jax.default_backend(),)
 
 
@@ -72,6 +71,7 @@ def test_weights_may_be_embedded_and_sizes_fixed():
     _close(program.call(by_name(params), xs[:, 0]), to_plain(lj.unroll(cell, params, xs[:, 0])))
 
 
+@pytest.mark.slow
 def test_a_model_is_exported_with_what_it_reads():
     inputs = train.inputs.mixed({
         "id": train.inputs.embedding(5, 2), "x": train.inputs.numbers(2),
@@ -106,6 +106,7 @@ def test_a_model_takes_lengths_as_it_does_here():
 
 
 @cpu_alone
+@pytest.mark.slow
 def test_the_program_runs_where_there_is_no_lstm_jax(tmp_path):
     cell = lj.chain(lj.lstm(4, peephole=True), lj.dropout(lj.gru(3), 0.5))
     params = cell.init(jax.random.key(0), 2)

@@ -44,6 +44,7 @@ def test_a_planted_class_is_read(states):
     assert abs(probe.control.mean() - probe.baseline.mean()) < 0.05
 
 
+@pytest.mark.slow
 def test_rows_are_split_and_not_steps():
     """Each row has a random signature and a random label: steps would leak it, rows do not."""
     rng = np.random.default_rng(0)

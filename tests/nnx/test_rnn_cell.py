@@ -56,6 +56,7 @@ def test_nnx_rnn_runs_it(name):
     close(layer(ROWS)[1], lj.unroll(cell, params, XS)[1].swapaxes(0, 1))
 
 
+@pytest.mark.slow
 def test_gradients_through_nnx_rnn():
     layer = nnx.RNN(make(CELLS["chain"]))
     gradient = nnx.grad(lambda layer: jnp.sum(jnp.sin(layer(ROWS))))(layer)

@@ -107,6 +107,7 @@ def test_grad_leaves_the_carry_and_the_count_of_the_stream():
     assert model.rngs.count[...] == 1
 
 
+@pytest.mark.slow
 def test_vmap_over_seeds(mode):
     @nnx.vmap
     def build(keys):
@@ -181,12 +182,14 @@ def test_jit_may_make_the_first_carry():
     close(jnp.concatenate(chunks, axis=1), run(CELL, lj.nnx.get_params(model), ROWS))
 
 
+@pytest.mark.slow
 def test_remat(mode):
     model = make()
     again = nnx.remat(lambda model, rows: model(rows))
     close(nnx.grad(lambda m: jnp.sum(jnp.sin(again(m, ROWS))))(model), nnx.grad(loss_of)(model))
 
 
+@pytest.mark.slow
 def test_the_optimizer_trains_it_as_optax_does(mode):
     model = make()
     optimizer = nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)

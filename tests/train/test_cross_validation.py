@@ -169,6 +169,7 @@ def test_sources():
     assert a.scores["loss"].tolist() == b.scores["loss"].tolist()
 
 
+@pytest.mark.slow
 def test_a_killed_cross_validation_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr("lstm_jax.train.progress.SECONDS_BETWEEN", -1.0)
     options = dict(validation_share=0.2)

@@ -73,6 +73,7 @@ def test_targets_of_ones_own():
     "streams, window",
     [(3, 4), *(pytest.param(*sizes, marks=pytest.mark.slow) for sizes in ((1, 7), (4, 100)))],
 )
+@pytest.mark.slow
 def test_the_state_is_carried_from_window_to_window(streams, window):
     data = train.Streams(TEXT, window=window, streams=streams)
     steps = -(-53 // streams)

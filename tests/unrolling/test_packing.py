@@ -22,6 +22,7 @@ def ragged(steps, features=2):
 
 @settings(deadline=None)
 @given(steps=lengths, rows=st.none() | st.integers(1, 8))
+@pytest.mark.slow
 def test_nothing_is_lost_and_each_sequence_stands_alone(steps, rows):
     sequences = ragged(steps)
     packed = lj.pack(sequences, rows=rows)

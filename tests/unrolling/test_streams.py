@@ -55,6 +55,7 @@ def test_a_stream_equals_the_steps(name):
         lj.chain(lj.dropout(lj.lstm(520), 0.5), lj.rnn(2)),  # too large for constants
     ],
 )
+@pytest.mark.slow
 def test_other_dtypes_and_large_states(cell):
     params = cell.init(jax.random.key(0), 2)
     stream = lj.stream(cell, params, (B,))
@@ -75,8 +76,14 @@ def test_64_bits(x64):
     np.testing.assert_allclose([stream(x) for x in _xs(2, dtype=jnp.float64)], ys, atol=1e-12)
 
 
-def test_the_state_can_be_read_set_and_reset():
-    cell = lj.learned_state(lj.chain(lj.lstm(3), lj.dropout(lj.gru(2), 0.5)))
+@pytest.mark.parametrize(
+    "cell",
+    [
+        lj.learned_state(lj.chain(lj.lstm(3), lj.dropout(lj.gru(2), 0.5))),
+        lj.learned_state(lj.lstm(100)),  # too large for one buffer
+    ],
+)
+def test_the_state_can_be_read_set_and_reset(cell):
     params = jax.tree.map(lambda leaf: leaf + 0.1, cell.init(jax.random.key(0), 2))
     stream = lj.stream(cell, params, (B,))
     xs = _xs(2)

@@ -157,6 +157,7 @@ def test_no_steps_inside_shard_map():
     assert run(params, jnp.ones((0, 4, 2))).shape == (0, 4, 3)
 
 
+@pytest.mark.slow
 def test_a_program_for_any_time_and_batch_can_be_exported():
     export = pytest.importorskip("jax.export")
     blocks = lj.chain(lj.attention(3), lj.mlstm(3))

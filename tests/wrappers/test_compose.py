@@ -45,6 +45,7 @@ def test_bidirectional_merges_a_forward_and_a_reversed_run(merge):
     assert cell.size == expected.shape[-1]
 
 
+@pytest.mark.slow
 def test_a_learned_state_is_where_rows_start_and_restart():
     cell = lj.learned_state(lj.lstm(4))
     params, xs = draw_inputs(cell)
@@ -72,6 +73,7 @@ def test_zoneout_in_evaluation_is_the_mean_of_old_and_new():
 
 
 @pytest.mark.parametrize("cell", [lj.lstm(200), lj.mgu(200)], ids=["gated", "plain"])
+@pytest.mark.slow
 def test_zoneout_keeps_old_units_with_its_rate(cell):
     noisy = lj.zoneout(cell, 0.3)
     params, xs = draw_inputs(noisy)
@@ -177,6 +179,7 @@ def test_every_public_function_says_what_it_takes():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.slow
 def test_float16_takes_loss_scaling_and_bfloat16_does_not(dtype):
     """The gradient of a small loss, as the docstring of ``mixed_precision`` says."""
     cell, plain = lj.mixed_precision(lj.lstm(8), dtype), lj.lstm(8)

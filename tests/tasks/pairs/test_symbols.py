@@ -56,6 +56,7 @@ def test_a_key_gives_the_same_batch_and_another_key_another(named, drawn):
     assert not np.array_equal(drawn[3].source, drawn[4].source)
 
 
+@pytest.mark.slow
 def test_held_out_data_are_fixed_and_apart(named):
     name, task = named
     again = FACTORIES[name](7, min_length=2, max_length=6)
