@@ -174,8 +174,7 @@ def predict(
 
 
 def rows_at_a_time(batch_size: int, count: int) -> int:
-    """``batch_size``, or the next power of two if there are fewer rows: parts of a data set whose
-    sizes differ a little are not compiled one by one."""
+    """``batch_size``, or the next power of two if rows are fewer, so that few programs suffice."""
     return min(checking.positive_int("batch_size", batch_size), 2 ** (count - 1).bit_length())
 
 

@@ -1,7 +1,6 @@
 """``Dataset``: inputs of one or several kinds and targets, row by row."""
 
 import copy
-import zlib
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -13,12 +12,11 @@ from lstm_jax.tasks.task import Sequences
 from lstm_jax.train.data import columns
 from lstm_jax.train.data import missing as missing_values
 from lstm_jax.train.data.columns import SINGLE, Column
+from lstm_jax.train.data.fingerprint import fingerprint, kinds
 from lstm_jax.train.data.rows import DataBatch, groups_of, numbers_of_rows
 
 Per = Literal["sequence", "step"]
 Missing = Literal["error", "mask"]
-
-ROWS_OF_DIGEST = 1000
 
 
 class Dataset:
@@ -243,36 +241,16 @@ class Dataset:
         return DataBatch(shown, targets, counts)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What shows that data are the same when a killed fit goes on: shapes, and a checksum of
-        some of the rows."""
-        rows = self._rows
-        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), ROWS_OF_DIGEST)).astype(int)]
-        parts = [rows.astype(np.int64), self.lengths.astype(np.int64)]
-        named = dict(self._columns)
-        if self._targets is not None:
-            named["targets"] = self._targets
-        digest = 0
-        for column in named.values():
-            parts += [column.row(row) for row in some]
-        for part in parts:
-            digest = zlib.crc32(np.ascontiguousarray(part).tobytes(), digest)
-        return {
-            "rows": len(rows),
-            "columns": {name: list(column.row_shape) for name, column in named.items()},
-            "checksum": digest,
-        }
+        """What shows that data are the same when a killed fit goes on."""
+        return fingerprint(self._named_columns(), self._rows, self.lengths)
 
     def kinds(self) -> dict[str, str]:
-        """What each column holds, such as "sequences of floats [7]"; training and validation data
-        must agree."""
-        named = dict(self._columns)
-        if self._targets is not None:
-            named["targets"] = self._targets
-        return {
-            name: ("static " if column.lengths is None else "sequences of ")
-            + f"{'floats' if column.is_float else 'integers'} {list(column.row_shape)}"
-            for name, column in named.items()
-        }
+        """What each column holds; training and validation data must agree."""
+        return kinds(self._named_columns())
+
+    def _named_columns(self) -> dict[str, Column]:
+        targets = {} if self._targets is None else {"targets": self._targets}
+        return {**self._columns, **targets}
 
     def _argument(self, name: str) -> str:
         return "inputs" if self._single else f"inputs[{name!r}]"
