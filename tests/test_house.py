@@ -27,6 +27,7 @@ RULES: dict[str, list[str]] = {
         "cells",
         "attend",
         "wrappers",
+        "nnx",
         "seq2seq",
         "train",
         "version",

@@ -47,7 +47,7 @@ class Information(NamedTuple):
 
 def save(
     path: str | Path,
-    model: tuple[Any, Params],
+    model: Any,
     *,
     notes: Mapping[str, Any] | None = None,
     card: cards.Card | None = None,
@@ -65,8 +65,8 @@ def save(
 
     Args:
         path: The file, by convention with the suffix ".safetensors".
-        model: ``(cell, params)``, or ``(model, params)`` with a model of ``lj.train`` or
-            ``lj.seq2seq``.
+        model: ``(cell, params)``; ``(model, params)`` with a model of ``lj.train`` or
+            ``lj.seq2seq``; or a module of ``lj.nnx``, which is saved as its cell and params.
         notes: What else a user of the model needs, as JSON can hold it, such as the tokens of a
             vocabulary; ``read_information`` gives it back.
         card: What a reader should know. The model card is written beside the file, as Markdown
@@ -183,12 +183,16 @@ def read_information(path: str | Path) -> Information:
 
 
 def _as_pair(model: Any) -> tuple[Any, Params]:
+    if isinstance(getattr(model, "cell", None), Cell) and hasattr(model, "params"):
+        from lstm_jax.nnx import get_params  # a module is there, so Flax is
+
+        return model.cell, get_params(model)
     # A cell is a tuple too.
     if type(model) is not tuple or len(model) != 2 or not isinstance(model[0], FactoryMade):
         got = getattr(model, "name", type(model).__name__)
         raise WrongType(
-            f"model: expected (cell, params) or (model, params), got {got}"
-            + (" without its params" if isinstance(model, FactoryMade) else "")
+            f"model: expected (cell, params), (model, params) or a module of lj.nnx, "
+            f"got {got}" + (" without its params" if isinstance(model, FactoryMade) else "")
         )
     if not hasattr(model[0], "init"):
         raise WrongType(f"model: expected a cell or a model, got {type(model[0]).__name__}")

@@ -99,6 +99,19 @@ def test_every_model_comes_back(name, tmp_path):
     _same(weights, params)
 
 
+def test_a_module_is_saved_as_its_cell_and_params(tmp_path):
+    from flax import nnx
+
+    module = lj.nnx.Recurrent(lj.lstm(3), 2, rngs=nnx.Rngs(0))
+    lj.save(tmp_path / "model.safetensors", module)
+    cell, params = lj.load(tmp_path / "model.safetensors")
+    assert cell.recipe == lj.lstm(3).recipe
+    xs = np.linspace(-1, 1, 8, dtype=np.float32).reshape(4, 1, 2)
+    np.testing.assert_array_equal(
+        lj.unroll(cell, params, xs)[1], lj.unroll(module.cell, lj.nnx.get_params(module), xs)[1]
+    )
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_the_dtype_of_weights_is_kept(dtype, tmp_path):
     cell = lj.lstm(3)
