@@ -43,7 +43,10 @@ def write(library: str, cell: str, layer: Layer) -> dict[str, Any]:
 
 
 def read_gradients(library: str, cell: str, layer: Layer, arrays: Mapping[str, Any]) -> Layer:
-    """The gradients of ``layer`` from those of the arrays that ``write`` gives for it."""
-    _, pull = jax.vjp(lambda layer: write(library, cell, layer), layer)
-    (gradients,) = pull({name: jax.numpy.asarray(array) for name, array in arrays.items()})
+    """The gradients of ``layer`` from those of the arrays that ``write`` gives for it, in the
+    dtype of ``layer``."""
+    written, pull = jax.vjp(lambda layer: write(library, cell, layer), layer)
+    (gradients,) = pull(
+        {name: jax.numpy.asarray(arrays[name], like.dtype) for name, like in written.items()}
+    )
     return {name: np.asarray(gradient) for name, gradient in gradients.items()}

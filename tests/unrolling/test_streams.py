@@ -35,7 +35,8 @@ def test_a_stream_equals_the_steps(name):
     try:
         stream = lj.stream(cell, params, (B,))
     except ValueError as error:
-        assert "bidirectional" in str(error) and "bidirectional" in name + "deep_noisy"
+        assert "bidirectional" in str(error)
+        assert "bidirectional" in name or name == "deep_noisy"
         return
     state = cell.initial_state(params, (B,))
     step = jax.jit(lambda state, x: cell.step(params, state, x))
