@@ -83,6 +83,12 @@ def rate(argument: str, value: Any) -> float:
     return float(value)
 
 
+def name(argument: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise WrongValue(f"{argument}: expected a name, got {value!r}")
+    return value
+
+
 def flag(argument: str, value: Any) -> bool:
     """Returns ``value`` as a bool; 0 and 1 are not."""
     if not isinstance(value, bool | np.bool_):

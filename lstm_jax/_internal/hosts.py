@@ -73,6 +73,9 @@ def initialize_hosts(
         process_id = checking.seed("process_id", process_id)
     _check_address(coordinator_address)
     timeout = checking.real("timeout", timeout)
+    if timeout <= 0:
+        raise WrongValue(f"timeout: expected a positive number of seconds, got {timeout}")
+    _check_device_ids(local_device_ids)
     given: dict[str, Any] = {
         "coordinator_address": coordinator_address,
         "num_processes": num_processes,
@@ -145,6 +148,14 @@ def _missing(given: dict[str, Any], error: ValueError) -> WrongValue:
                 f"cluster was found that has it, got None"
             )
     return WrongValue(f"coordinator_address: {error}")
+
+
+def _check_device_ids(ids: Any) -> None:
+    listed = [ids] if isinstance(ids, int) else ids
+    if listed is not None and (isinstance(listed, str) or not isinstance(listed, Sequence)):
+        raise WrongType(f"local_device_ids: expected numbers of devices, got {ids!r}")
+    for number in listed or ():
+        checking.seed("local_device_ids", number)
 
 
 def _check_address(address: Any) -> None:

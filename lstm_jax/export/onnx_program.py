@@ -70,10 +70,14 @@ def onnx(
     for option, value in {"lengths": lengths, "state": state, "answer": answer}.items():
         checking.flag(option, value)
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        if np.dtype(leaf.dtype) != np.float32:
-            raise WrongValue(
-                f"params{jax.tree_util.keystr(path)}: expected float32 for ONNX, got {leaf.dtype}"
+        name = f"params{jax.tree_util.keystr(path)}"
+        if isinstance(leaf, jax.core.Tracer):
+            raise WrongType(
+                f"{name}: expected an array with values, got a tracer; export outside jit"
             )
+        dtype = getattr(leaf, "dtype", type(leaf).__name__)
+        if dtype != np.float32:
+            raise WrongValue(f"{name}: expected an array of float32 for ONNX, got {dtype}")
     params = jax.tree.map(np.asarray, params)
     graph = Graph()
     if isinstance(model, Cell):

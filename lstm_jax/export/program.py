@@ -79,7 +79,7 @@ def stablehlo(
         weights: "arguments", or "embedded" for a program that holds them and does not take them.
         batch_shape: The batch axes, each a number or the name of a size that is open. A model has
             one.
-        steps: The number T of steps, or the name of an open one.
+        steps: The number T of steps, or the name of an open one. Open sizes are 1 or more.
         lengths: Whether "unroll" takes lengths ``[*batch]``, int32.
         state: Whether "unroll" takes the state before the first step.
         example: For a model, ``xs`` as it takes them, or their shapes. The leading axes ``[T, B]``
@@ -99,6 +99,8 @@ def stablehlo(
     sizes = _Sizes(batch_shape, steps)
     if isinstance(model, Cell):
         checking.choice("function", function, OF_CELL)
+        if example is not None:
+            raise WrongValue(f"example: expected None for a cell, got {type(example).__name__}")
         program = _of_cell(model, params, function, sizes, lengths, state)
     else:
         for option, given in {"lengths": lengths, "state": state}.items():

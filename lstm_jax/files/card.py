@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax._internal import storage
@@ -52,18 +53,28 @@ def require_card(argument: str, value: Any) -> None:
         text = getattr(value, field)
         if not isinstance(text, str):
             raise WrongType(f"{argument}.{field}: expected a text, got {type(text).__name__}")
-    if isinstance(value.tags, str) or not all(isinstance(tag, str) for tag in value.tags):
-        raise WrongType(f"{argument}.tags: expected texts, got {value.tags!r}")
+    tags = value.tags
+    if not isinstance(tags, tuple | list) or not all(isinstance(tag, str) for tag in tags):
+        raise WrongType(f"{argument}.tags: expected texts, got {tags!r}")
+    if not isinstance(value.metrics, Mapping):
+        raise WrongType(f"{argument}.metrics: expected a dict, got {value.metrics!r}")
     for name, number in value.metrics.items():
-        if not isinstance(name, str) or np.ndim(number) or not np.isreal(number):
-            raise WrongType(f"{argument}.metrics: expected numbers by name, got {name!r}: {number}")
+        if not isinstance(name, str) or "\n" in name:
+            raise WrongType(f"{argument}.metrics: expected names of one line, got {name!r}")
+        dtype = np.asarray(number).dtype
+        if np.ndim(number) or not any(jnp.issubdtype(dtype, k) for k in (np.integer, np.floating)):
+            raise WrongType(f"{argument}.metrics[{name!r}]: expected a number, got {number!r}")
 
 
 def card_path(path: Path) -> Path:
     """Where the card of a model's file is."""
     if path.suffix == ".md":
         raise WrongValue(f"path: expected another suffix than that of the card, got {path.name}")
-    return path.with_suffix(".md")
+    return path.with_name(_title(path.name) + ".md")
+
+
+def _title(file: str) -> str:
+    return file.removesuffix(".safetensors")
 
 
 def write(path: Path, card: Card, information: "Information") -> None:
@@ -80,7 +91,7 @@ def render(file: str, card: Card, information: "Information") -> str:
 {_block(file, card, metrics)}
 ---
 
-# {Path(file).stem}
+# {_title(file)}
 
 {card.task or NOT_SAID}
 
@@ -131,7 +142,7 @@ def _block(file: str, card: Card, metrics: dict[str, float]) -> str:
                 for name, v in metrics.items()
             ],
         }
-        block["model-index"] = [{"name": Path(file).stem, "results": [result]}]
+        block["model-index"] = [{"name": _title(file), "results": [result]}]
     return "\n".join(f"{key}: {json.dumps(value)}" for key, value in block.items())
 
 
@@ -141,4 +152,7 @@ def _table(metrics: dict[str, float]) -> str:
 
 
 def _fenced(command: str) -> str:
-    return f"```console\n{command}\n```"
+    fence = "```"
+    while fence in command:
+        fence += "`"
+    return f"{fence}console\n{command}\n{fence}"

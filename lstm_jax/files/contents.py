@@ -36,11 +36,13 @@ def write(path: Path, contents: Contents) -> None:
     texts = {"format": "lstm_jax", "format_version": str(FORMAT), **contents.texts}
     checked = texts | {CHECKSUM: checksum(Contents(arrays, texts))}
     data = numpy.save(arrays, metadata=checked)
+    if path.is_dir():
+        raise FileError(f"{path}: not written: expected the path of a file, got a folder")
     try:
         with storage.replacing(path) as file:
             file.write(data)
     except OSError as error:
-        raise FileError(f"{path}: not written: {error}") from error
+        raise FileError(f"{path}: not written: {error.strerror}") from error
 
 
 def read(path: Path) -> Contents:
@@ -53,7 +55,7 @@ def read(path: Path) -> Contents:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise FileError(f"{path}: not read: {error}") from error
+        raise FileError(f"{path}: not read: {error.strerror}") from error
     try:
         tensors = safetensors.deserialize(data)
         size = int.from_bytes(data[:8], "little")

@@ -1,6 +1,7 @@
 """``lj.save`` and ``lj.load``: the weights of a cell or a model, and what builds it anew."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from lstm_jax.files import contents, description
 from lstm_jax.files.contents import Contents, FileError
 from lstm_jax.files.leaves import leaf_names
 from lstm_jax.version import __version__
+
+BROKEN = (ArgumentError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 class Information(NamedTuple):
@@ -78,8 +81,9 @@ def save(
         FileError: If nothing could be written.
         ImportError: Without safetensors.
     """
-    path = Path(path)
+    path = _as_path(path)
     made, params = _as_pair(model)
+    _require_arrays(params)
     described, arrays = description.describe(made)
     try:
         rebuilt = description.build(json.loads(json.dumps(described)), arrays)
@@ -127,7 +131,7 @@ def load(path: str | Path) -> tuple[Any, Params]:
         ValueError: For a cell from outside that is not registered here.
         ImportError: Without safetensors.
     """
-    path = Path(path)
+    path = _as_path(path)
     arrays, texts = contents.read(path)
     try:
         made = description.build(json.loads(texts["model"]), arrays)
@@ -138,7 +142,7 @@ def load(path: str | Path) -> tuple[Any, Params]:
             f"{path}: expected factories that are registered here, got {str(error)!r}; register "
             f"it before loading: lj.cells.registry[{str(error)!r}] = its factory"
         ) from None
-    except (ArgumentError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except BROKEN as error:
         raise FileError(f"{path}: no description that this version can build: {error}") from error
     weights = {name: a for name, a in arrays.items() if not name.startswith(description.ARRAYS)}
     got = {name: array.shape for name, array in weights.items()}
@@ -165,7 +169,7 @@ def read_information(path: str | Path) -> Information:
         FileError: As for ``lj.load``.
         ImportError: Without safetensors.
     """
-    path = Path(path)
+    path = _as_path(path)
     arrays, texts = contents.read(path)
     count = sum(a.size for name, a in arrays.items() if not name.startswith(description.ARRAYS))
     try:
@@ -178,8 +182,28 @@ def read_information(path: str | Path) -> Information:
             jax=texts["jax"],
             description=json.loads(texts["model"]),
         )
-    except (KeyError, ValueError) as error:
+    except BROKEN as error:
         raise FileError(f"{path}: no description of a model: {error!r}") from None
+
+
+def _as_path(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise WrongType(f"path: expected a path, got {path!r}")
+    return Path(path)
+
+
+def _require_arrays(params: Params) -> None:
+    for place, leaf in jax.tree_util.tree_leaves_with_path(params):
+        name = f"params{jax.tree_util.keystr(place)}"
+        if isinstance(leaf, jax.core.Tracer):
+            raise WrongType(
+                f"{name}: expected an array with values, got a tracer; save outside jit"
+            )
+        if getattr(leaf, "dtype", None) == np.float64 and not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
+            raise WrongValue(
+                f"{name}: expected float32 or narrower, got float64, which lj.load would refuse "
+                "here; cast it first, or enable jax_enable_x64"
+            )
 
 
 def _as_pair(model: Any) -> tuple[Any, Params]:

@@ -36,16 +36,21 @@ def draw_key(rngs: Any, own: nnx.RngStream | None, collection: str) -> jax.Array
         own: The stream that the module keeps.
         collection: The name of the stream.
     """
+    require_rngs(rngs)
     if isinstance(rngs, nnx.Rngs):
         return stream_of("rngs", rngs, collection)()
     if isinstance(rngs, nnx.RngStream):
         # nnx.RNN and nnx.Bidirectional pass their stream for random carries, whose seed is 0
         # unless they were given another.
         return own() if rngs.tag == "carry" and own is not None else rngs()
-    if isinstance(rngs, jax.Array):
-        return checking.random_key("rngs", rngs)
     if rngs is not None:
-        raise WrongType(f"rngs: expected nnx.Rngs, a stream of it or a key, got {rngs!r}")
+        return checking.random_key("rngs", rngs)
     if own is None:
         raise WrongValue("rngs: expected nnx.Rngs for a noisy cell in training, got None")
     return own()
+
+
+def require_rngs(rngs: Any) -> None:
+    """Refuses what is not the ``rngs`` of a call."""
+    if rngs is not None and not isinstance(rngs, nnx.Rngs | nnx.RngStream | jax.Array):
+        raise WrongType(f"rngs: expected nnx.Rngs, a stream of it or a key, got {rngs!r}")

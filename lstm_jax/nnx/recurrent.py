@@ -14,7 +14,7 @@ from lstm_jax._internal.errors import ArgumentError, WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.typing import Params, State
-from lstm_jax.nnx.noise import draw_key, needs_key
+from lstm_jax.nnx.noise import draw_key, needs_key, require_rngs
 from lstm_jax.nnx.variables import NO_METADATA, Carry, make_params, set_values, stream_of, values_of
 from lstm_jax.unrolling.driver import unroll
 from lstm_jax.unrolling.methods.deferred_options import Deferred
@@ -92,7 +92,7 @@ class Recurrent(nnx.Module):
         self.deterministic = checking.flag("deterministic", deterministic)
         self.method = method
         self.checkpoint_every = checkpoint_every
-        self.rng_collection = rng_collection
+        self.rng_collection = checking.name("rng_collection", rng_collection)
         self.params = nnx.data(
             make_params(cell, self.in_features, params, param_dtype, param_metadata, rngs)
         )
@@ -101,8 +101,7 @@ class Recurrent(nnx.Module):
         self.rngs = nnx.data(stream)
         self.carry = nnx.data(None)
         self.carry_batch_shape: tuple[int, ...] | None = None
-        if self.stateful:
-            _check_streams(cell, values_of(self.params), self.in_features)
+        _check_options(self, values_of(self.params))
 
     @property
     def cell(self) -> Cell:
@@ -162,6 +161,12 @@ class Recurrent(nnx.Module):
                 f"in_features, got shape {inputs.shape}"
             )
         params = values_of(self.params)
+        size = cell_checks.input_size_of(self.cell, params)
+        if size != self.in_features:
+            raise WrongValue(
+                f"params: expected those of {self.cell.name} for {self.in_features} features, the "
+                f"module's in_features, got those for {size}"
+            )
         same_precision("inputs", inputs, params)
         time_axis = 0 if time_major else inputs.ndim - 2
         xs = jnp.moveaxis(inputs, time_axis, 0)
@@ -174,12 +179,14 @@ class Recurrent(nnx.Module):
         if initial_carry is not None:
             cell_checks.state(self.cell, params, initial_carry, batch, "initial_carry")
         elif self.stateful:
-            initial_carry = self._kept_carry(batch)
+            initial_carry = self._kept_carry(params, batch)
         if self.stateful and reverse:
             raise WrongValue("reverse: expected False for a stateful module, got True")
         key = None
         if self.noisy and not deterministic:
             key = draw_key(rngs, self.rngs, self.rng_collection)
+        elif rngs is not None:
+            require_rngs(rngs)
 
         carry, ys = unroll(
             self.cell,
@@ -228,22 +235,31 @@ class Recurrent(nnx.Module):
     def _option(self, name: str, value: bool | None) -> bool:
         return bool(getattr(self, name)) if value is None else checking.flag(name, value)
 
-    def _kept_carry(self, batch: tuple[int, ...]) -> State | None:
+    def _kept_carry(self, params: Params, batch: tuple[int, ...]) -> State | None:
         if self.carry is None:
             return None
-        if self.carry_batch_shape != batch:
+        carry = values_of(self.carry)
+        # Its own shapes, since nnx.update may have put the carry of another batch there.
+        kept = _shapes(carry)
+        initial = jax.eval_shape(lambda params: self.cell.initial_state(params, batch), params)
+        if kept != _shapes(initial):
             raise WrongValue(
-                f"inputs: expected batch axes {self.carry_batch_shape}, those of the carry that "
-                f"the module keeps, got {batch}; to start anew, call reset_carry({batch})"
+                f"inputs: expected the batch axes of the carry that the module keeps, whose shapes "
+                f"are {kept}, got {batch}; to start anew, call reset_carry({batch})"
             )
-        return values_of(self.carry)
+        return jax.lax.stop_gradient(carry)
 
     def _keep_carry(self, carry: State, batch: tuple[int, ...]) -> None:
-        if self.carry is not None and self.carry_batch_shape == batch:
+        if self.carry is not None and _shapes(values_of(self.carry)) == _shapes(carry):
             set_values(self.carry, carry)
         else:
             self.carry = nnx.data(jax.tree.map(Carry, carry))
+        if self.carry_batch_shape != batch:
             self.carry_batch_shape = batch
+
+
+def _shapes(state: State) -> list[tuple[int, ...]]:
+    return [leaf.shape for leaf in jax.tree.leaves(state)]
 
 
 def _check_resets(resets: Any, shape: tuple[int, ...]) -> jax.Array:
@@ -257,10 +273,17 @@ def _check_resets(resets: Any, shape: tuple[int, ...]) -> jax.Array:
     return value
 
 
-def _check_streams(cell: Cell, params: Params, in_features: int) -> None:
-    """Refuses a layer that cannot be stepped, since chunks of it are not the whole."""
-    x = jax.ShapeDtypeStruct((in_features,), jnp.float32)
+def _check_options(module: Recurrent, params: Params) -> None:
+    """Refuses wrong options of ``lj.unroll``; and, if the module is stateful, a layer that cannot
+    be stepped, since chunks of it are not the whole."""
+    cell = module.cell
+    dtype = jnp.result_type(jnp.float32, *jax.tree.leaves(params))
+    xs = jax.ShapeDtypeStruct((1, 1, module.in_features), dtype)
+    options: Any = {"method": module.method, "checkpoint_every": module.checkpoint_every}
+    jax.eval_shape(lambda params, xs: unroll(cell, params, xs, **options), params, xs)
+    if not module.stateful:
+        return
     try:
-        jax.eval_shape(lambda p, x: cell.step(p, cell.initial_state(p), x), params, x)
+        jax.eval_shape(lambda p, xs: cell.step(p, cell.initial_state(p), xs[0, 0]), params, xs)
     except ArgumentError as error:
         raise WrongValue(f"stateful: expected False for {cell.name}, got True ({error})") from error

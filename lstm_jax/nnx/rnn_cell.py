@@ -65,7 +65,7 @@ class RNNCell(nnx.RNNCellBase):
         self.in_features = checking.positive_int("in_features", in_features)
         self.hidden_features = cell.size
         self.deterministic = checking.flag("deterministic", deterministic)
-        self.rng_collection = rng_collection
+        self.rng_collection = checking.name("rng_collection", rng_collection)
         self.params = nnx.data(
             make_params(cell, self.in_features, params, param_dtype, param_metadata, rngs)
         )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.dtypes import same_precision
-from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell, with_memory, without_memory
 from lstm_jax.core.typing import BatchShape, Output, Params, State
@@ -21,7 +21,8 @@ class Stream:
         for x in source:
             y = stream(x)
 
-    ``lj.stream`` makes it. A stream changes with each call: one stream for each thread.
+    ``lj.stream`` makes it. A stream changes with each call: one stream for each thread. It cannot
+    be copied or pickled; keep its ``state`` instead.
     """
 
     def __init__(self, cell: Cell, params: Params, batch_shape: BatchShape = ()):
@@ -102,6 +103,8 @@ class Stream:
     def _checked(self, x: Any) -> jax.Array:
         """``x`` in the dtype of the program."""
         shape = self._x.shape
+        if isinstance(x, jax.core.Tracer):
+            raise WrongType("x: expected an array with values, got a tracer; in jit, use cell.step")
         x = checking.float_array("x", x, "[*batch, D]", 1)
         if x.shape != shape:
             raise WrongValue(f"x: expected shape {shape}, [*batch, D], got {x.shape}")

@@ -46,6 +46,9 @@ def test_an_error_of_the_one_process_is_its_own():
         (dict(process_id=-1), "process_id: expected"),
         (dict(num_processes=2, process_id=2), "process_id: expected a number below 2"),
         (dict(timeout="soon"), "timeout: expected"),
+        (dict(timeout=-1), "timeout: expected a positive number"),
+        (dict(local_device_ids="a"), "local_device_ids: expected"),
+        (dict(local_device_ids=-1), "local_device_ids: expected"),
     ],
 )
 def test_wrong_arguments(arguments, message):

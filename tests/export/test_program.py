@@ -161,6 +161,7 @@ def test_plain_trees_come_back():
         ({"steps": 0}, ValueError, "^steps"),
         ({"function": "step", "lengths": True}, ValueError, "^lengths"),
         ({"function": "initial_state", "state": True}, ValueError, "^state"),
+        ({"example": 3}, ValueError, "^example"),
     ],
 )
 def test_wrong_arguments_are_named(options, error, match):

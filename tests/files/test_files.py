@@ -317,9 +317,29 @@ def test_what_cannot_be_described_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_a_failed_write_keeps_the_previous_file(saved, tmp_path):
-    with pytest.raises(lj.files.FileError, match="not written"):
-        lj.save(tmp_path / "no" / "folder.safetensors", (lj.gru(2), lj.gru(2).init(
-            jax.random.key(0), 1)))  # fmt: skip
+    pair = (lj.gru(2), lj.gru(2).init(jax.random.key(0), 1))
+    with pytest.raises(lj.files.FileError, match=r"not written: No such file or directory$"):
+        lj.save(tmp_path / "no" / "folder.safetensors", pair)
+    with pytest.raises(lj.files.FileError, match="not written: expected the path of a file"):
+        lj.save(tmp_path, pair)
+    for call in (lambda: lj.save(3, pair), lambda: lj.load(None)):
+        with pytest.raises(TypeError, match="path: expected a path, got"):
+            call()
+    wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), pair[1])
+    with pytest.raises(ValueError, match=r"params\['b'\]: expected .* got float64"):
+        lj.save(tmp_path / "wide.safetensors", (pair[0], wide))
+    with pytest.raises(TypeError, match=r"params\['b'\]: expected .* got a tracer"):
+        jax.jit(lambda params: lj.save(tmp_path / "x.safetensors", (pair[0], params)))(pair[1])
+
+
+def test_a_description_nested_without_end_is_refused(saved, tmp_path):
+    path, _ = saved
+    held = contents.read(path)
+    deep = held._replace(texts=held.texts | {"model": "[" * 10**5 + "]" * 10**5})
+    contents.write(tmp_path / "deep.safetensors", deep)
+    for read in (lj.load, lj.files.read_information):
+        with pytest.raises(lj.files.FileError, match="no description"):
+            read(tmp_path / "deep.safetensors")
 
 
 def test_importing_lstm_jax_needs_no_extra():
@@ -370,10 +390,27 @@ def test_wrong_cards_are_refused(tmp_path):
         ("text", "card: expected"),
         (lj.files.Card(3), r"card\.task"),
         (lj.files.Card("t", tags="abc"), r"card\.tags"),
-        (lj.files.Card("t", metrics={"a": "b"}), r"card\.metrics"),
+        (lj.files.Card("t", tags=None), r"card\.tags"),
+        (lj.files.Card("t", metrics=3), r"card\.metrics"),
+        *[
+            (lj.files.Card("t", metrics={"a": value}), r"card\.metrics\['a'\]: expected a number")
+            for value in ("b", None, True, 1j, [1.0])
+        ],
+        (lj.files.Card("t", metrics={"a\nb": 1.0}), r"card\.metrics: expected names of one line"),
     ):
         with pytest.raises(TypeError, match=match):
             lj.save(tmp_path / "x.safetensors", pair, card=card)
     with pytest.raises(ValueError, match="path: expected another suffix"):
         lj.save(tmp_path / "x.md", pair, card=lj.files.Card("t"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_model_has_a_card_of_its_own(tmp_path):
+    pair = (lj.gru(2), lj.gru(2).init(jax.random.key(0), 1))
+    for name in ("model.v1", "model.v2", "model.v3.safetensors"):
+        lj.save(tmp_path / name, pair, card=lj.files.Card(name, command="```\nrun"))
+        assert (
+            f"# {name.removesuffix('.safetensors')}\n"
+            in (tmp_path / f"{name.removesuffix('.safetensors')}.md").read_text()
+        )
+    assert "````console\n```\nrun\n````" in (tmp_path / "model.v1.md").read_text()

@@ -110,7 +110,7 @@ def test_a_stateful_module_continues():
         model.reset_carry()
     assert len(jax.tree.leaves(nnx.state(model, lj.nnx.Carry))) == 3
     assert not jax.tree.leaves(nnx.state(recurrent(lj.lstm(3)), lj.nnx.Carry))
-    with pytest.raises(ValueError, match=r"inputs: expected batch axes \(4,\), .* got \(2,\)"):
+    with pytest.raises(ValueError, match=r"inputs: expected the batch axes of .* got \(2,\)"):
         model(ROWS[:2])
     model.reset_carry((2,))
     close(model(ROWS[:2]), whole[:2])
@@ -239,6 +239,9 @@ def test_it_fits_into_bidirectional_and_sequential():
         ({"params": {}}, r"params\['b'\]: expected shape"),
         ({"params": lj.lstm(4).init(jax.random.key(0), 5)}, "in_features: expected input size 5"),
         ({"cell": CELLS["bidirectional"], "stateful": True}, "stateful: expected False for bidir"),
+        ({"method": "x"}, "method: expected"),
+        ({"checkpoint_every": 0}, "checkpoint_every: expected a positive integer, got 0"),
+        ({"rng_collection": 3}, "rng_collection: expected a name, got 3"),
     ],
 )
 def test_wrong_options_are_named(options, message):
@@ -278,5 +281,36 @@ def test_other_wrong_calls_are_named():
         recurrent(lj.lstm(4), stateful=True)(ROWS, reverse=True)
     with pytest.raises(TypeError, match=r"rngs: expected nnx\.Rngs, a stream of it or a key"):
         recurrent(NOISY["zoneout"])(ROWS, rngs=3)
+    with pytest.raises(TypeError, match=r"rngs: expected nnx\.Rngs, a stream of it or a key"):
+        recurrent(lj.lstm(4))(ROWS, rngs=3)
+    model = recurrent(lj.lstm(4))
+    model.params["w_x"] = nnx.Param(jnp.zeros((5, 16)))
+    with pytest.raises(ValueError, match=r"params: expected those of lstm\(4\) for 3 features"):
+        model(ROWS)
     with pytest.raises(TypeError, match="module: expected an NNX module, got int"):
         lj.nnx.get_params(3)
+
+
+def test_a_carry_that_is_restored_has_its_own_batch():
+    saved, model = (recurrent(lj.lstm(4), stateful=True) for _ in range(2))
+    saved(ROWS)
+    model.reset_carry((1,))
+    nnx.update(model, nnx.state(saved))
+    with pytest.raises(ValueError, match=r"inputs: expected the batch axes of the carry"):
+        model(ROWS[:1])
+    np.testing.assert_array_equal(model(ROWS), saved(ROWS))
+
+
+def test_no_gradient_flows_into_an_earlier_call():
+    def gradient(model, earlier):
+        def loss(model):
+            if earlier:
+                model(ROWS[:, :3])
+            return jnp.sum(model(ROWS[:, 3:]))
+
+        return nnx.grad(loss)(model)["params"]["w_h"][...]
+
+    both, second = (recurrent(lj.rnn(4), stateful=True) for _ in range(2))
+    both.reset_carry((B,))
+    second(ROWS[:, :3])
+    np.testing.assert_allclose(gradient(both, True), gradient(second, False), rtol=1e-5)

@@ -138,6 +138,8 @@ def test_wrong_inputs_leave_the_state():
     ):
         with pytest.raises(error, match=r"^x"):
             stream(x)
+    with pytest.raises(TypeError, match=r"^x: expected an array with values, got a tracer"):
+        jax.jit(stream)(np.ones((B, 2), np.float32))
     _close(stream.state, before)
     half = stream(np.ones((B, 2), np.float16))  # a narrower float is cast
     stream.state = before
