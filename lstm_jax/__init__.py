@@ -25,7 +25,10 @@ from lstm_jax._internal.devices import data_parallel, use_cpu_cores
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax._internal.hosts import initialize_hosts
 from lstm_jax.attend.attentive import AttentiveState, attentive
+from lstm_jax.cells.associative_lstm import AssociativeLSTMState, associative_lstm
 from lstm_jax.cells.attention import attention
+from lstm_jax.cells.complex_gated import ComplexLSTMState, complex_gru, complex_lstm
+from lstm_jax.cells.complex_numbers import ComplexState
 from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.linear_attention import (
     FastWeightState,
@@ -38,6 +41,7 @@ from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
 from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
 from lstm_jax.cells.rnn import RNNState, irnn, rnn
+from lstm_jax.cells.unitary import scornn, urnn
 from lstm_jax.cells.xlstm import MLSTMState, SLSTMState, mlstm, slstm
 from lstm_jax.core import initializers
 from lstm_jax.core.cell import Cell
@@ -75,10 +79,13 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "ArgumentError",
+    "AssociativeLSTMState",
     "AttentionState",
     "AttentiveState",
     "BidirectionalState",
     "Cell",
+    "ComplexLSTMState",
+    "ComplexState",
     "CountedState",
     "Deferred",
     "FastWeightState",
@@ -99,12 +106,15 @@ __all__ = [
     "WrongType",
     "WrongValue",
     "__version__",
+    "associative_lstm",
     "attend",
     "attention",
     "attentive",
     "bidirectional",
     "cells",
     "chain",
+    "complex_gru",
+    "complex_lstm",
     "core",
     "data_parallel",
     "decode",
@@ -137,6 +147,7 @@ __all__ = [
     "residual",
     "rnn",
     "save",
+    "scornn",
     "seq2seq",
     "slstm",
     "stream",
@@ -146,6 +157,7 @@ __all__ = [
     "unpack",
     "unroll",
     "unrolling",
+    "urnn",
     "use_cpu_cores",
     "wrappers",
     "zoneout",

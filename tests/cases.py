@@ -55,6 +55,12 @@ def _wrapped() -> dict[str, Case]:
             lj.chain(lj.learned_state(lj.mlstm(2)), lj.learned_state(lj.linear_attention(2)))
         ),
         "learned_state_linear": Case(lj.learned_state(lj.min_gru(3))),
+        "complex_gru_free": Case(
+            lj.complex_gru(2, state_size=3, recurrence="free", activation="hirose")
+        ),
+        "complex_gru_fft": Case(lj.complex_gru(3, recurrence="fft")),
+        "complex_lstm_unitary": Case(lj.complex_lstm(2, recurrence="cayley", activation="modrelu")),
+        "urnn_cayley": Case(lj.urnn(2, state_size=3, recurrence="cayley")),
         "bidirectional_linear": Case(lj.bidirectional(lj.min_gru(2), lj.lru(3))),
         "chain_linear": Case(lj.chain(lj.min_lstm(3), lj.lru(2, state_size=3))),
         "attention_short": Case(lj.attention(4, 2, 2)),

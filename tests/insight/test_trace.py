@@ -150,6 +150,48 @@ def lstmn(params, trace):
     return {"c": np.concatenate([trace.previous.c[..., 1:, :], c[..., None, :]], axis=-2)}
 
 
+@rule("complex_gru")
+def complex_gru(params, trace):
+    u = trace.gates["update"]
+    real, imag = np.split(trace.gates["candidate"], 2, axis=-1)
+    return {"real": (1 - u) * trace.previous.real + u * real,
+            "imag": (1 - u) * trace.previous.imag + u * imag}  # fmt: skip
+
+
+@rule("complex_lstm")
+def complex_lstm(params, trace):
+    i, f = trace.gates["input"], trace.gates["forget"]
+    real, imag = np.split(trace.gates["cell"], 2, axis=-1)
+    return {"c_real": f * trace.previous.c_real + i * real,
+            "c_imag": f * trace.previous.c_imag + i * imag}  # fmt: skip
+
+
+@rule("urnn", "eurnn")
+def urnn(params, trace):
+    real, imag = np.split(trace.gates["cell"], 2, axis=-1)
+    return {"real": real, "imag": imag}
+
+
+@rule("scornn")
+def scornn(params, trace):
+    return {"h": trace.gates["cell"]}
+
+
+@rule("associative_lstm")
+def associative_lstm(params, trace):
+    def numbers(gate):
+        real, imag = np.split(trace.gates[gate], 2, axis=-1)
+        return real + 1j * imag
+
+    random = np.random.RandomState(0)
+    orders = np.stack([random.permutation(3) for _ in range(4)])
+    written = trace.gates["input"] * numbers("cell")
+    c = trace.previous.c_real + 1j * trace.previous.c_imag
+    c = trace.gates["forget"][..., None, :] * c
+    c = c + numbers("in_key")[..., orders] * written[..., None, :]
+    return {"c_real": c.real, "c_imag": c.imag}
+
+
 def example(name, **masks):
     """A traced cell and its trace from its own initial state, in float64."""
     case = Case(lj.cells.make(name, 3), 3)
