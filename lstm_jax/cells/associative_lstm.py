@@ -76,7 +76,7 @@ def associative_lstm(
     forget_bias = checking.real("forget_bias", forget_bias)
     # RandomState, whose numbers are the same in all versions of NumPy: saved weights rely on them.
     random = np.random.RandomState(checking.seed("seed", seed, 2**32))
-    orders = np.stack([random.permutation(units) for _ in range(copies)])
+    orders = np.stack([random.permutation(units) for _ in range(copies)]).astype(np.int32)
     axis = GateAxis(
         ("input", "forget", "output", "in_key", "out_key", "cell"),
         (units, units, units, 2 * units, 2 * units, 2 * units),

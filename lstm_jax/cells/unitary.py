@@ -145,7 +145,7 @@ def scornn(size: int, *, negatives: int | None = None) -> Cell:
     if negatives > size:
         raise WrongValue(f"negatives: expected at most size, {size}, got {negatives}")
     axis = equal_gates(("cell",), size)
-    above = np.triu_indices(size, 1)
+    above = tuple(index.astype(np.int32) for index in np.triu_indices(size, 1))
     signs = np.where(np.arange(size) < size - negatives, 1.0, -1.0)
 
     def recurrent_weights(params: Params) -> jax.Array:

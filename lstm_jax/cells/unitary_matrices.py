@@ -58,7 +58,7 @@ def fft(units: int, seed: int = 0) -> UnitaryMatrix:
     [N]`` and ``reflection_1, reflection_2 [2N]``; a product takes ``O(N log N)`` operations.
     """
     # RandomState, whose numbers are the same in all versions of NumPy: saved weights rely on them.
-    order = np.random.RandomState(seed).permutation(units)
+    order = np.random.RandomState(seed).permutation(units).astype(np.int32)
 
     def init(key, dtype):
         keys = jax.random.split(key, 5)
@@ -95,7 +95,7 @@ def rotations(units: int, capacity: int = 2) -> UnitaryMatrix:
     layer after layer: about ``N (L + 1)`` numbers. With a ``capacity`` L of N, W can be any unitary
     matrix.
     """
-    firsts = [np.arange(layer % 2, units - 1, 2) for layer in range(capacity)]
+    firsts = [np.arange(layer % 2, units - 1, 2, dtype=np.int32) for layer in range(capacity)]
     ends = np.cumsum([len(first) for first in firsts])
     count = int(ends[-1])
 
@@ -121,7 +121,7 @@ def rotations(units: int, capacity: int = 2) -> UnitaryMatrix:
         return layers, turn(params["phase"])
 
     def neighbour(first):
-        order = np.arange(units)
+        order = np.arange(units, dtype=np.int32)
         order[first], order[first + 1] = first + 1, first
         return order
 
