@@ -58,6 +58,7 @@ def fft(units: int, seed: int = 0) -> UnitaryMatrix:
     [N]`` and ``reflection_1, reflection_2 [2N]``; a product takes ``O(N log N)`` operations.
     """
     # RandomState, whose numbers are the same in all versions of NumPy: saved weights rely on them.
+    # Indices are int32 in this file, as they are with and without JAX's 64 bits.
     order = np.random.RandomState(seed).permutation(units).astype(np.int32)
 
     def init(key, dtype):
