@@ -46,7 +46,7 @@ def associative_lstm(
     state_size: int | None = None,
     forget_bias: float = 1.0,
     seed: int = 0,
-) -> Cell:
+) -> Cell[AssociativeLSTMState]:
     """The Associative LSTM: ``c_s = f c_s + (P_s k) (i u)``, ``h = o bound(mean_s (P_s q) c_s)``.
 
     It is for storing and looking up pairs of keys and values: memory grows with the number of

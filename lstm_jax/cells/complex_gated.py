@@ -53,7 +53,7 @@ def complex_gru(
     recurrence: str = "cayley",
     activation: str = "modrelu",
     gate_bias: float | None = None,
-) -> Cell:
+) -> Cell[ComplexState]:
     """The complex gated RNN: ``h = (1 - u) h + u act(x V + W (r h) + b)``, with complex h, V and W,
     and real gates u and r.
 
@@ -137,7 +137,7 @@ def complex_lstm(
     recurrence: str = "free",
     activation: str = "hirose",
     forget_bias: float = 1.0,
-) -> Cell:
+) -> Cell[ComplexLSTMState]:
     """The complex LSTM: ``c = f c + i act(x V + W h + b)``, ``h = o act(c)``, with complex h, c, V
     and W, and real gates i, f and o.
 

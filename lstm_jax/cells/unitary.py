@@ -53,7 +53,7 @@ def urnn(
     recurrence: str = "fft",
     capacity: int = 2,
     seed: int = 0,
-) -> Cell:
+) -> Cell[ComplexState]:
     """The unitary evolution RNN: ``h = modReLU(W h + x V)``, with complex h and V, and W unitary.
 
     It is for carrying information over very many steps, since neither states nor gradients shrink
@@ -122,7 +122,7 @@ def urnn(
 
 
 @factory
-def scornn(size: int, *, negatives: int | None = None) -> Cell:
+def scornn(size: int, *, negatives: int | None = None) -> Cell[RNNState]:
     """The scaled Cayley orthogonal RNN: ``h = modReLU(W h + x w_x)``, with W orthogonal.
 
     It is the real cell that carries information over very many steps, since its recurrence keeps
