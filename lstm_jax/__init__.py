@@ -37,7 +37,8 @@ from lstm_jax.cells.lstm import GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
 from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
-from lstm_jax.cells.rnn import RNNState, irnn, rnn
+from lstm_jax.cells.ntm import NTMState, ntm
+from lstm_jax.cells.rnn import ClockworkState, RNNState, clockwork, indrnn, irnn, rnn
 from lstm_jax.cells.xlstm import MLSTMState, SLSTMState, mlstm, slstm
 from lstm_jax.core import initializers
 from lstm_jax.core.cell import Cell
@@ -56,6 +57,7 @@ from lstm_jax.wrappers import (
     initialize,
     learned_state,
     mixed_precision,
+    mogrifier,
     residual,
     zoneout,
 )
@@ -79,6 +81,7 @@ __all__ = [
     "AttentiveState",
     "BidirectionalState",
     "Cell",
+    "ClockworkState",
     "CountedState",
     "Deferred",
     "FastWeightState",
@@ -91,6 +94,7 @@ __all__ = [
     "LinearAttentionState",
     "MLSTMState",
     "MinimalState",
+    "NTMState",
     "Packed",
     "RNNState",
     "SLSTMState",
@@ -105,6 +109,7 @@ __all__ = [
     "bidirectional",
     "cells",
     "chain",
+    "clockwork",
     "core",
     "data_parallel",
     "decode",
@@ -114,6 +119,7 @@ __all__ = [
     "export",
     "files",
     "gru",
+    "indrnn",
     "initialize",
     "initialize_hosts",
     "initializers",
@@ -132,7 +138,9 @@ __all__ = [
     "min_lstm",
     "mixed_precision",
     "mlstm",
+    "mogrifier",
     "nnx",
+    "ntm",
     "pack",
     "residual",
     "rnn",

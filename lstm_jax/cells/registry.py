@@ -17,6 +17,7 @@ from lstm_jax.cells import lstm as _lstm
 from lstm_jax.cells import lstm_1997 as _lstm_1997
 from lstm_jax.cells import lstmn as _lstmn
 from lstm_jax.cells import minimal as _minimal
+from lstm_jax.cells import ntm as _ntm
 from lstm_jax.cells import rnn as _rnn
 from lstm_jax.cells import xlstm as _xlstm
 from lstm_jax.core.cell import Cell
@@ -60,6 +61,8 @@ def _preset(factory: Callable[..., Cell], **fixed: Any) -> Callable[..., Cell]:
 registry: dict[str, Callable[..., Cell]] = {
     "rnn": _rnn.rnn,
     "irnn": _rnn.irnn,
+    "indrnn": _rnn.indrnn,
+    "clockwork": _rnn.clockwork,
     "lstm": _lstm.lstm,
     "lstm_norm": _preset(_lstm.lstm, norm="layer"),
     "lstm_projected": _lstm_projected,
@@ -79,6 +82,7 @@ registry: dict[str, Callable[..., Cell]] = {
     "mlstm": _xlstm.mlstm,
     "attention": _attention.attention,
     "lstmn": _lstmn.lstmn,
+    "ntm": _ntm.ntm,
 }
 for _variant, _options in _lstm.GREFF_VARIANTS.items():
     registry[f"lstm_{_variant}"] = _preset(_lstm.lstm, **_options)
