@@ -44,7 +44,7 @@ def make_table(
 ) -> tuple[str, list[str], list[list[str]]]:
     """Title, columns and rows, one row for each contender."""
     settings = summarize("every_cell", jobs, results)["settings"]
-    columns, rows = ["cell", "parameters"], {}
+    columns, rows = ["cell", "parameters"], dict[str, list[str]]()
     for job in jobs:
         rows.setdefault(job.contender, [job.contender, format_parameters(job.contender, jobs)])
     for setting in settings:
