@@ -92,7 +92,7 @@ def weighted_sum(tree: Any) -> Any:
     """The sum of all floating values of ``tree``, each with a different weight."""
     total: Any = 0.0
     for i, leaf in enumerate(floats_of(tree)):
-        weights = np.cos(1.0 + i + np.arange(leaf.size, dtype=leaf.dtype))
+        weights = np.cos(1.0 + i + np.arange(leaf.size)).astype(leaf.dtype)
         total = total + jnp.vdot(weights.reshape(leaf.shape), jnp.sin(leaf))
     return total
 

@@ -98,9 +98,8 @@ def indrnn(size: int, *, activation: str = "relu", limit: float = 1.0) -> Cell:
         return RNNState(h), h, {"cell": h}
 
     def split(params):
-        # There is no recurrent product: it would have no rows.
-        none = jnp.zeros((0, size), params["w_x"].dtype)
-        return Weights(params["w_x"], none, params["b"]), {"u": params["u"]}
+        # There is no recurrent product, so w_h has no rows; it is on the devices of w_x.
+        return Weights(params["w_x"], params["w_x"][:0], params["b"]), {"u": params["u"]}
 
     def init_params(key, input_size, dtype):
         key_x, key_u = jax.random.split(key)
