@@ -48,7 +48,7 @@ def ntm(
     write_heads: int = 1,
     shift: int = 1,
     forget_bias: float = 1.0,
-) -> Cell:
+) -> Cell[NTMState]:
     """The Neural Turing Machine: an LSTM with a memory of ``slots`` vectors.
 
     Graves, Wayne & Danihelka 2014, "Neural Turing Machines", sections 3.1 to 3.3. It is good for

@@ -36,7 +36,7 @@ class ClockworkState(NamedTuple):
 
 
 @factory
-def rnn(size: int, *, activation: str = "tanh") -> Cell:
+def rnn(size: int, *, activation: str = "tanh") -> Cell[RNNState]:
     """The simple recurrent network (Elman 1990): ``h_t = act(x_t w_x + h_{t-1} w_h + b)``.
 
     Params ``w_x [D, H]``, ``w_h [H, H]``, ``b [H]``; state ``RNNState(h)``; output ``h``.
@@ -50,7 +50,7 @@ def rnn(size: int, *, activation: str = "tanh") -> Cell:
 
 
 @factory
-def irnn(size: int, *, scale: float = 1.0) -> Cell:
+def irnn(size: int, *, scale: float = 1.0) -> Cell[RNNState]:
     """The IRNN: ReLU units whose recurrence starts at ``scale`` times the identity.
 
     Le, Jaitly & Hinton 2015, "A simple way to initialize recurrent networks of rectified linear
@@ -66,7 +66,7 @@ def irnn(size: int, *, scale: float = 1.0) -> Cell:
 
 
 @factory
-def indrnn(size: int, *, activation: str = "relu", limit: float = 1.0) -> Cell:
+def indrnn(size: int, *, activation: str = "relu", limit: float = 1.0) -> Cell[RNNState]:
     """The IndRNN: ``h_t = act(x_t w_x + u h_{t-1} + b)``, with one recurrent weight for each unit.
 
     Li et al. 2018, "Independently recurrent neural network (IndRNN): building a longer and deeper
@@ -120,7 +120,9 @@ def indrnn(size: int, *, activation: str = "relu", limit: float = 1.0) -> Cell:
 
 
 @factory
-def clockwork(size: int, *, periods: Sequence[int] | None = None, activation: str = "tanh") -> Cell:
+def clockwork(
+    size: int, *, periods: Sequence[int] | None = None, activation: str = "tanh"
+) -> Cell[ClockworkState]:
     """The clockwork RNN: modules of units, each of which runs only at every ``period``-th step.
 
     A module is updated at the steps t that its period divides, and keeps its state at the others:
@@ -192,7 +194,7 @@ def _rnn(
     state: Callable | None = None,
     update: Callable = lambda state, h: RNNState(h),
     split: Callable = packed_params,
-) -> Cell:
+) -> Cell[Any]:
     size = checking.positive_int("size", size)
     act = get_activation("activation", activation)
     axis: GateAxis = equal_gates(("cell",), size)

@@ -14,12 +14,12 @@ from lstm_jax.core.gates import GateAxis
 from lstm_jax.core.numerics import product
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.steps import advance_of, observe
-from lstm_jax.core.typing import Params
+from lstm_jax.core.typing import Params, StateT
 from lstm_jax.wrappers.shapes import shapes_of_state
 
 
 @factory
-def mogrifier(cell: Cell, rounds: int = 5, *, rank: int | None = None) -> Cell:
+def mogrifier(cell: Cell[StateT], rounds: int = 5, *, rank: int | None = None) -> Cell[StateT]:
     """``cell``, whose input x and last output h scale each other in turn before each step.
 
         cell = lj.mogrifier(lj.lstm(128), rounds=5, rank=32)
