@@ -27,7 +27,8 @@ from lstm_jax._internal.hosts import initialize_hosts
 from lstm_jax.attend.attentive import AttentiveState, attentive
 from lstm_jax.cells.associative_lstm import AssociativeLSTMState, associative_lstm
 from lstm_jax.cells.attention import attention
-from lstm_jax.cells.complex_gated import ComplexLSTMState, complex_gru, complex_lstm
+from lstm_jax.cells.complex_gru import complex_gru
+from lstm_jax.cells.complex_lstm import ComplexLSTMState, complex_lstm
 from lstm_jax.cells.complex_numbers import ComplexState
 from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.linear_attention import (
@@ -40,8 +41,10 @@ from lstm_jax.cells.lstm import GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
 from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
-from lstm_jax.cells.rnn import RNNState, irnn, rnn
-from lstm_jax.cells.unitary import scornn, urnn
+from lstm_jax.cells.ntm import NTMState, ntm
+from lstm_jax.cells.rnn import ClockworkState, RNNState, clockwork, indrnn, irnn, rnn
+from lstm_jax.cells.scornn import scornn
+from lstm_jax.cells.urnn import urnn
 from lstm_jax.cells.xlstm import MLSTMState, SLSTMState, mlstm, slstm
 from lstm_jax.core import initializers
 from lstm_jax.core.cell import Cell
@@ -60,6 +63,7 @@ from lstm_jax.wrappers import (
     initialize,
     learned_state,
     mixed_precision,
+    mogrifier,
     residual,
     zoneout,
 )
@@ -84,6 +88,7 @@ __all__ = [
     "AttentiveState",
     "BidirectionalState",
     "Cell",
+    "ClockworkState",
     "ComplexLSTMState",
     "ComplexState",
     "CountedState",
@@ -98,6 +103,7 @@ __all__ = [
     "LinearAttentionState",
     "MLSTMState",
     "MinimalState",
+    "NTMState",
     "Packed",
     "RNNState",
     "SLSTMState",
@@ -113,6 +119,7 @@ __all__ = [
     "bidirectional",
     "cells",
     "chain",
+    "clockwork",
     "complex_gru",
     "complex_lstm",
     "core",
@@ -124,6 +131,7 @@ __all__ = [
     "export",
     "files",
     "gru",
+    "indrnn",
     "initialize",
     "initialize_hosts",
     "initializers",
@@ -142,7 +150,9 @@ __all__ = [
     "min_lstm",
     "mixed_precision",
     "mlstm",
+    "mogrifier",
     "nnx",
+    "ntm",
     "pack",
     "residual",
     "rnn",

@@ -19,6 +19,9 @@ from lstm_jax.cells.complex_numbers import pack, real_form, to_complex
 from lstm_jax.core.numerics import product, wide
 from lstm_jax.core.typing import Params
 
+# The largest initial input weight in the code of Jing et al. and of Helfrich et al.
+SMALL_INPUTS = 0.01
+
 
 class UnitaryMatrix(NamedTuple):
     """How a unitary matrix W is parameterised, and how it multiplies packed vectors.

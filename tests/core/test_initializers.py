@@ -12,7 +12,7 @@ from tests.selection import mostly_slow
 KEY = jax.random.key(0)
 WITHOUT_W_H = ("min_lstm", "min_gru", "lru", "attention", "linear_attention",
                "linear_attention_gated", "delta_net", "delta_net_gated", "mlstm", "urnn", "eurnn",
-               "scornn")  # fmt: skip
+               "scornn", "indrnn")  # fmt: skip
 MATRICES = {
     "glorot": init.glorot(),
     "lecun": init.lecun(),

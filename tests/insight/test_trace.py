@@ -16,7 +16,7 @@ from tests.selection import mostly_slow
 
 RULES = {}
 SLOW = {"irnn", "lstm_norm", "lstm_projected", "gru_reset_before", "linear_attention", "slstm",
-        "min_gru", "gru_norm", "linear_attention_gated", "delta_net",
+        "min_gru", "gru_norm", "indrnn", "clockwork", "ntm", "linear_attention_gated", "delta_net",
         *(f"lstm_{variant}" for variant in GREFF_VARIANTS if variant != "cifg")}  # fmt: skip
 
 
@@ -38,9 +38,16 @@ def rule(*names):
     return register
 
 
-@rule("rnn", "irnn")
+@rule("rnn", "irnn", "indrnn")
 def rnn(params, trace):
     return {"h": trace.gates["cell"]}
+
+
+@rule("clockwork")
+def clockwork(params, trace):
+    periods = np.array([1, 2, 4])  # one unit each
+    active = trace.previous.t[..., None] % periods == 0
+    return {"h": np.where(active, trace.gates["cell"], trace.previous.h)}
 
 
 LSTMS = ("lstm", "lstm_norm", "lstm_projected", "lstm_v", "lstm_nig", "lstm_nfg", "lstm_nog",
@@ -190,6 +197,18 @@ def associative_lstm(params, trace):
     c = trace.gates["forget"][..., None, :] * c
     c = c + numbers("in_key")[..., orders] * written[..., None, :]
     return {"c_real": c.real, "c_imag": c.imag}
+
+
+@rule("ntm")
+def ntm(params, trace):
+    gates, memory, width = trace.gates, trace.previous.memory, 16
+    c = gates["forget"] * trace.previous.c + gates["input"] * gates["cell"]
+    h = gates["output"] * np.tanh(c)
+    out = h @ params["w_write"] + params["b_write"]
+    erase, add = 1 / (1 + np.exp(-out[..., -2 * width : -width])), np.tanh(out[..., -width:])
+    reading, writing = trace.attention[..., 0, :, None], trace.attention[..., 1, :, None]
+    memory = memory * (1 - writing * erase[..., None, :]) + writing * add[..., None, :]
+    return {"c": c, "h": h, "memory": memory, "read": np.sum(reading * memory, axis=-2)}
 
 
 def example(name, **masks):
