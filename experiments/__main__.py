@@ -168,6 +168,7 @@ def comparison_command(
         out: Path | None = None,
         overwrite: bool = False,
         sweep: bool = False,
+        share: bool = False,
         dry_run: bool = False,
         load: tuple[Path, ...] = (),
         tensorboard: bool = False,
@@ -182,6 +183,9 @@ def comparison_command(
                 task, runs/task_TASK.
             overwrite: Start from scratch, and delete the run that is in the folder.
             sweep: Choose a learning rate for each contender on validation data, then stop.
+            share: Train only what no other process has begun that was started by the same command
+                with --share, on the same folder; the last of them writes the report. On Linux,
+                taskset -c N gives each process a core.
             dry_run: Print what would be trained and how long it would take, then stop.
             load: Python files to run first, which register cells and tasks of your own.
             tensorboard: Also write event files for TensorBoard to the run folder.
@@ -197,6 +201,9 @@ def comparison_command(
         try:
             loading.load_files(load)
             require_one_budget(config)
+            if share and (overwrite or sweep):
+                other = "overwrite" if overwrite else "sweep"
+                raise WrongValue(f"share: expected it without {other}, got both")
             jobs = conduct.plan(module.settings(config), sweeping=sweep)
             if dry_run:
                 return conduct.dry_run(jobs)
@@ -210,7 +217,7 @@ def comparison_command(
         folder = out or Path("runs") / (f"{run_name}_sweep" if sweep else run_name)
         return conduct.conduct(
             name, jobs, folder,
-            overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard, trace=trace,
+            overwrite=overwrite, sweeping=sweep, tensorboard=tensorboard, trace=trace, shared=share,
         )  # fmt: skip
 
     return command

@@ -25,7 +25,11 @@ from lstm_jax._internal.devices import data_parallel, use_cpu_cores
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax._internal.hosts import initialize_hosts
 from lstm_jax.attend.attentive import AttentiveState, attentive
+from lstm_jax.cells.associative_lstm import AssociativeLSTMState, associative_lstm
 from lstm_jax.cells.attention import attention
+from lstm_jax.cells.complex_gru import complex_gru
+from lstm_jax.cells.complex_lstm import ComplexLSTMState, complex_lstm
+from lstm_jax.cells.complex_numbers import ComplexState
 from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.linear_attention import (
     FastWeightState,
@@ -37,7 +41,10 @@ from lstm_jax.cells.lstm import GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
 from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
-from lstm_jax.cells.rnn import RNNState, irnn, rnn
+from lstm_jax.cells.ntm import NTMState, ntm
+from lstm_jax.cells.rnn import ClockworkState, RNNState, clockwork, indrnn, irnn, rnn
+from lstm_jax.cells.scornn import scornn
+from lstm_jax.cells.urnn import urnn
 from lstm_jax.cells.xlstm import MLSTMState, SLSTMState, mlstm, slstm
 from lstm_jax.core import initializers
 from lstm_jax.core.cell import Cell
@@ -56,6 +63,7 @@ from lstm_jax.wrappers import (
     initialize,
     learned_state,
     mixed_precision,
+    mogrifier,
     residual,
     zoneout,
 )
@@ -75,10 +83,14 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "ArgumentError",
+    "AssociativeLSTMState",
     "AttentionState",
     "AttentiveState",
     "BidirectionalState",
     "Cell",
+    "ClockworkState",
+    "ComplexLSTMState",
+    "ComplexState",
     "CountedState",
     "Deferred",
     "FastWeightState",
@@ -91,6 +103,7 @@ __all__ = [
     "LinearAttentionState",
     "MLSTMState",
     "MinimalState",
+    "NTMState",
     "Packed",
     "RNNState",
     "SLSTMState",
@@ -99,12 +112,16 @@ __all__ = [
     "WrongType",
     "WrongValue",
     "__version__",
+    "associative_lstm",
     "attend",
     "attention",
     "attentive",
     "bidirectional",
     "cells",
     "chain",
+    "clockwork",
+    "complex_gru",
+    "complex_lstm",
     "core",
     "data_parallel",
     "decode",
@@ -114,6 +131,7 @@ __all__ = [
     "export",
     "files",
     "gru",
+    "indrnn",
     "initialize",
     "initialize_hosts",
     "initializers",
@@ -132,11 +150,14 @@ __all__ = [
     "min_lstm",
     "mixed_precision",
     "mlstm",
+    "mogrifier",
     "nnx",
+    "ntm",
     "pack",
     "residual",
     "rnn",
     "save",
+    "scornn",
     "seq2seq",
     "slstm",
     "stream",
@@ -146,6 +167,7 @@ __all__ = [
     "unpack",
     "unroll",
     "unrolling",
+    "urnn",
     "use_cpu_cores",
     "wrappers",
     "zoneout",

@@ -37,6 +37,8 @@ def _wrapped() -> dict[str, Case]:
         "dropout_recurrent": lj.dropout(gru, 0.4, on="recurrent", variational=True),
         "zoneout_linear": lj.zoneout(lj.min_lstm(3), 0.3),
         "drop_connect": lj.drop_connect(lstm, 0.4),
+        "zoneout_clockwork": lj.zoneout(lj.clockwork(3), 0.3),
+        "mogrifier_noisy": lj.zoneout(lj.mogrifier(lj.drop_connect(lstm, 0.3)), 0.2),
     }
     quiet = {
         "chain": Case(lj.chain(lstm, lj.mgu(2), lj.rnn(3))),
@@ -55,8 +57,19 @@ def _wrapped() -> dict[str, Case]:
             lj.chain(lj.learned_state(lj.mlstm(2)), lj.learned_state(lj.linear_attention(2)))
         ),
         "learned_state_linear": Case(lj.learned_state(lj.min_gru(3))),
+        "complex_gru_free": Case(
+            lj.complex_gru(2, state_size=3, recurrence="free", activation="hirose")
+        ),
+        "complex_gru_fft": Case(lj.complex_gru(3, recurrence="fft")),
+        "complex_lstm_unitary": Case(lj.complex_lstm(2, recurrence="cayley", activation="modrelu")),
+        "urnn_cayley": Case(lj.urnn(2, state_size=3, recurrence="cayley")),
         "bidirectional_linear": Case(lj.bidirectional(lj.min_gru(2), lj.lru(3))),
         "chain_linear": Case(lj.chain(lj.min_lstm(3), lj.lru(2, state_size=3))),
+        "indrnn_chain": Case(lj.chain(lj.indrnn(3), lj.indrnn(2, activation="tanh"))),
+        "clockwork_periods": Case(lj.clockwork(5, periods=(1, 3))),
+        "mogrifier": Case(lj.mogrifier(lstm)),
+        "mogrifier_low_rank": Case(lj.mogrifier(lj.gru(3), 2, rank=1)),
+        "ntm_heads": Case(lj.ntm(3, slots=4, width=2, read_heads=2, write_heads=2)),
         "attention_short": Case(lj.attention(4, 2, 2)),
         "attention_learned": Case(lj.attention(4, 2, 3, positions="learned")),
         "attention_none": Case(lj.attention(3, 1, 9, positions="none")),

@@ -92,7 +92,7 @@ def weighted_sum(tree: Any) -> Any:
     """The sum of all floating values of ``tree``, each with a different weight."""
     total: Any = 0.0
     for i, leaf in enumerate(floats_of(tree)):
-        weights = np.cos(1.0 + i + np.arange(leaf.size, dtype=leaf.dtype))
+        weights = np.cos(1.0 + i + np.arange(leaf.size)).astype(leaf.dtype)
         total = total + jnp.vdot(weights.reshape(leaf.shape), jnp.sin(leaf))
     return total
 
@@ -231,7 +231,9 @@ def cuts_its_gradient(case: Case) -> bool:
     if not isinstance(form, lj.core.Gated):
         return False
     args = arguments(case)
-    _, vectors = form.split(case.cell.prepare(args.params, (B,), None))
+    weights, vectors = form.split(case.cell.prepare(args.params, (B,), None))
+    if not weights.w_h.shape[0]:
+        return False  # its recurrence has no product
 
     def total(floats):
         return jnp.sum(form.source(vectors, with_floats(args.state, floats)))
@@ -659,6 +661,7 @@ PLAIN_WRAPPERS: dict[str, Callable[[lj.Cell], lj.Cell]] = {
     "bidirectional": lambda cell: lj.bidirectional(cell, lj.rnn(2)),
     "bidirectional sum": lambda cell: lj.bidirectional(cell, cell, merge="sum"),
     "mixed_precision": lambda cell: lj.mixed_precision(cell, "float16"),
+    "mogrifier": lj.mogrifier,
     "dropout of a chain": lambda cell: lj.dropout(lj.chain(cell, lj.rnn(2)), 0.3, on="output"),
 }
 

@@ -14,6 +14,7 @@ from experiments.harness.run.jobs import Job, comparison_jobs
 from experiments.harness.run.progress import Progress
 from experiments.harness.run.runner import run_all
 from experiments.harness.run.setting import Setting
+from experiments.harness.run.sharing import run_shared
 from lstm_jax import tasks
 from lstm_jax._internal.errors import WrongValue
 
@@ -49,14 +50,28 @@ def conduct(
     sweeping: bool,
     tensorboard: bool,
     trace: bool = False,
+    shared: bool = False,
 ) -> int:
-    """Starts or continues a comparison or a sweep in the folder ``out``; returns the exit code."""
+    """Starts or continues a comparison or a sweep in the folder ``out``; returns the exit code.
+
+    A comparison may be ``shared`` with other processes, which train some of its jobs.
+    """
     console = make_console()
     config = {"experiment": f"{name} --sweep" if sweeping else name, **config_of(jobs)}
     made_from = provenance.collect(jobs)
     try:
-        with run_folder.open_folder(out, config, made_from, overwrite=overwrite) as path:
-            if sweeping:
+        with run_folder.open_folder(
+            out, config, made_from, overwrite=overwrite, shared=shared
+        ) as path:
+            if shared:
+                with Progress(jobs, console) as progress:
+                    found = run_shared(jobs, path, progress, tensorboard=tensorboard)
+                if found is None:
+                    console.print("the other processes train what is left", highlight=False)
+                    return 0
+                with run_folder.take_turns(path):
+                    report.write_report(name, jobs, found, path, console, trace=trace)
+            elif sweeping:
                 sweep.run_sweep(jobs, path, console, tensorboard=tensorboard)
             else:
                 print_rate_sources(jobs, console)

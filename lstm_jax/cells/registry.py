@@ -9,7 +9,10 @@ from typing import Any
 
 from lstm_jax._internal import calls, checking
 from lstm_jax._internal.errors import WrongType, WrongValue
+from lstm_jax.cells import associative_lstm as _associative_lstm
 from lstm_jax.cells import attention as _attention
+from lstm_jax.cells import complex_gru as _complex_gru
+from lstm_jax.cells import complex_lstm as _complex_lstm
 from lstm_jax.cells import gru as _gru
 from lstm_jax.cells import linear_attention as _linear_attention
 from lstm_jax.cells import lru as _lru
@@ -17,7 +20,10 @@ from lstm_jax.cells import lstm as _lstm
 from lstm_jax.cells import lstm_1997 as _lstm_1997
 from lstm_jax.cells import lstmn as _lstmn
 from lstm_jax.cells import minimal as _minimal
+from lstm_jax.cells import ntm as _ntm
 from lstm_jax.cells import rnn as _rnn
+from lstm_jax.cells import scornn as _scornn
+from lstm_jax.cells import urnn as _urnn
 from lstm_jax.cells import xlstm as _xlstm
 from lstm_jax.core.cell import Cell
 
@@ -60,6 +66,8 @@ def _preset(factory: Callable[..., Cell], **fixed: Any) -> Callable[..., Cell]:
 registry: dict[str, Callable[..., Cell]] = {
     "rnn": _rnn.rnn,
     "irnn": _rnn.irnn,
+    "indrnn": _rnn.indrnn,
+    "clockwork": _rnn.clockwork,
     "lstm": _lstm.lstm,
     "lstm_norm": _preset(_lstm.lstm, norm="layer"),
     "lstm_projected": _lstm_projected,
@@ -79,6 +87,13 @@ registry: dict[str, Callable[..., Cell]] = {
     "mlstm": _xlstm.mlstm,
     "attention": _attention.attention,
     "lstmn": _lstmn.lstmn,
+    "complex_gru": _complex_gru.complex_gru,
+    "complex_lstm": _complex_lstm.complex_lstm,
+    "urnn": _urnn.urnn,
+    "eurnn": _preset(_urnn.urnn, recurrence="rotations"),
+    "scornn": _scornn.scornn,
+    "associative_lstm": _associative_lstm.associative_lstm,
+    "ntm": _ntm.ntm,
 }
 for _variant, _options in _lstm.GREFF_VARIANTS.items():
     registry[f"lstm_{_variant}"] = _preset(_lstm.lstm, **_options)

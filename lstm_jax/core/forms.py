@@ -18,7 +18,7 @@ class Weights(NamedTuple):
     """The weights of a gated cell's products, and the bias that is added to the input's."""
 
     w_x: jax.Array  # [D, G*H]
-    w_h: jax.Array  # [R, G*H]
+    w_h: jax.Array  # [R, G*H]; R is 0 if there is no recurrent product
     b: jax.Array | None = None  # [G*H]; None if there is no bias, or if pointwise adds it
     w_p: jax.Array | None = None  # [H, P]: a projection of the output (Sak et al. 2014)
 

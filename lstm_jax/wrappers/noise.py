@@ -192,6 +192,12 @@ def _recurrent_dropout(cell: Cell[StateT], rate: float, name: str) -> Cell[State
             f"on: expected 'input' or 'output' for {cell.name}, which is not of the gated form, "
             "got 'recurrent'"
         )
+    prepared = jax.eval_shape(lambda p: cell.prepare(p, (), None), shapes_of_params(cell))
+    if not jax.eval_shape(lambda p: inner.split(p)[0], prepared).w_h.shape[0]:
+        raise WrongValue(
+            f"on: expected 'input' or 'output' for {cell.name}, which has no recurrent product, "
+            "got 'recurrent'"
+        )
 
     def draw(params, batch_shape, key):
         weights, _ = inner.split(params)

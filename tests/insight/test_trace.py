@@ -16,7 +16,7 @@ from tests.selection import mostly_slow
 
 RULES = {}
 SLOW = {"irnn", "lstm_norm", "lstm_projected", "gru_reset_before", "linear_attention", "slstm",
-        "min_gru", "gru_norm", "linear_attention_gated", "delta_net",
+        "min_gru", "gru_norm", "indrnn", "clockwork", "ntm", "linear_attention_gated", "delta_net",
         *(f"lstm_{variant}" for variant in GREFF_VARIANTS if variant != "cifg")}  # fmt: skip
 
 
@@ -38,9 +38,16 @@ def rule(*names):
     return register
 
 
-@rule("rnn", "irnn")
+@rule("rnn", "irnn", "indrnn")
 def rnn(params, trace):
     return {"h": trace.gates["cell"]}
+
+
+@rule("clockwork")
+def clockwork(params, trace):
+    periods = np.array([1, 2, 4])  # one unit each
+    active = trace.previous.t[..., None] % periods == 0
+    return {"h": np.where(active, trace.gates["cell"], trace.previous.h)}
 
 
 LSTMS = ("lstm", "lstm_norm", "lstm_projected", "lstm_v", "lstm_nig", "lstm_nfg", "lstm_nog",
@@ -148,6 +155,60 @@ def lstmn(params, trace):
     memory = np.einsum("tbw,tbwh->tbh", trace.attention, trace.previous.c)
     c = trace.gates["forget"] * memory + trace.gates["input"] * trace.gates["cell"]
     return {"c": np.concatenate([trace.previous.c[..., 1:, :], c[..., None, :]], axis=-2)}
+
+
+@rule("complex_gru")
+def complex_gru(params, trace):
+    u = trace.gates["update"]
+    real, imag = np.split(trace.gates["candidate"], 2, axis=-1)
+    return {"real": (1 - u) * trace.previous.real + u * real,
+            "imag": (1 - u) * trace.previous.imag + u * imag}  # fmt: skip
+
+
+@rule("complex_lstm")
+def complex_lstm(params, trace):
+    i, f = trace.gates["input"], trace.gates["forget"]
+    real, imag = np.split(trace.gates["cell"], 2, axis=-1)
+    return {"c_real": f * trace.previous.c_real + i * real,
+            "c_imag": f * trace.previous.c_imag + i * imag}  # fmt: skip
+
+
+@rule("urnn", "eurnn")
+def urnn(params, trace):
+    real, imag = np.split(trace.gates["cell"], 2, axis=-1)
+    return {"real": real, "imag": imag}
+
+
+@rule("scornn")
+def scornn(params, trace):
+    return {"h": trace.gates["cell"]}
+
+
+@rule("associative_lstm")
+def associative_lstm(params, trace):
+    def numbers(gate):
+        real, imag = np.split(trace.gates[gate], 2, axis=-1)
+        return real + 1j * imag
+
+    random = np.random.RandomState(0)
+    orders = np.stack([random.permutation(3) for _ in range(4)])
+    written = trace.gates["input"] * numbers("cell")
+    c = trace.previous.c_real + 1j * trace.previous.c_imag
+    c = trace.gates["forget"][..., None, :] * c
+    c = c + numbers("in_key")[..., orders] * written[..., None, :]
+    return {"c_real": c.real, "c_imag": c.imag}
+
+
+@rule("ntm")
+def ntm(params, trace):
+    gates, memory, width = trace.gates, trace.previous.memory, 16
+    c = gates["forget"] * trace.previous.c + gates["input"] * gates["cell"]
+    h = gates["output"] * np.tanh(c)
+    out = h @ params["w_write"] + params["b_write"]
+    erase, add = 1 / (1 + np.exp(-out[..., -2 * width : -width])), np.tanh(out[..., -width:])
+    reading, writing = trace.attention[..., 0, :, None], trace.attention[..., 1, :, None]
+    memory = memory * (1 - writing * erase[..., None, :]) + writing * add[..., None, :]
+    return {"c": c, "h": h, "memory": memory, "read": np.sum(reading * memory, axis=-2)}
 
 
 def example(name, **masks):

@@ -32,6 +32,14 @@ def cells() -> None:
     assert_type(lj.attention(4), lj.Cell[lj.AttentionState])
     assert_type(lj.linear_attention(4), lj.Cell[lj.LinearAttentionState])
     assert_type(lj.linear_attention(4, rule="delta"), lj.Cell[lj.FastWeightState])
+    assert_type(lj.indrnn(4), lj.Cell[lj.RNNState])
+    assert_type(lj.clockwork(4), lj.Cell[lj.ClockworkState])
+    assert_type(lj.ntm(4), lj.Cell[lj.NTMState])
+    assert_type(lj.complex_gru(4), lj.Cell[lj.ComplexState])
+    assert_type(lj.complex_lstm(4), lj.Cell[lj.ComplexLSTMState])
+    assert_type(lj.urnn(4), lj.Cell[lj.ComplexState])
+    assert_type(lj.scornn(4), lj.Cell[lj.RNNState])
+    assert_type(lj.associative_lstm(4), lj.Cell[lj.AssociativeLSTMState])
     assert_type(lj.cells.make("lstm", 4), lj.Cell[Any])
 
 
@@ -41,6 +49,7 @@ def wrappers() -> None:
     assert_type(lj.initialize(cell, b=lj.initializers.chrono(9)), lj.Cell[lj.LSTMState])
     assert_type(lj.learned_state(cell), lj.Cell[lj.LSTMState])
     assert_type(lj.mixed_precision(cell), lj.Cell[lj.LSTMState])
+    assert_type(lj.mogrifier(cell), lj.Cell[lj.LSTMState])
     assert_type(lj.drop_connect(cell, 0.5), lj.Cell[lj.LSTMState])
     assert_type(lj.zoneout(cell, 0.5), lj.Cell[lj.CountedState[lj.LSTMState]])
     assert_type(lj.dropout(cell, 0.5), lj.Cell[lj.CountedState[lj.LSTMState]])

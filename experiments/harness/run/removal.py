@@ -9,10 +9,10 @@ from lstm_jax._internal import storage
 
 # By their paths in the folder; further figures are found in the results that name them.
 RUN_FILES = re.compile(
-    r"(environment|made_from|results|sweep|gradients)\.json|report\.md"
+    r"(environment|made_from|results|sweep|gradients)\.json|report\.md|turn\.lock"
     r"|(curves|lags|overview|growth|stream|ratios_\w+)(\.tmp)?\.png"
     r"|measured/\w[^/]*\.json"
-    r"|[^/]+/[^/]+/(metrics\.jsonl|(result|steps|gradients|model/model)\.json)"
+    r"|[^/]+/[^/]+/(lock|metrics\.jsonl|(result|steps|gradients|model/model)\.json)"
     r"|[^/]+/[^/]+/tensorboard/events\.out\.tfevents\.[^/]+"
     r"|[^/]+/[^/]+/(checkpoints|model/weights|not_finite/\d+)/\d+/.+"
     r"|[^/]+/[^/]+/seed_\d+/(\w+/)*(\w+\.npz|(result|seconds|net/net)\.json)"

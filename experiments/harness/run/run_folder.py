@@ -17,7 +17,7 @@ import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import jax
 
@@ -34,7 +34,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "scik
             "lstm_jax")  # fmt: skip
 MADE_FROM = "made_from.json"
 # What a start leaves behind if it is killed at once.
-FILES_BEFORE_CONFIG = {"lock", MADE_FROM, "config.json.tmp"}
+FILES_BEFORE_CONFIG = {"lock", "turn.lock", MADE_FROM, "config.json.tmp"}
 
 
 class RunFolderError(ValueError):
@@ -62,6 +62,7 @@ def open_folder(
     made_from: dict[str, Any] | None = None,
     *,
     overwrite: bool = False,
+    shared: bool = False,
 ) -> Iterator[Path]:
     """Opens the run folder of a configuration, new or to be continued, for this process alone.
 
@@ -70,12 +71,16 @@ def open_folder(
         config: The configuration.
         made_from: The sources, from ``provenance.collect``; None for the code without any task.
         overwrite: Whether to delete the run that is in the folder.
+        shared: Whether other processes may open the folder too, if they say so as well.
 
     Raises:
         RunFolderError: if the folder was made with a different configuration or from different
-            sources, is not a run folder, is in use, or cannot be written to.
+            sources, is not a run folder, is in use, or cannot be written to; if it is to be shared,
+            also on a system without locks of files.
     """
     made_from = provenance.collect() if made_from is None else made_from
+    if shared and fcntl is None:
+        raise RunFolderError("--share needs locks of files, which this system lacks; run it alone")
     start = describe_environment(made_from)  # fully known before anything is written
     if path.exists() and not path.is_dir():
         raise RunFolderError(f"{path} is a file; choose another --out")
@@ -89,21 +94,43 @@ def open_folder(
             f"{path} cannot be written to ({error.strerror}); choose another --out"
         ) from None
     with (path / "lock").open("w") as lock:
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when the process ends
-            except OSError:
-                raise RunFolderError(f"{path} is in use by another process") from None
+        if not try_lock(lock, shared=shared):
+            raise RunFolderError(f"{path} is in use by another process")
         if overwrite:
             removal.remove_run(path)
-        if not overwrite and (path / "config.json").exists():
-            require_same_config(path, read_config(path), config)
-            require_same_sources(path, made_from)
-        else:
-            write_json(path / MADE_FROM, made_from)
-            write_json(path / "config.json", config)
-        record_environment(path / "environment.json", start)
+        with take_turns(path) if shared else contextlib.nullcontext():
+            if not overwrite and (path / "config.json").exists():
+                require_same_config(path, read_config(path), config)
+                require_same_sources(path, made_from)
+            else:
+                write_json(path / MADE_FROM, made_from)
+                write_json(path / "config.json", config)
+            record_environment(path / "environment.json", start)
         yield path
+
+
+def try_lock(file: TextIO, *, shared: bool) -> bool:
+    """Locks an open file, alone or beside others; the lock ends with the file or the process.
+
+    Returns:
+        False if another process has it.
+    """
+    if fcntl is not None:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except OSError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def take_turns(path: Path) -> Iterator[None]:
+    """Waits until no other process is in such a block for this run folder."""
+    with (path / "turn.lock").open("w") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def is_free_or_run(names: set[str]) -> bool:
