@@ -5,7 +5,7 @@ import re
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.tree.forest import Tree
 
-TOKEN = re.compile(r"[()]|[^\s()]+")
+TOKEN = re.compile(r"[()]|[^ \t\r\n()]+")  # words may contain other spaces
 
 
 def from_brackets(text: str) -> Tree:
