@@ -1,0 +1,101 @@
+"""Trees and graphs: what the experiments draw and read, by hand, and each of them, tiny."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments import __main__ as command
+from experiments.structures import _listops, _phrases, graph_paths, listops_tree, treebank
+from lstm_jax.tasks import text
+from lstm_jax.tasks.formal import listops
+
+TOKENS = [listops.TOKENS.index(token) for token in "[MAX 4 [SM 9 8 ] 0 ]".split()]
+
+
+def test_lists_as_trees():
+    tree, ids = _listops.list_tree(np.array(TOKENS))
+    assert tree.children == [[1, 2, 5], [], [3, 4], [], [], []]
+    assert ids == [TOKENS[i] + 1 for i in (0, 1, 2, 3, 4, 6)]
+
+
+def test_lists_as_binary_trees():
+    tree, ids = _listops.binary_tree(np.array(TOKENS))
+
+    def written(node):
+        below = tree.children[node]
+        return [written(child) for child in below] if below else listops.TOKENS[ids[node] - 1]
+
+    inner = [[["[SM", "9"], "8"], "]"]
+    assert written(len(ids) - 1) == [[[["[MAX", "4"], inner], "0"], "]"]
+
+
+def test_only_the_root_has_a_value():
+    expressions = _listops.draw(0, 3, 20, 3, set())
+    for make in (_listops.list_tree, _listops.binary_tree):
+        for item, value in zip(_listops.tree_items(expressions, make), expressions.values,
+                               strict=True):  # fmt: skip
+            (root,) = np.flatnonzero(item.weights)
+            assert item.targets[root] == value
+            below = {child for of in item.structure.children for child in of}
+            assert root not in below and len(below) == len(item.ids) - 1
+
+
+def test_phrases_of_a_sentence():
+    sentence = _phrases.read_sentence("(3 (2 It) (4 (4 's) (2 (2 A) (3 gem))))")
+    assert sentence.words == ["it", "'s", "a", "gem"]
+    assert sentence.spans.tolist() == [[0, 4], [0, 1], [1, 4], [1, 2], [2, 4], [2, 3], [3, 4]]
+    words = _phrases.vocabulary_of([sentence], 1)
+    rows, labels = _phrases.phrases([sentence, sentence], words)
+    assert [words.tokens[i] for i in rows[4]] == ["a", "gem"] and labels.tolist()[:2] == [3, 2]
+    assert len(rows) == 7
+    (item,) = _phrases.tree_items([sentence], words, every_node=False)
+    assert item.weights.tolist() == [1, 0, 0, 0, 0, 0, 0]
+    assert [words.tokens[i] for i in item.ids[[1, 3, 5, 6]]] == sentence.words
+    assert not item.ids[[0, 2, 4]].any()
+
+
+def test_nodes_that_are_reached():
+    (item,) = graph_paths.draw(0, 1, 12, 1.5)
+    edges = item.structure.edges
+    assert edges.shape == (18, 2) and (edges[:, 0] != edges[:, 1]).all()
+    ways = np.eye(12, dtype=int)
+    np.add.at(ways, (edges[:, 0], edges[:, 1]), 1)
+    (marked,) = np.flatnonzero(item.ids == 2)
+    found = np.linalg.matrix_power(ways, 12)[marked] > 0
+    np.testing.assert_array_equal(item.targets, found)
+
+
+SENTENCES = [f"({c} (2 the) ({c} (2 film) ({c} {word})))"
+             for c, word in enumerate(("awful", "dull", "long", "fine", "great"))]  # fmt: skip
+TINY = {
+    "listops_tree": ["--training", "40", "--held-out", "8", "--longest", "12", "--max-args", "2",
+                     "--size", "4", "--embedding", "3", "--batch-size", "8", "--epochs", "2"],
+    "treebank": ["--size", "4", "--embedding", "3", "--min-count", "1", "--batch-size", "5",
+                 "--epochs", "2"],
+    "graph_paths": ["--nodes", "4", "6", "--training", "16", "--held-out", "4", "--size", "3",
+                    "--batch-size", "8", "--epochs", "2"],
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TINY)
+def test_the_experiment_runs(name, tmp_path, monkeypatch):
+    made = text.SentimentTreebank(SENTENCES * 4, SENTENCES, SENTENCES)
+    monkeypatch.setattr(text, "sentiment_treebank", lambda: made)
+    assert command.main([name, *TINY[name], "--out", str(tmp_path / "run")]) == 0
+    (study,) = json.loads((tmp_path / "run" / "results.json").read_text())["studies"]
+    module = {"listops_tree": listops_tree, "treebank": treebank, "graph_paths": graph_paths}[name]
+    column = getattr(module, "ACCURACY", None) or graph_paths.accuracy_at(4)
+    for row in study["entries"]:
+        assert 0 <= row["scores"][column]["center"] <= 100, row["entry"]
+
+
+def test_settings_that_make_no_sense():
+    for module, options, message in (
+        (listops_tree, {"training": 10}, "training: expected at least batch_size"),
+        (graph_paths, {"nodes": (1,)}, "nodes: expected sizes of 2 or more"),
+        (graph_paths, {"nodes": (4, 4)}, "nodes: expected different sizes"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            module.studies(module.Config(**options))
