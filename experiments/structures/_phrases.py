@@ -1,5 +1,6 @@
 """The sentiment treebank as trees, as sequences and as bags of words."""
 
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ def vocabulary_of(sentences: list[Sentence], min_count: int) -> Vocabulary:
 
 
 def tree_items(sentences: list[Sentence], words: Vocabulary, *, every_node: bool) -> list[Item]:
-    """Trees with a word at each leaf; ``every_node``: whether all nodes count, or the root alone."""
+    """Trees with a word at each leaf, of which every node counts, or the root alone."""
     items = []
     for sentence in sentences:
         ids = np.zeros(len(sentence.labels), np.int32)
@@ -71,9 +72,7 @@ def tree_items(sentences: list[Sentence], words: Vocabulary, *, every_node: bool
     return items
 
 
-def phrases(
-    sentences: list[Sentence], words: Vocabulary
-) -> tuple[list[np.ndarray], np.ndarray]:
+def phrases(sentences: list[Sentence], words: Vocabulary) -> tuple[list[np.ndarray], np.ndarray]:
     """The words and the class of each node, each pair once."""
     found: dict[tuple, None] = {}
     for sentence in sentences:
@@ -109,4 +108,4 @@ def naive_bayes(seen: list[Sentence]) -> Any:
 
 
 def _ngrams(words: list[str]) -> list[str]:
-    return [*words, *map(" ".join, zip(words[:-1], words[1:], strict=True))]
+    return [*words, *map(" ".join, itertools.pairwise(words))]

@@ -110,7 +110,9 @@ def make_batches(
     for start in range(0, last, size):
         chosen = [items[i] for i in order[start : start + size]]
         structure = pack([item.structure for item in chosen])
-        yield Batch(structure, *(structure.fill(part) for part in list(zip(*chosen))[1:]))
+        yield Batch(
+            structure, *(structure.fill(part) for part in list(zip(*chosen, strict=True))[1:])
+        )
 
 
 def fit(

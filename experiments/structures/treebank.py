@@ -100,9 +100,7 @@ def studies(config: Config) -> list[Study]:
     ]  # fmt: skip
 
 
-def tree_entry(
-    name: str, cell: Any, config: Config, parts: _phrases.Treebank, words: Any
-) -> Entry:
+def tree_entry(name: str, cell: Any, config: Config, parts: _phrases.Treebank, words: Any) -> Entry:
     """A Tree-LSTM from the words to the root."""
 
     def run_cell(params, forest, xs):

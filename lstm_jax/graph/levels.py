@@ -6,13 +6,13 @@ narrow levels waste little, and the shapes depend on sizes alone.
 """
 
 import dataclasses
+import itertools
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Int, Int32
-
-from lstm_jax.core.typing import AnyArray
+from jaxtyping import Int
 
 NARROWEST, WIDEST = 8, 512  # nodes of a step
 
@@ -42,14 +42,14 @@ class Levels:
         edge_width: The most edges of a step.
     """
 
-    order: Int32[AnyArray, "_"]
-    rank: Int32[AnyArray, "N"]
-    sources: Int32[AnyArray, "_"]
-    targets: Int32[AnyArray, "_"]
-    kinds: Int32[AnyArray, "_"]
-    nodes: Int32[AnyArray, "S 2"]
-    edges: Int32[AnyArray, "S 2"]
-    steps: Int32[AnyArray, ""]
+    order: Any  # all fields: JAX puts other things than arrays into pytrees, too
+    rank: Any
+    sources: Any
+    targets: Any
+    kinds: Any
+    nodes: Any
+    edges: Any
+    steps: Any
     width: int
     edge_width: int
 
@@ -110,7 +110,7 @@ def make_levels(
     until[1:] = np.cumsum(np.bincount(rank[targets], minlength=nodes)[:count])
     starts, edge_starts = [], []
     bounds = np.searchsorted(level[order], np.arange(int(level.max(initial=-1)) + 2))
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in itertools.pairwise(bounds.tolist()):
         while first < last:
             fits = int(np.searchsorted(until, until[first] + edge_width, side="right")) - 1
             end = min(first + width, last, fits)

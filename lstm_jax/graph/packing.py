@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Int, Int32, Shaped
+from jaxtyping import Int, Shaped
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import AnyArray
-from lstm_jax.graph.levels import Levels, find_levels, make_levels, next_power, padded
+from lstm_jax.graph.levels import find_levels, make_levels, next_power, padded
 
 FEWEST = 8  # sizes that are not given are powers of two, from this one
 
@@ -55,13 +55,13 @@ class Graphs:
         kinds: The number of kinds of edges.
     """
 
-    owner: Int32[AnyArray, "N"]
-    sizes: Int32[AnyArray, "graphs"]
-    sources: Int32[AnyArray, "E"]
-    targets: Int32[AnyArray, "E"]
-    edge_kinds: Int32[AnyArray, "E"]
-    edge_count: Int32[AnyArray, ""]
-    levels: Levels | None
+    owner: Any
+    sizes: Any
+    sources: Any
+    targets: Any
+    edge_kinds: Any
+    edge_count: Any
+    levels: Any
     kinds: int
 
     @property
@@ -150,9 +150,7 @@ def pack(
     )
 
 
-def _check(
-    argument: str, graph: Any
-) -> tuple[int, Int[np.ndarray, "E 2"], Int[np.ndarray, " E"]]:
+def _check(argument: str, graph: Any) -> tuple[int, Int[np.ndarray, "E 2"], Int[np.ndarray, " E"]]:
     """The nodes, edges and kinds of a graph."""
     if not isinstance(graph, Graph):
         raise WrongType(f"{argument}: expected a lj.graph.Graph, got {type(graph).__name__}")

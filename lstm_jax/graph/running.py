@@ -173,9 +173,7 @@ def _propagate(
     return state, state.h.astype(params["w_x"].dtype)
 
 
-def check(
-    cell: Any, params: Params, graphs: Any, xs: Any, *, ordered: bool = False
-) -> tuple[Graphs, jax.Array]:
+def check(cell: Any, params: Params, graphs: Any, xs: Any) -> tuple[Graphs, jax.Array]:
     """Checks the arguments that all functions share."""
     check_cell(cell)
     if not isinstance(graphs, Graphs):

@@ -85,9 +85,7 @@ def nary_lstm(size: int, arity: int, *, forget_bias: float = 1.0) -> NodeCell:
     def init_params(key, input_size, dtype):
         first, *keys = jax.random.split(key, arity + 1)
         params = init.packed(first, input_size, axis, dtype, b=init.forget_bias(forget_bias))
-        params["w_h"] = jnp.stack(
-            [init.orthogonal()(k, (size,), recurrent, dtype) for k in keys]
-        )
+        params["w_h"] = jnp.stack([init.orthogonal()(k, (size,), recurrent, dtype) for k in keys])
         return params
 
     return node_cell(

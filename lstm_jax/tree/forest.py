@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Int, Int32, Shaped
+from jaxtyping import Int, Shaped
 
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.typing import AnyArray
-from lstm_jax.graph.levels import Levels, find_levels, make_levels, padded
+from lstm_jax.graph.levels import find_levels, make_levels, padded
 from lstm_jax.graph.packing import fill, room, split
 
 
@@ -54,13 +54,13 @@ class Forest:
         children: The most children that a node may have.
     """
 
-    owner: Int32[AnyArray, "N"]
-    sizes: Int32[AnyArray, "trees"]
-    roots: Int32[AnyArray, "trees"]
-    leaves: Shaped[AnyArray, "N"]
-    parents: Int32[AnyArray, "N"]
-    up: Levels
-    down: Levels
+    owner: Any
+    sizes: Any
+    roots: Any
+    leaves: Any
+    parents: Any
+    up: Any
+    down: Any
     children: int
 
     @property
@@ -143,9 +143,7 @@ def pack(
     )
 
 
-def _flatten(
-    argument: str, tree: Any
-) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " e"]]:
+def _flatten(argument: str, tree: Any) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " e"]]:
     """The number of children of each node, and all children from node to node."""
     if not isinstance(tree, Tree):
         raise WrongType(f"{argument}: expected a lj.tree.Tree, got {type(tree).__name__}")

@@ -10,7 +10,7 @@ from experiments.structures import _listops, _phrases, graph_paths, listops_tree
 from lstm_jax.tasks import text
 from lstm_jax.tasks.formal import listops
 
-TOKENS = [listops.TOKENS.index(token) for token in "[MAX 4 [SM 9 8 ] 0 ]".split()]
+TOKENS = [listops.TOKENS.index(token) for token in ("[MAX", "4", "[SM", "9", "8", "]", "0", "]")]
 
 
 def test_lists_as_trees():

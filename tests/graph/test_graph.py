@@ -190,7 +190,7 @@ def test_wrong_arguments():
         with pytest.raises((ValueError, TypeError)) as error:
             run(*args)
         assert str(error.value).startswith(message)
-    with pytest.raises(ValueError, match="^rounds: expected"):
+    with pytest.raises(ValueError, match=r"^rounds: expected"):
         lj.graph.propagate(cell, params, packed, xs, rounds=0)
-    with pytest.raises(ValueError, match="^neighbours: expected one of"):
+    with pytest.raises(ValueError, match=r"^neighbours: expected one of"):
         lj.graph.lstm(H, neighbours="max")

@@ -1,7 +1,5 @@
 """Trees and graphs drawn at random."""
 
-import numpy as np
-
 import lstm_jax as lj
 
 

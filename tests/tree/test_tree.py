@@ -191,7 +191,7 @@ def test_padding_is_inert_and_a_tree_alone_equals_the_tree_in_its_batch(run):
         filled[sum(map(len, values)) :] = fill
 
         def loss(params, xs):
-            state, ys = getattr(lj.tree, run)(cell, params, forest, xs)
+            _, ys = getattr(lj.tree, run)(cell, params, forest, xs)
             return weighted_sum(ys[: len(values[0])]), ys
 
         (_, ys), grads = jax.value_and_grad(loss, (0, 1), has_aux=True)(params, filled)

@@ -2,8 +2,8 @@
 
 Each is read from the folder that the environment variable LSTM_JAX_DATA names, or (all but
 ``sentiment_treebank``) downloaded once into the user's cache and compared with the published
-checksum. ``ngrams`` has the baselines, and ``longest_copied`` finds out what a model that writes has
-learnt by heart.
+checksum. ``ngrams`` has the baselines, and ``longest_copied`` finds out what a model that writes
+has learnt by heart.
 """
 
 from lstm_jax.tasks.text import ngrams

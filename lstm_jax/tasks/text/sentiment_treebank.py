@@ -1,4 +1,4 @@
-"""The Stanford Sentiment Treebank: sentences of film reviews as trees, with a class at each node."""
+"""The Stanford Sentiment Treebank: sentences of film reviews as trees, classes at every node."""
 
 import hashlib
 import os
