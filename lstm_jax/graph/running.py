@@ -50,7 +50,7 @@ def unroll(
     Raises:
         ValueError, TypeError: At trace time, for a wrong argument.
     """
-    graphs, xs = check(cell, params, graphs, xs)
+    graphs = check_graphs(cell, graphs)
     checking.choice("method", method, METHODS)
     if graphs.levels is None:
         raise WrongValue("graphs: expected acyclic graphs, got those of pack(acyclic=False)")
@@ -59,6 +59,7 @@ def unroll(
             f"cell: expected one for acyclic graphs, got {cell.name}, which reads a node's own "
             "last state: use propagate"
         )
+    xs = check_inputs(cell, params, xs, graphs.nodes, "graphs")
     return _unroll(cell, params, graphs, xs, method)
 
 
@@ -136,7 +137,8 @@ def propagate(
     Raises:
         ValueError, TypeError: At trace time, for a wrong argument.
     """
-    graphs, xs = check(cell, params, graphs, xs)
+    graphs = check_graphs(cell, graphs)
+    xs = check_inputs(cell, params, xs, graphs.nodes, "graphs")
     rounds = checking.positive_int("rounds", rounds)
     if state is None:
         state = cell.initial_state(params, (graphs.nodes,))
@@ -173,8 +175,8 @@ def _propagate(
     return state, state.h.astype(params["w_x"].dtype)
 
 
-def check(cell: Any, params: Params, graphs: Any, xs: Any) -> tuple[Graphs, jax.Array]:
-    """Checks the arguments that all functions share."""
+def check_graphs(cell: Any, graphs: Any) -> Graphs:
+    """Returns ``graphs`` if they are for ``cell``."""
     check_cell(cell)
     if not isinstance(graphs, Graphs):
         raise WrongType(
@@ -189,7 +191,7 @@ def check(cell: Any, params: Params, graphs: Any, xs: Any) -> tuple[Graphs, jax.
             f"graphs: expected at most {cell.kinds} kinds of edges, those of {cell.name}, got "
             f"{graphs.kinds}"
         )
-    return graphs, check_inputs(cell, params, xs, graphs.nodes, "graphs")
+    return graphs
 
 
 def check_cell(cell: Any) -> None:

@@ -113,7 +113,7 @@ def test_names_of_nodes_and_the_order_of_edges_do_not_matter(acyclic):
     graphs, xs = draw_graphs(acyclic=acyclic, kinds=2)
 
     def run(graphs, xs):
-        packed = lj.graph.pack(graphs, acyclic=acyclic, levels=8 if acyclic else None, kinds=2)
+        packed = lj.graph.pack(graphs, acyclic=acyclic, levels=16 if acyclic else None, kinds=2)
         filled = packed.fill(xs)
         if acyclic:
             return packed.split(lj.graph.unroll(cell, params, packed, filled)[1])

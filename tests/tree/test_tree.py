@@ -29,8 +29,8 @@ def draw_trees(most_children, seed=0):
     return drawn, xs
 
 
-def pack(children, **sizes):
-    return lj.tree.pack([lj.tree.Tree(of) for of in children], **sizes)
+def pack(shapes, **sizes):
+    return lj.tree.pack([lj.tree.Tree(of) for of in shapes], **sizes)
 
 
 @pytest.mark.usefixtures("x64")
