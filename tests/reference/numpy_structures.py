@@ -84,7 +84,7 @@ def _shares(params, neighbours, x, states, into):
     if neighbours == "sum":
         return [1.0] * len(into)
     if neighbours == "mean":
-        return [1.0 / len(into)] * len(into)
+        return [1.0 / len(into) for _ in into]
     query = x @ params["w_q"]
     scores = np.array([query @ (states[k][0] @ params["w_k"]) for k, _ in into])
     scores = scores / np.sqrt(len(query))
