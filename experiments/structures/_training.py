@@ -134,7 +134,8 @@ def fit(
     rng = np.random.RandomState(trial.seed)
     params = net.init(trial.key)
     carry = (params, optimizer.init(params))
-    best, best_accuracy, history = params, -1.0, {"loss": [], "validation_accuracy": []}
+    history: dict[str, list[float]] = {"loss": [], "validation_accuracy": []}
+    best, best_accuracy = params, -1.0
     step, best_epoch = _step_of(net, optimizer), 0
     for epoch in range(epochs):
         losses, keys = [], jax.random.fold_in(trial.key, epoch + 1)

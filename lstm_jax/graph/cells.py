@@ -208,7 +208,7 @@ def _weights(neighbours: str, z: dict[str, jax.Array], received: Received) -> An
     if neighbours == "sum":
         return 1.0
     if neighbours == "mean":
-        count = received.at_target(received.count())
+        count = received.at_target(received.degree())
         return (1.0 / jnp.maximum(count, 1).astype(z["z"].dtype))[:, None]
     query, key = received.at_target(z["query"]), received.message["key"]
     scores = jnp.sum(query * key, axis=-1) / jnp.sqrt(jnp.array(key.shape[-1], key.dtype))

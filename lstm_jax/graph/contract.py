@@ -38,7 +38,7 @@ class Received(NamedTuple):
         """The sum over the edges of each node: ``[E, ...]`` to ``[rows, ...]``."""
         return jax.ops.segment_sum(values, self.target, self.rows, indices_are_sorted=True)
 
-    def count(self) -> jax.Array:
+    def degree(self) -> jax.Array:
         """The number of edges of each node, ``[rows]``."""
         return self.sum(jnp.ones(self.target.shape, jnp.int32))
 

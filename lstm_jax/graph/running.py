@@ -75,7 +75,8 @@ def over_levels(
     """``unroll`` of checked arguments, for any order of nodes."""
 
     def node(params: Params, rows: Any, sent: Any, edges: Any) -> Any:
-        received = Received(*sent, edges.target, edges.kind, levels.width)
+        before, message = sent
+        received = Received(before, message, edges.target, edges.kind, levels.width)
         state = like(dtypes, cell.receive(params, rows, None, received))
         return state, cell.send(params, state)
 
@@ -152,7 +153,8 @@ def _propagate(
 ) -> tuple[State, jax.Array]:
     valid, xs = mask_padding(xs, graphs.sizes)
     sources, nodes = jnp.asarray(graphs.sources), graphs.nodes
-    present = jnp.asarray(graphs.targets) < nodes
+    targets, kinds = jnp.asarray(graphs.targets), jnp.asarray(graphs.edge_kinds)
+    present = targets < nodes
 
     def mask(values: Any, rows: jax.Array) -> Any:
         def keep(of: jax.Array) -> jax.Array:
@@ -165,9 +167,8 @@ def _propagate(
 
     def step(state: State, _: Any) -> tuple[State, None]:
         sent = jax.tree.map(lambda of: of[sources], (state, cell.send(params, state)))
-        received = Received(
-            *mask(sent, present), jnp.asarray(graphs.targets), jnp.asarray(graphs.edge_kinds), nodes
-        )
+        before, message = mask(sent, present)
+        received = Received(before, message, targets, kinds, nodes)
         new = cell.receive(params, z, state if cell.reads_own else None, received)
         return mask(like(state, new), valid), None
 

@@ -13,7 +13,7 @@ def from_brackets(text: str) -> Tree:
 
     A node is written as a bracket with its label, and its children or its word. Nodes are numbered
     as they begin: the root is 0. A word among a node's other children is a leaf without a label,
-    ``""``.
+    ``""``; such leaves come last.
 
     Args:
         text: One tree. Brackets that are words are written otherwise, such as ``-LRB-``.

@@ -128,7 +128,7 @@ def _top_down(
     def node(params: Params, rows: Any, sent: Any, edges: Any) -> Any:
         x, above = rows
         received = Received(sent[0], sent[1], edges.target, edges.kind, levels.width)
-        is_root = received.count() == 0
+        is_root = received.degree() == 0
 
         def before(of_parent: jax.Array, of_root: jax.Array) -> jax.Array:
             parent = received.sum(of_parent)  # of one

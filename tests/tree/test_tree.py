@@ -228,7 +228,7 @@ def test_brackets():
     assert tree.labels == ["3", "2", "4", "4", "2", "2", "3"]
     assert tree.words == [None, "It", None, "'s", None, "a", "gem"]
     mixed = lj.tree.from_brackets("(MAX 4 (MIN 9 8) 0)")
-    assert mixed.children[0] == [2, 1, 5] and mixed.words[2:] == ["4", "9", "8", "0"]
+    assert mixed.children[:2] == [[2, 1, 3], [4, 5]] and mixed.words[2:] == ["4", "0", "9", "8"]
     assert lj.tree.from_brackets("(1 No)").words == ["No"]
 
 
