@@ -115,7 +115,8 @@ def pack(
     if not isinstance(graphs, list | tuple) or not graphs:
         got = "none" if isinstance(graphs, list | tuple) else type(graphs).__name__
         raise WrongValue(f"graphs: expected a list of at least one Graph, got {got}")
-    sizes, parts, part_kinds = [], [], []
+    sizes: list[int] = []
+    parts, part_kinds = [], []
     for i, graph in enumerate(graphs):
         count, pairs, kind = _check(f"graphs[{i}]", graph)
         parts.append(pairs + sum(sizes))

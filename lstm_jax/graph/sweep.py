@@ -94,7 +94,9 @@ def _backward(node: Node, kept: tuple, d_values: Any) -> tuple:
         d_params, d_inputs, d_values = carry
         step = _look_up(levels, levels.steps - 1 - number)
         rows, sent = _read(step, inputs, values)
-        _, pull = jax.vjp(lambda *args: node(*args, step.edges), params, rows, sent)
+        _, pull = jax.vjp(
+            lambda params, rows, sent: node(params, rows, sent, step.edges), params, rows, sent
+        )
         d_new = jax.tree.map(lambda of: _masked(step.valid, _rows(of, step)), d_values)
         d_own, d_rows, d_sent = pull(d_new)
         return (
