@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Integer
 
-from lstm_jax.core.typing import AnyArray, Params, State
+from lstm_jax.core.typing import AnyArray, Params, State, StateT
 
 
 class Weights(NamedTuple):
@@ -21,6 +21,12 @@ class Weights(NamedTuple):
     w_h: jax.Array  # [R, G*H]
     b: jax.Array | None = None  # [G*H]; None if there is no bias, or if pointwise adds it
     w_p: jax.Array | None = None  # [H, P]: a projection of the output (Sak et al. 2014)
+
+
+# ``(vectors, state, z, r) -> (state, y, gates)``
+Pointwise = Callable[
+    [Any, StateT, jax.Array, jax.Array], tuple[StateT, jax.Array, dict[str, jax.Array]]
+]
 
 
 class Gated(NamedTuple):
@@ -40,7 +46,7 @@ class Gated(NamedTuple):
             in that many leading columns.
     """
 
-    pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]]
+    pointwise: Pointwise[State]
     split: Callable[[Params], tuple[Weights, Any]]
     source: Callable[[Any, Any], jax.Array]
     additive: bool | int = False
@@ -153,7 +159,7 @@ class AttentionState(NamedTuple):
     filled: Integer[jax.Array, "*batch"]
 
     @property
-    def written(self) -> tuple:
+    def written(self) -> tuple[str, ...]:
         """Places that are not filled are not read: see ``lstm_jax/core/states.py``."""
         return ("keys", "values")
 
@@ -205,6 +211,7 @@ class Run(Protocol):
         xs: jax.Array,
         state: State,
         initial: State,
+        /,
         *,
         reverse: bool = False,
         method: str | None = None,

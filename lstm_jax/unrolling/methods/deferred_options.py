@@ -7,7 +7,7 @@ measured.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.export
@@ -85,7 +85,7 @@ def choose(
     inputs, sources = weights.w_x.shape[0], weights.w_h.shape[0]
     why = []
 
-    def decide(name: str, given: str | int | None, default: str | int | None, reason: str):
+    def decide(name: str, given: str | int | None, default: str | int | None, reason: str) -> Any:
         if given is None:
             why.append(f"{name} {default!r}: {reason}")
             return default
