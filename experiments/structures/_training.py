@@ -1,5 +1,6 @@
 """Nets that give each node of a tree or a graph a class, and how they are trained."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,9 @@ import optax
 from experiments.harness.run.study import Trial
 from lstm_jax import train
 from lstm_jax._internal.errors import WrongValue
+from lstm_jax.train import checkpoint
+
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
 class Item(NamedTuple):
@@ -53,7 +57,7 @@ class Fitted(NamedTuple):
 
     params: Any
     best_epoch: int
-    history: dict[str, list[float]]
+    history: dict[str, np.ndarray]
 
 
 def node_net(
@@ -102,17 +106,35 @@ def make_batches(
     items: Sequence[Item],
     size: int,
     pack: Callable[[list[Any]], Any],
-    rng: np.random.RandomState | None = None,
+    order: np.ndarray | None = None,
 ) -> Iterator[Batch]:
-    """All items in batches, in their order; or shuffled, without those of an incomplete batch."""
-    order = np.arange(len(items)) if rng is None else rng.permutation(len(items))
-    last = len(items) if rng is None else len(items) // size * size
+    """All items in batches; or in ``order``, without those of an incomplete batch."""
+    last = len(items)
+    if order is not None:
+        items, last = [items[i] for i in order], len(order) // size * size
     for start in range(0, last, size):
-        chosen = [items[i] for i in order[start : start + size]]
+        chosen = items[start : start + size]
         structure = pack([item.structure for item in chosen])
         yield Batch(
             structure, *(structure.fill(part) for part in list(zip(*chosen, strict=True))[1:])
         )
+
+
+class _Place(NamedTuple):
+    """Where training stands: all that a checkpoint holds.
+
+    params, state, best: The params, the state of the optimizer, the params of the best epoch.
+    total: The sum of the losses of this epoch so far.
+    curves: The loss and the validation accuracy of each epoch ``[2, epochs]``.
+    numbers: Complete epochs, batches since then, and the best epoch, from 1 ``[3]``.
+    """
+
+    params: Any
+    state: Any
+    best: Any
+    total: jax.Array
+    curves: np.ndarray
+    numbers: np.ndarray
 
 
 def fit(
@@ -127,41 +149,69 @@ def fit(
     epochs: int,
     patience: int,
 ) -> Fitted:
-    """Trains on the items, until the validation accuracy has not risen for ``patience`` epochs."""
+    """Trains on the items, until the validation accuracy has not risen for ``patience`` epochs.
+
+    After a kill, it goes on from the trial's checkpoint to the same bits.
+    """
     if len(items) < batch_size:
         raise WrongValue(f"batch_size: expected at most {len(items)} items, got {batch_size}")
     held_out = list(make_batches(validation, batch_size, pack))
-    rng = np.random.RandomState(trial.seed)
+    batches = len(items) // batch_size
     params = net.init(trial.key)
-    carry = (params, optimizer.init(params))
-    history: dict[str, list[float]] = {"loss": [], "validation_accuracy": []}
-    best, best_accuracy = params, -1.0
-    step, best_epoch = _step_of(net, optimizer), 0
-    for epoch in range(epochs):
-        losses, keys = [], jax.random.fold_in(trial.key, epoch + 1)
-        for number, batch in enumerate(make_batches(items, batch_size, pack, rng)):
-            carry, loss = step(carry, batch, jax.random.fold_in(keys, number))
-            losses.append(loss)
-        loss = float(np.mean(losses))
+    at = _Place(params, optimizer.init(params), params, jnp.zeros(()),
+                np.full((2, epochs), np.nan), np.zeros(3, np.int64))  # fmt: skip
+    if checkpoint.latest_step(trial.checkpoint) is not None:
+        at = checkpoint.restore(trial.checkpoint, at)
+    step, measure = step_of(net, optimizer), accuracy_of(net)
+    saved = time.monotonic()
+
+    def save(at: _Place) -> None:
+        number = int(at.numbers[0]) * (batches + 1) + int(at.numbers[1])
+        if number != checkpoint.latest_step(trial.checkpoint):
+            checkpoint.save(trial.checkpoint, number, at)
+
+    while at.numbers[0] < epochs and (at.numbers[0] - at.numbers[2] < patience):
+        epoch, first, best_epoch = map(int, at.numbers)
+        order = np.random.RandomState((trial.seed, epoch)).permutation(len(items))
+        keys = jax.random.fold_in(trial.key, epoch + 1)
+        left = order[first * batch_size :]
+        for number, batch in enumerate(make_batches(items, batch_size, pack, left), first + 1):
+            now = step(at.params, at.state, at.total, batch, jax.random.fold_in(keys, number))
+            at = at._replace(params=now[0], state=now[1], total=now[2],
+                             numbers=np.array([epoch, number, best_epoch]))  # fmt: skip
+            trial.show((epoch + number / batches) / epochs, _describe(at, epochs))
+            if time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
+                save(at)
+                saved = time.monotonic()
+        loss, accuracy = float(at.total) / batches, measure(at.params, held_out)
         if not np.isfinite(loss):
             raise train.NonFiniteLoss(f"the loss is {loss} in epoch {epoch + 1}")
-        accuracy = accuracy_of(net, carry[0], held_out)
-        history["loss"].append(loss)
-        history["validation_accuracy"].append(accuracy)
-        trial.show((epoch + 1) / epochs, f"epoch {epoch + 1} of {epochs}: loss {loss:.3f}, "
-                                         f"validation accuracy {100 * accuracy:.1f} %")  # fmt: skip
-        if accuracy > best_accuracy:
-            best, best_accuracy, best_epoch = carry[0], accuracy, epoch + 1
-        elif epoch + 1 - best_epoch >= patience:
-            break
-    return Fitted(best, best_epoch, history)
+        curves = at.curves.copy()
+        curves[:, epoch] = loss, accuracy
+        at = at._replace(curves=curves, total=jnp.zeros(()))
+        if not best_epoch or accuracy > curves[1, best_epoch - 1]:
+            at, best_epoch = at._replace(best=at.params), epoch + 1
+        at = at._replace(numbers=np.array([epoch + 1, 0, best_epoch]))
+    save(at)
+    done = int(at.numbers[0])
+    history = {"loss": at.curves[0, :done], "validation_accuracy": at.curves[1, :done]}
+    return Fitted(at.best, int(at.numbers[2]), history)
 
 
-def _step_of(net: Net, optimizer: optax.GradientTransformation) -> Callable:
+def _describe(at: _Place, epochs: int) -> str:
+    epoch = int(at.numbers[0])
+    text = f"epoch {epoch + 1} of {epochs}"
+    if not epoch:
+        return text
+    loss, accuracy = at.curves[:, epoch - 1]
+    return f"{text}: loss {loss:.3f}, validation accuracy {100 * accuracy:.1f} %"
+
+
+def step_of(net: Net, optimizer: optax.GradientTransformation) -> Callable:
+    """``(params, state, total, batch, key) -> params, state, total``, an update."""
+
     @jax.jit
-    def step(carry: Any, batch: Batch, key: jax.Array) -> Any:
-        params, state = carry
-
+    def step(params: Any, state: Any, total: jax.Array, batch: Batch, key: jax.Array) -> Any:
         def loss_of(params: Any) -> jax.Array:
             losses = optax.softmax_cross_entropy_with_integer_labels(
                 net.logits(params, batch, key), jnp.asarray(batch.targets)
@@ -171,21 +221,24 @@ def _step_of(net: Net, optimizer: optax.GradientTransformation) -> Callable:
 
         loss, gradients = jax.value_and_grad(loss_of)(params)
         updates, state = optimizer.update(gradients, state, params)
-        return (optax.apply_updates(params, updates), state), loss
+        return optax.apply_updates(params, updates), state, total + loss
 
     return step
 
 
-def accuracy_of(net: Net, params: Any, batches: Sequence[Batch]) -> float:
-    """The share of the nodes that count whose class is the likeliest one."""
+def accuracy_of(net: Net) -> Callable[[Any, Sequence[Batch]], float]:
+    """``(params, batches) -> the share of the nodes that count whose class is the likeliest``."""
 
     @jax.jit
     def count(params: Any, batch: Batch) -> jax.Array:
         right = jnp.argmax(net.logits(params, batch, None), axis=-1) == batch.targets
         return jnp.stack([jnp.sum(batch.weights * right), jnp.sum(batch.weights)])
 
-    right, asked = np.sum([count(params, batch) for batch in batches], axis=0)
-    return float(right / asked)
+    def measure(params: Any, batches: Sequence[Batch]) -> float:
+        right, asked = np.sum([count(params, batch) for batch in batches], axis=0)
+        return float(right / asked)
+
+    return measure
 
 
 def parameters_of(net: Net) -> int:

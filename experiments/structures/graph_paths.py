@@ -112,7 +112,7 @@ def studies(config: Config) -> list[Study]:
             scores: dict[str, float] = {EPOCH: fitted.best_epoch}
             for nodes, items in tests.items():
                 batches = list(_training.make_batches(items, config.batch_size, pack))
-                accuracy = _training.accuracy_of(net_at(nodes), fitted.params, batches)
+                accuracy = _training.accuracy_of(net_at(nodes))(fitted.params, batches)
                 scores[accuracy_at(nodes)] = 100 * accuracy
             return scores
 

@@ -95,7 +95,7 @@ def studies(config: Config) -> list[Study]:
             )  # fmt: skip
             trial.save_arrays("history", **fitted.history)
             batches = list(_training.make_batches(asked, config.batch_size, pack))
-            accuracy = _training.accuracy_of(net, fitted.params, batches)
+            accuracy = _training.accuracy_of(net)(fitted.params, batches)
             return {ACCURACY: 100 * accuracy, EPOCH: fitted.best_epoch}
 
         parameters = _training.parameters_of(net)
@@ -115,8 +115,8 @@ def studies(config: Config) -> list[Study]:
                 model, data[0], validation=data[1], loss="cross_entropy", metrics=["accuracy"],
                 optimizer=train.optimizer("adam", config.learning_rate, clip=5.0),
                 epochs=config.epochs, batch_size=config.batch_size,
-                early_stopping=config.patience, key=trial.key, checkpoint=trial.checkpoint,
-                progress=trial.progress,
+                early_stopping=train.EarlyStopping(config.patience, "accuracy"), key=trial.key,
+                checkpoint=trial.checkpoint, progress=trial.progress,
             )  # fmt: skip
             trial.save_arrays("history", **fitted.history)
             measured = train.evaluate(model, fitted.params, data[2], metrics="accuracy")

@@ -1,10 +1,10 @@
 """The LSTM and the GRU on graphs.
 
-Sources: Tai, Socher & Manning 2015 (the child-sum LSTM, section 3.1); Peng et al. 2017,
-"Cross-sentence n-ary relation extraction with graph LSTMs" (kinds of edges, section 3.3); Liang et
-al. 2016, "Semantic object parsing with graph LSTM" (own state and neighbours, section 3.2); Li et
-al. 2016, "Gated graph sequence neural networks" (equations 1 to 6); Thost & Chen 2021, "Directed
-acyclic graph neural networks" (attention over predecessors).
+Sources: Tai, Socher & Manning 2015 (the child-sum LSTM); Peng et al. 2017, "Cross-sentence n-ary
+relation extraction with graph LSTMs" (kinds of edges); Liang et al. 2016, "Semantic object parsing
+with graph LSTM" (own state and neighbours); Li et al. 2016, "Gated graph sequence neural networks"
+(the GRU on graphs); Thost & Chen 2021, "Directed acyclic graph neural networks" (attention over
+predecessors).
 """
 
 from typing import Any
@@ -42,7 +42,7 @@ def lstm(
         c = i g + sum_k f_k c_k,  h = o tanh(c)
 
     Here k runs over the edges that lead to the node, and ``w_h`` is that of the edge's kind (Peng
-    et al. 2017, equation 2). On a chain it is ``lj.lstm`` with the same params.
+    et al. 2017). On a chain it is ``lj.lstm`` with the same params.
 
     Params, in the order input, forget, cell, output: ``w_x [D, 4H]``, ``w_h [H, 4H]``, ``b [4H]``;
     with several kinds ``w_h [K, H, 4H]``; with ``own`` also ``w_o [H, 4H]``; with attention also
@@ -56,8 +56,8 @@ def lstm(
             et al. 2016); or "attention", weighted by the softmax over k of
             ``(x w_q)(h_k w_k) / sqrt(H)``.
         own: Whether the node's own last state is one of the states, with weights ``w_o`` and a
-            forget gate of its own (Liang et al. 2016, equation 2, where h is ``tanh(o c)``). Such a
-            cell runs in rounds only.
+            forget gate of its own (Liang et al. 2016, where h is ``tanh(o c)``). Such a cell runs
+            in rounds only.
     """
     size = checking.positive_int("size", size)
     forget_bias = checking.real("forget_bias", forget_bias)
@@ -105,8 +105,8 @@ def gru(
 
     In topological order, the sum over predecessors takes the place of the last state, both in the
     products and in ``h = u (sum_k h_k) + (1 - u) n``. On a chain it is ``lj.gru`` with the same
-    params. With ``own`` it is that of gated graph neural networks (Li et al. 2016, equations 2 to
-    6), in which the neighbours are the input and the node's own last state is the state:
+    params. With ``own`` it is that of gated graph neural networks (Li et al. 2016), in
+    which the neighbours are the input and the node's own last state is the state:
 
         a = x w_x + b + sum_k h_k w_h
         r, u = sigmoid(a + h w_o),  n = tanh(a + (r h) w_o),  h = u h + (1 - u) n

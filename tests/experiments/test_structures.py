@@ -2,13 +2,25 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
+import lstm_jax as lj
 from experiments import __main__ as command
-from experiments.structures import _listops, _phrases, graph_paths, listops_tree, treebank
+from experiments.harness.run.study import Trial
+from experiments.structures import (
+    _listops,
+    _phrases,
+    _training,
+    graph_paths,
+    listops_tree,
+    treebank,
+)
+from lstm_jax import train
 from lstm_jax.tasks import text
 from lstm_jax.tasks.formal import listops
+from tests.conformance import close
 
 TOKENS = [listops.TOKENS.index(token) for token in ("[MAX", "4", "[SM", "9", "8", "]", "0", "]")]
 
@@ -89,6 +101,54 @@ def test_the_experiment_runs(name, tmp_path, monkeypatch):
     column = getattr(module, "ACCURACY", None) or graph_paths.accuracy_at(4)
     for row in study["entries"]:
         assert 0 <= row["scores"][column]["center"] <= 100, row["entry"]
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    """Killed in the middle of an epoch and at the beginning of one, with dropout."""
+    items, held_out = (
+        _listops.tree_items(_listops.draw(seed, count, 12, 2, set()), _listops.list_tree)
+        for seed, count in ((0, 28), (1, 8))
+    )
+    cell = lj.tree.child_sum_lstm(4)
+
+    def run_cell(params, forest, xs):
+        return lj.tree.unroll(cell, params, forest, xs)[1]
+
+    net = _training.node_net(cell, run_cell, symbols=_listops.SYMBOLS, embedding=3, classes=10,
+                             dropout=0.5)  # fmt: skip
+
+    def pack(trees):
+        return lj.tree.pack(trees, nodes=128, levels=8, children=2)
+
+    def fit(folder, last=None):
+        shown = []
+
+        def show(fraction, text):
+            shown.append(fraction)
+            if len(shown) == last:
+                raise KeyboardInterrupt
+
+        folder.mkdir(exist_ok=True)
+        trial = Trial(7, folder, jax.random.key(7), show)
+        fitted = _training.fit(
+            net, train.optimizer("adam", 0.01), items, held_out, pack, trial,
+            batch_size=8, epochs=3, patience=3,
+        )  # fmt: skip
+        return fitted, shown
+
+    monkeypatch.setattr(_training, "SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    whole, shown = fit(tmp_path / "whole")
+    assert len(shown) == 9 and len(whole.history["loss"]) == 3
+    for last in (3, 2):  # of which the last is not yet saved: after 2 and 3 batches
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path / "killed", last)
+    resumed, left = fit(tmp_path / "killed")
+    assert len(left) == 9 - 3
+    close(jax.device_get(resumed), jax.device_get(whole), 0.0)
+    again, none = fit(tmp_path / "killed")  # after its end, before its result was written
+    assert not none
+    close(jax.device_get(again), jax.device_get(whole), 0.0)
 
 
 def test_settings_that_make_no_sense():

@@ -93,8 +93,8 @@ def _shares(params, neighbours, x, states, into):
 
 
 def graph_lstm_node(params, x, own, states, into, neighbours):
-    """Peng et al. 2017, equation 2, with weights by the kind of edge; with ``own``, Liang et al.
-    2016, equation 2, whose own forget gate and own state come beside those of the neighbours."""
+    """Peng et al. 2017, with weights by the kind of edge; with ``own``, Liang et al. 2016, whose
+    own forget gate and own state come beside those of the neighbours."""
     w_h = params["w_h"] if params["w_h"].ndim == 3 else params["w_h"][None]
     w_i, w_f, w_u, w_o = np.split(params["w_x"], 4, axis=-1)
     b_i, b_f, b_u, b_o = np.split(params["b"], 4)
@@ -117,8 +117,8 @@ def graph_lstm_node(params, x, own, states, into, neighbours):
 
 def graph_gru_node(params, x, own, states, into, neighbours):
     """Without ``own``: the GRU with reset after the product, whose last state is the sum over
-    predecessors. With it: Li et al. 2016, equations 2 to 6, with the messages' and the gates'
-    weights in one product, and the update gate the other way round."""
+    predecessors. With it: Li et al. 2016, with the messages' and the gates' weights in one product,
+    and the update gate the other way round."""
     w_h = params["w_h"] if params["w_h"].ndim == 3 else params["w_h"][None]
     shares = _shares(params, neighbours, x, states, into)
     size = w_h.shape[1]
