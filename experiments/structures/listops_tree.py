@@ -3,16 +3,19 @@
     python -m experiments listops_tree
 
 Nangia & Bowman 2018, "ListOps: A diagnostic dataset for latent tree learning": expressions of
-digits and of lists of them, under minimum, maximum, median and sum modulo 10. With 128 units and
-90,000 expressions they report 98.7 % for a TreeLSTM that is given the correct parse, and 71.5 % for
-an LSTM that reads the tokens.
+digits and of lists of them, under minimum, maximum, median and sum modulo 10, drawn anew from
+their grammar. With 128 units they report 98.7 % for a TreeLSTM that is given the correct parse, and
+71.5 % for an LSTM that reads the tokens, both trained on the values of whole expressions.
 
-Expect the Tree-LSTMs far above the LSTM, and above 95 %.
+Nets here learn from the values of the lists within expressions, too, which takes fewer epochs: the
+Tree-LSTMs at the nodes, and the LSTM from each list as a sequence of its own. Lists that are held
+out do not count where they are part of others. ``--lists whole`` is the task as published.
 """
 
 import dataclasses
 
 import numpy as np
+import optax
 
 import lstm_jax as lj
 from experiments.harness.report.epochs import draw_epochs
@@ -21,8 +24,9 @@ from experiments.structures import _listops, _training
 from lstm_jax import train
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
+from lstm_jax.tasks.formal import listops
 
-TIME = "2 h"
+TIME = "20 min"
 ACCURACY, EPOCH = "test accuracy in %", "best epoch"
 CLASSES = 10
 TREES = {"child-sum Tree-LSTM": _listops.list_tree, "binary Tree-LSTM": _listops.binary_tree}
@@ -34,6 +38,8 @@ class Config:
     """Expressions to train on."""
     held_out: int = 2_000
     """Expressions in each of validation and test."""
+    lists: str = "all"
+    """Whose values are learnt: "all" lists within an expression, or the "whole" alone."""
     longest: int = 100
     """Most tokens of an expression."""
     max_args: int = 5
@@ -43,13 +49,11 @@ class Config:
     embedding: int = 64
     """Size of the vectors of tokens."""
     batch_size: int = 128
-    """Expressions per step."""
-    epochs: int = 30
-    """Most epochs of each net."""
-    patience: int = 5
-    """Epochs without a better validation score after which a net stops."""
+    """Expressions per step; the LSTM takes as many lists as they have on average."""
+    epochs: int = 10
+    """Epochs of each net, of which the best by validation accuracy is tested."""
     learning_rate: float = 2e-3
-    """Of Adam, for each net."""
+    """Of Adam, for each net; it falls to 0 along a cosine."""
     seeds: int = 1
     """Trials of each net."""
 
@@ -59,12 +63,27 @@ def studies(config: Config) -> list[Study]:
         raise WrongValue(
             f"training: expected at least batch_size, {config.batch_size}, got {config.training}"
         )
+    checking.choice("lists", config.lists, ("all", "whole"))
     seen: set[bytes] = set()
-    validation, test, training = (
-        _listops.draw(seed, count, config.longest, config.max_args, seen)
-        for seed, count in enumerate((config.held_out, config.held_out, config.training))
+    validation, test = (
+        _listops.draw(seed, config.held_out, config.longest, config.max_args, seen)
+        for seed in (0, 1)
     )
+    held_out = set(seen)
+    training = _listops.draw(2, config.training, config.longest, config.max_args, seen)
     common = np.bincount(training.values, minlength=CLASSES).argmax()
+    data = {"training": training, "validation": validation, "test": test}
+
+    def lists_of(part: listops.Expressions) -> list[list[_listops.Part]]:
+        if part is training and config.lists == "all":
+            return _listops.all_lists(part, held_out)
+        return _listops.wholes(part)
+
+    def optimizer(batches: int) -> optax.GradientTransformation:
+        return train.optimizer(
+            "adam", config.learning_rate, clip=5.0, schedule="cosine",
+            steps=config.epochs * batches,
+        )  # fmt: skip
 
     def majority(trial: Trial) -> dict[str, float]:
         return {ACCURACY: 100 * float(np.mean(test.values == common))}
@@ -85,16 +104,17 @@ def studies(config: Config) -> list[Study]:
             return lj.tree.pack(trees, children=most)
 
         def run(trial: Trial) -> dict[str, float]:
-            seen, held_out, asked = (
-                _listops.tree_items(part, TREES[name]) for part in (training, validation, test)
-            )
-            optimizer = train.optimizer("adam", config.learning_rate, clip=5.0)
+            items = {
+                part: _listops.tree_items(of, lists_of(of), TREES[name])
+                for part, of in data.items()
+            }
             fitted = _training.fit(
-                net, optimizer, seen, held_out, pack, trial, batch_size=config.batch_size,
-                epochs=config.epochs, patience=config.patience,
+                net, optimizer(config.training // config.batch_size), items["training"],
+                items["validation"], pack, trial, batch_size=config.batch_size,
+                epochs=config.epochs, patience=config.epochs,
             )  # fmt: skip
             trial.save_arrays("history", **fitted.history)
-            batches = list(_training.make_batches(asked, config.batch_size, pack))
+            batches = list(_training.make_batches(items["test"], config.batch_size, pack))
             accuracy = _training.accuracy_of(net)(fitted.params, batches)
             return {ACCURACY: 100 * accuracy, EPOCH: fitted.best_epoch}
 
@@ -107,29 +127,29 @@ def studies(config: Config) -> list[Study]:
         model = train.network(lj.lstm(config.size), inputs, head, reads="last")
 
         def run(trial: Trial) -> dict[str, float]:
-            data = [
-                train.Dataset(_listops.sequences(part), part.values)
-                for part in (training, validation, test)
-            ]
+            rows = {part: _listops.sequences(of, lists_of(of)) for part, of in data.items()}
+            batches = config.training // config.batch_size
             fitted = train.fit(
-                model, data[0], validation=data[1], loss="cross_entropy", metrics=["accuracy"],
-                optimizer=train.optimizer("adam", config.learning_rate, clip=5.0),
-                epochs=config.epochs, batch_size=config.batch_size,
-                early_stopping=train.EarlyStopping(config.patience, "accuracy"), key=trial.key,
+                model, rows["training"], validation=rows["validation"], loss="cross_entropy",
+                metrics=["accuracy"], optimizer=optimizer(batches), epochs=config.epochs,
+                batch_size=len(rows["training"]) // batches,
+                early_stopping=train.EarlyStopping(config.epochs, "accuracy"), key=trial.key,
                 checkpoint=trial.checkpoint, progress=trial.progress,
             )  # fmt: skip
             trial.save_arrays("history", **fitted.history)
-            measured = train.evaluate(model, fitted.params, data[2], metrics="accuracy")
+            measured = train.evaluate(model, fitted.params, rows["test"], metrics="accuracy")
             return {ACCURACY: 100 * measured["accuracy"], EPOCH: fitted.best_epoch}
 
         parameters = train.count_parameters(model)
         return Entry("LSTM", "net", run, range(config.seeds), parameters)
 
+    learnt = "the lists within them, too" if config.lists == "all" else "the whole of each"
     return [
         Study(
             "ListOps",
-            split=f"{config.training} expressions to train on, {config.held_out} to stop on and "
-            f"{config.held_out} to test on, all different, of up to {config.longest} tokens.",
+            split=f"{config.training} expressions to train on, with the values of {learnt}, "
+            f"{config.held_out} to stop on and {config.held_out} to test on, all different, of up "
+            f"to {config.longest} tokens. What is held out is learnt as no part of others either.",
             columns=[
                 Column(ACCURACY, higher_is_better=True, digits=1),
                 Column(EPOCH, digits=0),
@@ -139,7 +159,7 @@ def studies(config: Config) -> list[Study]:
                 sequence_entry(),
                 *map(tree_entry, TREES),
             ],
-            data={"training": training, "validation": validation, "test": test},
+            data=data,
             published=[
                 Published("TreeLSTM, 128 units", "Nangia 2018", {ACCURACY: 98.7}, checked=False),
                 Published("LSTM, 128 units", "Nangia 2018", {ACCURACY: 71.5}, checked=False),

@@ -126,16 +126,21 @@ def pack(
     sources, targets = pairs[:, 0], pairs[:, 1]
     owner = np.repeat(np.arange(len(sizes)), sizes)
     kinds = room("kinds", kinds, int(edge_kinds.max(initial=0)) + 1, rounded=False)
-    nodes = room("nodes", nodes, len(owner))
-    edges = room("edges", edges, len(sources))
+    nodes = room("nodes", nodes, len(owner), of=", those of all graphs")
+    edges = room("edges", edges, len(sources), of=", those of all graphs")
     order = None
     if acyclic:
         level = find_levels(len(owner), sources, targets)
         if (level < 0).any():
             i = int(owner[np.argmax(level < 0)])
             raise WrongValue(f"graphs[{i}]: expected an acyclic graph, got one with a cycle")
-        levels = room("levels", levels, int(level.max()) + 1)
-        degree = room("degree", degree, int(np.bincount(targets, minlength=1).max()))
+        deepest = int(owner[np.argmax(level)])
+        levels = room("levels", levels, int(level.max()) + 1,
+                      of=f", the levels of graphs[{deepest}]")  # fmt: skip
+        degrees = np.bincount(targets, minlength=len(owner))
+        widest = int(owner[np.argmax(degrees)])
+        degree = room("degree", degree, int(degrees.max()),
+                      of=f", those of a node of graphs[{widest}]")  # fmt: skip
         order = make_levels(level, sources, targets, edge_kinds,
                             nodes=nodes, edges=edges, levels=levels, degree=degree)  # fmt: skip
     by_target = np.argsort(targets, kind="stable")

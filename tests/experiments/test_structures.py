@@ -26,27 +26,51 @@ TOKENS = [listops.TOKENS.index(token) for token in ("[MAX", "4", "[SM", "9", "8"
 
 
 def test_lists_as_trees():
-    tree, ids = _listops.list_tree(np.array(TOKENS))
+    tree, ids, closed = _listops.list_tree(np.array(TOKENS))
+    assert closed == {5: 2, 7: 0}
     assert tree.children == [[1, 2, 5], [], [3, 4], [], [], []]
     assert ids == [TOKENS[i] + 1 for i in (0, 1, 2, 3, 4, 6)]
 
 
 def test_lists_as_binary_trees():
-    tree, ids = _listops.binary_tree(np.array(TOKENS))
+    tree, ids, closed = _listops.binary_tree(np.array(TOKENS))
 
     def written(node):
         below = tree.children[node]
         return [written(child) for child in below] if below else listops.TOKENS[ids[node] - 1]
 
     inner = [[["[SM", "9"], "8"], "]"]
-    assert written(len(ids) - 1) == [[[["[MAX", "4"], inner], "0"], "]"]
+    assert written(closed[5]) == inner and closed[7] == len(ids) - 1
+    assert written(closed[7]) == [[[["[MAX", "4"], inner], "0"], "]"]
+
+
+def expressions_of(*rows):
+    tokens = np.full((len(rows), 10), listops.PAD, np.uint8)
+    for row, given in zip(tokens, rows, strict=True):
+        row[: len(given)] = given
+    lengths = np.array([len(given) for given in rows], np.int32)
+    return listops.Expressions(tokens, lengths, listops.evaluate(tokens))
+
+
+def test_all_lists_but_those_held_out():
+    inner = TOKENS[2:6]
+    expressions = expressions_of(TOKENS, inner)
+    lists = _listops.all_lists(expressions, set())
+    assert lists == [[(2, 5, 7), (0, 7, 7)], [(0, 3, 7)]]
+    (item, _) = _listops.tree_items(expressions, lists, _listops.list_tree)
+    assert item.weights.tolist() == [1, 0, 1, 0, 0, 0]
+    assert item.targets.tolist() == [7, 0, 7, 0, 0, 0]
+    held_out = {np.array(inner, np.uint8).tobytes()}
+    assert _listops.all_lists(expressions, held_out) == [[(0, 7, 7)], []]
+    assert _listops.wholes(expressions) == [[(0, 7, 7)], [(0, 3, 7)]]
+    assert len(_listops.sequences(expressions, lists)) == 2  # one of the three comes twice
 
 
 def test_only_the_root_has_a_value():
     expressions = _listops.draw(0, 3, 20, 3, set())
-    for make in (_listops.list_tree, _listops.binary_tree):
-        for item, value in zip(_listops.tree_items(expressions, make), expressions.values,
-                               strict=True):  # fmt: skip
+    for parse in (_listops.list_tree, _listops.binary_tree):
+        items = _listops.tree_items(expressions, _listops.wholes(expressions), parse)
+        for item, value in zip(items, expressions.values, strict=True):
             (root,) = np.flatnonzero(item.weights)
             assert item.targets[root] == value
             below = {child for of in item.structure.children for child in of}
@@ -106,9 +130,9 @@ def test_the_experiment_runs(name, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, monkeypatch):
     """Killed in the middle of an epoch and at the beginning of one, with dropout."""
+    drawn = [_listops.draw(seed, count, 12, 2, set()) for seed, count in ((0, 28), (1, 8))]
     items, held_out = (
-        _listops.tree_items(_listops.draw(seed, count, 12, 2, set()), _listops.list_tree)
-        for seed, count in ((0, 28), (1, 8))
+        _listops.tree_items(part, _listops.wholes(part), _listops.list_tree) for part in drawn
     )
     cell = lj.tree.child_sum_lstm(4)
 

@@ -176,6 +176,15 @@ def test_wrong_arguments():
     for sizes in ({"nodes": 1}, {"levels": 1}, {"kinds": 0}):
         with pytest.raises(ValueError, match=f"^{next(iter(sizes))}: expected"):
             lj.graph.pack([two], **sizes)
+    three = lj.graph.Graph(3, [(0, 2), (1, 2)])
+    for sizes, message in (
+        ({"levels": 1}, "levels: expected at least 2, the levels of graphs[1], got 1"),
+        ({"degree": 1}, "degree: expected at least 2, those of a node of graphs[1], got 1"),
+        ({"edges": 1}, "edges: expected at least 2, those of all graphs, got 1"),
+    ):
+        with pytest.raises(ValueError) as error:
+            lj.graph.pack([lj.graph.Graph(1, []), three], **sizes)
+        assert str(error.value) == message
     packed, cell = lj.graph.pack([two]), lj.graph.lstm(H)
     params, xs = cell.init(jax.random.key(0), D), jnp.zeros((8, D))
     cyclic = lj.graph.pack([lj.graph.Graph(2, [(0, 1), (1, 0)])], acyclic=False)

@@ -95,6 +95,7 @@ def test_batches_of_a_bucket_share_a_program(name):
         assert np.all(np.asarray(ys[:count]).any(axis=1)) and not np.asarray(ys[count:]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @every_run
 def test_vmap_over_seeds_and_over_batches(name):
@@ -133,6 +134,7 @@ def test_bfloat16_compute_keeps_a_float32_state(name):
         assert difference < 0.1 * np.linalg.norm(expected) + 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("name", ["child_sum", "graph_gru"])
 def test_derivatives_of_every_order_by_scan(name):
