@@ -11,6 +11,8 @@ from lstm_jax import train
 from lstm_jax.tasks.formal import listops
 from lstm_jax.tasks.formal.listops import CLOSE, OPEN, PAD, Expressions
 
+MOST_LISTS = 20  # open at once
+DEEPEST = MOST_LISTS + 1  # levels of a list's tree, with the digits of the innermost list
 SYMBOLS = PAD + 1  # ids of tokens are their numbers plus one; 0 is none
 
 
@@ -18,7 +20,7 @@ def draw(seed: int, count: int, longest: int, max_args: int, seen: set[bytes]) -
     """Different expressions, none of them in ``seen``, to which they are added."""
     rng = np.random.RandomState((listops.KEY, seed))
     drawn = listops.draw_distinct(
-        "longest", rng, count, listops.SHORTEST, longest, 20, max_args, seen
+        "longest", rng, count, listops.SHORTEST, longest, MOST_LISTS, max_args, seen
     )
     seen |= set(map(listops.name, drawn.tokens))
     return drawn

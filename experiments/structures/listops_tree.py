@@ -24,6 +24,7 @@ from experiments.structures import _listops, _training
 from lstm_jax import train
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
+from lstm_jax.graph.levels import next_power
 from lstm_jax.tasks.formal import listops
 
 TIME = "20 min"
@@ -98,10 +99,11 @@ def studies(config: Config) -> list[Study]:
 
         net = _training.node_net(cell, run_cell, symbols=_listops.SYMBOLS,
                                  embedding=config.embedding, classes=CLASSES)  # fmt: skip
-        most = 2 if cell.ordered else config.max_args
+        most, levels = (2, config.longest) if cell.ordered else (config.max_args, _listops.DEEPEST)
 
         def pack(trees: list) -> lj.tree.Forest:
-            return lj.tree.pack(trees, children=most)
+            # All batches have as many levels, so that they share a program, or two.
+            return lj.tree.pack(trees, children=most, levels=next_power(levels))
 
         def run(trial: Trial) -> dict[str, float]:
             items = {
