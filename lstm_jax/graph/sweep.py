@@ -77,20 +77,22 @@ def _sweep(node: Node, params: Params, inputs: Any, empty: Any, levels: Levels) 
 
 
 @default_promotion
-def _forward(node: Node, params: Params, inputs: Any, empty: Any, levels: Levels) -> tuple:
+def _forward(
+    node: Node, params: Params, inputs: Any, empty: Any, levels: Levels
+) -> tuple[Any, ...]:
     values = _sweep(node, params, inputs, empty, levels)
     return values, (params, inputs, values, levels)
 
 
 @default_promotion
-def _backward(node: Node, kept: tuple, d_values: Any) -> tuple:
+def _backward(node: Node, kept: tuple[Any, ...], d_values: Any) -> tuple[Any, ...]:
     params, inputs, values, levels = kept
     # Sums over many steps are in float32 or wider, as the products are.
     d_params = jax.tree.map(
         lambda of: jnp.zeros(of.shape, jnp.promote_types(of.dtype, jnp.float32)), params
     )
 
-    def body(number: jax.Array, carry: tuple) -> tuple:
+    def body(number: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
         d_params, d_inputs, d_values = carry
         step = _look_up(levels, levels.steps - 1 - number)
         rows, sent = _read(step, inputs, values)

@@ -32,7 +32,7 @@ class SentimentTreebank(NamedTuple):
 
 
 def sentiment_treebank(
-    *, folder: str | os.PathLike | None = None, verify: bool = True
+    *, folder: str | os.PathLike[str] | None = None, verify: bool = True
 ) -> SentimentTreebank:
     """The treebank of Socher et al. 2013, "Recursive deep models for semantic compositionality
     over a sentiment treebank": 8,544 sentences to train on, 1,101 to validate and 2,210 to test,
