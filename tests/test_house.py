@@ -19,6 +19,8 @@ RULES: dict[str, list[str]] = {
     "lstm_jax.decode": ["_internal", "core", "unrolling"],
     "lstm_jax.nnx": ["_internal", "core", "unrolling"],
     "lstm_jax.seq2seq": ["_internal", "core", "attend", "unrolling", "decode"],
+    "lstm_jax.graph": ["_internal", "core", "cells"],
+    "lstm_jax.tree": ["_internal", "core", "cells", "graph"],
     "lstm_jax.tasks": ["_internal", "core"],
     "lstm_jax.train": ["_internal", "core", "cells", "wrappers", "unrolling", "tasks", "version"],
     "lstm_jax.files": [

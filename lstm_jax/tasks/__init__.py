@@ -16,7 +16,8 @@ registry: ``reversal.reversal``, ``sorting.sorting``, ``dates.written_dates`` an
 
 Real data that are no task, but a finite set to train on, are read by functions of the themes:
 ``tasks.text.ptb()``, ``tasks.text.shakespeare()``, ``tasks.text.movie_reviews()``,
-``tasks.images.mnist()``, and the time series of ``tasks.series``.
+``tasks.text.sentiment_treebank()``, ``tasks.images.mnist()``, and the time series of
+``tasks.series``.
 """
 
 from collections.abc import Callable

@@ -21,6 +21,7 @@ PUBLIC = [
             "decode",
             "export",
             "files",
+            "graph",
             "insight",
             "interop",
             "nnx",
@@ -32,6 +33,7 @@ PUBLIC = [
             "tasks.text",
             "train",
             "train.series",
+            "tree",
             "unrolling",
             "wrappers",
         )
