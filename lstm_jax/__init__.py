@@ -26,6 +26,7 @@ from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax._internal.hosts import initialize_hosts
 from lstm_jax.attend.attentive import AttentiveState, attentive
 from lstm_jax.cells.attention import attention
+from lstm_jax.cells.convolutional import ConvGRUState, ConvLSTMState, conv_gru, conv_lstm
 from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.linear_attention import (
     FastWeightState,
@@ -37,6 +38,7 @@ from lstm_jax.cells.lstm import GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
 from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
+from lstm_jax.cells.multidimensional import MultidimensionalState, multidimensional
 from lstm_jax.cells.rnn import RNNState, irnn, rnn
 from lstm_jax.cells.xlstm import MLSTMState, SLSTMState, mlstm, slstm
 from lstm_jax.core import initializers
@@ -79,6 +81,8 @@ __all__ = [
     "AttentiveState",
     "BidirectionalState",
     "Cell",
+    "ConvGRUState",
+    "ConvLSTMState",
     "CountedState",
     "Deferred",
     "FastWeightState",
@@ -91,6 +95,7 @@ __all__ = [
     "LinearAttentionState",
     "MLSTMState",
     "MinimalState",
+    "MultidimensionalState",
     "Packed",
     "RNNState",
     "SLSTMState",
@@ -105,6 +110,8 @@ __all__ = [
     "bidirectional",
     "cells",
     "chain",
+    "conv_gru",
+    "conv_lstm",
     "core",
     "data_parallel",
     "decode",
@@ -132,6 +139,7 @@ __all__ = [
     "min_lstm",
     "mixed_precision",
     "mlstm",
+    "multidimensional",
     "nnx",
     "pack",
     "residual",

@@ -155,7 +155,7 @@ class Recurrent(nnx.Module):
         return_carry = self._option("return_carry", return_carry)
         deterministic = self._option("deterministic", deterministic)
         axes = "[time, *batch, features]" if time_major else "[*batch, time, features]"
-        inputs = checking.float_array("inputs", inputs, axes, 2)
+        inputs = checking.float_array("inputs", inputs, axes, 1 + self.cell.feature_axes)
         if inputs.shape[-1] != self.in_features:
             raise WrongValue(
                 f"inputs: expected {axes} with {self.in_features} features, the module's "
@@ -163,13 +163,13 @@ class Recurrent(nnx.Module):
             )
         params = values_of(self.params)
         same_precision("inputs", inputs, params)
-        time_axis = 0 if time_major else inputs.ndim - 2
+        time_axis = 0 if time_major else inputs.ndim - 1 - self.cell.feature_axes
         xs = jnp.moveaxis(inputs, time_axis, 0)
-        steps, batch = xs.shape[0], xs.shape[1:-1]
+        steps, batch = xs.shape[0], self.cell.batch_shape(xs.shape[1:])
         if seq_lengths is not None:
             seq_lengths = checking.lengths(seq_lengths, steps, batch, "seq_lengths", "inputs")
         if resets is not None:
-            resets = _check_resets(resets, inputs.shape[:-1])
+            resets = _check_resets(resets, self.cell.batch_shape(inputs.shape))
             resets = jnp.moveaxis(resets, time_axis, 0)
         if initial_carry is not None:
             cell_checks.state(self.cell, params, initial_carry, batch, "initial_carry")
@@ -259,7 +259,7 @@ def _check_resets(resets: Any, shape: tuple[int, ...]) -> jax.Array:
 
 def _check_streams(cell: Cell, params: Params, in_features: int) -> None:
     """Refuses a layer that cannot be stepped, since chunks of it are not the whole."""
-    x = jax.ShapeDtypeStruct((in_features,), jnp.float32)
+    x = jax.ShapeDtypeStruct((*cell.grid.inputs, in_features), jnp.float32)
     try:
         jax.eval_shape(lambda p, x: cell.step(p, cell.initial_state(p), x), params, x)
     except ArgumentError as error:
