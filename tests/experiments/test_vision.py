@@ -26,6 +26,7 @@ def digits(monkeypatch):
 
     made = Mnist(*draw(5010), *draw(10))
     monkeypatch.setattr(tasks.images, "mnist", lambda: made)
+    return made
 
 
 def test_patches_are_put_together_again():
@@ -49,7 +50,7 @@ def test_forecasters_answer_with_all_frames_to_come():
 
 
 def test_errors_are_sums_over_a_frame_and_means_over_frames(digits, tmp_path):
-    films = tasks.images.moving_digits("test", 3, digits=1, side=32, frames=12)
+    films = tasks.images.moving_digits("test", 3, digits=1, side=32, frames=12, data=digits)
     saved = {}
 
     class Trial:
