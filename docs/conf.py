@@ -1,5 +1,6 @@
 """How Sphinx builds these pages: `make docs`."""
 
+import pkgutil
 import re
 import shutil
 import sys
@@ -12,6 +13,7 @@ sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(DOCS))
 
 import docstrings  # noqa: E402
+from sphinx.pycode import ModuleAnalyzer  # noqa: E402
 
 import lstm_jax  # noqa: E402
 
@@ -66,8 +68,18 @@ def to_built_pages(app: Any, name: str, source: list[str]) -> None:
     source[0] = re.sub(r"\[([^]]+)\]\(\.\./\.\./\w+/results/[^)]+\.md\)", r"`\1`", text)
 
 
+def hide_overloads() -> None:
+    """A function has one signature here, its own; overloads are for type checkers."""
+    for module in pkgutil.walk_packages(lstm_jax.__path__, "lstm_jax."):
+        source = ModuleAnalyzer.for_module(module.name)
+        if "@overload" in source.code:
+            source.analyze()
+            source.overloads.clear()
+
+
 def setup(app: Any) -> None:
     copy_notebooks()
+    hide_overloads()
     app.connect("source-read", to_built_pages)
     # Before napoleon, which reads the sections that this writes.
     app.connect("autodoc-process-docstring", docstrings.sections, priority=400)

@@ -195,7 +195,7 @@ def temperatures(nets: Nets) -> DataSet:
                 model, data(fold.train), data(fold.validation), loss=head.loss, rate=3e-3,
                 steps=nets.steps, trial=trial,
             )  # fmt: skip
-            return rmse(mean + scale * train.predict(model, params, data(test)))
+            return rmse(mean + scale * np.asarray(train.predict(model, params, data(test))))
 
         return Learner(cell, "net", score, train.count_parameters(model))
 

@@ -54,12 +54,12 @@ def problem(kind: str) -> tuple[train.Model, Any, Any, dict[str, Any]]:
         model = train.network(cell, train.inputs.numbers(2), train.heads.regression())
         return model, data, held_out, {"loss": "mse", "metrics": ["mae", "r2"]}
     tokens = np.cumsum(rng.integers(0, 2, 3200)) % 7
-    data = train.Streams(tokens[:2560], window=10)
-    held_out = train.Streams(tokens[2560:], window=64)
+    stream = train.Streams(tokens[:2560], window=10)
+    stream_held_out = train.Streams(tokens[2560:], window=64)
     model = train.network(
         lj.gru(8), train.inputs.embedding(7, 4), train.heads.classification(7), reads="every"
     )
-    return model, data, held_out, {"loss": "cross_entropy", "metrics": ["perplexity"]}
+    return model, stream, stream_held_out, {"loss": "cross_entropy", "metrics": ["perplexity"]}
 
 
 def die_at(data: Any, step: int) -> None:

@@ -60,7 +60,8 @@ def launch(
 
 def _failure(number: int, code: int, log: Path) -> str:
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = log.read_text(errors="replace").splitlines()
+    lines = [line for line in lines if line.strip() and not line.startswith("    @")]  # C++ frames
     return "\n  ".join([f"process {number} ended with {how}", *lines[-5:]])
 
 

@@ -10,7 +10,9 @@ initialisation (Tallec & Ollivier 2018) for lags of up to 100 steps. After 400 u
 the training loss was 1.27 with it, 1.92 with lags of up to 784 (where input gates are nearly shut,
 at twice the rate), and 2.30, that of chance, with a forget bias of 5 for all units.
 
-Expect: nothing yet, since no full run is kept.
+Expect, in an hour on two cores (one seed; results in experiments/results/sequential_mnist): test
+accuracies of 97.8 % for the LSTM and 98.1 % for the GRU with 17,500 parameters, beside 92.0 % for
+logistic regression on all pixels at once.
 """
 
 import dataclasses

@@ -53,7 +53,7 @@ class Net(NamedTuple):
         inputs = train.inputs.embedding(config.words, config.embedding)
         if self.filters:
             inputs = train.inputs.convolution(inputs, self.filters, config.width)
-        cell = lj.lstm(self.hidden)
+        cell: lj.Cell = lj.lstm(self.hidden)
         if self.both_directions:
             cell = lj.bidirectional(cell, cell)
         head = train.heads.classification(_reviews.CLASSES)

@@ -168,7 +168,7 @@ def _expected_params(cell: Any, input_size: int) -> Any:
     return jax.eval_shape(lambda key: cell.init(key, input_size), jax.random.key(0))
 
 
-def _input_size_of(cell: Any, got: dict, wrong_size: int) -> int | None:
+def _input_size_of(cell: Any, got: dict[str, Any], wrong_size: int) -> int | None:
     """The input size for which params of the shapes ``got`` would be right, if there is one."""
     sizes = {n for shape in got.values() for n in shape}
     # A cell that reads its input beside something else has only their sum among its shapes.
@@ -194,7 +194,7 @@ def _shapes_by_path(argument: str, tree: Any) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _describe_difference(got: dict, expected: dict, source: str) -> str | None:
+def _describe_difference(got: dict[str, Any], expected: dict[str, Any], source: str) -> str | None:
     """The first leaf whose shape differs, as "path: expected X, got Y"; None if all agree."""
     for path in [*expected, *got]:
         if got.get(path) != expected.get(path):

@@ -162,7 +162,7 @@ def data_parallel(
     return value_and_grad
 
 
-def _place(args: tuple, shardings: Any) -> tuple:
+def _place(args: tuple[Any, ...], shardings: Any) -> Any:
     if all(sharding.is_fully_addressable for sharding in jax.tree.leaves(shardings)):
         return jax.device_put(args, shardings)
     return jax.tree.map(placing.place, args, jax.tree.broadcast(shardings, args))
@@ -234,7 +234,9 @@ def _argument_names(loss: Any, count: int) -> list[str]:
     return [*names, *(f"argument {i}" for i in range(len(names), count))][:count]
 
 
-def _check_rows(names: list[str], specs: tuple, args: tuple, count: int) -> None:
+def _check_rows(
+    names: list[str], specs: tuple[Any, ...], args: tuple[Any, ...], count: int
+) -> None:
     """Checks that all batch axes exist and have one size, a multiple of ``count``."""
     if len(args) != len(specs):
         raise WrongValue(

@@ -28,6 +28,6 @@ def threefry_of(words: jax.Array) -> jax.Array:
     return key
 
 
-def split_key(key: Any, n: int) -> list:
+def split_key(key: Any, n: int) -> list[Any]:
     """One key for each of ``n`` parts; each is None if ``key`` is None."""
     return [None] * n if key is None else list(jax.random.split(key, n))

@@ -57,14 +57,15 @@ def initialize_hosts(
         num_processes: How many processes the job has.
         process_id: The number of this one, from 0.
         local_device_ids: The GPUs of the host that this process uses.
-        timeout: Seconds to wait for the other processes.
+        timeout: Seconds to wait for the other processes. If they do not come, JAX ends this one
+            with a message of its own, ``DEADLINE_EXCEEDED``.
 
     Returns:
         The number of processes.
 
     Raises:
         ValueError, TypeError: Naming the argument or the variable that is missing.
-        RuntimeError: If JAX has been used already, or the processes do not find each other.
+        RuntimeError: If JAX has been used already.
     """
     if num_processes is not None:
         num_processes = checking.positive_int("num_processes", num_processes)
@@ -72,7 +73,7 @@ def initialize_hosts(
         process_id = checking.seed("process_id", process_id)
     _check_address(coordinator_address)
     timeout = checking.real("timeout", timeout)
-    given = {
+    given: dict[str, Any] = {
         "coordinator_address": coordinator_address,
         "num_processes": num_processes,
         "process_id": process_id,
@@ -98,11 +99,7 @@ def initialize_hosts(
         raise _missing(given, error) from error
     except RuntimeError as error:
         if IN_USE not in str(error):
-            raise RuntimeError(
-                "initialize_hosts: the processes did not find each other within "
-                f"{timeout:g} seconds; are all of them running, and can they reach "
-                f"{coordinator_address or os.environ.get(ADDRESS) or 'process 0'}? {error}"
-            ) from error
+            raise
         if alone and jax.default_backend() != "tpu":
             return 1
         raise RuntimeError(

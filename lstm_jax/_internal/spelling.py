@@ -63,7 +63,7 @@ class Kind:
         return value
 
 
-def _leaf_types(annotation: Any) -> set:
+def _leaf_types(annotation: Any) -> set[Any]:
     """The types in an annotation, except those inside a ``Callable``."""
     origin = typing.get_origin(annotation)
     if origin is None:
@@ -75,7 +75,9 @@ def _leaf_types(annotation: Any) -> set:
     return set()
 
 
-def resolve_annotations(build: Callable, signature: inspect.Signature) -> inspect.Signature:
+def resolve_annotations(
+    build: Callable[..., Any], signature: inspect.Signature
+) -> inspect.Signature:
     """The signature of ``build`` with annotations that were written as text evaluated."""
     try:
         return inspect.signature(build, eval_str=True)
@@ -140,7 +142,7 @@ class _Array(typing.NamedTuple):
     """Stands in a key for an array, by its values."""
 
     dtype: str
-    shape: tuple
+    shape: tuple[Any, ...]
     values: bytes
 
 
@@ -151,7 +153,9 @@ def holds_arrays(key: Any) -> bool:
     return type(key) is tuple and any(map(holds_arrays, key))
 
 
-def format_call(name: str, signature: inspect.Signature, kinds: dict, arguments: dict) -> str:
+def format_call(
+    name: str, signature: inspect.Signature, kinds: dict[str, Any], arguments: dict[str, Any]
+) -> str:
     """The call as text, such as "lstm(4, peephole=True)", without options at their defaults."""
     parts: list[str] = []
     for parameter in signature.parameters.values():

@@ -9,13 +9,13 @@ from typing import Any
 import jax
 
 
-def axes_of(*trees: Any) -> frozenset:
+def axes_of(*trees: Any) -> frozenset[Any]:
     """The mesh axes over which any leaf varies; leaves are arrays or ``jax.ShapeDtypeStruct``."""
     leaves = jax.tree.leaves(trees)
     return frozenset().union(*(_axes(leaf) for leaf in leaves))
 
 
-def cast(axes: frozenset, tree: Any) -> Any:
+def cast(axes: frozenset[Any], tree: Any) -> Any:
     """``tree`` with leaves marked as varying over ``axes``.
 
     The gradient is then summed over devices here, outside of any loop that follows.
@@ -28,7 +28,7 @@ def cast(axes: frozenset, tree: Any) -> Any:
     return jax.tree.map(cast_leaf, tree) if axes else tree
 
 
-def _axes(leaf: Any) -> frozenset:
+def _axes(leaf: Any) -> frozenset[Any]:
     if isinstance(leaf, jax.ShapeDtypeStruct):
         manual = leaf.manual_axis_type
     else:

@@ -9,7 +9,7 @@ attentive cell are made once for a cell, a mechanism and the shape of a memory. 
 in ``Cell.memory``, and reaches ``prepare`` beside the params.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,10 +27,11 @@ from lstm_jax.core.gates import NO_GATES
 from lstm_jax.core.numerics import like, product
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.steps import advance_of, observe
-from lstm_jax.core.typing import AnyArray
+from lstm_jax.core.typing import AnyArray, StateT, StateT_co, generic_tuple
 
 
-class AttentiveState(NamedTuple):
+@generic_tuple
+class AttentiveState(NamedTuple, Generic[StateT_co]):
     """The state of an attentive cell.
 
     Attributes:
@@ -42,14 +43,14 @@ class AttentiveState(NamedTuple):
         attention: The state of the mechanism.
     """
 
-    cell: Any
+    cell: StateT_co
     fed: Any
     weights: Float[Array, "*batch S"]
     attention: Any
 
 
 def attentive(
-    cell: Cell,
+    cell: Cell[StateT],
     memory: Float[AnyArray, "S *batch M"],
     *,
     mask: Bool[AnyArray, "S *rows"] | None = None,
@@ -58,7 +59,7 @@ def attentive(
     input_feeding: bool = True,
     size: int | None = None,
     returns: str = "outputs",
-) -> Cell:
+) -> Cell[AttentiveState[StateT]]:
     """``cell`` with attention to ``memory`` at each step, as in a decoder.
 
         decoder = lj.attentive(lj.lstm(128), memory, attention="additive")
@@ -113,7 +114,7 @@ def attentive(
 
 @factory
 def _attentive(
-    cell: Cell,
+    cell: Cell[StateT],
     attention: str | attend.Attention,
     places: int,
     memory_size: int,
@@ -121,7 +122,7 @@ def _attentive(
     input_feeding: bool,
     size: int | None,
     returns: str,
-) -> Cell:
+) -> Cell[AttentiveState[StateT]]:
     """The attentive cell without its memory ``[places, *batch, memory_size]``."""
     if isinstance(attention, str):
         checking.choice("attention", attention, attend.registry)

@@ -10,6 +10,7 @@ from lstm_jax._internal import checking
 from lstm_jax.core import initializers as init
 from lstm_jax.core.builders import windowed_cell
 from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import AttentionState
 from lstm_jax.core.gates import GateAxis, equal_gates
 from lstm_jax.core.numerics import product, split_heads
 from lstm_jax.core.recipes import factory
@@ -19,7 +20,9 @@ POSITIONS = ("rotary", "learned", "none")
 
 
 @factory
-def attention(size: int, heads: int = 1, window: int = 256, *, positions: str = "rotary") -> Cell:
+def attention(
+    size: int, heads: int = 1, window: int = 256, *, positions: str = "rotary"
+) -> Cell[AttentionState]:
     """Multi-head softmax attention to the last ``window`` steps, the current one included.
 
     Vaswani et al. 2017, section 3.2, masked to be causal and local. Positions are relative, so

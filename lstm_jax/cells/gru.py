@@ -16,6 +16,7 @@ from lstm_jax.core.gates import equal_gates
 from lstm_jax.core.numerics import like, product
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.steps import input_product
+from lstm_jax.core.typing import Zeros
 
 
 class GRUState(NamedTuple):
@@ -32,7 +33,7 @@ def gru(
     norm: str | None = None,
     gate_activation: str = "sigmoid",
     activation: str = "tanh",
-) -> Cell:
+) -> Cell[GRUState]:
     """The gated recurrent unit: ``h = u h + (1 - u) n`` (Cho et al. 2014, eq. 5 to 8).
 
     Params, in the order reset, update, candidate: ``w_x [D, 3H]``, ``w_h [H, 3H]``, ``b [3H]``;
@@ -101,7 +102,7 @@ def gru(
             params |= {"scale_x": jnp.ones(3 * size, dtype), "scale_h": jnp.ones(3 * size, dtype)}
         return params
 
-    def zero_state(zeros):
+    def zero_state(zeros: Zeros) -> GRUState:
         return GRUState(zeros(size))
 
     if reset_after:
@@ -112,7 +113,7 @@ def gru(
 
 
 @factory
-def mgu(size: int) -> Cell:
+def mgu(size: int) -> Cell[GRUState]:
     """The minimal gated unit: ``h = (1 - f) h + f tanh(x w + (f h) w_h + b)``.
 
     Zhou et al. 2016, "Minimal gated unit for recurrent neural networks", section 3. Its one gate

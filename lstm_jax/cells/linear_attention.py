@@ -6,7 +6,7 @@ Length" (DeltaNet, section 2; the rule is that of Schlag et al. 2021); Yang et a
 Delta Networks", section 3.1 (both rules with a scalar gate that decays the memory).
 """
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from lstm_jax.core.forms import Projected
 from lstm_jax.core.gates import GateAxis, equal_gates
 from lstm_jax.core.numerics import merge_heads, product, split_heads, wide
 from lstm_jax.core.recipes import factory
+from lstm_jax.core.typing import Zeros
 
 FEATURE_MAPS = {
     "elu": lambda x: jax.nn.elu(x) + 1.0,  # Katharopoulos et al. 2020, eq. 7
@@ -47,6 +48,45 @@ class FastWeightState(NamedTuple):
     memory: Float[Array, "*batch heads K V"]
 
 
+@overload
+def linear_attention(
+    size: int,
+    heads: int = 1,
+    *,
+    feature_map: Literal["elu", "relu", "softmax"] | None = None,
+    rule: Literal["sum"] = "sum",
+    gated: bool = False,
+    normalize: Literal[True] | None = None,
+    forget_bias: float | None = None,
+) -> Cell[LinearAttentionState]: ...
+
+
+@overload
+def linear_attention(
+    size: int,
+    heads: int = 1,
+    *,
+    feature_map: str | None = None,
+    rule: Literal["delta"],
+    gated: bool = False,
+    normalize: Literal[False] | None = None,
+    forget_bias: float | None = None,
+) -> Cell[FastWeightState]: ...
+
+
+@overload
+def linear_attention(
+    size: int,
+    heads: int = 1,
+    *,
+    feature_map: str | None = None,
+    rule: str = "sum",
+    gated: bool = False,
+    normalize: bool | None = None,
+    forget_bias: float | None = None,
+) -> Any: ...  # a cell of either state
+
+
 @factory
 def linear_attention(
     size: int,
@@ -57,7 +97,7 @@ def linear_attention(
     gated: bool = False,
     normalize: bool | None = None,
     forget_bias: float | None = None,
-) -> Cell:
+) -> Cell[Any]:
     """Linear attention: ``S = f S + k v^T``, ``y = (q S / q z) w_y``, with z the sum of the keys.
 
     Katharopoulos et al. 2020, eq. 16 to 20, without their residual and feed-forward parts: causal
@@ -142,7 +182,7 @@ def linear_attention(
     def write(s, m):
         return LinearAttentionState(s[..., :-1], s[..., -1]) if normalize else FastWeightState(s)
 
-    def zero_state(zeros):
+    def zero_state(zeros: Zeros) -> LinearAttentionState | FastWeightState:
         memory = zeros(heads, per_head, per_head)
         if normalize:
             return LinearAttentionState(memory, zeros(heads, per_head))

@@ -32,7 +32,7 @@ def lru(
     r_min: float = 0.0,
     r_max: float = 1.0,
     max_phase: float = 2.0 * math.pi,
-) -> Cell:
+) -> Cell[LRUState]:
     """The LRU: ``h = lambda h + gamma (x B)``, ``y = Re(h C) + x w_skip``, with h complex and
     ``lambda = exp(-exp(nu_log) + i exp(theta_log))``.
 

@@ -6,7 +6,7 @@ al. 2015, "LSTM: A Search Space Odyssey" (the variants; section II.A has the equ
 & Hinton 2016 (layer norm; equations 20 to 22 of the supplement).
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack, overload
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from lstm_jax.core.builders import gated_cell, packed_params
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.gates import equal_gates
 from lstm_jax.core.recipes import factory
+from lstm_jax.core.typing import Zeros
 
 
 class LSTMState(NamedTuple):
@@ -52,6 +53,40 @@ GREFF_VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+class LSTMOptions(TypedDict, total=False):
+    """The options of ``lstm`` that do not change the type of its state."""
+
+    forget_bias: float
+    peephole: bool
+    coupled: bool
+    input_gate: bool
+    forget_gate: bool
+    output_gate: bool
+    projection: int | None
+    norm: str | None
+    gate_activation: str
+    cell_activation: str
+    output_activation: str
+
+
+@overload
+def lstm(
+    size: int, *, full_gate_recurrence: Literal[False] = False, **options: Unpack[LSTMOptions]
+) -> Cell[LSTMState]: ...
+
+
+@overload
+def lstm(
+    size: int, *, full_gate_recurrence: Literal[True], **options: Unpack[LSTMOptions]
+) -> Cell[GateRecurrentState]: ...
+
+
+@overload
+def lstm(
+    size: int, *, full_gate_recurrence: bool, **options: Unpack[LSTMOptions]
+) -> Any: ...  # a cell of either state
+
+
 @factory
 def lstm(
     size: int,
@@ -68,7 +103,7 @@ def lstm(
     gate_activation: str = "sigmoid",
     cell_activation: str = "tanh",
     output_activation: str = "tanh",
-) -> Cell:
+) -> Cell[Any]:
     """The LSTM: ``c = f c + i g``, ``h = o tanh(c)`` (Greff et al. 2015, section II.A).
 
         cell = lj.lstm(128, forget_bias=1.0, peephole=True)
@@ -181,7 +216,7 @@ def lstm(
                        "bias_c": jnp.zeros(size, dtype)}  # fmt: skip
         return params
 
-    def zero_state(zeros):
+    def zero_state(zeros: Zeros) -> LSTMState | GateRecurrentState:
         if full_gate_recurrence:
             return GateRecurrentState(zeros(out), zeros(size), zeros(squashed.width))
         return LSTMState(zeros(out), zeros(size))

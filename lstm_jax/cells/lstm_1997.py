@@ -50,7 +50,7 @@ def lstm_1997(
     weight_scale: float = 0.1,
     g_range: float = 2.0,
     h_range: float = 1.0,
-) -> Cell:
+) -> Cell[LSTM1997State]:
     """The 1997 cell: ``s += in g(net_c)``, ``y = out h(s)`` (section 4; H = blocks * block_size).
 
     The packed axis has u units: the input gates and the output gates, one per block each, then the

@@ -15,6 +15,7 @@ from lstm_jax.core.gates import GateAxis, equal_gates
 from lstm_jax.core.numerics import like, masked_softmax, product
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.steps import append_step, filled_places
+from lstm_jax.core.typing import Zeros
 
 
 class LSTMNState(NamedTuple):
@@ -31,7 +32,7 @@ class LSTMNState(NamedTuple):
     filled: Integer[Array, "*batch"]
 
     @property
-    def written(self) -> tuple:
+    def written(self) -> tuple[str, ...]:
         """An empty tape is not read: see ``lstm_jax/core/states.py``."""
         return ("h", "c", "keys", "summary")
 
@@ -39,7 +40,7 @@ class LSTMNState(NamedTuple):
 @factory
 def lstmn(
     size: int, window: int = 32, *, attention_size: int | None = None, forget_bias: float = 1.0
-) -> Cell:
+) -> Cell[LSTMNState]:
     """The LSTMN: an LSTM that reads averages of the last ``window`` values of h and c.
 
     They take the place of the last h and c, and are weighted by
@@ -100,7 +101,7 @@ def lstmn(
             "w_a": draw(key_a, (keys,), GateAxis(("a",), (1,)), dtype)[:, 0],
         }
 
-    def empty(zeros):
+    def empty(zeros: Zeros) -> LSTMNState:
         tape = zeros(window, size)
         return LSTMNState(tape, tape, zeros(window, keys), zeros(size), zeros(dtype=jnp.int32))
 

@@ -28,7 +28,7 @@ class MinimalState(NamedTuple):
 
 
 @factory
-def min_gru(size: int, *, activation: str = "identity") -> Cell:
+def min_gru(size: int, *, activation: str = "identity") -> Cell[MinimalState]:
     """The minGRU: ``h = (1 - u) h + u g(n)``, with ``u, n = x w_x + b`` and u a sigmoid gate.
 
     Feng et al. 2024, section 3.1. An open update gate overwrites the memory, as in ``lj.mgu``.
@@ -58,7 +58,9 @@ def min_gru(size: int, *, activation: str = "identity") -> Cell:
 
 
 @factory
-def min_lstm(size: int, *, forget_bias: float = 1.0, activation: str = "identity") -> Cell:
+def min_lstm(
+    size: int, *, forget_bias: float = 1.0, activation: str = "identity"
+) -> Cell[MinimalState]:
     """The minLSTM: ``h = f / (f + i) h + i / (f + i) g(n)``, with ``i, f, n = x w_x + b`` and
     sigmoid gates i and f.
 
@@ -97,8 +99,12 @@ def preactivations(axis: GateAxis, params: Params, x: jax.Array) -> dict[str, ja
 
 
 def _minimal(
-    name: str, axis: GateAxis, gates: Callable, coefficients: Callable, bias: init.Initializer
-) -> Cell:
+    name: str,
+    axis: GateAxis,
+    gates: Callable[[Params, jax.Array], dict[str, jax.Array]],
+    coefficients: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]],
+    bias: init.Initializer,
+) -> Cell[MinimalState]:
     size = axis.widths[0]
     return linear_cell(
         name,

@@ -20,7 +20,7 @@ class RNNState(NamedTuple):
 
 
 @factory
-def rnn(size: int, *, activation: str = "tanh") -> Cell:
+def rnn(size: int, *, activation: str = "tanh") -> Cell[RNNState]:
     """The simple recurrent network (Elman 1990): ``h_t = act(x_t w_x + h_{t-1} w_h + b)``.
 
     Params ``w_x [D, H]``, ``w_h [H, H]``, ``b [H]``; state ``RNNState(h)``; output ``h``.
@@ -34,7 +34,7 @@ def rnn(size: int, *, activation: str = "tanh") -> Cell:
 
 
 @factory
-def irnn(size: int, *, scale: float = 1.0) -> Cell:
+def irnn(size: int, *, scale: float = 1.0) -> Cell[RNNState]:
     """The IRNN: ReLU units whose recurrence starts at ``scale`` times the identity.
 
     Le, Jaitly & Hinton 2015, "A simple way to initialize recurrent networks of rectified linear
@@ -49,7 +49,7 @@ def irnn(size: int, *, scale: float = 1.0) -> Cell:
     return _rnn("irnn", size, "relu", init.identity(scale))
 
 
-def _rnn(name: str, size: int, activation: str, recurrent: init.Initializer) -> Cell:
+def _rnn(name: str, size: int, activation: str, recurrent: init.Initializer) -> Cell[RNNState]:
     size = checking.positive_int("size", size)
     act = get_activation("activation", activation)
     axis: GateAxis = equal_gates(("cell",), size)

@@ -33,12 +33,12 @@ class SLSTMState(NamedTuple):
     m: Float[Array, "*batch H"]
 
     @property
-    def written(self) -> tuple:
+    def written(self) -> tuple[str, ...]:
         """If c is not zero, n must be above zero: see ``lstm_jax/core/states.py``."""
         return ("c", "n", "m")
 
     @property
-    def scaled(self) -> tuple:
+    def scaled(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """m scales both c and n."""
         return (("m", ("c", "n")),)
 
@@ -50,7 +50,7 @@ def slstm(
     *,
     forget_bias: float = 3.0,
     forget_activation: str = "sigmoid",
-) -> Cell:
+) -> Cell[SLSTMState]:
     """The sLSTM: ``c = f c + i g``, ``n = f n + i``, ``h = o c / n`` with ``i = exp(...)``.
 
     Beck et al. 2024, section 2.2, in the stabilised form of its last equations: with
@@ -132,7 +132,7 @@ def mlstm(
     *,
     forget_bias: float = 3.0,
     forget_activation: str = "sigmoid",
-) -> Cell:
+) -> Cell[MLSTMState]:
     """The mLSTM: ``C = f C + i k v^T``, ``n = f n + i k``, ``h = o (q C) / max(|q n|, 1)``.
 
     Beck et al. 2024, section 2.3, eq. 19 to 27, stabilised as in its appendix, with

@@ -14,7 +14,7 @@ from jaxtyping import PRNGKeyArray
 from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core import promises
-from lstm_jax.core.cell import NO_GRID, Cell, Grid
+from lstm_jax.core.cell import NO_GRID, Cell, Grid, InitialState
 from lstm_jax.core.forms import (
     AttentionState,
     Form,
@@ -23,6 +23,7 @@ from lstm_jax.core.forms import (
     MatrixMemory,
     Observed,
     Plain,
+    Pointwise,
     Projected,
     Weights,
     Windowed,
@@ -31,7 +32,7 @@ from lstm_jax.core.forms import (
 from lstm_jax.core.gates import GateAxis
 from lstm_jax.core.numerics import product
 from lstm_jax.core.steps import advance_of
-from lstm_jax.core.typing import AnyArray, BatchShape, Params, State
+from lstm_jax.core.typing import AnyArray, BatchShape, Params, StateT, Zeros
 
 
 def packed_params(params: dict[str, jax.Array]) -> tuple[Weights, dict[str, jax.Array]]:
@@ -49,10 +50,10 @@ def plain_cell(
     axis: GateAxis,
     *,
     init: Callable[[jax.Array, int, Any], Params],
-    state: Callable[[Callable[..., jax.Array]], State],
-    advance: Callable[[Params, State, jax.Array], tuple],
+    state: Callable[[Zeros], StateT],
+    advance: Callable[[Params, StateT, jax.Array], tuple[Any, ...]],
     grid: Grid = NO_GRID,
-) -> Cell:
+) -> Cell[StateT]:
     """A cell of no other form (``Plain``), which is unrolled by a plain scan.
 
     Args:
@@ -66,7 +67,7 @@ def plain_cell(
         grid: The spatial axes of inputs and outputs, in a cell that reads images.
     """
 
-    def observe(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array, Observed]:
+    def observe(params: Params, state: StateT, x: jax.Array) -> tuple[StateT, jax.Array, Observed]:
         state, y, *more = advance(params, state, x)
         gates = more[0] if more else {}
         return state, y, gates if isinstance(gates, Observed) else Observed(gates)
@@ -78,11 +79,11 @@ def cell_of_form(
     name: str,
     size: int,
     axis: GateAxis,
-    init: Callable,
-    state: Callable,
+    init: Callable[[jax.Array, int, Any], Params],
+    state: Callable[[Zeros], StateT],
     form: Form,
     grid: Grid = NO_GRID,
-) -> Cell:
+) -> Cell[StateT]:
     """The cell of a form, whose step is derived from it; see ``plain_cell`` for the arguments."""
 
     def checked_init(key: PRNGKeyArray, input_size: int, dtype: Any = jnp.float32) -> Params:
@@ -102,15 +103,15 @@ def gated_cell(
     axis: GateAxis,
     *,
     init: Callable[[jax.Array, int, Any], Params],
-    state: Callable[[Callable[..., jax.Array]], State],
-    pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]],
+    state: Callable[[Zeros], StateT],
+    pointwise: Pointwise[StateT],
     split: Callable[[Params], tuple[Weights, Any]] = packed_params,
     source: Callable[[Any, Any], jax.Array] = lambda vectors, state: state.h,
     additive: bool | int = False,
     product_x: Callable[[jax.Array, jax.Array], jax.Array] = product,
     product_h: Callable[[jax.Array, jax.Array], jax.Array] = product,
     grid: Grid = NO_GRID,
-) -> Cell:
+) -> Cell[StateT]:
     """A cell of the gated form (``Gated``).
 
     Args:
@@ -145,13 +146,13 @@ def linear_cell(
     axis: GateAxis,
     *,
     init: Callable[[jax.Array, int, Any], Params],
-    state: Callable[[Callable[..., jax.Array]], State],
+    state: Callable[[Zeros], StateT],
     coefficients: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]],
-    read: Callable[[State], jax.Array],
-    write: Callable[[jax.Array], State],
+    read: Callable[[StateT], jax.Array],
+    write: Callable[[jax.Array], StateT],
     output: Callable[[Params, jax.Array, jax.Array], jax.Array],
     gates: Callable[[Params, jax.Array], dict[str, jax.Array]] = no_gates,
-) -> Cell:
+) -> Cell[StateT]:
     """A cell of the linear form (``Linear``), ``h_t = a_t h_{t-1} + b_t``.
 
     Args:
@@ -176,13 +177,13 @@ def matrix_cell(
     axis: GateAxis,
     *,
     init: Callable[[jax.Array, int, Any], Params],
-    state: Callable[[Callable[..., jax.Array]], State],
+    state: Callable[[Zeros], StateT],
     project: Callable[[Params, jax.Array], Projected],
-    read: Callable[[State], tuple[jax.Array, jax.Array | None]],
-    write: Callable[[jax.Array, jax.Array | None], State],
+    read: Callable[[StateT], tuple[jax.Array, jax.Array | None]],
+    write: Callable[[jax.Array, jax.Array | None], StateT],
     output: Callable[[Params, jax.Array, jax.Array | None, jax.Array | None], jax.Array],
     gates: Callable[[Projected], dict[str, jax.Array]] = no_gates,
-) -> Cell:
+) -> Cell[StateT]:
     """A cell with a matrix memory (``MatrixMemory``).
 
     Args:
@@ -214,7 +215,7 @@ def windowed_cell(
     place: Callable[[jax.Array, AnyArray], jax.Array],
     bias: Callable[[Params, np.ndarray], jax.Array | None],
     output: Callable[[Params, jax.Array, jax.Array], jax.Array],
-) -> Cell:
+) -> Cell[AttentionState]:
     """A cell of the windowed form (``Windowed``), whose state is an ``AttentionState``.
 
     Args:
@@ -231,21 +232,21 @@ def windowed_cell(
     """
     form = Windowed(window, project, place, bias, output)
 
-    def empty(zeros):
+    def empty(zeros: Zeros) -> AttentionState:
         place = (heads, window, size // heads)
         return AttentionState(zeros(*place), zeros(*place), zeros(dtype=jnp.int32))
 
     return cell_of_form(name, size, axis, init, empty, form)
 
 
-def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[..., State]:
+def state_of(make: Callable[[Zeros], StateT]) -> InitialState[StateT]:
     """An ``initial_state`` from a function that makes the state of ``zeros(*widths)``.
 
     A leaf that does not hold floats is made by ``zeros(*widths, dtype=...)``.
     """
 
     @default_promotion
-    def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> State:
+    def initial_state(params: Params, batch_shape: BatchShape = (), dtype: Any = None) -> StateT:
         """Zeros ``[*batch, H]`` of ``dtype``; by default float32, or wider if the params are."""
         shape = checking.batch_shape("batch_shape", batch_shape)
         if dtype is None:
@@ -259,7 +260,7 @@ def state_of(make: Callable[[Callable[..., jax.Array]], State]) -> Callable[...,
     return initial_state
 
 
-def _copy_shared(state: State) -> State:
+def _copy_shared(state: StateT) -> StateT:
     """``state`` with an array of its own in each leaf, so that its buffers can be donated."""
     seen: set[int] = set()
 

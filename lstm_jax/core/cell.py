@@ -7,7 +7,7 @@ the fast gradient are derived from them.
 """
 
 import dataclasses
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,16 @@ from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.forms import Form
 from lstm_jax.core.gates import GateAxis
 from lstm_jax.core.recipes import FactoryMade
-from lstm_jax.core.typing import BatchShape, Input, Key, Output, Params, State
+from lstm_jax.core.typing import (
+    BatchShape,
+    Input,
+    Key,
+    Output,
+    Params,
+    StateT,
+    StateT_co,
+    generic_tuple,
+)
 
 
 class Init(Protocol):
@@ -28,7 +37,7 @@ class Init(Protocol):
     def __call__(self, key: PRNGKeyArray, input_size: int, dtype: Any = jnp.float32) -> Params: ...
 
 
-class InitialState(Protocol):
+class InitialState(Protocol[StateT_co]):
     """The state before the first step, ``[*batch, H]`` in each field.
 
     Its dtype is ``dtype``; by default float32, or wider if the params are.
@@ -36,18 +45,18 @@ class InitialState(Protocol):
 
     def __call__(
         self, params: Params, batch_shape: BatchShape = (), dtype: Any = None
-    ) -> State: ...
+    ) -> StateT_co: ...
 
 
-class Advance(Protocol):
+class Advance(Protocol[StateT_co]):
     """One step with prepared params, without checks: ``x [*batch, D]`` to ``y [*batch, H]``.
 
     A cell with a ``Grid`` has its axes before D and H.
     """
 
     def __call__(
-        self, params: Params, state: State, x: jax.Array, /
-    ) -> tuple[State, jax.Array]: ...
+        self, params: Params, state: Any, x: jax.Array, /
+    ) -> tuple[StateT_co, jax.Array]: ...
 
 
 class Prepare(Protocol):
@@ -92,24 +101,29 @@ def _nothing_to_prepare(params: Params, batch_shape: BatchShape, key: Any) -> Pa
     return params
 
 
-class _Fields(NamedTuple):
+@generic_tuple
+class _Fields(NamedTuple, Generic[StateT_co]):
     name: str
     size: int
     axis: GateAxis
     init: Init
-    initial_state: InitialState
-    advance: Advance
+    initial_state: InitialState[StateT_co]
+    advance: Advance[StateT_co]
     form: Form | None = None
     prepare: Prepare = _nothing_to_prepare
     memory: Memory | None = None
     grid: Grid = NO_GRID
 
 
-class Cell(FactoryMade, _Fields):
+class Cell(FactoryMade, _Fields[StateT_co]):
     """A recurrent cell: a tuple of pure functions, like ``optax.GradientTransformation``.
 
     Cells built by equal calls of a factory (``lj.core.factory``) are equal, have one hash, and
     pickle as the call that built them. So a loop that builds its cell anew compiles once.
+
+    To a type checker, ``Cell[LSTMState]`` is a cell with such states, and ``Cell`` one of any. The
+    type is covariant, although ``step`` takes a state, so that a list may hold cells of several
+    kinds.
 
     Attributes:
         name: What errors and tables call the cell.
@@ -150,11 +164,11 @@ class Cell(FactoryMade, _Fields):
     def step(
         self,
         params: Params,
-        state: State,
+        state: StateT_co,  # type: ignore[misc]  # see the class
         x: Input,
         *,
         key: Key | None = None,
-    ) -> tuple[State, Output]:
+    ) -> tuple[StateT_co, Output]:
         """One step in time.
 
         Args:
@@ -183,7 +197,7 @@ class Cell(FactoryMade, _Fields):
         return self.advance(self.prepare(params, batch, key), state, x)
 
 
-def without_memory(cell: Cell) -> Cell:
+def without_memory(cell: Cell[StateT]) -> Cell[StateT]:
     """The cell as it is compiled, the same for every memory."""
     return cell if cell.memory is None else cell._replace(memory=None)
 

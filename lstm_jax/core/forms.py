@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Integer
 
 from lstm_jax.core.numerics import product
-from lstm_jax.core.typing import AnyArray, Params, State
+from lstm_jax.core.typing import AnyArray, Params, State, StateT
 
 
 class Weights(NamedTuple):
@@ -22,6 +22,12 @@ class Weights(NamedTuple):
     w_h: jax.Array  # [R, G*H], likewise
     b: jax.Array | None = None  # [G*H]; None if there is no bias, or if pointwise adds it
     w_p: jax.Array | None = None  # [H, P]: a projection of the output (Sak et al. 2014)
+
+
+# ``(vectors, state, z, r) -> (state, y, gates)``
+Pointwise = Callable[
+    [Any, StateT, jax.Array, jax.Array], tuple[StateT, jax.Array, dict[str, jax.Array]]
+]
 
 
 class Gated(NamedTuple):
@@ -43,7 +49,7 @@ class Gated(NamedTuple):
         product_h: ``(source, w_h) -> r``, likewise.
     """
 
-    pointwise: Callable[[Any, Any, jax.Array, jax.Array], tuple[Any, jax.Array, dict]]
+    pointwise: Pointwise[State]
     split: Callable[[Params], tuple[Weights, Any]]
     source: Callable[[Any, Any], jax.Array]
     additive: bool | int = False
@@ -158,7 +164,7 @@ class AttentionState(NamedTuple):
     filled: Integer[jax.Array, "*batch"]
 
     @property
-    def written(self) -> tuple:
+    def written(self) -> tuple[str, ...]:
         """Places that are not filled are not read: see ``lstm_jax/core/states.py``."""
         return ("keys", "values")
 
@@ -210,6 +216,7 @@ class Run(Protocol):
         xs: jax.Array,
         state: State,
         initial: State,
+        /,
         *,
         reverse: bool = False,
         method: str | None = None,

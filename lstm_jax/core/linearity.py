@@ -50,9 +50,9 @@ def reads_only_sums(jaxpr: Any, columns: int) -> bool:
     return all(out is None for out in outs)
 
 
-def _follow(jaxpr: Any, arguments: list) -> list:
+def _follow(jaxpr: Any, arguments: list[Any]) -> list[Any]:
     """The results of the program for these arguments; None for arrays free of the split."""
-    known: dict = dict(zip(jaxpr.invars, arguments, strict=True))
+    known: dict[Any, Any] = dict(zip(jaxpr.invars, arguments, strict=True))
 
     def read(var: Any) -> _Split | None:
         return None if isinstance(var, jex.Literal) else known.get(var)
@@ -88,8 +88,8 @@ def _or_zeros(value: _Split | None, var: Any) -> _Split:
     return _Split(np.full(shape, -1), np.zeros(shape), np.zeros(shape))
 
 
-def _sum(sign: float) -> Callable:
-    def rule(eqn: Any, inputs: list) -> list:
+def _sum(sign: float) -> Callable[..., Any]:
+    def rule(eqn: Any, inputs: list[Any]) -> list[Any]:
         one, other = (_or_zeros(v, var) for v, var in zip(inputs, eqn.invars, strict=True))
         if np.any((one.place >= 0) & (other.place >= 0) & (one.place != other.place)):
             raise _Unproven("a sum over two places")
@@ -99,10 +99,10 @@ def _sum(sign: float) -> Callable:
     return rule
 
 
-def _moving_rule(move: Callable) -> Callable:
+def _moving_rule(move: Callable[..., Any]) -> Callable[..., Any]:
     """The rule for an operation that only moves the numbers of its one argument."""
 
-    def rule(eqn: Any, inputs: list) -> list:
+    def rule(eqn: Any, inputs: list[Any]) -> list[Any]:
         (value,) = inputs
         parts = [move(eqn.params, part) for part in value]
         if len(eqn.outvars) == 1:
@@ -112,37 +112,37 @@ def _moving_rule(move: Callable) -> Callable:
     return rule
 
 
-def _concatenate(eqn: Any, inputs: list) -> list:
+def _concatenate(eqn: Any, inputs: list[Any]) -> list[Any]:
     values = [_or_zeros(v, var) for v, var in zip(inputs, eqn.invars, strict=True)]
     axis = eqn.params["dimension"]
     return [_Split(*(np.concatenate(parts, axis) for parts in zip(*values, strict=True)))]
 
 
-def _slice(params: dict, part: np.ndarray) -> np.ndarray:
+def _slice(params: dict[str, Any], part: np.ndarray) -> np.ndarray:
     strides = params["strides"] or (1,) * part.ndim
     bounds = zip(params["start_indices"], params["limit_indices"], strides, strict=True)
     return part[tuple(slice(*bound) for bound in bounds)]
 
 
-def _broadcast(params: dict, part: np.ndarray) -> np.ndarray:
+def _broadcast(params: dict[str, Any], part: np.ndarray) -> np.ndarray:
     shape = [1] * len(params["shape"])
     for size, axis in zip(part.shape, params["broadcast_dimensions"], strict=True):
         shape[axis] = size
     return np.broadcast_to(part.reshape(shape), params["shape"])
 
 
-def _split(params: dict, part: np.ndarray) -> list[np.ndarray]:
+def _split(params: dict[str, Any], part: np.ndarray) -> list[np.ndarray]:
     return np.split(part, np.cumsum(params["sizes"])[:-1], params["axis"])
 
 
-def _convert(eqn: Any, inputs: list) -> list:
+def _convert(eqn: Any, inputs: list[Any]) -> list[Any]:
     if not jnp.issubdtype(eqn.params["new_dtype"], jnp.floating):
         raise _Unproven("rounding")
     return inputs
 
 
 INSIDE = ("jit", "pjit", "closed_call", "core_call", "remat", "checkpoint")
-RULES: dict[str, Callable] = {
+RULES: dict[str, Callable[..., Any]] = {
     "add": _sum(1.0),
     "add_any": _sum(1.0),
     "sub": _sum(-1.0),

@@ -26,7 +26,9 @@ KEPT = 4096  # the most forms that are remembered
 
 
 @default_promotion
-def check_additive(name: str, form: Gated, size: int, init: Callable, state: Callable) -> None:
+def check_additive(
+    name: str, form: Gated, size: int, init: Callable[..., Any], state: Callable[..., Any]
+) -> None:
     """Refuses a gated cell that breaks its promise.
 
     First ``pointwise`` is analysed as a program, which takes milliseconds. If that proves nothing,
@@ -105,7 +107,7 @@ def _shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
 
 
 def _find_difference(
-    step: Callable, shapes: Any, shape: tuple[int, ...], columns: int
+    step: Callable[..., Any], shapes: Any, shape: tuple[int, ...], columns: int
 ) -> str | None:
     """What differs between two splits of the same sums: "values", "gradients", or None."""
     rng = np.random.default_rng(0)

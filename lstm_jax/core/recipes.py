@@ -11,7 +11,7 @@ import inspect
 import pickle
 import types
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,14 @@ class Recipe:
         can_be_kept: Whether the result may be cached.
     """
 
-    def __init__(self, factory: Callable, args: tuple, kwargs: dict, name: str, key: tuple):
+    def __init__(
+        self,
+        factory: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        name: str,
+        key: tuple[Any, ...],
+    ):
         self.factory, self.args, self.kwargs, self.name = factory, args, kwargs, name
         self.can_be_kept = not spelling.holds_arrays(key)
         self._key = key
@@ -84,9 +91,9 @@ class FactoryMade(spelling.Atom):
     def __hash__(self) -> int:
         return super().__hash__() if self.recipe is None else hash(self.recipe)
 
-    def _replace(self, **changes: Any) -> Any:
+    def _replace(self, **changes: Any) -> Self:
         """As for any NamedTuple; the recipe is kept if it still describes the result."""
-        new = super()._replace(**changes)  # type: ignore[misc]
+        new: Self = super()._replace(**changes)  # type: ignore[misc]
         if self.recipe is not None and changes.keys() <= set(self.outside_recipe):
             object.__setattr__(new, "recipe", self.recipe)
         return new
@@ -94,10 +101,10 @@ class FactoryMade(spelling.Atom):
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{name}: {type(self).__name__} cannot be changed; use _replace")
 
-    def __copy__(self) -> Any:
+    def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, memo: dict) -> Any:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -124,7 +131,7 @@ class FactoryMade(spelling.Atom):
 class Function(FactoryMade):
     """A function that a factory returns, such as an initialiser."""
 
-    def __init__(self, name: str, call: Callable):
+    def __init__(self, name: str, call: Callable[..., Any]):
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "__wrapped__", call)
 
@@ -167,7 +174,7 @@ def factory(build: Callable[P, T]) -> Callable[P, T]:
         """A cache in front of ``make_from_any``, which takes a hundred times as long."""
         return make_from_any(args, kwargs)
 
-    def make_from_any(args: tuple, kwargs: dict) -> Any:
+    def make_from_any(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -195,7 +202,7 @@ def _x64() -> bool:
 
 
 @functools.lru_cache(maxsize=KEPT)
-def build_once(recipe: Recipe, build: Callable, x64: bool) -> Any:
+def build_once(recipe: Recipe, build: Callable[..., Any], x64: bool) -> Any:
     """The result of the recipe. ``x64`` is part of the cache key, since arrays depend on it."""
     traced = isinstance(jnp.zeros(()), jax.core.Tracer)
     # Inside a caller's jit, the cached result would otherwise hold its tracers.
@@ -216,7 +223,12 @@ def _is_function(field: Any) -> bool:
     return isinstance(field, types.FunctionType)
 
 
-def _rebuild(factory: Callable, args: tuple, kwargs: dict, beside: dict) -> Any:
+def _rebuild(
+    factory: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    beside: dict[str, Any],
+) -> Any:
     """Unpickles a result: calls the factory again, and puts back the fields in ``beside``."""
     made = factory(*args, **kwargs)
     return made._replace(**beside) if beside else made

@@ -211,7 +211,17 @@ def observe_composite(form: Composite) -> Observe:
     ) -> tuple[State, jax.Array, Observed]:
         observed = Observed({})
 
-        def run(cell, params, x, state, initial, *, reverse=False, method=None, name=None):
+        def run(
+            cell: Any,
+            params: Params,
+            x: jax.Array,
+            state: State,
+            initial: State,
+            *,
+            reverse: bool = False,
+            method: str | None = None,
+            name: str | None = None,
+        ) -> tuple[State, jax.Array]:
             nonlocal observed
             if reverse:
                 raise WrongValue(

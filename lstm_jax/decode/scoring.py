@@ -48,7 +48,7 @@ def score(
     # An unknown token in the padding would read as NaN, and zero times NaN is NaN.
     tokens = jnp.where(counts, tokens, 0).astype(jnp.int32)
 
-    def teacher_force(carry: tuple, inputs: tuple) -> tuple:
+    def teacher_force(carry: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         state, last = carry
         token, counted = inputs
         state, logits, _ = step(state, last)

@@ -271,7 +271,7 @@ def _backtrack(search: _Search, found: _Complete, plan: Plan) -> Beams:
     lengths = jnp.where(exists, found.lengths, 0)
     ended = exists & found.ended
 
-    def back(slot: jax.Array, inputs: tuple) -> tuple:
+    def back(slot: jax.Array, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         t, parents, tokens, seen = inputs
         ends, counts = ended & (t == lengths - 1), t < lengths
         parent = jnp.where(ends, slot, _at(parents, slot))

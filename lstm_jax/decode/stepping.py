@@ -49,7 +49,7 @@ class Plan(NamedTuple):
     max_steps: int
     logits: Any
     seen: Any
-    axes: frozenset
+    axes: frozenset[Any]
 
     @property
     def batch(self) -> int:
@@ -106,7 +106,7 @@ def _start(start: Any, state: Any) -> jax.Array:
     return tokens.astype(jnp.int32)
 
 
-def _step_shapes(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any, frozenset]:
+def _step_shapes(step: Step, state: Any, tokens: jax.Array) -> tuple[Any, Any, frozenset[Any]]:
     """The shapes of the logits and of ``seen``, and the axes over which the step's results vary."""
     given = jax.eval_shape(step, state, tokens)
     if not isinstance(given, tuple) or len(given) != 3:

@@ -8,6 +8,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 from lstm_jax import attend, cells, seq2seq, wrappers
 from lstm_jax._internal.errors import WrongValue
@@ -20,7 +21,7 @@ from lstm_jax.wrappers.weights import _mixed_precision
 TRAIN = "lstm_jax.train"
 
 
-def find_name(factory: Callable, made: str) -> str:
+def find_name(factory: Callable[..., Any], made: str) -> str:
     """The name of ``factory``, which has made what is called ``made``.
 
     Raises:
@@ -39,12 +40,12 @@ def find_name(factory: Callable, made: str) -> str:
     )
 
 
-def find_factory(name: str) -> Callable | None:
+def find_factory(name: str) -> Callable[..., Any] | None:
     """The factory of this name; None if there is none."""
     return dict(_factories(with_train=name.startswith("train."))).get(name)
 
 
-def _factories(with_train: bool) -> Iterator[tuple[str, Callable]]:
+def _factories(with_train: bool) -> Iterator[tuple[str, Callable[..., Any]]]:
     """All names and factories. Those of ``lj.train`` on demand, since its import takes long."""
     own = dict(_built_in(with_train))
     yield from own.items()
@@ -53,7 +54,7 @@ def _factories(with_train: bool) -> Iterator[tuple[str, Callable]]:
             yield name, factory
 
 
-def _built_in(with_train: bool) -> Iterator[tuple[str, Callable]]:
+def _built_in(with_train: bool) -> Iterator[tuple[str, Callable[..., Any]]]:
     for room in (cells, wrappers):
         for module in _modules(room):
             yield from _in_module("", module)
@@ -77,7 +78,7 @@ def _modules(package: ModuleType) -> list[ModuleType]:
     return [module for name, module in sorted(sys.modules.items()) if name.startswith(prefix)]
 
 
-def _in_module(prefix: str, module: ModuleType) -> Iterator[tuple[str, Callable]]:
+def _in_module(prefix: str, module: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:
     for name, value in vars(module).items():
         own = getattr(value, "__module__", None) == module.__name__
         if own and is_factory(value) and not name.startswith("_"):

@@ -3,6 +3,7 @@
 import dataclasses
 import html
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ class Diagram:
     def _repr_svg_(self) -> str:
         return self.svg
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the SVG document to a file."""
         Path(path).write_text(self.svg, encoding="utf-8")
 
@@ -136,7 +137,7 @@ def _input_size(cell: Cell, params: Params | None, given: int | None) -> int:
 
 def _pictures(
     prefix: str, cell: Cell, shapes: Shapes, layout: str, trace: Any, *, tall: bool
-) -> Any:
+) -> Iterator[tuple[str, str, Picture, Any]]:
     """The name of each part, its title, its picture and its trace."""
     parts = parts_of(cell, shapes)
     if not parts:

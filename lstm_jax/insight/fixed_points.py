@@ -208,7 +208,7 @@ def _search(
     def q_of(s: jax.Array) -> jax.Array:
         return 0.5 * jnp.sum(jnp.square(residual(s)))
 
-    def adam(i: jax.Array, carry: tuple) -> tuple:
+    def adam(i: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
         s, m, v = carry
         g = jax.vmap(jax.grad(q_of))(s)
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * jnp.square(g)
@@ -219,7 +219,7 @@ def _search(
     zeros = jnp.zeros_like(vectors)
     s, _, _ = jax.lax.fori_loop(0, steps, adam, (vectors, zeros, zeros))
 
-    def marquardt(s: jax.Array, q: jax.Array, damping: jax.Array) -> tuple:
+    def marquardt(s: jax.Array, q: jax.Array, damping: jax.Array) -> tuple[Any, ...]:
         """One step of one start, which is taken only if it lowers q."""
         r, jacobian = residual(s), jax.jacfwd(residual)(s)
         # The least squares of |J d + r|^2 + damping |d|^2, without squaring J's condition.
@@ -231,11 +231,11 @@ def _search(
         damping = jnp.clip(jnp.where(better, damping / 10, damping * 10), 1e-20, 1e10)
         return jnp.where(better, s + d, s), jnp.where(better, q_new, q), damping
 
-    def body(carry: tuple) -> tuple:
+    def body(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         i, s, q, damping = carry
         return i + 1, *jax.vmap(marquardt)(s, q, damping)
 
-    def goes_on(carry: tuple) -> jax.Array:
+    def goes_on(carry: tuple[Any, ...]) -> jax.Array:
         i, _, q, damping = carry
         # Far below the tolerance, so that points and eigenvalues are accurate too. Where nothing
         # lowers q any more, the damping has grown to its limit.

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Composite, Observed
 from lstm_jax.core.steps import add_part, observe
-from lstm_jax.core.typing import State
+from lstm_jax.core.typing import Params, State
 from lstm_jax.insight.traces import Trace, map_kept
 from lstm_jax.unrolling.masks import (
     Masks,
@@ -63,7 +64,17 @@ def follow(traversal: Traversal) -> Trace:
         return _scan(traversal._replace(masks=Masks(valid, starts)))
     shown = Observed({})
 
-    def run(cell, params, xs, state, initial, *, reverse=False, method=None, name=None):
+    def run(
+        cell: Cell,
+        params: Params,
+        xs: jax.Array,
+        state: State,
+        initial: State,
+        *,
+        reverse: bool = False,
+        method: str | None = None,
+        name: str | None = None,
+    ) -> tuple[State, jax.Array]:
         nonlocal shown
         direction = reverse != traversal.reverse
         part = follow(Traversal(cell, params, xs, state, initial, traversal.masks, direction))
@@ -89,7 +100,7 @@ def _scan(traversal: Traversal) -> Trace:
     added = _added(state) if disturbed else None
     step, wide = observe(cell), widen_floats(params)
 
-    def body(state: State, inputs: tuple) -> tuple[State, tuple]:
+    def body(state: State, inputs: tuple[Any, ...]) -> tuple[State, tuple[Any, ...]]:
         x, valid, reset, added = inputs
         if reset is not None:
             read = where(reset if valid is None else reset & valid, initial, state)

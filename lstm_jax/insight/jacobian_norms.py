@@ -148,7 +148,7 @@ def _power_iteration(
     first = jax.random.normal(jax.random.key(0), vectors.shape[-1:], vectors.dtype)
 
     def iterate(step: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        def iteration(carry: tuple) -> tuple:
+        def iteration(carry: tuple[Any, ...]) -> tuple[Any, ...]:
             count, v, *_ = carry
             added = jax.tree.map(lambda zeros, leaf: zeros.at[step].set(leaf), zeros, unravel(v))
             u, _ = ravel_rows(jvp(added), rank)

@@ -17,7 +17,7 @@ from lstm_jax.insight.regression import fit_ridge
 from lstm_jax.insight.trace import trace
 from lstm_jax.insight.traces import Trace
 
-INPUTS: dict[str, Callable] = {
+INPUTS: dict[str, Callable[..., Any]] = {
     "uniform": lambda key, shape: jax.random.uniform(key, shape, minval=-1.0),
     "normal": lambda key, shape: jax.random.normal(key, shape),
 }

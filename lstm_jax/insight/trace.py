@@ -9,7 +9,7 @@ import jax
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell
-from lstm_jax.core.typing import Inputs, Key, Lengths, Params, Resets, State
+from lstm_jax.core.typing import Inputs, Key, Lengths, Params, Resets, StateT
 from lstm_jax.insight.following import follow
 from lstm_jax.insight.traces import Trace, field_names
 from lstm_jax.unrolling.arguments import check_call
@@ -21,17 +21,17 @@ ATTENTION = "attention"  # what ``keep`` calls the attention weights
 
 @default_promotion
 def trace(
-    cell: Cell,
+    cell: Cell[StateT],
     params: Params,
     xs: Inputs,
-    state: State | None = None,
+    state: StateT | None = None,
     *,
     lengths: Lengths | None = None,
     resets: Resets | None = None,
     reverse: bool = False,
     key: Key | None = None,
     keep: Iterable[str] | None = None,
-) -> Trace:
+) -> Trace[StateT]:
     """Runs ``cell`` over ``xs`` as ``lj.unroll`` does, and keeps what it computed at every step.
 
         trace = lj.trace(cell, params, xs)

@@ -1,20 +1,20 @@
 """What ``lj.trace`` returns."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Generic
 
 import jax
 import jax.numpy as jnp
 
 from lstm_jax._internal.errors import WrongType, WrongValue
-from lstm_jax.core.typing import State
+from lstm_jax.core.typing import State, StateT, StateT_co
 from lstm_jax.unrolling.call import STATIC
 from lstm_jax.unrolling.masks import where
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Trace:
+class Trace(Generic[StateT_co]):
     """What a cell computed at every step of a sequence.
 
     Attributes:
@@ -37,19 +37,19 @@ class Trace:
     """
 
     outputs: Any  # arrays; but a pytree must hold whatever a function of its leaves returns
-    states: State
+    states: StateT_co
     gates: dict[str, Any]
     attention: Any
-    parts: dict[str, "Trace"]
+    parts: dict[str, "Trace[Any]"]
     mask: Any
     resets: Any
-    start: State
-    last: State
-    initial: State
+    start: StateT_co
+    last: StateT_co
+    initial: StateT_co
     reverse: bool = dataclasses.field(metadata=STATIC)
 
     @property
-    def previous(self) -> State:
+    def previous(self) -> StateT_co:
         """The states that the steps read, ``[T, ...]`` in each leaf: those of the step before, or
         the initial state where a row starts anew.
 
@@ -80,7 +80,7 @@ class Trace:
         parts = self.parts.values()
         return self.reverse == reverse and all(part.runs_one_way(reverse) for part in parts)
 
-    def row(self, index: int | tuple[int, ...]) -> "Trace":
+    def row(self, index: int | tuple[int, ...]) -> "Trace[StateT_co]":
         """The trace of one row of the batch, without batch axes.
 
         Args:
@@ -105,7 +105,7 @@ def map_kept(function: Any, states: State, *others: State) -> State:
     return jax.tree.map(function, states, *others, is_leaf=lambda leaf: leaf is None)
 
 
-def _row(trace: Trace, places: tuple[int, ...]) -> Trace:
+def _row(trace: Trace[StateT], places: tuple[int, ...]) -> Trace[StateT]:
     def at_steps(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: leaf[(slice(None), *places)], tree)
 

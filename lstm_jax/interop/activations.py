@@ -8,7 +8,7 @@ import jax
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.activations import ACTIVATIONS
 
-JAX_FUNCTIONS: dict[str, Callable] = {
+JAX_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tanh": jax.numpy.tanh,
     "sigmoid": jax.nn.sigmoid,
     "relu": jax.nn.relu,
@@ -18,7 +18,9 @@ JAX_FUNCTIONS: dict[str, Callable] = {
 }
 
 
-def activation_name(option: str, function: Any, more: Mapping[str, tuple] | None = None) -> str:
+def activation_name(
+    option: str, function: Any, more: Mapping[str, tuple[Any, ...]] | None = None
+) -> str:
     """Our name of an activation function.
 
     Args:

@@ -202,7 +202,7 @@ def _require_zero(argument: str, value: Any, owner: str) -> None:
         )
 
 
-def _join(xp: Any, block: Block, parts: Mapping, zeros: Any) -> Any:
+def _join(xp: Any, block: Block, parts: Mapping[Any, Any], zeros: Any) -> Any:
     rows = [
         xp.concatenate([parts.get((held, gate), zeros) for gate in block.gates], axis=-1)
         for held in block.holds

@@ -10,7 +10,8 @@ from lstm_jax.seq2seq.losses import (
     inverse_sigmoid_decay,
     linear_decay,
 )
-from lstm_jax.seq2seq.model import Encoded, Seq2Seq, encoder_decoder
+from lstm_jax.seq2seq.model import Seq2Seq, encoder_decoder
+from lstm_jax.seq2seq.running import Encoded
 
 __all__ = [
     "Encoded",

@@ -33,13 +33,15 @@ def start_width(state: Any) -> int:
     return state_width(learnable_fields(state))
 
 
-def init_dense(key: jax.Array, encoder_width: int, decoder_width: int, dtype: Any) -> dict:
+def init_dense(
+    key: jax.Array, encoder_width: int, decoder_width: int, dtype: Any
+) -> dict[str, Any]:
     axis = equal_gates(("state",), decoder_width)
     w = initializers.glorot()(key, (encoder_width,), axis, dtype)
     return {"w": w, "b": jnp.zeros(decoder_width, dtype)}
 
 
-def dense(params: dict, summary: jax.Array, zero: Any) -> Any:
+def dense(params: dict[str, Any], summary: jax.Array, zero: Any) -> Any:
     """``tanh(summary w + b)``, cut into the leaves of the decoder's state ``zero``.
 
     The map of Bahdanau et al. 2015, appendix A.2.2, for any state; the leaves that an initial state

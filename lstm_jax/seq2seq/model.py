@@ -184,7 +184,9 @@ def encoder_decoder(
         encoded = running.encode(design, params, source, source_lengths, None)
         return running.stepper(design, params, encoded)
 
-    def search(params: Params, source: Any, lengths: Any, key: Any, method: str, fixed: tuple):
+    def search(
+        params: Params, source: Any, lengths: Any, key: Any, method: str, fixed: tuple[Any, ...]
+    ) -> decoders.Decoded | decoders.Beams:
         encoded = running.encode(design, params, source, lengths, None)
         step, state = running.stepper(design, params, encoded)
         options = dict(fixed) | {"start": running.first_tokens(design, encoded), "end": end}

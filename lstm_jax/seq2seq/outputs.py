@@ -15,16 +15,16 @@ from lstm_jax.decode.stepping import log_probabilities
 OUTPUTS = ("vocabulary", "pointer", "copy")
 
 
-def init_linear(key: jax.Array, rows: int, columns: int, dtype: Any) -> dict:
+def init_linear(key: jax.Array, rows: int, columns: int, dtype: Any) -> dict[str, Any]:
     w = jax.nn.initializers.lecun_normal()(key, (rows, columns), dtype)
     return {"w": w, "b": jnp.zeros(columns, dtype)}
 
 
-def linear(params: dict, y: jax.Array) -> jax.Array:
+def linear(params: dict[str, Any], y: jax.Array) -> jax.Array:
     return product(y, params["w"]) + params["b"]
 
 
-def vocabulary(params: dict, y: jax.Array) -> jax.Array:
+def vocabulary(params: dict[str, Any], y: jax.Array) -> jax.Array:
     """The softmax of a linear map: ``[*rows, V]``."""
     return log_probabilities(linear(params, y))
 

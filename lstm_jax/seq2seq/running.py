@@ -96,7 +96,7 @@ def teacher_force(
 
     prepared = cell.prepare(with_memory(cell, params["decoder"]), first.shape, key_cell)
 
-    def step(carry: tuple, inputs: tuple) -> tuple:
+    def step(carry: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         state, last = carry
         t, target = inputs
         keys = (jax.random.fold_in(key, t) for key in (key_in, key_out, key_own))

@@ -91,8 +91,8 @@ def lookup_accuracy(
     Args:
         train, test: inputs ``[N, D]``, such as those at the last step, and their classes ``[N]``.
     """
-    seen: defaultdict[bytes, Counter] = defaultdict(Counter)
-    everything: Counter = Counter()
+    seen: defaultdict[bytes, Counter[int]] = defaultdict(Counter)
+    everything: Counter[int] = Counter()
     for one, its_class in zip(*map(np.asarray, train), strict=True):
         seen[one.tobytes()][int(its_class)] += 1
         everything[int(its_class)] += 1

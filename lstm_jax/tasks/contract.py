@@ -33,7 +33,7 @@ ROWS = 8  # of the batches that are compared, unless a program of another size i
 KEYS = 8  # a task of two sequences gives the same eight rows now and then, but not eight times
 
 
-def check(task: AnyTask) -> None:
+def check(task: AnyTask[Any]) -> None:
     """Raises an error if ``task`` does not keep the contract that ``Task`` or ``PairTask`` states.
 
     Looks at the members' types; at the shapes and dtypes of what ``sample``, ``test_at``, ``loss``,
@@ -70,7 +70,7 @@ def check(task: AnyTask) -> None:
         check_loss_of_pairs(task, three)
 
 
-def check_draws(task: AnyTask) -> None:
+def check_draws(task: AnyTask[Any]) -> None:
     """Raises ValueError if ``sample`` draws from a state of its own, or not from its key at all.
 
     The programs of ``sample`` show it, so nothing is compiled; each ``sample`` is looked at once.
@@ -95,13 +95,13 @@ def _draws(sample: Callable[[jax.Array, int], Any]) -> tuple[bool, bool]:
     return tracing.same(first, second), tracing.uses_its_arguments(first)
 
 
-def _same_batch(task: AnyTask, keys: str) -> WrongValue:
+def _same_batch(task: AnyTask[Any], keys: str) -> WrongValue:
     return refuse(task, "sample", "other xs from another key", f"the same ones from {keys}: it "
                   "does not draw with jax.random from its key, or it draws with NumPy, once, when "
                   "the program is traced")  # fmt: skip
 
 
-def _check_batches(task: AnyTask) -> None:
+def _check_batches(task: AnyTask[Any]) -> None:
     """Other keys give other ``xs``, and tracing twice gives the same program twice."""
     check_draws(task)
     compiled = isinstance(task.sample, DrawnSample)  # for the rows of the held-out data

@@ -36,7 +36,7 @@ class Published(NamedTuple):
 def find(
     name: str,
     published: Published,
-    folder: str | os.PathLike | None = None,
+    folder: str | os.PathLike[str] | None = None,
     verify: bool = True,
 ) -> Path:
     """The path of one of the files.

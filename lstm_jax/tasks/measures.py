@@ -49,7 +49,7 @@ def check_measures(task: Task, two: Batch) -> None:
     batch = sample_shapes(task, rows)
     shape = (rows, task.output_size)
     outputs = jax.ShapeDtypeStruct(shape if task.reads == "last" else (steps, *shape), jnp.float32)
-    measures: list[tuple[str, Callable, tuple[int, ...]]] = [("loss", task.loss, ())]
+    measures: list[tuple[str, Callable[..., Any], tuple[int, ...]]] = [("loss", task.loss, ())]
     measures += [(f"{name}.measure", score.measure, ()) for name, score in list_scores(task)]
     if task.success is not None:
         measures.append(("success.error", task.success.error, (rows,)))
@@ -74,9 +74,13 @@ def check_loss_of_pairs(task: PairTask, batch: PairBatch) -> None:
 
 
 def _check_measure(
-    task: AnyTask, member: str, measure: Callable, expected: tuple[int, ...], outputs: Any,
+    task: AnyTask[Any],
+    member: str,
+    measure: Callable[..., Any],
+    expected: tuple[int, ...],
+    outputs: Any,
     batch: Any,
-) -> None:  # fmt: skip
+) -> None:
     """``measure(outputs, batch)`` has the shape ``expected``."""
     with calling(task, member):
         got = jax.eval_shape(measure, outputs, batch)
@@ -86,7 +90,7 @@ def _check_measure(
         raise refuse(task, member, f"{what}, of outputs {outputs.shape}", has)
 
 
-def _check_gradient(task: AnyTask, outputs: Any, batch: Any) -> None:
+def _check_gradient(task: AnyTask[Any], outputs: Any, batch: Any) -> None:
     """The loss is a floating number that can be differentiated."""
     loss = jax.eval_shape(task.loss, outputs, batch)
     if not jnp.issubdtype(loss.dtype, jnp.floating):

@@ -22,13 +22,13 @@ SIZES: dict[type, tuple[str, str]] = {
 BATCH: dict[type, type] = {Task: Batch, PairTask: PairBatch}
 
 
-def refuse(task: AnyTask, member: str, expected: str, got: Any) -> WrongValue:
+def refuse(task: AnyTask[Any], member: str, expected: str, got: Any) -> WrongValue:
     """The error that names the task and its member."""
     return WrongValue(f"task {task.name}: {member}: expected {expected}, got {got}")
 
 
 @contextlib.contextmanager
-def calling(task: AnyTask, member: str) -> Iterator[None]:
+def calling(task: AnyTask[Any], member: str) -> Iterator[None]:
     """Notes on an error which member of the task raised it."""
     try:
         yield
@@ -97,6 +97,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
-def list_scores(task: AnyTask) -> list[tuple[str, Score]]:
+def list_scores(task: AnyTask[Any]) -> list[tuple[str, Score]]:
     """The scores, each with its name in errors."""
     return [("score", task.score), *((f"scores[{n}]", s) for n, s in enumerate(task.scores))]

@@ -26,7 +26,7 @@ def default_settings() -> Iterator[None]:
         yield
 
 
-def under_default_settings(function: Callable) -> Callable:
+def under_default_settings(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function``, made to run under ``default_settings`` always."""
 
     @functools.wraps(function)

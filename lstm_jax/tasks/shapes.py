@@ -19,7 +19,7 @@ def sample_key(seed: int = 0) -> jax.Array:
     return jax.random.key(seed, impl="threefry2x32")
 
 
-def sample_shapes(task: AnyTask, rows: int) -> Any:
+def sample_shapes(task: AnyTask[Any], rows: int) -> Any:
     """The shapes and dtypes of a training batch of so many rows."""
     with calling(task, "sample"):
         batch = jax.eval_shape(lambda key: task.sample(key, rows), sample_key())
@@ -84,7 +84,7 @@ def check_ids(task: PairTask) -> None:
                              "says", f"ids from {ids.min()} to {ids.max()}")  # fmt: skip
 
 
-def check_sample(task: AnyTask, two: Any, three: Any) -> None:
+def check_sample(task: AnyTask[Any], two: Any, three: Any) -> None:
     """What ``sample`` returns has the batch as one axis of each array."""
     structures = [str(jax.tree.structure(batch)) for batch in (two, three)]
     if structures[0] != structures[1]:
@@ -109,7 +109,7 @@ def _batch_axis(two: tuple[int, ...], three: tuple[int, ...]) -> int | None:
 
 
 def check_like_sample(
-    task: AnyTask, member: str, batch: Any, two: Any, three: Any, *, any_length: bool = False
+    task: AnyTask[Any], member: str, batch: Any, two: Any, three: Any, *, any_length: bool = False
 ) -> None:
     """``batch`` has the structure, dtypes and axes of what ``sample`` gives, except for B.
 

@@ -17,7 +17,7 @@ _tracing = jax.make_user_context(0)
 SHAPES = re.compile(r"on shapes ((?:\([\d, ]*\) ?)+)")  # in JAX's own message
 
 
-def trace(function: Callable, *arguments: Any) -> ClosedJaxpr:
+def trace(function: Callable[..., Any], *arguments: Any) -> ClosedJaxpr:
     """The program of ``function``, traced anew with all functions that it jits, even if they were
     traced before."""
     with _tracing(next(_COUNT)):  # a context that JAX's caches do not know
@@ -43,7 +43,9 @@ def uses_its_arguments(program: ClosedJaxpr) -> bool:
     return any(var is argument for var in read for argument in program.jaxpr.invars)
 
 
-def broadcast_over_rows(function: Callable, outputs: Any, batch: Any, rows: int) -> str | None:
+def broadcast_over_rows(
+    function: Callable[..., Any], outputs: Any, batch: Any, rows: int
+) -> str | None:
     """The shapes of two arrays such as ``(B, 1) (B,)``, if ``function(outputs, batch)`` has JAX
     promote the rank of one, so that every row meets every other; None if it does not.
 

@@ -14,7 +14,7 @@ import os
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -23,6 +23,8 @@ from lstm_jax._internal import checking, storage
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.train import leaves
 from lstm_jax.train.leaves import CheckpointError as CheckpointError
+
+T = TypeVar("T")
 
 TREE, ARRAYS, FORMAT = "tree.json", "arrays.npz", "lstm_jax checkpoint 1"
 
@@ -108,7 +110,7 @@ def steps(folder: str | Path, *, orbax: bool | None = None) -> list[int]:
     return ours + theirs if orbax is None else theirs if orbax else ours
 
 
-def restore(folder: str | Path, like: Any, step: int | None = None) -> Any:
+def restore(folder: str | Path, like: T, step: int | None = None) -> T:
     """The tree saved at ``step`` (None: the newest), with the structure and types of ``like``.
 
     JAX's arrays come back on the default device.

@@ -9,11 +9,12 @@ import numpy as np
 import optax
 from jaxtyping import Array, Key
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import checking, hosts
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.train import folds as folds_of_data
 from lstm_jax.train import losses
 from lstm_jax.train import metrics as metrics_by_name
+from lstm_jax.train.checkpoint import CheckpointError
 from lstm_jax.train.data.dataset import Dataset
 from lstm_jax.train.data.parts import hold_out, require_rows
 from lstm_jax.train.data.source import Source
@@ -124,7 +125,8 @@ def cross_validate(
     if checking.flag("predictions", predictions):
         folds_of_data.require_tested_once(folds, len(data))
     if checkpoint is not None:
-        folds_of_data.require_same(Path(checkpoint), folds)
+        folder = Path(checkpoint)
+        hosts.on_first(lambda: folds_of_data.require_same(folder, folds), CheckpointError)
     scores: list[dict[str, float]] = []
     fitted: list[Fitted] = []
     answers: list[Any] = []

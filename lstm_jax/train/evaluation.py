@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, overload
 
 import jax
 import numpy as np
@@ -11,7 +11,7 @@ from jax.sharding import Sharding
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax._internal.promotion import default_promotion
-from lstm_jax.core.typing import Params
+from lstm_jax.core.typing import AnyArray, Params
 from lstm_jax.train import losses
 from lstm_jax.train import metrics as metrics_by_name
 from lstm_jax.train.averages import sum_and_count
@@ -122,8 +122,22 @@ def measure(
     }
 
 
+@overload
+def predict(
+    model: Model, params: Params, inputs: AnyArray | Streams, *, batch_size: int = 256
+) -> np.ndarray: ...
+
+
+@overload
+def predict(
+    model: Model, params: Params, inputs: Any, *, batch_size: int = 256
+) -> np.ndarray | list[np.ndarray]: ...
+
+
 @default_promotion
-def predict(model: Model, params: Params, inputs: Any, *, batch_size: int = 256) -> Any:
+def predict(
+    model: Model, params: Params, inputs: Any, *, batch_size: int = 256
+) -> np.ndarray | list[np.ndarray]:
     """The answers of a trained model, row by row, in the order of the rows.
 
     Args:
@@ -195,7 +209,7 @@ def _batches(
         return program(params, None, placement.put_batch(batch, data))[1:]
 
     # An incomplete batch is filled up, so that a few rows more change nothing.
-    devices = placement.count
+    devices = placement.devices
     batch_size = -(-rows_at_a_time(batch_size, len(data)) // devices) * devices
     for _, batch in _read(data, batch_size):
         yield batch, run_rows

@@ -37,9 +37,9 @@ class Pace:
         seconds = (time.monotonic() - self._last) / pending
         steps = progress.SECONDS_BETWEEN / max(seconds, 1e-9)
         steps = int(min(max(steps, 1), PENDING, 2 * self._steps))
-        save, self._steps = hosts.from_first(int(self._is_save_due()), steps)
+        due, self._steps = hosts.from_first(int(self._is_save_due()), steps)
         self._last = time.monotonic()
-        return True, bool(save)
+        return True, bool(due)
 
     def after_epoch(self) -> bool:
         """Whether to save."""

@@ -30,7 +30,7 @@ class Placement(NamedTuple):
     mesh: Mesh | None = None
 
     @property
-    def count(self) -> int:
+    def devices(self) -> int:
         """The number of devices."""
         return 1 if self.mesh is None else self.mesh.size
 
@@ -41,9 +41,10 @@ class Placement(NamedTuple):
 
     def put(self, tree: Any) -> Any:
         """``tree``, the same in all processes, on every device."""
-        if self.whole is None:
+        whole = self.whole
+        if whole is None:
             return tree
-        return jax.tree.map(lambda leaf: placing.place(leaf, self.whole), tree)
+        return jax.tree.map(lambda leaf: placing.place(leaf, whole), tree)
 
     def put_batch(self, batch: Any, data: Any) -> Any:
         """A batch of ``data``, a ``DataBatch`` or a ``Window`` of NumPy arrays, with some of its
@@ -51,7 +52,7 @@ class Placement(NamedTuple):
         if self.mesh is None:
             return batch
         axes = _batch_axes(batch, data)
-        is_even = np.shape(batch.counts)[axes.counts] % self.count == 0
+        is_even = np.shape(batch.counts)[axes.counts] % self.devices == 0
 
         def put(axis: int, leaf: Any) -> Any:
             assert self.mesh is not None
@@ -70,7 +71,7 @@ def _batch_axes(batch: Any, data: Any) -> Any:
 
     def of_column(name: str, values: Any) -> Any:
         if isinstance(values, Sequences):
-            return Sequences(1, 0)
+            return Sequences(1, 0)  # type: ignore[arg-type]
         return 0 if name in data.static_columns else 1
 
     xs = batch.xs
@@ -109,8 +110,8 @@ def make_placement(devices: Any) -> Placement:
 
 def require_even(placement: Placement, argument: str, rows: int) -> None:
     """Raises ValueError for a batch that cannot be split over the devices: no row is dropped."""
-    if rows % placement.count:
+    if rows % placement.devices:
         raise WrongValue(
-            f"{argument}: expected a multiple of {placement.count}, the number of devices over "
+            f"{argument}: expected a multiple of {placement.devices}, the number of devices over "
             f"which a batch is spread, got {rows}"
         )

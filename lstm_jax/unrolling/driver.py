@@ -7,12 +7,12 @@ import jax
 
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell
-from lstm_jax.core.typing import Inputs, Key, Lengths, Outputs, Params, Resets, State
+from lstm_jax.core.typing import Inputs, Key, Lengths, Outputs, Params, Resets, State, StateT
 from lstm_jax.unrolling import plan
 from lstm_jax.unrolling.arguments import check_call
 from lstm_jax.unrolling.blocks import over_blocks
 from lstm_jax.unrolling.call import Call
-from lstm_jax.unrolling.masks import narrow_floats, widen_floats
+from lstm_jax.unrolling.masks import Masks, narrow_floats, widen_floats
 from lstm_jax.unrolling.methods.deferred_options import Deferred
 from lstm_jax.unrolling.methods.traversal import Traversal
 from lstm_jax.unrolling.parts import over_parts, start_traversal
@@ -20,10 +20,10 @@ from lstm_jax.unrolling.parts import over_parts, start_traversal
 
 @default_promotion
 def unroll(
-    cell: Cell,
+    cell: Cell[StateT],
     params: Params,
     xs: Inputs,
-    state: State | None = None,
+    state: StateT | None = None,
     *,
     lengths: Lengths | None = None,
     resets: Resets | None = None,
@@ -31,7 +31,7 @@ def unroll(
     method: str | Deferred = "auto",
     checkpoint_every: int | str | None = None,
     key: Key | None = None,
-) -> tuple[State, Outputs]:
+) -> tuple[StateT, Outputs]:
     """Runs ``cell`` over the sequence ``xs``.
 
         cell = lj.lstm(128)
@@ -82,10 +82,10 @@ def unroll(
 
 @default_promotion
 def explain(
-    cell: Cell,
+    cell: Cell[StateT],
     params: Params,
     xs: Inputs,
-    state: State | None = None,
+    state: StateT | None = None,
     *,
     lengths: Lengths | None = None,
     resets: Resets | None = None,
@@ -143,7 +143,9 @@ def _traverse_in_blocks(
     _, params, xs, state, initial, masks, reverse = traversal
 
     @jax.checkpoint
-    def block(wide, initial, state, inputs):
+    def block(
+        wide: Params, initial: State, state: State, inputs: tuple[jax.Array, Masks]
+    ) -> tuple[State, jax.Array]:
         xs, masks = inputs
         params_of_block = narrow_floats(wide, params)
         return traverse(

@@ -99,7 +99,10 @@ def _find_parts(cell: Cell, params: Params, state: State, x: jax.Array) -> list[
     """The parts of a composite in the order in which a step runs them; or the cell itself."""
     found: list[Part] = []
 
-    def run(part, params, x, state, initial, *, reverse=False, method=None, name=None):
+    def run(
+        part: Cell, params: Params, x: jax.Array, state: State, initial: State, *,
+        reverse: bool = False, method: str | None = None, name: str | None = None,
+    ) -> tuple[State, jax.Array]:  # fmt: skip
         if reverse:
             raise WrongValue(
                 "cell: expected a cell that can be stepped, got a bidirectional layer, which reads "
@@ -117,7 +120,10 @@ def _find_parts(cell: Cell, params: Params, state: State, x: jax.Array) -> list[
 def _step_parts(
     cell: Cell, params: Params, state: State, x: jax.Array, replay: Iterator[tuple[Advance, Any]]
 ) -> tuple[State, jax.Array]:
-    def run(part, params, x, state, initial, *, reverse=False, method=None, name=None):
+    def run(
+        part: Cell, params: Params, x: jax.Array, state: State, initial: State, *,
+        reverse: bool = False, method: str | None = None, name: str | None = None,
+    ) -> tuple[State, jax.Array]:  # fmt: skip
         if isinstance(part.form, Composite):
             return part.form.over_time(run, params, x, state, initial)
         advance, weights = next(replay)
@@ -151,7 +157,7 @@ def _ready(cell: Cell, params: Params) -> Part:
     return Part((stacked, weights.b, weights.w_p, vectors), advance)
 
 
-def _packing(state: State) -> tuple[Callable, Callable]:
+def _packing(state: State) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """``(pack, unpack)`` of states like this one."""
     leaves, tree = jax.tree.flatten(state)
     dtype = leaves[0].dtype

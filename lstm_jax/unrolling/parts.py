@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from lstm_jax._internal import varying
 from lstm_jax.core.cell import Cell
 from lstm_jax.core.forms import Composite
-from lstm_jax.core.typing import State
+from lstm_jax.core.typing import Params, State
 from lstm_jax.unrolling.call import Call
 from lstm_jax.unrolling.masks import Masks, zero_where_not
 from lstm_jax.unrolling.methods.deferred_options import Deferred
@@ -51,7 +51,17 @@ def over_parts(
         return over_time(traversal._replace(masks=masks), method)
     method_of_call = method
 
-    def run(cell, params, xs, state, initial, *, reverse=False, method=None, name=None):
+    def run(
+        cell: Cell,
+        params: Params,
+        xs: jax.Array,
+        state: State,
+        initial: State,
+        *,
+        reverse: bool = False,
+        method: str | None = None,
+        name: str | None = None,
+    ) -> tuple[State, jax.Array]:
         direction = reverse != traversal.reverse
         part = Traversal(cell, params, xs, state, initial, traversal.masks, direction)
         return over_parts(part, method_of_call if method is None else method, over_time)

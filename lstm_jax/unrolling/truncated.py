@@ -11,7 +11,7 @@ from lstm_jax._internal import checking, varying
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell, without_memory
-from lstm_jax.core.typing import Inputs, Key, Lengths, Outputs, Params, Resets, State
+from lstm_jax.core.typing import Inputs, Key, Lengths, Outputs, Params, Resets, State, StateT
 from lstm_jax.unrolling.arguments import check_call
 from lstm_jax.unrolling.driver import unroll
 from lstm_jax.unrolling.masks import narrow_floats, where, widen_floats
@@ -21,10 +21,10 @@ from lstm_jax.unrolling.parts import first_feature, spread_like
 
 @default_promotion
 def unroll_truncated(
-    cell: Cell,
+    cell: Cell[StateT],
     params: Params,
     xs: Inputs,
-    state: State | None = None,
+    state: StateT | None = None,
     *,
     every: int,
     offset: Any = 0,
@@ -33,7 +33,7 @@ def unroll_truncated(
     method: str | Deferred = "auto",
     checkpoint_every: int | str | None = None,
     key: Key | None = None,
-) -> tuple[State, Outputs]:
+) -> tuple[StateT, Outputs]:
     """``lj.unroll`` with the same values, and a gradient that stays within chunks of time.
 
     No gradient passes from step ``t`` to step ``t - 1``, t > 0, if ``t - offset`` is a multiple of
@@ -134,7 +134,7 @@ def _run(
     cell = cell._replace(memory=memory)
     wide = widen_floats(params)  # so that gradients are summed over chunks in float32
 
-    def chunk(state: State, inputs: tuple) -> tuple[State, jax.Array]:
+    def chunk(state: State, inputs: tuple[Any, ...]) -> tuple[State, jax.Array]:
         number, xs, resets = inputs
         start = jnp.where(number == 0, 0, first + (number - 1) * size)
         stop = (number > 0) & (start < ends)

@@ -5,7 +5,7 @@ sequence by the method that suits it, with the same results.
 """
 
 import itertools
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,12 @@ from lstm_jax.core.forms import Composite
 from lstm_jax.core.gates import NO_GATES
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.steps import advance_of
+from lstm_jax.core.typing import StateT, StateT2, StateT2_co, StateT_co, generic_tuple
 from lstm_jax.wrappers.shapes import only_input_size
 
 
 @factory
-def chain(*cells: Cell) -> Cell:
+def chain(*cells: Cell) -> Cell[tuple[Any, ...]]:
     """Stacks cells: the output of each is the input of the next.
 
         cell = lj.chain(lj.lstm(128), lj.dropout(lj.lstm(128), 0.5))
@@ -99,7 +100,7 @@ def _axes(places: tuple[int, ...]) -> str:
 
 
 @factory
-def residual(cell: Cell) -> Cell:
+def residual(cell: Cell[StateT]) -> Cell[StateT]:
     """A residual connection: the output is ``x + cell(x)``.
 
     Params and state are the cell's.
@@ -141,15 +142,18 @@ def residual(cell: Cell) -> Cell:
     return cell._replace(name="residual", init=init, advance=advance_of(form), form=form)
 
 
-class BidirectionalState(NamedTuple):
+@generic_tuple
+class BidirectionalState(NamedTuple, Generic[StateT_co, StateT2_co]):
     """The states of the two cells."""
 
-    forward: Any
-    backward: Any
+    forward: StateT_co
+    backward: StateT2_co
 
 
 @factory
-def bidirectional(forward: Cell, backward: Cell, *, merge: str = "concat") -> Cell:
+def bidirectional(
+    forward: Cell[StateT], backward: Cell[StateT2], *, merge: str = "concat"
+) -> Cell[BidirectionalState[StateT, StateT2]]:
     """Two cells over the same sequence, one in each direction (Schuster & Paliwal 1997).
 
         layer = lj.bidirectional(lj.lstm(64), lj.lstm(64))

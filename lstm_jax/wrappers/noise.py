@@ -10,7 +10,7 @@ each device its own key; otherwise the rows of all devices get the same noise.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Generic, Literal, NamedTuple, overload
 
 import jax
 import jax.numpy as jnp
@@ -18,12 +18,12 @@ import jax.numpy as jnp
 from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax._internal.generators import split_key
-from lstm_jax.core.cell import Cell
+from lstm_jax.core.cell import Cell, InitialState, Prepare
 from lstm_jax.core.forms import Composite, Gated
 from lstm_jax.core.gates import NO_GATES
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.steps import advance_of
-from lstm_jax.core.typing import BatchShape
+from lstm_jax.core.typing import BatchShape, StateT, StateT_co, generic_tuple
 from lstm_jax.wrappers.shapes import shapes_of_params
 
 
@@ -34,14 +34,15 @@ class Noisy(NamedTuple):
     noise: Any
 
 
-class CountedState(NamedTuple):
+@generic_tuple
+class CountedState(NamedTuple, Generic[StateT_co]):
     """A cell's state, and the count ``t [*batch]`` of steps since the row's start."""
 
-    cell: Any
+    cell: StateT_co
     t: jax.Array
 
 
-def prepare_with(cell: Cell, draw: Callable[[Any, BatchShape, Any], Any]) -> Callable:
+def prepare_with(cell: Cell, draw: Callable[[Any, BatchShape, Any], Any]) -> Prepare:
     """A ``prepare`` that adds ``draw(params, batch_shape, key)`` to the cell's own."""
 
     def prepare(params, batch_shape, key):
@@ -85,7 +86,7 @@ def _spread_like(keys: jax.Array, rows: jax.Array) -> jax.Array:
     return jax.sharding.reshard(keys, jax.sharding.PartitionSpec(*spec))
 
 
-def initial_state_with_count(cell: Cell) -> Callable[..., CountedState]:
+def initial_state_with_count(cell: Cell[StateT]) -> InitialState[CountedState[StateT]]:
     """An ``initial_state`` that adds a count of steps to the cell's."""
 
     def initial_state(params, batch_shape=(), dtype=None):
@@ -96,11 +97,31 @@ def initial_state_with_count(cell: Cell) -> Callable[..., CountedState]:
 
 
 # Counts the steps of each row under the unroll's lengths and resets: y is t, then t += 1.
-_COUNTER = Cell("count", 0, NO_GATES, lambda *_: (), lambda *_: (), lambda p, t, x: (t + 1, t))
+_COUNTER: Cell[Any] = Cell(
+    "count", 0, NO_GATES, lambda *_: (), lambda *_: (), lambda p, t, x: (t + 1, t)
+)
+
+
+@overload
+def dropout(
+    cell: Cell[StateT], rate: float, *, on: str = "input", variational: Literal[False] = False
+) -> Cell[CountedState[StateT]]: ...
+
+
+@overload
+def dropout(
+    cell: Cell[StateT], rate: float, *, on: str = "input", variational: Literal[True]
+) -> Cell[StateT]: ...
+
+
+@overload
+def dropout(
+    cell: Cell[StateT], rate: float, *, on: str = "input", variational: bool = False
+) -> Any: ...  # a cell of either state
 
 
 @factory
-def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = False) -> Cell:
+def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = False) -> Cell[Any]:
     """Sets a share ``rate`` of units to zero and scales the others by ``1 / (1 - rate)``.
 
         cell = lj.chain(lj.lstm(64), lj.dropout(lj.lstm(64), 0.5))  # Zaremba et al. 2014
@@ -135,7 +156,9 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
         mask = bernoulli(keys, 1.0 - rate, values.shape[-cell.feature_axes :])
         return jnp.where(mask, values / (1.0 - rate), 0).astype(values.dtype)
 
-    def drop_around(inner: Callable[[Any], tuple], keys: Any, t: Any, x: jax.Array) -> tuple:
+    def drop_around(
+        inner: Callable[[Any], tuple[Any, jax.Array]], keys: Any, t: Any, x: jax.Array
+    ) -> tuple[Any, jax.Array]:
         if on == "input":
             return inner(drop(keys, t, x))
         state, y = inner(x)
@@ -162,7 +185,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
     )
 
 
-def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
+def _recurrent_dropout(cell: Cell[StateT], rate: float, name: str) -> Cell[StateT]:
     inner = cell.form
     if not isinstance(inner, Gated):
         raise WrongValue(
@@ -193,7 +216,7 @@ def _recurrent_dropout(cell: Cell, rate: float, name: str) -> Cell:
 
 
 @factory
-def drop_connect(cell: Cell, rate: float) -> Cell:
+def drop_connect(cell: Cell[StateT], rate: float) -> Cell[StateT]:
     """Sets a share ``rate`` of the recurrent weights to zero.
 
     These are the weights ``w_h`` and ``w_g``, of all parts of a composite. The same ones are
@@ -231,7 +254,7 @@ def drop_connect(cell: Cell, rate: float) -> Cell:
     return cell._replace(name="drop_connect", prepare=prepare)
 
 
-def _recurrent_weights(params: Any) -> list:
+def _recurrent_weights(params: Any) -> list[Any]:
     """The paths of the recurrent weights in ``params``."""
     paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
     return [path for path in paths if path and getattr(path[-1], "key", None) in ("w_h", "w_g")]

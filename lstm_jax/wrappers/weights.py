@@ -13,17 +13,18 @@ from lstm_jax.core.initializers import Initializer
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.states import learnable_fields
 from lstm_jax.core.steps import advance_of
+from lstm_jax.core.typing import StateT
 from lstm_jax.wrappers.shapes import shapes_of_params, shapes_of_state
 
 
 @factory
 def initialize(
-    cell: Cell,
+    cell: Cell[StateT],
     *,
     w_x: Initializer | None = None,
     w_h: Initializer | None = None,
     b: Initializer | None = None,
-) -> Cell:
+) -> Cell[StateT]:
     """``cell`` with other initial weights.
 
         cell = lj.initialize(lj.lstm(128), b=lj.initializers.chrono(200))
@@ -79,7 +80,7 @@ def initialize(
 
 
 @factory
-def learned_state(cell: Cell) -> Cell:
+def learned_state(cell: Cell[StateT]) -> Cell[StateT]:
     """``cell`` with a learned initial state.
 
     A learned vector, initially zero, is added to each field of the cell's own initial state, which
@@ -138,7 +139,7 @@ def learned_state(cell: Cell) -> Cell:
     )
 
 
-def mixed_precision(cell: Cell, compute_dtype: Any = "bfloat16") -> Cell:
+def mixed_precision(cell: Cell[StateT], compute_dtype: Any = "bfloat16") -> Cell[StateT]:
     """``cell`` with its products in ``compute_dtype``.
 
     Params keep their dtype and the state stays float32. Matrices are cast once per sequence,

@@ -13,6 +13,7 @@ from lstm_jax.core.forms import Composite, Form, Gated, Plain
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.states import match_scales, scales
 from lstm_jax.core.steps import advance_of, observe
+from lstm_jax.core.typing import StateT
 from lstm_jax.wrappers.noise import (
     CountedState,
     bernoulli,
@@ -25,7 +26,7 @@ from lstm_jax.wrappers.shapes import shapes_of_params, shapes_of_state
 
 
 @factory
-def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
+def zoneout(cell: Cell[StateT], rate: float | Mapping[str, float]) -> Cell[CountedState[StateT]]:
     """Zoneout: each unit keeps its old state with probability ``rate``.
 
     Krueger et al. 2017, eq. 3 to 5. In evaluation a unit takes the mean of its old and new state,
@@ -102,13 +103,14 @@ def zoneout(cell: Cell, rate: float | Mapping[str, float]) -> Cell:
             source=lambda v, state: inner.source(v[0], state.cell),
         )
 
-    return cell._replace(
+    zoned: Cell[Any] = cell._replace(
         name="zoneout",
         initial_state=initial_state_with_count(cell),
         advance=advance_of(form),
         form=form,
         prepare=prepare_with(cell, row_keys),
     )
+    return zoned
 
 
 def _state_fields(cell: Cell) -> tuple[tuple[str, ...], dict[str, str]]:

@@ -5,14 +5,12 @@ import json
 import pytest
 
 from experiments.harness import hosts
-
-# Programs this small take longer to optimise than to run.
-FLAGS = "--xla_backend_optimization_level=0"
+from tests.conftest import flags
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", FLAGS)
+def quick_compiles(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", " ".join(flags))
 
 
 def compare(capsys, *options):
@@ -22,9 +20,13 @@ def compare(capsys, *options):
     return output.out
 
 
-def test_two_processes_are_one(capsys):
-    output = compare(capsys, "--processes", 2, "--devices", 2, "--epochs", 1)
-    assert "2 processes on 4; 16 rows per batch" in output
+@pytest.mark.parametrize(
+    "data, devices", [("streams", 1), pytest.param("rows", 2, marks=pytest.mark.slow)]
+)
+def test_two_processes_are_one(data, devices, capsys):
+    options = ["--processes", 2, "--data", data, "--devices", devices, "--epochs", 1]
+    output = compare(capsys, *options)
+    assert f"2 processes on {2 * devices}; 16 rows per batch" in output
     assert output.count("expected at most 1e-06: equal") == 1
 
 

@@ -62,7 +62,7 @@ def test_chrono_gates_remember_up_to_t_max(digits):
     for t_max in (0, 784):
         model = _mnist.make_model("lstm", data, TRAINING._replace(t_max=t_max))
         b = model.init(jax.random.key(0))["cell"]["b"]
-        forget[t_max] = np.asarray(lj.lstm(4).axis.split(b)["forget"])
+        forget[t_max] = np.asarray(lj.lstm(b.shape[-1] // 4).axis.split(b)["forget"])
     assert (forget[0] == 1).all()
     assert forget[784].min() >= 0 and forget[784].max() <= math.log(783)
     assert np.ptp(forget[784]) > 1

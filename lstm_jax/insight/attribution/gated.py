@@ -28,7 +28,9 @@ def back_of_gated(
     step = _back_of_step(traversal.params, form, options)
 
     def back(of_ys: jax.Array) -> tuple[jax.Array, jax.Array]:
-        def body(carry: tuple, inputs: tuple) -> tuple[tuple, jax.Array]:
+        def body(
+            carry: tuple[Any, ...], inputs: tuple[Any, ...]
+        ) -> tuple[tuple[Any, ...], jax.Array]:
             of_new, of_start = carry
             x, read, of_y, valid, reset = inputs
             of_read, of_x = step(read, x, of_new, zero_where_not(valid, of_y))
@@ -54,13 +56,13 @@ def back_of_gated(
     return back
 
 
-def _reached(step: Callable, traversal: Traversal, of_ys: jax.Array) -> list:
+def _reached(step: Callable[..., Any], traversal: Traversal, of_ys: jax.Array) -> list[Any]:
     """Zeros for the leaves of the state that relevance can reach, None for the others.
 
     Others, such as the normaliser of the sLSTM, may come from equations without a rule.
     """
     leaves, reached = _floats(traversal.state), 0
-    of_state: list = [None] * len(leaves)
+    of_state: list[Any] = [None] * len(leaves)
     while True:
         shape = jax.eval_shape(step, traversal.state, traversal.xs[0], of_state, of_ys[0])[0]
         of_state = [
@@ -73,7 +75,7 @@ def _reached(step: Callable, traversal: Traversal, of_ys: jax.Array) -> list:
         reached = count
 
 
-def _back_of_step(params: Params, form: Gated, options: Options) -> Callable:
+def _back_of_step(params: Params, form: Gated, options: Options) -> Callable[..., Any]:
     """``(state, x, of_new, of_y) -> (of_state, of_x)`` for one step.
 
     The relevance of a state is a list with one array per floating leaf, or None for zero.
@@ -81,7 +83,9 @@ def _back_of_step(params: Params, form: Gated, options: Options) -> Callable:
     weights, vectors = form.split(params)
     fixed, structure = jax.tree.flatten(vectors)
 
-    def step(state: State, x: jax.Array, of_new: list, of_y: jax.Array) -> tuple[list, jax.Array]:
+    def step(
+        state: State, x: jax.Array, of_new: list[Any], of_y: jax.Array
+    ) -> tuple[list[Any], jax.Array]:
         leaves, of_leaves = jax.tree.flatten(state)
         inputs = [Value(leaf, False) for leaf in fixed]
         read = [Value(leaf, jnp.issubdtype(leaf.dtype, jnp.floating)) for leaf in leaves]
@@ -99,7 +103,7 @@ def _back_of_step(params: Params, form: Gated, options: Options) -> Callable:
         r = Value(product(source.array, weights.w_h), True)
         names: list[str] = []
 
-        def pointwise(*arrays: Any) -> list:
+        def pointwise(*arrays: Any) -> list[Any]:
             new, m, gates = form.pointwise(*unflatten(arrays), *arrays[-2:])
             names.extend(gates)
             hidden = None if weights.w_p is None else new.h
@@ -153,11 +157,11 @@ def _sum_last(part: Any) -> Any:
     return 0.0 if part is None else jnp.sum(part, axis=-1)
 
 
-def _floats(state: State) -> list:
+def _floats(state: State) -> list[Any]:
     return [s for s in jax.tree.leaves(state) if jnp.issubdtype(s.dtype, jnp.floating)]
 
 
-def _total(shares: list, rank: int) -> jax.Array:
+def _total(shares: list[Any], rank: int) -> jax.Array:
     """The sum of the relevance of a state, ``[*batch]``."""
     there = [share for share in shares if share is not None]
     return sum(jnp.sum(s, axis=tuple(range(rank, s.ndim))) for s in there)  # type: ignore

@@ -33,8 +33,8 @@ class Operation(NamedTuple):
     name: str
     inputs: list[Value]
     outputs: list[Value]
-    run: Callable
-    params: dict
+    run: Callable[..., Any]
+    params: dict[str, Any]
 
 
 # Functions of one argument that the tracer keeps together, by their names.
@@ -51,7 +51,9 @@ LINEAR = ("dot_general", "reduce_sum")
 
 
 def record(
-    function: Callable, inputs: list[Value], others: dict[str, Callable] | None = None
+    function: Callable[..., Any],
+    inputs: list[Value],
+    others: dict[str, Callable[..., Any]] | None = None,
 ) -> tuple[list[Operation], list[Value]]:
     """Runs ``function`` of the inputs' arrays, and keeps every operation.
 
@@ -69,7 +71,11 @@ def record(
 
 
 def _record(
-    operations: list, jaxpr: Any, consts: Any, inputs: list[Value], others: dict[str, Callable]
+    operations: list[Any],
+    jaxpr: Any,
+    consts: Any,
+    inputs: list[Value],
+    others: dict[str, Callable[..., Any]],
 ) -> list[Value]:
     known = dict(zip(jaxpr.constvars, (Value(c, False) for c in consts), strict=True))
     known |= dict(zip(jaxpr.invars, inputs, strict=True))
@@ -80,7 +86,7 @@ def _record(
     for eqn in jaxpr.eqns:
         values = [read(var) for var in eqn.invars]
         name, inner = eqn.primitive.name, eqn.params.get("jaxpr", eqn.params.get("call_jaxpr"))
-        run: Callable = functools.partial(_run, eqn)
+        run: Callable[..., Any] = functools.partial(_run, eqn)
         if name in CALLS and inner is not None:
             name = eqn.params.get("name", "")
             if name not in NAMED or len(eqn.outvars) != 1:
@@ -104,15 +110,15 @@ def _record(
     return [read(var) for var in jaxpr.outvars]
 
 
-def _call(inner: Any, *arrays: Any) -> list:
+def _call(inner: Any, *arrays: Any) -> list[Any]:
     return list(jex.jaxpr_as_fun(inner)(*arrays))
 
 
-def _run_other(function: Callable, params: dict, *arrays: Any) -> list:
+def _run_other(function: Callable[..., Any], params: dict[str, Any], *arrays: Any) -> list[Any]:
     return [function(*arrays, **params)]
 
 
-def _run(eqn: Any, *arrays: Any) -> list:
+def _run(eqn: Any, *arrays: Any) -> list[Any]:
     params = eqn.primitive.get_bind_params(eqn.params)
     functions: Any = ()
     if isinstance(params, tuple):  # in versions of JAX whose primitives may have functions

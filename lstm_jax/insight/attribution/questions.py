@@ -49,7 +49,9 @@ class Question(NamedTuple):
         return where(self.counts, values, jnp.zeros_like(values))
 
 
-def answer_question(method: Callable, call: Call, output: Any, *arrays: Any, **options: Any) -> Any:
+def answer_question(
+    method: Callable[..., Any], call: Call, output: Any, *arrays: Any, **options: Any
+) -> Any:
     """``method(question, *arrays, **options)``, compiled.
 
     For a unit the program is kept. For a function of the outputs it is compiled anew each time,
@@ -74,11 +76,15 @@ def answer_question(method: Callable, call: Call, output: Any, *arrays: Any, **o
 
 
 @functools.lru_cache
-def _compiled(method: Callable, unit: int, options: tuple) -> Callable:
+def _compiled(
+    method: Callable[..., Any], unit: int, options: tuple[Any, ...]
+) -> Callable[..., Any]:
     return _compile(method, unit, dict(options))
 
 
-def _compile(method: Callable, output: Output, options: dict) -> Callable:
+def _compile(
+    method: Callable[..., Any], output: Output, options: dict[str, Any]
+) -> Callable[..., Any]:
     @jax.jit
     def run(call: Call, *arrays: Any) -> Any:
         return method(_pose(call, output), *arrays, **options)
@@ -141,7 +147,7 @@ def _last_steps(call: Call) -> jax.Array:
     return jnp.maximum(jnp.sum(call.valid, axis=0) - 1, 0)
 
 
-def _checked_reader(output: Callable, batch: tuple[int, ...]) -> Callable:
+def _checked_reader(output: Callable[..., Any], batch: tuple[int, ...]) -> Callable[..., Any]:
     def read(ys: jax.Array) -> jax.Array:
         answer = output(ys)
         if not isinstance(answer, jax.Array) or answer.shape != batch:

@@ -15,7 +15,7 @@ from lstm_jax.core.forms import Composite, Gated
 from lstm_jax.core.numerics import wide
 from lstm_jax.core.typing import Inputs, Lengths, Params, Resets, State
 from lstm_jax.insight.attribution.gated import back_of_gated
-from lstm_jax.insight.attribution.programs import Value, record
+from lstm_jax.insight.attribution.programs import Operation, Value, record
 from lstm_jax.insight.attribution.questions import Output, Question, answer_question
 from lstm_jax.insight.attribution.results import Attribution
 from lstm_jax.insight.attribution.rules import Options, Share, propagate
@@ -149,7 +149,17 @@ def _follow_composite(traversal: Traversal, form: Composite, options: Options) -
     calls: list[Callable[[jax.Array], _Part]] = []
     followed: dict[int, _Part] = {}
 
-    def run(cell, params, xs, state, initial, *, reverse=False, method=None, name=None):
+    def run(
+        cell: Cell,
+        params: Params,
+        xs: jax.Array,
+        state: State,
+        initial: State,
+        *,
+        reverse: bool = False,
+        method: str | None = None,
+        name: str | None = None,
+    ) -> tuple[State, jax.Array]:
         direction = reverse != traversal.reverse
 
         def call(xs: jax.Array) -> _Part:
@@ -161,7 +171,7 @@ def _follow_composite(traversal: Traversal, form: Composite, options: Options) -
         like = jax.core.ShapedArray(like.shape, like.dtype)
         return state, PART.bind(xs, index=len(calls) - 1, like=like)
 
-    def over_time(xs: jax.Array) -> list:
+    def over_time(xs: jax.Array) -> list[Any]:
         _, ys = form.over_time(run, traversal.params, xs, traversal.state, traversal.initial)
         return [zero_where_not(traversal.masks.valid, ys)]
 
@@ -175,7 +185,7 @@ def _follow_composite(traversal: Traversal, form: Composite, options: Options) -
     def back(of_ys: jax.Array) -> tuple[jax.Array, jax.Array]:
         of_states = []
 
-        def of_part(operation, shares, options):
+        def of_part(operation: Operation, shares: list[Any], options: Options) -> list[Any]:
             given = shares[0].total(operation.outputs[0].array)
             of_xs, of_state = followed[operation.params["index"]].back(given)
             of_states.append(of_state)

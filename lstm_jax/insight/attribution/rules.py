@@ -50,7 +50,7 @@ class Share(NamedTuple):
         """The sum of two shares of one value."""
         return self if other is None else Share(*map(_add, self, other))
 
-    def map(self, function: Callable) -> "Share":
+    def map(self, function: Callable[..., Any]) -> "Share":
         """``function`` of each part."""
         return Share(*(None if part is None else function(part) for part in self))
 
@@ -69,7 +69,7 @@ def propagate(
     operations: list[Operation],
     wanted: list[tuple[Value, Share]],
     options: Options,
-    others: dict[str, Callable] | None = None,
+    others: dict[str, Callable[..., Any]] | None = None,
 ) -> Callable[[Value], Share]:
     """Runs relevance back through recorded operations.
 
@@ -132,7 +132,9 @@ def _or_zeros(part: Any, like: Any) -> Any:
     return jnp.zeros_like(like) if part is None else part
 
 
-def _pull(operation: Operation, parts: list, weights: Callable = lambda x: x) -> list:
+def _pull(
+    operation: Operation, parts: list[Any], weights: Callable[..., Any] = lambda x: x
+) -> list[Any]:
     """The transpose of a linear operation for one part of its results' relevance, by input.
 
     ``weights`` is applied to the inputs that are not data.
@@ -140,7 +142,7 @@ def _pull(operation: Operation, parts: list, weights: Callable = lambda x: x) ->
     places = [i for i, value in enumerate(operation.inputs) if value.data]
     fixed = [v.array if v.data else weights(v.array) for v in operation.inputs]
 
-    def run(*data: Any) -> list:
+    def run(*data: Any) -> list[Any]:
         arrays = list(fixed)
         for place, array in zip(places, data, strict=True):
             arrays[place] = array
@@ -150,14 +152,14 @@ def _pull(operation: Operation, parts: list, weights: Callable = lambda x: x) ->
     given = pull(
         [_or_zeros(part, out).astype(out.dtype) for part, out in zip(parts, outs, strict=True)]
     )
-    result: list = [None] * len(fixed)
+    result: list[Any] = [None] * len(fixed)
     for place, part in zip(places, given, strict=True):
         result[place] = part
     return result
 
 
-def _move(operation: Operation, shares: list, options: Options) -> list:
-    parts: list = []
+def _move(operation: Operation, shares: list[Any], options: Options) -> list[Any]:
+    parts: list[Any] = []
     for name in Share._fields:
         part = [None if share is None else getattr(share, name) for share in shares]
         if all(p is None for p in part):
@@ -167,12 +169,12 @@ def _move(operation: Operation, shares: list, options: Options) -> list:
     return [Share(*of_input) for of_input in zip(*parts, strict=True)]
 
 
-def _copy(operation: Operation, shares: list, options: Options) -> list:
+def _copy(operation: Operation, shares: list[Any], options: Options) -> list[Any]:
     return [share.map(lambda part, v=v: part.astype(v.array.dtype)) if share is not None else None
             for share, v in zip(shares, operation.inputs, strict=True)]  # fmt: skip
 
 
-def _squash(operation: Operation, shares: list, options: Options) -> list:
+def _squash(operation: Operation, shares: list[Any], options: Options) -> list[Any]:
     """A nonlinear function of one value hands its relevance on."""
     inputs = [value for value in operation.inputs if value.data]
     if len(inputs) != 1:
@@ -197,7 +199,7 @@ def _unbroadcast(share: Share, value: Value) -> Share:
     return share.map(lambda part: part if part.shape == shape else fit(part))
 
 
-def _sum(operation: Operation, shares: list, options: Options) -> list:
+def _sum(operation: Operation, shares: list[Any], options: Options) -> list[Any]:
     """The epsilon rule: summands share in proportion to their values (Arras et al. 2017, eq. 1)."""
     (share,), (out,) = shares, operation.outputs
     data = [value for value in operation.inputs if value.data]
@@ -218,21 +220,21 @@ def _sum(operation: Operation, shares: list, options: Options) -> list:
     ]
 
 
-def _layer(operation: Operation, shares: list, options: Options) -> list:
+def _layer(operation: Operation, shares: list[Any], options: Options) -> list[Any]:
     """A product with constant weights, or a sum over an axis: one linear layer."""
     if sum(value.data for value in operation.inputs) != 1:
         raise WrongValue(f"cell: expected {operation.name} with constant weights, got two of data")
     (share,), (out,) = shares, operation.outputs
     share = convert(share, out.array, options)
     factors = _pull(operation, [share.factor])
-    spreads: list = [None] * len(factors)
+    spreads: list[Any] = [None] * len(factors)
     if share.spread is not None:
         sums = operation.run(*(jnp.ones_like(value.array) for value in operation.inputs))
         spreads = _pull(operation, [share.spread / sums[0]], jnp.ones_like)
     return [Share(None, *parts) for parts in zip(factors, spreads, strict=True)]
 
 
-def _product(operation: Operation, shares: list, options: Options) -> list:
+def _product(operation: Operation, shares: list[Any], options: Options) -> list[Any]:
     (share,), (out,) = shares, operation.outputs
     one, other = operation.inputs
     if not other.data:
@@ -250,7 +252,7 @@ def _product(operation: Operation, shares: list, options: Options) -> list:
             raise WrongValue(f"cell: expected products of a gate and a signal, got {what}")
         gate, signal = (0, 1) if ranks[0] > ranks[1] else (1, 0)
         weight = operation.inputs[gate].array
-    result: list = [None, None]
+    result: list[Any] = [None, None]
     if options.rule == "all" or operation.name == "div":
         result[signal] = share._replace(factor=_times(share.factor, weight))
     else:
@@ -276,7 +278,7 @@ def _part_of_gate(gate: jax.Array, signal: jax.Array, options: Options) -> Any:
     return gate / (total + options.epsilon * jnp.where(total >= 0, 1.0, -1.0))
 
 
-RULES: dict[str, Callable] = {
+RULES: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(MOVES, _move),
     **dict.fromkeys(COPIES, _copy),
     **dict.fromkeys(SQUASHING, _squash),

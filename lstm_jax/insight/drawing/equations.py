@@ -7,6 +7,7 @@ import jax
 from lstm_jax.core.cell import Cell, with_memory
 from lstm_jax.core.forms import Composite
 from lstm_jax.core.steps import observe
+from lstm_jax.core.typing import Params, State
 from lstm_jax.insight.drawing.graph import Constant, Graph, read_graph
 from lstm_jax.insight.drawing.simplify import simplify
 
@@ -28,14 +29,26 @@ def shapes_of(cell: Cell, input_size: int) -> Shapes:
     return Shapes(prepared, state, x)
 
 
-def step_with_gates(cell: Cell, params: Any, state: Any, x: jax.Array) -> tuple[Any, Any, dict]:
+def step_with_gates(
+    cell: Cell, params: Any, state: Any, x: jax.Array
+) -> tuple[Any, Any, dict[str, Any]]:
     """``(state, y, gates)`` of one step, with the gates of the cell inside a wrapper."""
     if not isinstance(cell.form, Composite):
         state, y, observed = observe(cell)(params, state, x)
         return state, y, observed.gates
     gates = {}
 
-    def run(inner, params, x, state, initial, *, reverse=False, method=None, name=None):
+    def run(
+        inner: Cell,
+        params: Params,
+        x: jax.Array,
+        state: State,
+        initial: State,
+        *,
+        reverse: bool = False,
+        method: str | None = None,
+        name: str | None = None,
+    ) -> tuple[State, jax.Array]:
         # Not by the step of the cell, since a bidirectional layer inside has none.
         state, y, found = step_with_gates(inner, params, state, x)
         gates.update(found)
@@ -63,7 +76,17 @@ def parts_of(cell: Cell, shapes: Shapes) -> list[Part]:
         return []
     found: list[Part] = []
 
-    def run(inner, params, x, state, initial, *, reverse=False, method=None, name=None):
+    def run(
+        inner: Cell,
+        params: Params,
+        x: jax.Array,
+        state: State,
+        initial: State,
+        *,
+        reverse: bool = False,
+        method: str | None = None,
+        name: str | None = None,
+    ) -> tuple[State, jax.Array]:
         abstract = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (params, state, x)
         )
@@ -100,11 +123,11 @@ def graph_of(cell: Cell, shapes: Shapes) -> Graph:
     return simplify(Graph(list(builder.nodes), ends, named))
 
 
-def leaves_of(tree: Any) -> list:
+def leaves_of(tree: Any) -> list[Any]:
     return jax.tree_util.tree_leaves_with_path(tree)
 
 
-def last_name(path: tuple) -> str:
+def last_name(path: tuple[Any, ...]) -> str:
     """The last name on the path of a leaf."""
     names = [str(getattr(k, "name", getattr(k, "key", ""))) for k in path]
     return next((name for name in reversed(names) if name), "parameter")

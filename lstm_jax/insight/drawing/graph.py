@@ -83,7 +83,9 @@ class Graph:
         return read
 
 
-def read_graph(jaxpr: Any, constants: list, inputs: dict[str, Any], axis: GateAxis) -> "Builder":
+def read_graph(
+    jaxpr: Any, constants: list[Any], inputs: dict[str, Any], axis: GateAxis
+) -> "Builder":
     """Reads a closed jaxpr whose first inputs are ``constants``, by name, and then ``inputs``.
 
     Args:
@@ -110,7 +112,7 @@ class Builder:
     def __init__(self, axis: GateAxis) -> None:
         self.axis = axis
         self.nodes: list[Node] = []
-        self.known: dict[tuple, Value] = {}
+        self.known: dict[tuple[Any, ...], Value] = {}
         self.outputs: list[Value | Constant] = []
 
     def add(
@@ -130,7 +132,7 @@ class Builder:
             self.known[key] = Value(len(self.nodes) - 1)
         return self.known[key]
 
-    def run(self, jaxpr: Any, constants: Any, arguments: list) -> list:
+    def run(self, jaxpr: Any, constants: Any, arguments: list[Any]) -> list[Any]:
         """The values of a jaxpr's outputs."""
         known: dict[Any, Value | Constant] = dict(zip(jaxpr.invars, arguments, strict=True))
         known |= {var: constant_of(value) for var, value in zip(jaxpr.constvars, constants)}  # noqa: B905
@@ -143,7 +145,7 @@ class Builder:
             known |= dict(zip(equation.outvars, values, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
-    def equation(self, equation: Any, operands: list) -> list:
+    def equation(self, equation: Any, operands: list[Any]) -> list[Any]:
         """The values of one equation's outputs."""
         primitive, params = equation.primitive.name, equation.params
         inputs = tuple(operand for operand in operands if isinstance(operand, Value))
@@ -189,7 +191,7 @@ class Builder:
         value = self.add(primitive, label, inputs)
         return [value] if count == 1 else [Value(value.node, str(i)) for i in range(count)]
 
-    def split(self, packed: Value | Constant, sizes: tuple) -> list:
+    def split(self, packed: Value | Constant, sizes: tuple[Any, ...]) -> list[Any]:
         if isinstance(packed, Constant):
             return [packed._replace(part=f"{packed.part}/{i}") for i in range(len(sizes))]
         names = [str(i) for i in range(len(sizes))]
@@ -198,7 +200,7 @@ class Builder:
         prefix = f"{packed.part}/" if packed.part else ""
         return [Value(packed.node, prefix + name) for name in names]
 
-    def select(self, operands: list, inputs: tuple[Value, ...]) -> Value:
+    def select(self, operands: list[Any], inputs: tuple[Value, ...]) -> Value:
         condition, *cases = operands
         data = {case for case in cases if isinstance(case, Value)}
         by_count = isinstance(condition, Constant) or self.nodes[condition.node].counts
@@ -207,7 +209,7 @@ class Builder:
             return data.pop()
         return self.add("select_n", "where", inputs)
 
-    def concatenate(self, operands: list, inputs: tuple[Value, ...]) -> Value:
+    def concatenate(self, operands: list[Any], inputs: tuple[Value, ...]) -> Value:
         if len(inputs) == 1:
             return inputs[0]
         parts = [v.part for v in inputs if self.nodes[v.node].primitive == "input"]
@@ -224,7 +226,7 @@ def constant_of(value: Any) -> Constant:
     return Constant(number_text(number), number)
 
 
-def combine(primitive: str, operands: list, part: str) -> Constant:
+def combine(primitive: str, operands: list[Any], part: str) -> Constant:
     """A constant that is computed from constants; ``part`` tells slices apart."""
     if primitive in SAME_VALUES:
         return operands[0]

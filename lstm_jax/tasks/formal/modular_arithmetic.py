@@ -81,7 +81,9 @@ def modular_arithmetic(modulus: int = 5, min_length: int = 1, max_length: int = 
 def _values(symbols: Int[Array, "T B"], lengths: Int[Array, "B"], modulus: int) -> Int[Array, "B"]:
     """The automaton: the sum of the finished terms, and the current term."""
 
-    def step(state: tuple[jax.Array, jax.Array], pair: tuple[jax.Array, ...]) -> tuple:
+    def step(
+        state: tuple[jax.Array, jax.Array], pair: tuple[jax.Array, ...]
+    ) -> tuple[tuple[jax.Array, jax.Array], None]:
         (total, term), (position, operator, number) = state, pair
         times = operator == modulus + OPERATORS.index("*")
         signed = jnp.where(operator == modulus + OPERATORS.index("-"), -number, number)

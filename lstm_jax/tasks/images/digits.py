@@ -79,7 +79,7 @@ def load() -> tuple[np.ndarray, np.ndarray]:
 def stratified(labels: np.ndarray, seed: int) -> Split:
     """Each class cut in the same proportions, so that all parts have the same mix."""
     rng = np.random.default_rng(seed)
-    parts: tuple[list, list, list] = ([], [], [])
+    parts: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]] = ([], [], [])
     for label in range(CLASSES):
         rows = rng.permutation(np.flatnonzero(labels == label))
         held_out = round(HELD_OUT_SHARE * len(rows))

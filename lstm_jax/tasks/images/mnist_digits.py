@@ -46,7 +46,7 @@ class Mnist(NamedTuple):
     test_classes: Int32[np.ndarray, "M"]
 
 
-def mnist(*, folder: str | os.PathLike | None = None, verify: bool = True) -> Mnist:
+def mnist(*, folder: str | os.PathLike[str] | None = None, verify: bool = True) -> Mnist:
     """The handwritten digits of LeCun et al. 1998, "Gradient-based learning applied to document
     recognition": 28 by 28 pixels, 60,000 to train on and 10,000 for the test, by other writers.
 
@@ -71,7 +71,7 @@ def mnist(*, folder: str | os.PathLike | None = None, verify: bool = True) -> Mn
 
 
 def load(
-    part: str, folder: str | os.PathLike | None, verify: bool
+    part: str, folder: str | os.PathLike[str] | None, verify: bool
 ) -> tuple[UInt8[np.ndarray, "N 784"], Int32[np.ndarray, "N"]]:
     """The pixels of "train" or "t10k", and the classes."""
     paths = [

@@ -23,7 +23,7 @@ def sequential_mnist(
     rows: bool = False,
     validation: int = 5000,
     permutation_seed: int = 0,
-    folder: str | os.PathLike | None = None,
+    folder: str | os.PathLike[str] | None = None,
     verify: bool = True,
 ) -> Task:
     """The pixel-by-pixel MNIST of Le, Jaitly & Hinton 2015, "A simple way to initialize recurrent

@@ -1,6 +1,8 @@
 """Long time lags: a symbol at the start returns at the end, after very many that tell nothing."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -180,7 +182,9 @@ def _largest_last_error(outputs: jax.Array, batch: Batch) -> jax.Array:
     return largest_error(*_last(outputs, batch))
 
 
-def _success(error, limit: float, experiment: str, rows: int = 10_000) -> Success:
+def _success(
+    error: Callable[[jax.Array, Any], jax.Array], limit: float, experiment: str, rows: int = 10_000
+) -> Success:
     return Success(
         error,
         limit=limit,

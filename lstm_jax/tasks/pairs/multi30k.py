@@ -86,7 +86,7 @@ def multi30k(
     source: Language = "en",
     target: Language = "de",
     *,
-    folder: str | os.PathLike | None = None,
+    folder: str | os.PathLike[str] | None = None,
     min_count: int = 2,
     max_size: int | None = None,
     verify: bool = True,

@@ -65,7 +65,7 @@ class AirQuality(NamedTuple):
         return column_of(self.values, self.columns, name)
 
 
-def air_quality(*, folder: str | os.PathLike | None = None, verify: bool = True) -> AirQuality:
+def air_quality(*, folder: str | os.PathLike[str] | None = None, verify: bool = True) -> AirQuality:
     """PM2.5 at the US embassy in Beijing, and the weather at the airport, 43,824 hours from
     2010-01-01 to 2014-12-31 (Liang et al. 2015, "Assessing Beijing's PM2.5 pollution: severity,
     weather impact, APEC and winter heating").
@@ -122,5 +122,9 @@ def air_quality(*, folder: str | os.PathLike | None = None, verify: bool = True)
 
 
 def hour(row: Line) -> datetime.datetime:
-    numbers = [row.parse(at, f"a whole number for {HEADER[at]}", int) for at in range(1, 5)]
-    return row.parse(1, "year, month, day and hour", lambda _: datetime.datetime(*numbers))
+    year, month, day, hour = (
+        row.parse(at, f"a whole number for {HEADER[at]}", int) for at in range(1, 5)
+    )
+    return row.parse(
+        1, "year, month, day and hour", lambda _: datetime.datetime(year, month, day, hour)
+    )

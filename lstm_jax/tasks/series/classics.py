@@ -27,7 +27,7 @@ PUBLISHED = files.Published(
 )
 
 
-def airline(*, folder: str | os.PathLike | None = None, verify: bool = True) -> Series:
+def airline(*, folder: str | os.PathLike[str] | None = None, verify: bool = True) -> Series:
     """Passengers of international airlines, 144 months from 1949-01 to 1960-12 (Box & Jenkins
     1976, series G).
 
@@ -47,7 +47,7 @@ def airline(*, folder: str | os.PathLike | None = None, verify: bool = True) -> 
     return read("airline-passengers.csv", ("Month", "Passengers"), folder, verify)
 
 
-def sunspots(*, folder: str | os.PathLike | None = None, verify: bool = True) -> Series:
+def sunspots(*, folder: str | os.PathLike[str] | None = None, verify: bool = True) -> Series:
     """Monthly means of the Zürich sunspot numbers, 2,820 months from 1749-01 to 1983-12 (Andrews &
     Herzberg 1985).
 
@@ -65,7 +65,7 @@ def sunspots(*, folder: str | os.PathLike | None = None, verify: bool = True) ->
     return read("monthly-sunspots.csv", ("Month", "Sunspots"), folder, verify)
 
 
-def temperatures(*, folder: str | os.PathLike | None = None, verify: bool = True) -> Series:
+def temperatures(*, folder: str | os.PathLike[str] | None = None, verify: bool = True) -> Series:
     """Daily minimum temperatures in Melbourne, 3,650 days from 1981-01-01 to 1990-12-31
     (Australian Bureau of Meteorology).
 
@@ -86,7 +86,7 @@ def temperatures(*, folder: str | os.PathLike | None = None, verify: bool = True
 
 
 def read(
-    name: str, header: tuple[str, str], folder: str | os.PathLike | None, verify: bool
+    name: str, header: tuple[str, str], folder: str | os.PathLike[str] | None, verify: bool
 ) -> Series:
     path = files.find(name, PUBLISHED, folder, checking.flag("verify", verify))
     rows = read_rows(path, header)

@@ -19,7 +19,7 @@ PUBLISHED = files.Published(
 )
 
 
-def visitors(*, folder: str | os.PathLike | None = None, verify: bool = True) -> Series:
+def visitors(*, folder: str | os.PathLike[str] | None = None, verify: bool = True) -> Series:
     """Views of the English Wikipedia's page on the quarterback Peyton Manning, 2,964 days from
     2007-12-10 to 2016-01-20: the example of Prophet (Taylor & Letham 2018, "Forecasting at
     scale").

@@ -20,7 +20,7 @@ PUBLISHED = files.Published(
 )
 
 
-def sp500(*, folder: str | os.PathLike | None = None, verify: bool = True) -> Series:
+def sp500(*, folder: str | os.PathLike[str] | None = None, verify: bool = True) -> Series:
     """The S&P 500, 4,697 trading days from 2000-01-03 to 2018-08-31.
 
     Columns: ``open``, ``high``, ``low``, ``close`` (index points) and ``volume`` (shares). Days

@@ -4,7 +4,7 @@ import csv
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -12,6 +12,8 @@ from jaxtyping import Float64
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.tasks import files
+
+T = TypeVar("T")
 
 
 class Series(NamedTuple):
@@ -46,7 +48,7 @@ class Line(NamedTuple):
     place: str
     fields: list[str]
 
-    def parse(self, number: int, what: str, parse: Callable):
+    def parse(self, number: int, what: str, parse: Callable[[str], T]) -> T:
         """Field ``number``. Raises ValueError, saying ``what`` was expected, if ``parse`` does."""
         try:
             return parse(self.fields[number])

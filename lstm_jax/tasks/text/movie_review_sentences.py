@@ -43,7 +43,9 @@ class MovieReviews(NamedTuple):
     groups: Int32[np.ndarray, "N"]
 
 
-def movie_reviews(*, folder: str | os.PathLike | None = None, verify: bool = True) -> MovieReviews:
+def movie_reviews(
+    *, folder: str | os.PathLike[str] | None = None, verify: bool = True
+) -> MovieReviews:
     """The sentence polarity data set of Pang & Lee 2005, "Seeing stars: exploiting class
     relationships for sentiment categorization with respect to rating scales": 5,331 positive and
     5,331 negative sentences or fragments from Rotten Tomatoes.

@@ -35,7 +35,7 @@ class PennTreebank(NamedTuple):
     vocabulary: Vocabulary
 
 
-def ptb(*, folder: str | os.PathLike | None = None, verify: bool = True) -> PennTreebank:
+def ptb(*, folder: str | os.PathLike[str] | None = None, verify: bool = True) -> PennTreebank:
     """Articles of the Wall Street Journal, 1989 (Marcus, Santorini & Marcinkiewicz 1993), with the
     preparation and the split of Mikolov et al. 2010, "Recurrent neural network based language
     model": lower case, numbers as ``N``, rare words as ``<unk>``, no punctuation.

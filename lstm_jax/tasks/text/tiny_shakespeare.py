@@ -34,7 +34,7 @@ class Shakespeare(NamedTuple):
 def shakespeare(
     *,
     validation_share: float = 0.1,
-    folder: str | os.PathLike | None = None,
+    folder: str | os.PathLike[str] | None = None,
     verify: bool = True,
 ) -> Shakespeare:
     """The plays of Karpathy's char-rnn (2015, "The unreasonable effectiveness of recurrent neural

@@ -106,13 +106,15 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
     without a cotangent.
     """
 
-    def forward(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks, keep: bool) -> tuple:
+    def forward(
+        floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks, keep: bool
+    ) -> tuple[Any, ...]:
         weights, vectors, state, initial = combine(floats, others)
         weights, xs = bias_as_row(form, weights, xs)
         hoisted = choice.product == "hoisted"
         pre_of = preactivations_of(form, weights, choice.product)
 
-        def body(state: State, inputs: tuple) -> tuple[State, tuple]:
+        def body(state: State, inputs: tuple[Any, ...]) -> tuple[State, tuple[Any, ...]]:
             x, valid, reset = inputs
             read = state if reset is None else where(reset, initial, state)
             pre = pre_of(x, form.source(vectors, read))
@@ -125,7 +127,7 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
                 saved = Saved(read, kept, None if weights.w_p is None else m)
             return where(valid, new, state), (zero_where_not(valid, y), saved)
 
-        def block(state: State, inputs: tuple) -> tuple[State, tuple]:
+        def block(state: State, inputs: tuple[Any, ...]) -> tuple[State, tuple[Any, ...]]:
             xs, masks = inputs
             read = input_product(weights, xs, form.product_x) if hoisted else xs
             return jax.lax.scan(body, state, (read, *masks), reverse=reverse)
@@ -133,17 +135,17 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
         every = choice.block if hoisted else None
         return over_blocks(block, state, (xs, masks), every, reverse=reverse)
 
-    def primal(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple:
+    def primal(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple[Any, ...]:
         final, (ys, _) = forward(floats, xs, others, masks, keep=False)
         return partition(final), ys
 
     @default_promotion
-    def fwd(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple:
+    def fwd(floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks) -> tuple[Any, ...]:
         final, (ys, saved) = forward(floats, xs, others, masks, keep=True)
         return (partition(final), ys), (floats, xs, others, masks, saved)
 
     @default_promotion
-    def bwd(residuals: tuple, cotangents: tuple) -> tuple:
+    def bwd(residuals: tuple[Any, ...], cotangents: tuple[Any, ...]) -> tuple[Any, ...]:
         floats, xs, others, masks, saved = residuals
         (d_final, _), d_ys = cotangents
         weights: Weights = floats.weights
@@ -154,14 +156,16 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
         def source_of(vectors: Any, read: Any, counts: Any) -> jax.Array:
             return form.source(combine(vectors, others.vectors), combine(read, counts))
 
-        def body(carry: tuple, inputs: tuple) -> tuple[tuple, tuple]:
+        def body(
+            carry: tuple[Any, ...], inputs: tuple[Any, ...]
+        ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
             d_state, d_vectors, d_initial = carry
             d_y, step, (valid, reset) = inputs
             d_new = zero_where_not(valid, d_state)
             d_y = zero_where_not(valid, d_y)
             read, counts = partition(step.state)
 
-            def after_products(vectors: Any, read: Any, pre: Pre, tap: Any) -> tuple:
+            def after_products(vectors: Any, read: Any, pre: Pre, tap: Any) -> tuple[Any, ...]:
                 whole = combine(vectors, others.vectors)
                 z, r = z_and_r(pre)
                 return _apply_gates_with_tap(
@@ -188,7 +192,9 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
             d_vectors = _add(d_vectors, _add(dv, dv_source))
             return (like(d_state, d_before), d_vectors, d_initial), (d_pre, d_tap)
 
-        def block(carry: tuple, inputs: tuple) -> tuple[tuple, jax.Array]:
+        def block(
+            carry: tuple[Any, ...], inputs: tuple[Any, ...]
+        ) -> tuple[tuple[Any, ...], jax.Array]:
             (d_state, d_vectors, d_initial), d_weights = carry
             xs, d_ys, saved, masks = inputs
             sources = source_of(floats.vectors, *partition(saved.state))
@@ -225,7 +231,16 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
     return recurrence
 
 
-def _apply_gates_with_tap(form, weights, vectors, state, z, r, tap, dtype) -> tuple:
+def _apply_gates_with_tap(
+    form: Gated,
+    weights: Weights,
+    vectors: Any,
+    state: State,
+    z: jax.Array,
+    r: jax.Array,
+    tap: Any,
+    dtype: Any,
+) -> tuple[Any, jax.Array]:
     """The differentiable part of ``apply_gates``, with ``tap`` added to the projected output.
 
     The cotangent of ``tap`` enters the weight gradient of the projection.
@@ -233,6 +248,7 @@ def _apply_gates_with_tap(form, weights, vectors, state, z, r, tap, dtype) -> tu
     if tap is None:
         new, y, _ = apply_gates(form, None, vectors, state, z, r, dtype)
         return partition(new)[0], y
+    assert weights.w_p is not None
     new, m, _ = form.pointwise(vectors, state, z, r)
     h = product(m, weights.w_p) + tap
     return partition(like(state, new._replace(h=h)))[0], h.astype(dtype)

@@ -7,7 +7,7 @@ measured.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.export
@@ -86,7 +86,7 @@ def choose(
     inputs, sources = _rows_of(weights.w_x), _rows_of(weights.w_h)
     why = []
 
-    def decide(name: str, given: str | int | None, default: str | int | None, reason: str):
+    def decide(name: str, given: str | int | None, default: str | int | None, reason: str) -> Any:
         if given is None:
             why.append(f"{name} {default!r}: {reason}")
             return default

@@ -75,7 +75,7 @@ def over_sequence(
     inputs, again = (of_x._replace(aside=None), bad, starts), _finite_memory(*form.read(initial))
     carry = _finite_memory(*form.read(state))
 
-    def chunk(carry: Memory, block: tuple) -> tuple[Memory, tuple]:
+    def chunk(carry: Memory, block: tuple[Any, ...]) -> tuple[Memory, tuple[Any, ...]]:
         return _chunk(carry, again, *block)
 
     carry, (o, ms) = over_blocks(
@@ -160,7 +160,7 @@ class Weights(NamedTuple):
 
 def _chunk(
     carried: Memory, initial: Memory, of_x: Projected, bad: jax.Array, starts: jax.Array | None
-) -> tuple[Memory, tuple]:
+) -> tuple[Memory, tuple[Any, ...]]:
     """One chunk: ``(memory, (o, m of each step))``."""
     q, k, v = (jnp.moveaxis(a, 0, -2) for a in of_x[:3])  # [*batch, heads, C, ...]
     keep, write, strength = (None if a is None else jnp.moveaxis(a, 0, -1) for a in of_x[3:6])

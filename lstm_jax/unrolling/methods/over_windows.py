@@ -1,6 +1,6 @@
 """The windowed form over a whole sequence: blocks of queries, and the places that they read."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,9 @@ def block_of(window: int) -> int:
     the other.
     """
     return min(max(window // 4, 128), 1024)
+
+
+T = TypeVar("T")
 
 
 class Places(NamedTuple):
@@ -142,7 +145,7 @@ def concatenate_places(before: Places, here: Places) -> Places:
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=-2), before, here)
 
 
-def slice_places(places, first: int, end: int):
+def slice_places(places: T, first: int, end: int) -> T:
     """The places from ``first`` up to ``end``."""
     return jax.tree.map(lambda a: a[..., first:end, :], places)
 

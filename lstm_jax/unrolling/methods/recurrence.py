@@ -28,6 +28,7 @@ of a loop costs the launch of a kernel; this choice has not been measured.
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.export
@@ -43,7 +44,7 @@ def one_by_one(a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, times: 
     """A loop over time."""
     a_each = None if _constant(a, b) else a
 
-    def body(h: jax.Array, step: tuple) -> tuple[jax.Array, jax.Array]:
+    def body(h: jax.Array, step: tuple[Any, ...]) -> tuple[jax.Array, jax.Array]:
         a_now, b_now = step
         h = times(a[0] if a_now is None else a_now, h) + b_now
         return h, h
@@ -59,7 +60,7 @@ def all_at_once(
         return b
     a = a + jnp.zeros_like(b)  # broadcast_to would lose the sharding
 
-    def compose(first: tuple, second: tuple) -> tuple[jax.Array, jax.Array]:
+    def compose(first: tuple[Any, ...], second: tuple[Any, ...]) -> tuple[jax.Array, jax.Array]:
         return first[0] * second[0], times(second[0], first[1]) + second[1]
 
     a_all, from_zero = jax.lax.associative_scan(compose, (a, b), reverse=reverse)
@@ -73,7 +74,7 @@ def by_platform(
     if jax.export.is_symbolic_dim(b.shape[0]):
         return one_by_one(a, b, h0, reverse, times)  # associative_scan needs a known T
 
-    def run(solver: Solver) -> Callable:
+    def run(solver: Solver) -> Callable[..., Any]:
         return lambda a, b, h0: solver(a, b, h0, reverse, times)
 
     return jax.lax.platform_dependent(a, b, h0, cpu=run(one_by_one), default=run(all_at_once))
@@ -118,15 +119,15 @@ def _times(restarts: bool) -> Times:
 @default_promotion
 def _forward(
     a: jax.Array, b: jax.Array, h0: jax.Array, reverse: bool, restarts: bool, solver: Solver
-) -> tuple:
+) -> tuple[Any, ...]:
     h = linear_recurrence(a, b, h0, reverse, restarts, solver)
     return h, (a, h, h0)
 
 
 @default_promotion
 def _backward(
-    reverse: bool, restarts: bool, solver: Solver, residuals: tuple, d_h: jax.Array
-) -> tuple:
+    reverse: bool, restarts: bool, solver: Solver, residuals: tuple[Any, ...], d_h: jax.Array
+) -> tuple[Any, ...]:
     a, h, h0 = residuals
     zero = jnp.zeros_like(h0)
     if h.shape[0] == 0:

@@ -1,5 +1,7 @@
 """The reference method: ``jax.lax.scan`` over the cell's own step, with JAX's own derivatives."""
 
+from typing import Any
+
 import jax
 
 from lstm_jax.core.cell import Cell
@@ -27,7 +29,7 @@ def traverse(traversal: Traversal) -> tuple[State, jax.Array]:
     cell, params, xs, state, initial, masks, reverse = traversal
     wide = widen_floats(params)
 
-    def body(state: State, inputs: tuple) -> tuple[State, jax.Array]:
+    def body(state: State, inputs: tuple[Any, ...]) -> tuple[State, jax.Array]:
         x, valid, reset = inputs
         read = state if reset is None else where(reset, initial, state)
         new, y = cell.advance(narrow_floats(wide, params), read, x)
