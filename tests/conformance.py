@@ -91,7 +91,7 @@ def weighted_sum(tree: Any) -> Any:
     """The sum of all floating values of ``tree``, each with a different weight."""
     total: Any = 0.0
     for i, leaf in enumerate(floats_of(tree)):
-        weights = np.cos(1.0 + i + np.arange(leaf.size, dtype=leaf.dtype))
+        weights = np.cos(1.0 + i + np.arange(leaf.size)).astype(leaf.dtype)
         total = total + jnp.vdot(weights.reshape(leaf.shape), jnp.sin(leaf))
     return total
 
@@ -148,7 +148,7 @@ def close(actual: Any, expected: Any, tolerance: float = 1e-12, what: str = "") 
 
 def poison(xs: jax.Array, padding: np.ndarray, value: float = np.nan) -> jax.Array:
     """``xs`` with ``value`` in the padding."""
-    return jnp.where(np.expand_dims(padding, range(padding.ndim, xs.ndim)), value, xs)
+    return jnp.where(padding.reshape(*padding.shape, *(1,) * (xs.ndim - padding.ndim)), value, xs)
 
 
 def row(tree: Any, i: int) -> Any:

@@ -37,7 +37,7 @@ def make_calls(shape: tuple[int, int, int, int, int]) -> dict[str, Callable[[], 
     xs = jax.random.normal(jax.random.key(1), (steps, batch, x, y, size))
     weights = jax.random.normal(jax.random.key(2), xs.shape)
 
-    def call(run: Callable[[Any, jax.Array], jax.Array], params: Any, xs: jax.Array) -> Callable:
+    def call(run: Callable[[Any, jax.Array], Any], params: Any, xs: jax.Array) -> Callable:
         cotangent = weights if xs.shape == weights.shape else jnp.swapaxes(weights, 0, 1)
 
         @jax.jit

@@ -25,6 +25,7 @@ from lstm_jax.core.gates import equal_gates
 from lstm_jax.core.numerics import like
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.steps import input_product
+from lstm_jax.core.typing import Zeros
 
 Sizes = int | Sequence[int]
 
@@ -55,7 +56,7 @@ def conv_lstm(
     peephole: bool = False,
     norm: str | None = None,
     forget_bias: float = 1.0,
-) -> Cell:
+) -> Cell[ConvLSTMState]:
     """The ConvLSTM: the LSTM with convolutions in place of products (Shi et al. 2015, eq. 3).
 
         cell = lj.conv_lstm(16, (64, 64))      # 16 channels of 64 x 64 places
@@ -129,7 +130,7 @@ def conv_lstm(
                        "bias_c": jnp.zeros(size, dtype)}  # fmt: skip
         return params
 
-    def zero_state(zeros):
+    def zero_state(zeros: Zeros) -> ConvLSTMState:
         return ConvLSTMState(zeros(*grid.outputs, size), zeros(*grid.outputs, size))
 
     return gated_cell(
@@ -159,7 +160,7 @@ def conv_gru(
     padding: str = "same",
     reset_after: bool = True,
     norm: str | None = None,
-) -> Cell:
+) -> Cell[ConvGRUState]:
     """The ConvGRU: the GRU with convolutions in place of products.
 
         cell = lj.conv_gru(16, (64, 64))
@@ -241,7 +242,7 @@ def conv_gru(
             params |= {"scale_x": jnp.ones(3 * size, dtype), "scale_h": jnp.ones(3 * size, dtype)}
         return params
 
-    def zero_state(zeros):
+    def zero_state(zeros: Zeros) -> ConvGRUState:
         return ConvGRUState(zeros(*grid.outputs, size))
 
     if reset_after:

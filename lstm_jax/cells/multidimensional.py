@@ -17,6 +17,7 @@ from lstm_jax.core.cell import Cell, Grid
 from lstm_jax.core.gates import equal_gates
 from lstm_jax.core.numerics import like, product
 from lstm_jax.core.recipes import factory
+from lstm_jax.core.typing import Zeros
 
 
 class MultidimensionalState(NamedTuple):
@@ -34,7 +35,7 @@ def multidimensional(
     peephole: bool = False,
     reverse_rows: bool = False,
     forget_bias: float = 1.0,
-) -> Cell:
+) -> Cell[MultidimensionalState]:
     """The LSTM over two dimensions: each place reads the place above it and the one before it.
 
     With the cell states above and beside, ``c_up`` and ``c_left``, and a forget gate for each,
@@ -108,7 +109,7 @@ def multidimensional(
             params["p"] = jnp.zeros(peeps.width, dtype)
         return params
 
-    def zero_state(zeros):
+    def zero_state(zeros: Zeros) -> MultidimensionalState:
         return MultidimensionalState(zeros(width, size), zeros(width, size))
 
     return plain_cell("multidimensional", size, axis, init=init_params, state=zero_state,

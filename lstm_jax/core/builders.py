@@ -24,6 +24,7 @@ from lstm_jax.core.forms import (
     Observed,
     Plain,
     Pointwise,
+    Product,
     Projected,
     Weights,
     Windowed,
@@ -108,8 +109,8 @@ def gated_cell(
     split: Callable[[Params], tuple[Weights, Any]] = packed_params,
     source: Callable[[Any, Any], jax.Array] = lambda vectors, state: state.h,
     additive: bool | int = False,
-    product_x: Callable[[jax.Array, jax.Array], jax.Array] = product,
-    product_h: Callable[[jax.Array, jax.Array], jax.Array] = product,
+    product_x: Product = product,
+    product_h: Product = product,
     grid: Grid = NO_GRID,
 ) -> Cell[StateT]:
     """A cell of the gated form (``Gated``).

@@ -1,13 +1,14 @@
 """The convolution, as a product of a gated form."""
 
+import dataclasses
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 
-class Convolution(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Convolution:
     """``x [..., X, Y, D]`` convolved with ``w [K, L, D, N]``, to ``[..., X', Y', N]``.
 
     A function of two arrays that is linear in each, as ``lj.core.product`` is, and at the same

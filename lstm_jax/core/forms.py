@@ -24,6 +24,9 @@ class Weights(NamedTuple):
     w_p: jax.Array | None = None  # [H, P]: a projection of the output (Sak et al. 2014)
 
 
+# ``(x, w) -> z``, linear in each
+Product = Callable[[jax.Array, jax.Array], jax.Array]
+
 # ``(vectors, state, z, r) -> (state, y, gates)``
 Pointwise = Callable[
     [Any, StateT, jax.Array, jax.Array], tuple[StateT, jax.Array, dict[str, jax.Array]]
@@ -53,8 +56,8 @@ class Gated(NamedTuple):
     split: Callable[[Params], tuple[Weights, Any]]
     source: Callable[[Any, Any], jax.Array]
     additive: bool | int = False
-    product_x: Callable[[jax.Array, jax.Array], jax.Array] = product
-    product_h: Callable[[jax.Array, jax.Array], jax.Array] = product
+    product_x: Product = product
+    product_h: Product = product
 
 
 class Observed(NamedTuple):

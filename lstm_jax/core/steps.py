@@ -22,6 +22,7 @@ from lstm_jax.core.forms import (
     MatrixMemory,
     Observed,
     Plain,
+    Product,
     Projected,
     Weights,
     Windowed,
@@ -73,7 +74,7 @@ def observe_gated(form: Gated) -> Observe:
     return observe
 
 
-def input_product(weights: Weights, x: jax.Array, multiply: Callable = product) -> jax.Array:
+def input_product(weights: Weights, x: jax.Array, multiply: Product = product) -> jax.Array:
     """``z = x w_x + b``, the part of a step that does not depend on the state."""
     z = multiply(x, weights.w_x)
     return z if weights.b is None else z + weights.b

@@ -163,7 +163,7 @@ def _trace_of(
 ) -> Trace:
     valid, resets = traversal.masks
     steps, *shape = traversal.xs.shape
-    rows = (steps, *traversal.cell.batch_shape(shape))
+    rows = (steps, *traversal.cell.batch_shape(tuple(shape)))
     mask = jnp.ones(rows, bool) if valid is None else valid
     gates, attention, parts = observed
     if isinstance(traversal.cell.form, Composite):

@@ -1,6 +1,7 @@
 """The start of a call, and the traversal of composites part by part."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +72,7 @@ def over_parts(
     return state, zero_where_not(valid, ys)
 
 
-def first_feature(cell: Cell) -> tuple:
+def first_feature(cell: Cell) -> tuple[Any, ...]:
     """The index of one number per input of a row, with which ``xs [T, ...]`` is ``[T, *batch]``."""
     return (..., *(0,) * cell.feature_axes)
 

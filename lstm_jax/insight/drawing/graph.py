@@ -175,8 +175,8 @@ class Builder:
             return [self.concatenate(operands, inputs)]
         if primitive in PRODUCTS and len(inputs) == 1:
             weights = next(o for o in operands if isinstance(o, Constant))
-            label = weights.label if primitive == "dot_general" else f"conv {weights.label}"
-            return [self.add(primitive, label, inputs, constant=weights)]
+            kind = "" if primitive == "dot_general" else "conv "
+            return [self.add(primitive, f"{kind}{weights.label}", inputs, constant=weights)]
         if len(operands) == 2 and len(inputs) == 1:
             first = isinstance(operands[0], Constant)
             constant = operands[0] if first else operands[1]

@@ -37,7 +37,7 @@ def moving_digits(
     seed: int = 0,
     held_out: int = 5000,
     data: Mnist | None = None,
-    folder: str | os.PathLike | None = None,
+    folder: str | os.PathLike[str] | None = None,
     verify: bool = True,
 ) -> MovingDigits:
     """The Moving MNIST of Srivastava, Mansimov & Salakhutdinov 2015, "Unsupervised learning of

@@ -3,13 +3,12 @@
 The layouts were measured on a CPU; each function says what its layout saves.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.core.forms import Gated, Weights
+from lstm_jax.core.forms import Gated, Product, Weights
 from lstm_jax.core.numerics import product
 from lstm_jax.core.steps import input_product
 
@@ -96,12 +95,12 @@ class Transposed(NamedTuple):
     A product of matrices has them written out; that of any other product is JAX's.
     """
 
-    multiply: Callable
+    multiply: Product
     w: jax.Array
     w_transposed: jax.Array | None  # of a matrix
 
     @classmethod
-    def of(cls, multiply: Callable, w: jax.Array) -> "Transposed":
+    def of(cls, multiply: Product, w: jax.Array) -> "Transposed":
         """Those of ``multiply(inputs, w)``."""
         return cls(multiply, w, transpose(w) if multiply is product else None)
 
