@@ -32,6 +32,7 @@ from lstm_jax.cells.attention import attention
 from lstm_jax.cells.complex_gru import complex_gru
 from lstm_jax.cells.complex_lstm import ComplexLSTMState, complex_lstm
 from lstm_jax.cells.complex_numbers import ComplexState
+from lstm_jax.cells.convolutional import ConvGRUState, ConvLSTMState, conv_gru, conv_lstm
 from lstm_jax.cells.gru import GRUState, gru, mgu
 from lstm_jax.cells.linear_attention import (
     FastWeightState,
@@ -43,6 +44,7 @@ from lstm_jax.cells.lstm import GateRecurrentState, LSTMState, lstm
 from lstm_jax.cells.lstm_1997 import LSTM1997State, lstm_1997
 from lstm_jax.cells.lstmn import LSTMNState, lstmn
 from lstm_jax.cells.minimal import MinimalState, min_gru, min_lstm
+from lstm_jax.cells.multidimensional import MultidimensionalState, multidimensional
 from lstm_jax.cells.ntm import NTMState, ntm
 from lstm_jax.cells.rnn import ClockworkState, RNNState, clockwork, indrnn, irnn, rnn
 from lstm_jax.cells.scornn import scornn
@@ -93,6 +95,8 @@ __all__ = [
     "ClockworkState",
     "ComplexLSTMState",
     "ComplexState",
+    "ConvGRUState",
+    "ConvLSTMState",
     "CountedState",
     "Deferred",
     "FastWeightState",
@@ -105,6 +109,7 @@ __all__ = [
     "LinearAttentionState",
     "MLSTMState",
     "MinimalState",
+    "MultidimensionalState",
     "NTMState",
     "Packed",
     "RNNState",
@@ -124,6 +129,8 @@ __all__ = [
     "clockwork",
     "complex_gru",
     "complex_lstm",
+    "conv_gru",
+    "conv_lstm",
     "core",
     "data_parallel",
     "decode",
@@ -154,6 +161,7 @@ __all__ = [
     "mixed_precision",
     "mlstm",
     "mogrifier",
+    "multidimensional",
     "nnx",
     "ntm",
     "pack",

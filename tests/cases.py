@@ -39,6 +39,11 @@ def _wrapped() -> dict[str, Case]:
         "drop_connect": lj.drop_connect(lstm, 0.4),
         "zoneout_clockwork": lj.zoneout(lj.clockwork(3), 0.3),
         "mogrifier_noisy": lj.zoneout(lj.mogrifier(lj.drop_connect(lstm, 0.3)), 0.2),
+        "zoneout_conv": lj.zoneout(lj.conv_lstm(2, (3, 2)), {"h": 0.2, "c": 0.4}),
+        "dropout_conv": lj.dropout(lj.conv_gru(2, (3, 2), stride=2), 0.4),
+        "dropout_recurrent_conv": lj.dropout(
+            lj.conv_lstm(2, (3, 2)), 0.4, on="recurrent", variational=True
+        ),
     }
     quiet = {
         "chain": Case(lj.chain(lstm, lj.mgu(2), lj.rnn(3))),
@@ -73,6 +78,23 @@ def _wrapped() -> dict[str, Case]:
         "attention_short": Case(lj.attention(4, 2, 2)),
         "attention_learned": Case(lj.attention(4, 2, 3, positions="learned")),
         "attention_none": Case(lj.attention(3, 1, 9, positions="none")),
+        "conv_lstm_line": Case(lj.conv_lstm(3, 5, peephole=True, stride=2)),
+        "conv_lstm_norm": Case(lj.conv_lstm(3, (3, 2), norm="layer")),
+        "conv_lstm_volume": Case(lj.conv_lstm(2, (2, 3, 2))),
+        "conv_gru_valid": Case(
+            lj.conv_gru(2, (4, 5), (2, 3), recurrent_kernel=3, dilation=(1, 2), padding="valid")
+        ),
+        "conv_gru_reset_before": Case(lj.conv_gru(2, (3, 2), reset_after=False)),
+        "conv_gru_norm": Case(lj.conv_gru(2, (3, 2), norm="layer")),
+        "chain_conv": Case(
+            lj.chain(lj.conv_lstm(2, (3, 4), stride=2), lj.learned_state(lj.conv_gru(3, (2, 2))))
+        ),
+        "bidirectional_rows": Case(
+            lj.bidirectional(
+                lj.multidimensional(2, 3),
+                lj.multidimensional(2, 3, peephole=True, reverse_rows=True),
+            )
+        ),
         "lstmn_short": Case(lj.lstmn(3, 2, attention_size=2)),
         "chain_attention": Case(lj.learned_state(lj.chain(lj.attention(4, 2, 3), lstm))),
         "bidirectional_attention": Case(lj.bidirectional(lj.attention(2, 1, 3), lj.gru(2))),

@@ -23,7 +23,6 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import lstm_jax as lj
 from lstm_jax.core import recipes
-from lstm_jax.core.numerics import product
 from lstm_jax.core.steps import apply_gates, input_product
 from lstm_jax.unrolling.methods import METHODS
 from lstm_jax.wrappers.shapes import only_input_size
@@ -84,7 +83,7 @@ def draw(like: Any, seed: int, dtype: Any = jnp.float64) -> Any:
 def arguments(case: Case, dtype: Any = jnp.float64, **given: Any) -> Args:
     """Random params, inputs and initial state for a case; ``given`` replaces fields."""
     params = draw(case.cell.init(jax.random.key(0), case.input_size, dtype), 1, dtype)
-    xs = draw(jnp.zeros((T, B, case.input_size)), 2, dtype)
+    xs = draw(jnp.zeros((T, B, *case.cell.grid.inputs, case.input_size)), 2, dtype)
     return Args(params, xs, draw(case.cell.initial_state(params, (B,)), 3, dtype))._replace(**given)
 
 
@@ -145,6 +144,11 @@ def close(actual: Any, expected: Any, tolerance: float = 1e-12, what: str = "") 
     ):
         where = f"{what} {jax.tree_util.keystr(path)}"
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance, err_msg=where)
+
+
+def poison(xs: jax.Array, padding: np.ndarray, value: float = np.nan) -> jax.Array:
+    """``xs`` with ``value`` in the padding."""
+    return jnp.where(padding.reshape(*padding.shape, *(1,) * (xs.ndim - padding.ndim)), value, xs)
 
 
 def row(tree: Any, i: int) -> Any:
@@ -257,7 +261,8 @@ def check_cut_gradient(case: Case, method: str) -> None:
         weights, vectors = split(args.params)
         state, ys = args.state, []
         for x, source in zip(args.xs, held, strict=True):
-            z, r = input_product(weights, x), product(source, weights.w_h)
+            z = input_product(weights, x, cell.form.product_x)
+            r = cell.form.product_h(source, weights.w_h)
             state, y, _ = apply_gates(cell.form, weights.w_p, vectors, state, z, r, x.dtype)
             ys.append(y)
         return weighted_sum((state, jnp.stack(ys)))
@@ -332,7 +337,7 @@ def law_padding_is_inert(case: Case) -> None:
     gives the initial state, and a row alone equals the same row in its batch."""
     args = arguments(case, lengths=LENGTHS, resets=RESETS)
     padding = np.arange(T)[:, None] >= LENGTHS
-    poisoned = args._replace(xs=jnp.where(padding[..., None], jnp.nan, args.xs))
+    poisoned = args._replace(xs=poison(args.xs, padding))
     for method in eligible(case):
         for options in (
             {"method": method, "checkpoint_every": None},
@@ -683,6 +688,7 @@ def wrap_case(wrap: Callable[[lj.Cell], lj.Cell], case: Case) -> Case | None:
             "w_h",
             "b",
             "forward",
+            "backward",
         ), error
         assert argument == "rate" or case.cell.name in str(error), error
         return None
@@ -704,7 +710,8 @@ def law_wrappers_fit_or_refuse(case: Case) -> None:
         start = jax.tree.map(jnp.shape, wrapped.cell.initial_state(args.params, (B,)))
         for method in eligible(wrapped):
             state, ys = jax.eval_shape(forward(wrapped, method=method), args)
-            assert ys.shape == (T, B, wrapped.cell.size), (name, method)
+            shape = (*wrapped.cell.grid.outputs, wrapped.cell.size)
+            assert ys.shape == (T, B, *shape), (name, method)
             assert jax.tree.map(jnp.shape, state) == start, (name, method)
     built = {name: wrap_case(wrap, case) for name, wrap in wrappers(0.0).items()}
     zero = {name: wrapped.cell for name, wrapped in built.items() if wrapped is not None}
@@ -737,18 +744,20 @@ def law_the_contract(case: Case) -> None:
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
     if cell.gates and isinstance(params, dict) and "w_x" in params:
         assert len(set(cell.gates)) == len(cell.gates) == len(cell.axis.widths)
-        assert params["w_x"].shape == (size, cell.axis.width)
+        assert params["w_x"].shape[-2:] == (size, cell.axis.width)
     for batch in ((), (2,), (2, 1), (0,)):
         start = cell.initial_state(params, batch)
         for n in (0, 2):
-            xs = jnp.ones((n, *batch, size), jnp.float32)
+            xs = jnp.ones((n, *batch, *cell.grid.inputs, size), jnp.float32)
             state, ys = jax.eval_shape(partial(lj.unroll, cell, key=case.key), params, xs)
-            assert (ys.shape, ys.dtype) == ((n, *batch, cell.size), jnp.float32)
+            shape = (n, *batch, *cell.grid.outputs, cell.size)
+            assert (ys.shape, ys.dtype) == (shape, jnp.float32)
             assert jax.tree.map(jnp.shape, state) == jax.tree.map(jnp.shape, start)
     start = cell.initial_state(params, (2,))
     buffers = [leaf.unsafe_buffer_pointer() for leaf in jax.tree.leaves(start)]
     assert len(set(buffers)) == len(buffers), "a shared buffer cannot be donated"
-    close(lj.unroll(cell, params, jnp.ones((0, 2, size), jnp.float32))[0], start, 0.0, "T = 0")
+    none = jnp.ones((0, 2, *cell.grid.inputs, size), jnp.float32)
+    close(lj.unroll(cell, params, none)[0], start, 0.0, "T = 0")
     half = cell.init(jax.random.key(0), size, jnp.bfloat16)
     assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {jnp.dtype("bfloat16")}
     assert {leaf.dtype for leaf in floats_of(cell.initial_state(half))} == {jnp.dtype("float32")}
@@ -813,7 +822,7 @@ def law_a_trace_shows_the_unroll(case: Case) -> None:
     args = arguments(case, lengths=LENGTHS, resets=RESETS)
     step = jax.jit(jax.vmap(partial(case.cell.step, key=case.key), (None, 0, 0)))
     padding = np.arange(T)[:, None] >= LENGTHS
-    poisoned = args._replace(xs=jnp.where(padding[..., None], jnp.nan, args.xs))
+    poisoned = args._replace(xs=poison(args.xs, padding))
     for options in ({}, {"reverse": True}):
 
         @jax.jit
@@ -830,9 +839,7 @@ def law_a_trace_shows_the_unroll(case: Case) -> None:
         if case.cell.gates:
             assert sorted(trace.gates) == sorted(case.cell.gates)
         if steps(case):
-            states, ys = step(
-                args.params, trace.previous, jnp.where(padding[..., None], 0, args.xs)
-            )
+            states, ys = step(args.params, trace.previous, poison(args.xs, padding, 0.0))
             counted = jax.tree.map(lambda leaf: np.asarray(leaf)[~padding], (trace.states, ys))
             again = jax.tree.map(lambda leaf: np.asarray(leaf)[~padding], (states, trace.outputs))
             close(counted, again, 1e-12, what=f"step by step, {options}")

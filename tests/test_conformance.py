@@ -14,7 +14,7 @@ from tests.cases import CASES
 from tests.conformance import LAWS
 
 FORMS = ("lstm", "min_gru", "mlstm", "attention", "chain")  # one of each
-KINDS = ("gru", "mgu", "bidirectional")  # a state in two products, no form, and both directions
+KINDS = ("gru", "mgu", "bidirectional", "conv_lstm")  # a state in two products, no form, both ways
 CHIEF = ("causality", "built_alike_is_equal")
 NOISY = "dropout_output"  # a cell whose noise differs from step to step
 FEW = {  # what compiles longest, over these of FORMS

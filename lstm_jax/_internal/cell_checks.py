@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lstm_jax._internal import checking
 from lstm_jax._internal.dtypes import is_wide_float, jax_dtype
 from lstm_jax._internal.errors import ArgumentError, WrongType, WrongValue
 
@@ -30,6 +31,33 @@ def cell(argument: str, value: Any, *, memory: bool = False) -> None:
             f"{argument}: expected a cell without a memory, got {value.name}; wrap the cell "
             "inside, as in lj.attentive(lj.dropout(cell, 0.1), memory)"
         )
+
+
+def vectors_only(argument: str, value: Any) -> None:
+    """Checks that the inputs of the cell ``value`` are vectors, and not images."""
+    if value.grid.inputs:
+        raise WrongValue(
+            f"{argument}: expected a cell whose inputs are vectors, [*batch, D], got {value.name}, "
+            f"whose inputs are {describe_inputs(value)}"
+        )
+
+
+def describe_inputs(cell: Any, *, time: bool = False) -> str:
+    """The shape of the inputs of ``cell`` in words, such as "[*batch, 64, 64, D]"."""
+    axes = ["T"] * time + ["*batch", *map(str, cell.grid.inputs), "D"]
+    return f"[{', '.join(axes)}]"
+
+
+def inputs(cell: Any, argument: str, value: Any, *, time: bool = False) -> jax.Array:
+    """Returns ``value`` as an array of inputs of ``cell``: of a step, or with time as axis 0."""
+    expected = describe_inputs(cell, time=time)
+    value = checking.float_array(argument, value, expected, time + cell.feature_axes)
+    grid = value.shape[value.ndim - cell.feature_axes : -1]
+    if grid != cell.grid.inputs:
+        raise WrongValue(
+            f"{argument}: expected {expected}, as {cell.name} reads it, got shape {value.shape}"
+        )
+    return value
 
 
 def entries(argument: str, value: Any, names: tuple[str, ...], whose: str) -> None:

@@ -39,6 +39,22 @@ def positive_int(argument: str, value: Any) -> int:
     return int(value)
 
 
+def sizes(argument: str, value: Any, count: int | None = None) -> tuple[int, ...]:
+    """Returns ``value``, one size or one per axis, as a tuple of positive integers.
+
+    Args:
+        argument: Its name in errors.
+        value: The sizes.
+        count: The number of axes, for all of which one size may stand; None for as many as there
+            are in ``value``.
+    """
+    if not isinstance(value, tuple | list):
+        return (positive_int(argument, value),) * (1 if count is None else count)
+    if count is not None and len(value) != count:
+        raise WrongValue(f"{argument}: expected one size, or {count}, one per axis, got {value!r}")
+    return tuple(positive_int(argument, size) for size in value)
+
+
 def divisor(argument: str, value: Any, size: int) -> int:
     """Returns ``value`` if it divides ``size``."""
     value = positive_int(argument, value)

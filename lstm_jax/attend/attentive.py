@@ -94,6 +94,7 @@ def attentive(
         ValueError, TypeError: For a wrong argument.
     """
     cell_checks.cell("cell", cell)
+    cell_checks.vectors_only("cell", cell)
     memory, mask = check_memory(memory, mask)
     if memory.shape[0] == 0:
         raise WrongValue(f"memory: expected at least one place, got shape {memory.shape}")

@@ -13,6 +13,7 @@ from lstm_jax.cells import associative_lstm as _associative_lstm
 from lstm_jax.cells import attention as _attention
 from lstm_jax.cells import complex_gru as _complex_gru
 from lstm_jax.cells import complex_lstm as _complex_lstm
+from lstm_jax.cells import convolutional as _convolutional
 from lstm_jax.cells import gru as _gru
 from lstm_jax.cells import linear_attention as _linear_attention
 from lstm_jax.cells import lru as _lru
@@ -20,6 +21,7 @@ from lstm_jax.cells import lstm as _lstm
 from lstm_jax.cells import lstm_1997 as _lstm_1997
 from lstm_jax.cells import lstmn as _lstmn
 from lstm_jax.cells import minimal as _minimal
+from lstm_jax.cells import multidimensional as _multidimensional
 from lstm_jax.cells import ntm as _ntm
 from lstm_jax.cells import rnn as _rnn
 from lstm_jax.cells import scornn as _scornn
@@ -46,6 +48,24 @@ def _lstm_projected(size: int, *, projection: int | None = None, **options: Any)
     size = checking.positive_int("size", size)
     projection = (size + 1) // 2 if projection is None else projection
     return _lstm.lstm(size, projection=projection, **options)
+
+
+@calls.with_options_of(_convolutional.conv_lstm)
+def _conv_lstm_of_size(size: int, *, shape: Any = (4, 4), **options: Any) -> Cell:
+    """``lj.conv_lstm`` for images of ``shape``."""
+    return _convolutional.conv_lstm(size, shape, **options)
+
+
+@calls.with_options_of(_convolutional.conv_gru)
+def _conv_gru_of_size(size: int, *, shape: Any = (4, 4), **options: Any) -> Cell:
+    """``lj.conv_gru`` for images of ``shape``."""
+    return _convolutional.conv_gru(size, shape, **options)
+
+
+@calls.with_options_of(_multidimensional.multidimensional)
+def _multidimensional_of_size(size: int, *, width: int = 4, **options: Any) -> Cell:
+    """``lj.multidimensional`` for rows of ``width`` places."""
+    return _multidimensional.multidimensional(size, width, **options)
 
 
 def _preset(factory: Callable[..., Cell], **fixed: Any) -> Callable[..., Cell]:
@@ -94,6 +114,9 @@ registry: dict[str, Callable[..., Cell]] = {
     "scornn": _scornn.scornn,
     "associative_lstm": _associative_lstm.associative_lstm,
     "ntm": _ntm.ntm,
+    "conv_lstm": _conv_lstm_of_size,
+    "conv_gru": _conv_gru_of_size,
+    "multidimensional": _multidimensional_of_size,
 }
 for _variant, _options in _lstm.GREFF_VARIANTS.items():
     registry[f"lstm_{_variant}"] = _preset(_lstm.lstm, **_options)

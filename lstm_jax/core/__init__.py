@@ -18,7 +18,8 @@ from lstm_jax.core.builders import (
     plain_cell,
     windowed_cell,
 )
-from lstm_jax.core.cell import Advance, Cell, Init, InitialState, Prepare
+from lstm_jax.core.cell import Advance, Cell, Grid, Init, InitialState, Prepare
+from lstm_jax.core.convolution import Convolution
 from lstm_jax.core.forms import (
     AttentionState,
     Composite,
@@ -43,9 +44,11 @@ __all__ = [
     "AttentionState",
     "Cell",
     "Composite",
+    "Convolution",
     "Form",
     "GateAxis",
     "Gated",
+    "Grid",
     "Init",
     "InitialState",
     "Linear",

@@ -14,7 +14,7 @@ from jaxtyping import PRNGKeyArray
 from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core import promises
-from lstm_jax.core.cell import Cell, InitialState
+from lstm_jax.core.cell import NO_GRID, Cell, Grid, InitialState
 from lstm_jax.core.forms import (
     AttentionState,
     Form,
@@ -24,12 +24,14 @@ from lstm_jax.core.forms import (
     Observed,
     Plain,
     Pointwise,
+    Product,
     Projected,
     Weights,
     Windowed,
     no_gates,
 )
 from lstm_jax.core.gates import GateAxis
+from lstm_jax.core.numerics import product
 from lstm_jax.core.steps import advance_of
 from lstm_jax.core.typing import AnyArray, BatchShape, Params, StateT, Zeros
 
@@ -51,6 +53,7 @@ def plain_cell(
     init: Callable[[jax.Array, int, Any], Params],
     state: Callable[[Zeros], StateT],
     advance: Callable[[Params, StateT, jax.Array], tuple[Any, ...]],
+    grid: Grid = NO_GRID,
 ) -> Cell[StateT]:
     """A cell of no other form (``Plain``), which is unrolled by a plain scan.
 
@@ -62,6 +65,7 @@ def plain_cell(
         state: ``zeros -> state``, the initial state made of ``zeros(*shape)``, without batch axes.
         advance: ``(params, state, x) -> (state, y)``, the equations of one step; or
             ``(state, y, gates)`` with the gates by name, or an ``Observed``, for ``lj.trace``.
+        grid: The spatial axes of inputs and outputs, in a cell that reads images.
     """
 
     def observe(params: Params, state: StateT, x: jax.Array) -> tuple[StateT, jax.Array, Observed]:
@@ -69,7 +73,7 @@ def plain_cell(
         gates = more[0] if more else {}
         return state, y, gates if isinstance(gates, Observed) else Observed(gates)
 
-    return cell_of_form(name, size, axis, init, state, Plain(observe))
+    return cell_of_form(name, size, axis, init, state, Plain(observe), grid)
 
 
 def cell_of_form(
@@ -79,6 +83,7 @@ def cell_of_form(
     init: Callable[[jax.Array, int, Any], Params],
     state: Callable[[Zeros], StateT],
     form: Form,
+    grid: Grid = NO_GRID,
 ) -> Cell[StateT]:
     """The cell of a form, whose step is derived from it; see ``plain_cell`` for the arguments."""
 
@@ -89,7 +94,8 @@ def cell_of_form(
         return init(key, input_size, checking.float_dtype("dtype", dtype))
 
     step = advance_of(form)
-    return Cell(name, size, axis, default_promotion(checked_init), state_of(state), step, form)
+    draw, start = default_promotion(checked_init), state_of(state)
+    return Cell(name, size, axis, draw, start, step, form, grid=grid)
 
 
 def gated_cell(
@@ -103,6 +109,9 @@ def gated_cell(
     split: Callable[[Params], tuple[Weights, Any]] = packed_params,
     source: Callable[[Any, Any], jax.Array] = lambda vectors, state: state.h,
     additive: bool | int = False,
+    product_x: Product = product,
+    product_h: Product = product,
+    grid: Grid = NO_GRID,
 ) -> Cell[StateT]:
     """A cell of the gated form (``Gated``).
 
@@ -119,13 +128,17 @@ def gated_cell(
         source: ``(vectors, state) -> [..., R]``, what ``w_h`` multiplies.
         additive: Whether ``pointwise`` reads only ``z + r``; or the number of leading columns of
             which it does so.
+        product_x: ``(x, w_x) -> z``, linear in each, such as a ``lj.core.Convolution``.
+        product_h: ``(source, w_h) -> r``, likewise.
+        grid: The spatial axes of inputs and outputs, in a cell that reads images.
 
     Raises:
         ValueError: If ``pointwise`` does not do what ``additive`` says.
     """
-    form = Gated(pointwise, split, source, promises.check_option(additive))
+    additive = promises.check_option(additive)
+    form = Gated(pointwise, split, source, additive, product_x, product_h)
     promises.check_additive(name, form, size, init, state_of(state))
-    return cell_of_form(name, size, axis, init, state, form)
+    return cell_of_form(name, size, axis, init, state, form, grid)
 
 
 def linear_cell(

@@ -49,7 +49,10 @@ class InitialState(Protocol[StateT_co]):
 
 
 class Advance(Protocol[StateT_co]):
-    """One step with prepared params, without checks: ``x [*batch, D]`` to ``y [*batch, H]``."""
+    """One step with prepared params, without checks: ``x [*batch, D]`` to ``y [*batch, H]``.
+
+    A cell with a ``Grid`` has its axes before D and H.
+    """
 
     def __call__(
         self, params: Params, state: Any, x: jax.Array, /
@@ -71,6 +74,20 @@ class Memory:
     """Arrays that a cell reads beside its params, wrapped so that they hash by identity."""
 
     arrays: Any
+
+
+class Grid(NamedTuple):
+    """The spatial axes of a cell that reads images, between the batch axes and the features.
+
+    An input of a step is ``[*batch, *inputs, D]`` and its output ``[*batch, *outputs, H]``. Both
+    have the same number of axes: none in a cell of vectors, two in a cell of images.
+    """
+
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+
+
+NO_GRID = Grid()  # of cells of vectors
 
 
 class Bound(NamedTuple):
@@ -95,6 +112,7 @@ class _Fields(NamedTuple, Generic[StateT_co]):
     form: Form | None = None
     prepare: Prepare = _nothing_to_prepare
     memory: Memory | None = None
+    grid: Grid = NO_GRID
 
 
 class Cell(FactoryMade, _Fields[StateT_co]):
@@ -123,6 +141,7 @@ class Cell(FactoryMade, _Fields[StateT_co]):
             They are not part of the compiled program: ``step``, ``lj.unroll`` and ``lj.explain``
             take them off the cell and pass them on with the params, as ``Bound``. So gradients
             reach them, and the memory of another sequence runs the same program.
+        grid: The spatial axes of inputs and outputs; none in a cell of vectors.
     """
 
     outside_recipe = ("memory",)
@@ -131,6 +150,15 @@ class Cell(FactoryMade, _Fields[StateT_co]):
     def gates(self) -> tuple[str, ...]:
         """The names of the gates, in the order of the packed axis."""
         return self.axis.names
+
+    @property
+    def feature_axes(self) -> int:
+        """The number of last axes that belong to one input of one row: 1, and 3 for images."""
+        return 1 + len(self.grid.inputs)
+
+    def batch_shape(self, shape: BatchShape) -> BatchShape:
+        """The leading axes of an array of inputs (or outputs) of this shape: all but the last."""
+        return tuple(shape)[: len(shape) - self.feature_axes]
 
     @default_promotion
     def step(
@@ -146,26 +174,27 @@ class Cell(FactoryMade, _Fields[StateT_co]):
         Args:
             params: As ``init`` gives them.
             state: The state before the step.
-            x: The input, ``[*batch, D]``.
+            x: The input, ``[*batch, D]``, or ``[*batch, *grid.inputs, D]``.
             key: The key of the whole sequence, the same at every step. Masks that last a sequence
                 are drawn from it alone, noise of a step from it and from a count in the state. If
                 it is not given, there is no noise, as in evaluation.
 
         Returns:
-            ``(state, y)``, with the output ``y [*batch, H]``.
+            ``(state, y)``, with the output ``y [*batch, H]``, or ``[*batch, *grid.outputs, H]``.
 
         Raises:
             ValueError, TypeError: For params or a state of another cell, for an ``x`` of another
                 size or of integers, and for a layer that cannot be stepped.
         """
-        x = checking.float_array("x", x, "[*batch, D]", 1)
         cell = without_memory(self)
+        x = cell_checks.inputs(cell, "x", x)
+        batch = cell.batch_shape(x.shape)
         cell_checks.params(cell, params, "x", x.shape[-1])
         same_precision("x", x, params)
-        cell_checks.state(cell, params, state, x.shape[:-1])
+        cell_checks.state(cell, params, state, batch)
         key = None if key is None else checking.random_key("key", key)
         params = with_memory(self, params)
-        return self.advance(self.prepare(params, x.shape[:-1], key), state, x)
+        return self.advance(self.prepare(params, batch, key), state, x)
 
 
 def without_memory(cell: Cell[StateT]) -> Cell[StateT]:

@@ -11,17 +11,21 @@ import jax
 import numpy as np
 from jaxtyping import Float, Integer
 
+from lstm_jax.core.numerics import product
 from lstm_jax.core.typing import AnyArray, Params, State, StateT
 
 
 class Weights(NamedTuple):
     """The weights of a gated cell's products, and the bias that is added to the input's."""
 
-    w_x: jax.Array  # [D, G*H]
-    w_h: jax.Array  # [R, G*H]; R is 0 if there is no recurrent product
+    w_x: jax.Array  # [D, G*H], or [*kernel, D, G*H] of a convolution
+    w_h: jax.Array  # [R, G*H], likewise; R is 0 if there is no recurrent product
     b: jax.Array | None = None  # [G*H]; None if there is no bias, or if pointwise adds it
     w_p: jax.Array | None = None  # [H, P]: a projection of the output (Sak et al. 2014)
 
+
+# ``(x, w) -> z``, linear in each
+Product = Callable[[jax.Array, jax.Array], jax.Array]
 
 # ``(vectors, state, z, r) -> (state, y, gates)``
 Pointwise = Callable[
@@ -34,8 +38,8 @@ class Gated(NamedTuple):
 
     ``z = x w_x + b`` and ``r = source(vectors, state) w_h``, then ``pointwise``. If there is a
     projection ``Weights.w_p``, the output and the state's ``h`` are finally multiplied by it.
-    Functions act on the last axis only, so that the same lines serve a row, a batch and a whole
-    sequence.
+    Functions act on the last axis only (with a ``Grid``, on its axes too), so that the same lines
+    serve a row, a batch and a whole sequence.
 
     Attributes:
         pointwise: ``(vectors, state, z, r) -> (state, y, gates)``.
@@ -44,12 +48,16 @@ class Gated(NamedTuple):
         source: ``(vectors, state) -> [..., R]``, what ``w_h`` multiplies.
         additive: Whether ``pointwise`` reads only the sum ``z + r``; a number says that it does so
             in that many leading columns.
+        product_x: ``(x, w_x) -> z``, linear in each: a product of matrices, or a ``Convolution``.
+        product_h: ``(source, w_h) -> r``, likewise.
     """
 
     pointwise: Pointwise[State]
     split: Callable[[Params], tuple[Weights, Any]]
     source: Callable[[Any, Any], jax.Array]
     additive: bool | int = False
+    product_x: Product = product
+    product_h: Product = product
 
 
 class Observed(NamedTuple):

@@ -1,8 +1,9 @@
 """Initial weights and biases, gate by gate.
 
 An initialiser is a function ``(key, rows, axis, dtype) -> [*rows, G*H]``: ``rows`` is ``(D,)``
-for ``w_x``, ``(R,)`` for ``w_h`` and ``()`` for a bias, and ``axis`` is the cell's packed gate
-axis. Each gate's block is drawn separately, so that with "orthogonal" each block is orthogonal.
+for ``w_x``, ``(R,)`` for ``w_h`` and ``()`` for a bias (the weights of a convolution have the axes
+of its kernel before these), and ``axis`` is the cell's packed gate axis. Each gate's block is drawn
+separately, so that with "orthogonal" each block is orthogonal.
 ``lj.initialize`` gives a cell other initialisers.
 """
 
@@ -85,14 +86,19 @@ def orthogonal(scale: float = 1.0) -> Initializer:
 def identity(scale: float = 1.0) -> Initializer:
     """The identity times ``scale`` in each gate; a rectangular matrix has it on its diagonal.
 
+    The kernel of a convolution has it at its middle place, and zeros elsewhere.
+
     For the recurrent weights of a ReLU network: Le et al. 2015, section 2.
     """
     scale = checking.real("scale", scale)
 
     def draw(key: jax.Array, shape: tuple[int, ...], dtype: Any) -> jax.Array:
-        if len(shape) != 2:
+        if len(shape) < 2:
             raise WrongValue(f"identity: expected a matrix, got a bias of shape {shape}")
-        return scale * jnp.eye(*shape, dtype=dtype)
+        *kernel, rows, columns = shape
+        matrix = scale * jnp.eye(rows, columns, dtype=dtype)
+        middle = tuple(places // 2 for places in kernel)
+        return jnp.zeros(shape, dtype).at[middle].set(matrix) if kernel else matrix
 
     return each_gate(draw)
 
@@ -211,6 +217,8 @@ def packed(
     dtype: Any,
     *,
     source_size: int | None = None,
+    kernel_x: tuple[int, ...] = (),
+    kernel_h: tuple[int, ...] = (),
     w_x: Initializer | None = None,
     w_h: Initializer | None = None,
     b: Initializer | None = None,
@@ -219,12 +227,13 @@ def packed(
 
     The default initialisers are Glorot for ``w_x``, orthogonal for ``w_h`` and zero for ``b``.
     ``source_size`` is the number R of rows of ``w_h``, by default the width of the first gate.
+    The weights of convolutions have the axes of a kernel before these.
     """
     key_x, key_h, key_b = jax.random.split(key, 3)
     source_size = axis.widths[0] if source_size is None else source_size
     return {
-        "w_x": (w_x or glorot())(key_x, (input_size,), axis, dtype),
-        "w_h": (w_h or orthogonal())(key_h, (source_size,), axis, dtype),
+        "w_x": (w_x or glorot())(key_x, (*kernel_x, input_size), axis, dtype),
+        "w_h": (w_h or orthogonal())(key_h, (*kernel_h, source_size), axis, dtype),
         "b": (b or constant(0.0))(key_b, (), axis, dtype),
     }
 

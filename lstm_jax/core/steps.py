@@ -22,6 +22,7 @@ from lstm_jax.core.forms import (
     MatrixMemory,
     Observed,
     Plain,
+    Product,
     Projected,
     Weights,
     Windowed,
@@ -64,8 +65,8 @@ def observe_gated(form: Gated) -> Observe:
 
     def observe(params: Params, state: State, x: jax.Array) -> tuple[State, jax.Array, Observed]:
         weights, vectors = form.split(params)
-        z = input_product(weights, x)
-        r = product(form.source(vectors, state), weights.w_h)
+        z = input_product(weights, x, form.product_x)
+        r = form.product_h(form.source(vectors, state), weights.w_h)
         new, m, gates = form.pointwise(vectors, state, z, r)
         new, y = project_output(weights.w_p, state, new, m, weights.w_x.dtype)
         return new, y, Observed(gates)
@@ -73,9 +74,9 @@ def observe_gated(form: Gated) -> Observe:
     return observe
 
 
-def input_product(weights: Weights, x: jax.Array) -> jax.Array:
+def input_product(weights: Weights, x: jax.Array, multiply: Product = product) -> jax.Array:
     """``z = x w_x + b``, the part of a step that does not depend on the state."""
-    z = product(x, weights.w_x)
+    z = multiply(x, weights.w_x)
     return z if weights.b is None else z + weights.b
 
 

@@ -38,10 +38,11 @@ Zeros = Callable[..., jax.Array]  # ``(*widths, dtype=...)``, of which a cell ma
 BatchShape = tuple[Any, ...]  # of integers, or of the symbols of an exported program
 
 Key = PRNGKeyArray
-Input = Float[AnyArray, "*batch D"]  # of one step
-Inputs = Float[AnyArray, "T *batch D"]
-Output = Float[Array, "*batch H"]  # of one step
-Outputs = Float[Array, "T *batch H"]
+# A cell of images has its spatial axes between those of the batch and the last one.
+Input = Float[AnyArray, "... D"]  # of one step, [*batch, D]
+Inputs = Float[AnyArray, "T ... D"]  # [T, *batch, D]
+Output = Float[Array, "... H"]  # of one step, [*batch, H]
+Outputs = Float[Array, "T ... H"]  # [T, *batch, H]
 Lengths = Integer[AnyArray, "*batch"]
 Resets = Bool[AnyArray, "T *batch"]
 

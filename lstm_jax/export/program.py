@@ -150,14 +150,16 @@ def _of_cell(
 ) -> _Program:
     input_size = cell_checks.input_size_of(cell, params)
     dtype = jnp.result_type(*(leaf.dtype for leaf in jax.tree.leaves(params)))
-    x = jax.ShapeDtypeStruct((*sizes.batch, input_size), dtype)
+    x = jax.ShapeDtypeStruct((*sizes.batch, *cell.grid.inputs, input_size), dtype)
     start = jax.eval_shape(lambda p: cell.initial_state(p, sizes.batch), params)
     if function != "unroll" and (lengths or state):
         raise WrongValue(
             f"{'lengths' if lengths else 'state'}: expected False for {function!r}, got True"
         )
     if function == "initial_state":
-        return _Program(lambda params, x: cell.initial_state(params, x.shape[:-1]), (x,))
+        return _Program(
+            lambda params, x: cell.initial_state(params, cell.batch_shape(x.shape)), (x,)
+        )
     if function == "step":
 
         def step(params: Params, plain: Any, x: jax.Array) -> Any:

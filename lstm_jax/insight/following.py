@@ -162,7 +162,9 @@ def _trace_of(
     traversal: Traversal, states: State, last: State, ys: jax.Array, observed: Observed
 ) -> Trace:
     valid, resets = traversal.masks
-    mask = jnp.ones(traversal.xs.shape[:-1], bool) if valid is None else valid
+    steps, *shape = traversal.xs.shape
+    rows = (steps, *traversal.cell.batch_shape(tuple(shape)))
+    mask = jnp.ones(rows, bool) if valid is None else valid
     gates, attention, parts = observed
     if isinstance(traversal.cell.form, Composite):
         resets = segment_starts(resets, valid, traversal.reverse)

@@ -154,7 +154,7 @@ class Recurrent(nnx.Module):
         return_carry = self._option("return_carry", return_carry)
         deterministic = self._option("deterministic", deterministic)
         axes = "[time, *batch, features]" if time_major else "[*batch, time, features]"
-        inputs = checking.float_array("inputs", inputs, axes, 2)
+        inputs = checking.float_array("inputs", inputs, axes, 1 + self.cell.feature_axes)
         if inputs.shape[-1] != self.in_features:
             raise WrongValue(
                 f"inputs: expected {axes} with {self.in_features} features, the module's "
@@ -168,13 +168,13 @@ class Recurrent(nnx.Module):
                 f"module's in_features, got those for {size}"
             )
         same_precision("inputs", inputs, params)
-        time_axis = 0 if time_major else inputs.ndim - 2
+        time_axis = 0 if time_major else inputs.ndim - 1 - self.cell.feature_axes
         xs = jnp.moveaxis(inputs, time_axis, 0)
-        steps, batch = xs.shape[0], xs.shape[1:-1]
+        steps, batch = xs.shape[0], self.cell.batch_shape(xs.shape[1:])
         if seq_lengths is not None:
             seq_lengths = checking.lengths(seq_lengths, steps, batch, "seq_lengths", "inputs")
         if resets is not None:
-            resets = _check_resets(resets, inputs.shape[:-1])
+            resets = _check_resets(resets, self.cell.batch_shape(inputs.shape))
             resets = jnp.moveaxis(resets, time_axis, 0)
         if initial_carry is not None:
             cell_checks.state(self.cell, params, initial_carry, batch, "initial_carry")
@@ -278,7 +278,7 @@ def _check_options(module: Recurrent, params: Params) -> None:
     be stepped, since chunks of it are not the whole."""
     cell = module.cell
     dtype = jnp.result_type(jnp.float32, *jax.tree.leaves(params))
-    xs = jax.ShapeDtypeStruct((1, 1, module.in_features), dtype)
+    xs = jax.ShapeDtypeStruct((1, 1, *cell.grid.inputs, module.in_features), dtype)
     options: Any = {"method": module.method, "checkpoint_every": module.checkpoint_every}
     jax.eval_shape(lambda params, xs: unroll(cell, params, xs, **options), params, xs)
     if not module.stateful:

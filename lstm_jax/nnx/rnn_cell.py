@@ -84,7 +84,7 @@ class RNNCell(nnx.RNNCellBase):
     @default_promotion
     def __call__(self, carry: State, inputs: Any) -> tuple[State, jax.Array]:
         """One step: ``inputs [*batch, in_features]`` to ``(carry, outputs [*batch, H])``."""
-        inputs = checking.float_array("inputs", inputs, "[*batch, features]", 1)
+        inputs = cell_checks.inputs(self.cell, "inputs", inputs)
         if inputs.shape[-1] != self.in_features:
             raise WrongValue(
                 f"inputs: expected [*batch, {self.in_features}], the module's in_features, "
@@ -92,7 +92,7 @@ class RNNCell(nnx.RNNCellBase):
             )
         params = values_of(self.params)
         same_precision("inputs", inputs, params)
-        cell_checks.state(self.cell, params, carry, inputs.shape[:-1], "carry")
+        cell_checks.state(self.cell, params, carry, self.cell.batch_shape(inputs.shape), "carry")
         key = None
         if self.noisy and not self.deterministic:
             key = self.sequence_key.get_value()
@@ -120,12 +120,12 @@ class RNNCell(nnx.RNNCellBase):
         if self.noisy and not self.deterministic:
             key = draw_key(rngs, self.rngs, self.rng_collection)
             self.sequence_key.set_value(key)
-        return self.cell.initial_state(values_of(self.params), shape[:-1])
+        return self.cell.initial_state(values_of(self.params), self.cell.batch_shape(shape))
 
     @property
     def num_feature_axes(self) -> int:
-        """The number of feature axes of the inputs, 1."""
-        return 1
+        """The number of feature axes of the inputs: 1, and 3 for images."""
+        return self.cell.feature_axes
 
     def set_view(self, deterministic: bool | None = None) -> None:
         """Sets ``deterministic`` in a copy that ``nnx.view`` makes."""

@@ -73,6 +73,8 @@ def check(design: Design) -> Design:
     """``design``; an error if its parts do not fit together."""
     cell_checks.cell("encoder", design.encoder)
     cell_checks.cell("decoder", design.decoder)
+    cell_checks.vectors_only("encoder", design.encoder)
+    cell_checks.vectors_only("decoder", design.decoder)
     checking.positive_int("source_size", design.source_size)
     checking.positive_int("embedding_size", design.embedding_size)
     checking.rate("dropout", design.dropout)

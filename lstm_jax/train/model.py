@@ -86,6 +86,7 @@ def recurrent(
             the boundaries move; without a key all chunks are whole.
     """
     cell_checks.cell("cell", cell)
+    cell_checks.vectors_only("cell", cell)
     input_size = checking.positive_int("input_size", input_size)
     output_size = checking.positive_int("output_size", output_size)
     checking.choice("reads", reads, ("last", "every"))

@@ -61,6 +61,7 @@ def network(
             init_scale]``, as Zaremba et al. 2014 do; None for the defaults of each part.
     """
     cell_checks.cell("cell", cell)
+    cell_checks.vectors_only("cell", cell)
     inputs = require_inputs("inputs", inputs)
     if not isinstance(head, Head):
         raise WrongType(f"head: expected one of train.heads, got {head!r}")

@@ -30,8 +30,8 @@ def check_call(
     """Checks the arguments of ``lj.unroll`` and returns them as a ``Call``."""
     cell_checks.cell("cell", cell, memory=True)
     cell_with_memory, cell = cell, without_memory(cell)
-    inputs = checking.float_array("xs", xs, "[T, *batch, D]", 2)
-    steps, batch = inputs.shape[0], inputs.shape[1:-1]
+    inputs = cell_checks.inputs(cell, "xs", xs, time=True)
+    steps, batch = inputs.shape[0], cell.batch_shape(inputs.shape[1:])
     cell_checks.params(cell, params, "xs", inputs.shape[-1])
     same_precision("xs", inputs, params)
     params = jax.tree.map(jnp.asarray, params)

@@ -20,7 +20,7 @@ class Call:
     Attributes:
         cell: Without its memory.
         params: With the cell's memory beside them, if it has one.
-        xs: ``[T, *batch, D]``, zero in the padding.
+        xs: ``[T, *batch, *grid.inputs, D]``, zero in the padding.
         valid: The steps that count, ``[T, *batch]``; None for all.
     """
 

@@ -139,7 +139,8 @@ def _ready(cell: Cell, params: Params) -> Part:
         return Part(params, cell.advance)
     assert isinstance(form, Gated)
     weights, vectors = form.split(params)
-    if form.additive is not True or weights.w_x.dtype != weights.w_h.dtype:
+    matrices = form.product_x is product and form.product_h is product
+    if not matrices or form.additive is not True or weights.w_x.dtype != weights.w_h.dtype:
         return Part(params, cell.advance)
     dtype = weights.w_x.dtype
     stacked = jnp.concatenate([weights.w_x, weights.w_h])

@@ -1,6 +1,7 @@
 """The start of a call, and the traversal of composites part by part."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ OverTime = Callable[[Traversal, str | Deferred], tuple[State, jax.Array]]
 def start_traversal(call: Call) -> Traversal:
     """The traversal of the call's cell, with prepared params and states placed like the inputs."""
     cell, xs, valid, resets, state = call.cell, call.xs, call.valid, call.resets, call.state
-    batch = xs.shape[1:-1]
+    batch = cell.batch_shape(xs.shape[1:])
     axes = varying.axes_of(call.params, xs, state, valid, resets, call.key)
     params, state = varying.cast(axes, (call.params, state))
     initial = cell.initial_state(params, batch)
@@ -29,7 +30,7 @@ def start_traversal(call: Call) -> Traversal:
         initial = jax.tree.map(lambda leaf, s: leaf.astype(s.dtype), initial, state)
     if xs.shape[0] > 0:
         # Zeros that are sharded as the batch is.
-        zeros = jax.lax.stop_gradient(jnp.where(False, xs[..., 0], 0))
+        zeros = jax.lax.stop_gradient(jnp.where(False, xs[first_feature(cell)], 0))
         initial = spread_like(initial, zeros[0])
         valid, resets = (None if m is None else m & (zeros == 0) for m in (valid, resets))
     initial = varying.cast(axes, initial)
@@ -69,6 +70,11 @@ def over_parts(
     _, params, xs, state, initial, _, _ = traversal
     state, ys = traversal.cell.form.over_time(run, params, xs, state, initial)
     return state, zero_where_not(valid, ys)
+
+
+def first_feature(cell: Cell) -> tuple[Any, ...]:
+    """The index of one number per input of a row, with which ``xs [T, ...]`` is ``[T, *batch]``."""
+    return (..., *(0,) * cell.feature_axes)
 
 
 def spread_like(state: State, zeros: jax.Array) -> State:

@@ -35,8 +35,9 @@ class Stream:
         self._cell, self._params, self._x = (
             plain,
             params,
-            jax.ShapeDtypeStruct((*batch, size), dtype),
+            jax.ShapeDtypeStruct((*batch, *plain.grid.inputs, size), dtype),
         )
+        self._batch = batch
         initial = plain.initial_state(params, batch)
         prepared = plain.prepare(with_memory(cell, params), batch, None)
         packed = packed_step(plain, prepared, initial, jnp.zeros(self._x.shape, dtype))
@@ -71,7 +72,7 @@ class Stream:
 
     @state.setter
     def state(self, state: State) -> None:
-        cell_checks.state(self._cell, self._params, state, self._x.shape[:-1])
+        cell_checks.state(self._cell, self._params, state, self._batch)
         like = self._initial
         cast = jax.tree.map(lambda leaf, old: jnp.asarray(leaf, old.dtype), state, like)
         self._buffers = self._pack(cast)
@@ -85,7 +86,7 @@ class Stream:
         if rows is None:
             self._buffers = self._pack(self._initial)
             return
-        batch = self._x.shape[:-1]
+        batch = self._batch
         rows = checking.array("rows", rows)
         if rows.dtype != jnp.bool_ or rows.shape != batch:
             raise WrongValue(
@@ -98,16 +99,17 @@ class Stream:
         self._buffers = self._pack(jax.tree.map(choose, self.state, self._initial))
 
     def __repr__(self) -> str:
-        return f"Stream({self._cell.name}, batch_shape={self._x.shape[:-1]})"
+        return f"Stream({self._cell.name}, batch_shape={self._batch})"
 
     def _checked(self, x: Any) -> jax.Array:
         """``x`` in the dtype of the program."""
         shape = self._x.shape
         if isinstance(x, jax.core.Tracer):
             raise WrongType("x: expected an array with values, got a tracer; in jit, use cell.step")
-        x = checking.float_array("x", x, "[*batch, D]", 1)
+        x = cell_checks.inputs(self._cell, "x", x)
         if x.shape != shape:
-            raise WrongValue(f"x: expected shape {shape}, [*batch, D], got {x.shape}")
+            axes = cell_checks.describe_inputs(self._cell)
+            raise WrongValue(f"x: expected shape {shape}, {axes}, got {x.shape}")
         same_precision("x", x, self._params)
         return x.astype(self._x.dtype)
 

@@ -16,7 +16,7 @@ from lstm_jax.unrolling.arguments import check_call
 from lstm_jax.unrolling.driver import unroll
 from lstm_jax.unrolling.masks import narrow_floats, where, widen_floats
 from lstm_jax.unrolling.methods.deferred_options import Deferred
-from lstm_jax.unrolling.parts import spread_like
+from lstm_jax.unrolling.parts import first_feature, spread_like
 
 
 @default_promotion
@@ -71,7 +71,7 @@ def unroll_truncated(
     offset = _offset(offset, every)
     key = check_call(cell, params, xs, state, lengths, resets, key).key
     xs = jnp.asarray(xs)
-    steps, batch = xs.shape[0], xs.shape[1:-1]
+    steps, batch = xs.shape[0], cell.batch_shape(xs.shape[1:])
     if lengths is not None:
         lengths = checking.lengths(lengths, steps, batch)
     if steps == 0:
@@ -108,7 +108,7 @@ def _run(
     in front would not be inert, and chunks of two shapes would need a second compiled body. Noise
     is drawn by counts in the state, which padding does not advance.
     """
-    steps, batch = xs.shape[0], xs.shape[1:-1]
+    steps, batch = xs.shape[0], cell.batch_shape(xs.shape[1:])
     size = min(every, steps)
     first: Any = None
     if traced is not None:
@@ -151,7 +151,9 @@ def _run(
     axes = varying.axes_of(params, xs, state, lengths, resets, key)
     if state is None:
         initial = cell.initial_state(varying.cast(axes, params), batch)
-        state = spread_like(initial, jax.lax.stop_gradient(jnp.where(False, xs[0, ..., 0], 0)))
+        state = spread_like(
+            initial, jax.lax.stop_gradient(jnp.where(False, xs[0][first_feature(cell)], 0))
+        )
     state = varying.cast(axes, state)
     inputs = (jnp.arange(count), cut(xs), None if resets is None else cut(resets))
     state, chunks = jax.lax.scan(chunk, state, inputs)
@@ -176,7 +178,7 @@ def _check_steps(argument: str, cell: Cell, params: Params, xs: jax.Array) -> No
     """Refuses a layer that cannot be stepped, whose chunks would not equal the whole."""
 
     def step(params: Params, x: jax.Array) -> Any:
-        return cell.step(params, cell.initial_state(params, x.shape[:-1]), x)
+        return cell.step(params, cell.initial_state(params, cell.batch_shape(x.shape)), x)
 
     try:
         jax.eval_shape(step, params, xs[0])

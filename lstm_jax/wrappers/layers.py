@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongInputSize, WrongValue
 from lstm_jax._internal.generators import split_key
-from lstm_jax.core.cell import Cell
+from lstm_jax.core.cell import Cell, Grid
 from lstm_jax.core.forms import Composite
 from lstm_jax.core.gates import NO_GATES
 from lstm_jax.core.recipes import factory
@@ -42,6 +42,12 @@ def chain(*cells: Cell) -> Cell[tuple[Any, ...]]:
     for i, cell in enumerate(cells):
         cell_checks.cell(f"cells[{i}]", cell)
     for i, (before, cell) in enumerate(itertools.pairwise(cells), 1):
+        if cell.grid.inputs != before.grid.outputs:
+            raise WrongValue(
+                f"cells[{i}]: expected a cell of inputs {_axes(before.grid.outputs)}, the outputs "
+                f"of cells[{i - 1}], {before.name}, got {cell.name} of inputs "
+                f"{_axes(cell.grid.inputs)}"
+            )
         only = only_input_size(cell)
         if only not in (None, before.size):
             raise WrongValue(
@@ -74,8 +80,23 @@ def chain(*cells: Cell) -> Cell[tuple[Any, ...]]:
         return tuple(states), xs
 
     form = Composite(over_time)
-    size = cells[-1].size
-    return Cell("chain", size, NO_GATES, init, initial_state, advance_of(form), form, prepare)
+    grid = Grid(cells[0].grid.inputs, cells[-1].grid.outputs)
+    return Cell(
+        "chain",
+        cells[-1].size,
+        NO_GATES,
+        init,
+        initial_state,
+        advance_of(form),
+        form,
+        prepare,
+        grid=grid,
+    )
+
+
+def _axes(places: tuple[int, ...]) -> str:
+    """A shape in words, such as "[*batch, 64, 64, D]"."""
+    return f"[{', '.join(['*batch', *map(str, places), 'D'])}]"
 
 
 @factory
@@ -93,6 +114,11 @@ def residual(cell: Cell[StateT]) -> Cell[StateT]:
     """
     cell_checks.cell("cell", cell)
     only = only_input_size(cell)
+    if cell.grid.inputs != cell.grid.outputs:
+        raise WrongValue(
+            "cell: expected a cell whose output has the shape of its input, got "
+            f"{cell.name}, from {_axes(cell.grid.inputs)} to {_axes(cell.grid.outputs)}"
+        )
     if only not in (None, cell.size):
         raise WrongValue(
             "cell: expected a cell whose output has the size of its input, "
@@ -147,6 +173,12 @@ def bidirectional(
     cell_checks.cell("forward", forward)
     cell_checks.cell("backward", backward)
     checking.choice("merge", merge, ("concat", "sum"))
+    if forward.grid != backward.grid:
+        raise WrongValue(
+            f"backward: expected a cell of inputs {_axes(forward.grid.inputs)} and outputs "
+            f"{_axes(forward.grid.outputs)}, those of {forward.name}, got {backward.name}, from "
+            f"{_axes(backward.grid.inputs)} to {_axes(backward.grid.outputs)}"
+        )
     if merge == "sum" and forward.size != backward.size:
         raise WrongValue(
             f"merge: expected 'concat' for cells of different sizes, {forward.size} and "
@@ -201,4 +233,5 @@ def bidirectional(
         advance_of(form),
         form,
         prepare,
+        grid=forward.grid,
     )

@@ -58,10 +58,10 @@ def row_keys(params: Any, batch_shape: BatchShape, key: Any) -> jax.Array:
     return jax.random.split(key, batch_shape)
 
 
-def bernoulli(keys: jax.Array, probability: float, width: int) -> jax.Array:
-    """Draws booleans ``[*rows, width]``, each row from its own key."""
+def bernoulli(keys: jax.Array, probability: float, shape: tuple[int, ...]) -> jax.Array:
+    """Draws booleans ``[*rows, *shape]``, each row from its own key."""
     share = jnp.float32(probability)  # under 64 bits a Python float would change the draws
-    draw = lambda key: jax.random.bernoulli(key, share, (width,))  # noqa: E731
+    draw = lambda key: jax.random.bernoulli(key, share, shape)  # noqa: E731
     for _ in range(keys.ndim):
         draw = jax.vmap(draw)
     return draw(keys)
@@ -153,7 +153,7 @@ def dropout(cell: Cell, rate: float, *, on: str = "input", variational: bool = F
         if keys is None:
             return values
         keys = keys if t is None else keys_of_step(keys, t)
-        mask = bernoulli(keys, 1.0 - rate, values.shape[-1])
+        mask = bernoulli(keys, 1.0 - rate, values.shape[-cell.feature_axes :])
         return jnp.where(mask, values / (1.0 - rate), 0).astype(values.dtype)
 
     def drop_around(
@@ -202,7 +202,7 @@ def _recurrent_dropout(cell: Cell[StateT], rate: float, name: str) -> Cell[State
     def draw(params, batch_shape, key):
         weights, _ = inner.split(params)
         keys = row_keys(params, batch_shape, key)
-        return bernoulli(keys, 1.0 - rate, weights.w_h.shape[0])
+        return bernoulli(keys, 1.0 - rate, (*cell.grid.outputs, weights.w_h.shape[-2]))
 
     def split(params):
         weights, vectors = inner.split(params.params)
@@ -215,7 +215,7 @@ def _recurrent_dropout(cell: Cell[StateT], rate: float, name: str) -> Cell[State
     def pointwise(vectors, state, z, r):
         return inner.pointwise(vectors[0], state, z, r)
 
-    form = Gated(pointwise, split, source, inner.additive)
+    form = inner._replace(pointwise=pointwise, split=split, source=source)
     return cell._replace(
         name=name, advance=advance_of(form), form=form, prepare=prepare_with(cell, draw)
     )

@@ -74,7 +74,7 @@ def zoneout(cell: Cell[StateT], rate: float | Mapping[str, float]) -> Cell[Count
                     mixed[scale] = getattr(after, scale)
             else:
                 keys = keys_of_step(keys_of_step(noise, jnp.full_like(old.t, i)), old.t)
-                kept = bernoulli(keys, p, getattr(old.cell, field).shape[-1])
+                kept = bernoulli(keys, p, getattr(old.cell, field).shape[-cell.feature_axes :])
                 mixed = {n: jnp.where(kept, getattr(before, n), getattr(after, n)) for n in names}
             state = state._replace(**mixed)
         return CountedState(state, old.t + 1), state.h
@@ -97,8 +97,10 @@ def zoneout(cell: Cell[StateT], rate: float | Mapping[str, float]) -> Cell[Count
             weights, vectors = inner.split(params.params)
             return weights, (vectors, params.noise)
 
-        form = Gated(
-            pointwise, split, lambda v, state: inner.source(v[0], state.cell), inner.additive
+        form = inner._replace(
+            pointwise=pointwise,
+            split=split,
+            source=lambda v, state: inner.source(v[0], state.cell),
         )
 
     zoned: Cell[Any] = cell._replace(
@@ -119,7 +121,12 @@ def _state_fields(cell: Cell) -> tuple[tuple[str, ...], dict[str, str]]:
     """
     state = None if isinstance(cell.form, Composite) else shapes_of_state(cell)
     h = getattr(state, "h", None)
-    if state is None or h is None or h.shape != (cell.size,) or not _outputs_field(cell, "h"):
+    if (
+        state is None
+        or h is None
+        or h.shape != (*cell.grid.outputs, cell.size)
+        or not _outputs_field(cell, "h")
+    ):
         raise WrongValue(
             "cell: expected a cell whose output is its state's field h [*batch, H], "
             f"got {cell.name}; zone out the cells inside it"
@@ -131,7 +138,9 @@ def _state_fields(cell: Cell) -> tuple[tuple[str, ...], dict[str, str]]:
     fields = [
         field
         for field, leaf in zip(state._fields, state, strict=True)
-        if leaf.ndim == 1 and jnp.issubdtype(leaf.dtype, jnp.floating) and field not in hidden
+        if leaf.ndim == cell.feature_axes
+        and jnp.issubdtype(leaf.dtype, jnp.floating)
+        and field not in hidden
     ]
     return tuple(fields), together
 
@@ -145,7 +154,8 @@ def _outputs_field(cell: Cell, field: str) -> bool:
         same.append(getattr(new, field) is y)
         return getattr(new, field), y
 
-    shapes = shapes_of_params(cell), shapes_of_state(cell), jax.ShapeDtypeStruct((1,), jnp.float32)
+    x = jax.ShapeDtypeStruct((*cell.grid.inputs, 1), jnp.float32)
+    shapes = shapes_of_params(cell), shapes_of_state(cell), x
     value, y = jax.eval_shape(step, *shapes)
     if same[0] or value.shape != y.shape:
         return same[0]

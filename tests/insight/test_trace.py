@@ -68,12 +68,30 @@ def coupled(params, trace):
     return {"c": (1 - i) * trace.previous.c + i * trace.gates["cell"]}
 
 
+@rule("conv_lstm")
+def conv_lstm(params, trace):
+    gates = trace.gates
+    c = gates["forget"] * trace.previous.c + gates["input"] * gates["cell"]
+    return {"c": c, "h": gates["output"] * np.tanh(c)}
+
+
+@rule("multidimensional")
+def multidimensional(params, trace):
+    gates, c = trace.gates, np.zeros_like(trace.previous.c)
+    for place in range(c.shape[-2]):
+        left = c[..., place - 1, :] if place else 0.0
+        g = {name: gate[..., place, :] for name, gate in gates.items()}
+        up = g["forget"] * trace.previous.c[..., place, :]
+        c[..., place, :] = up + g["forget_left"] * left + g["input"] * g["cell"]
+    return {"c": c, "h": gates["output"] * np.tanh(c)}
+
+
 @rule("lstm_1997")
 def lstm_1997(params, trace):
     return {"c": trace.previous.c + trace.gates["input"] * trace.gates["cell"]}
 
 
-@rule("gru", "gru_reset_before", "gru_norm")
+@rule("gru", "gru_reset_before", "gru_norm", "conv_gru")
 def gru(params, trace):
     u = trace.gates["update"]
     return {"h": u * trace.previous.h + (1 - u) * trace.gates["candidate"]}

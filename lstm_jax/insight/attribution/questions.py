@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lstm_jax._internal import checking
+from lstm_jax._internal import cell_checks, checking
 from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.unrolling.call import Call
 from lstm_jax.unrolling.driver import run_call
@@ -64,6 +64,7 @@ def answer_question(
         *arrays: Arguments that are traced.
         **options: Arguments that are not.
     """
+    cell_checks.vectors_only("cell", call.cell)
     steps, batch = call.xs.shape[0], call.xs.shape[1:-1]
     if steps == 0:
         raise WrongValue(f"xs: expected T of at least 1, got shape {call.xs.shape}")

@@ -25,7 +25,8 @@ def shapes_of(cell: Cell, input_size: int) -> Shapes:
     params = jax.eval_shape(lambda key: cell.init(key, input_size), jax.random.key(0))
     state = jax.eval_shape(lambda p: cell.initial_state(p, ()), params)
     prepared = jax.eval_shape(lambda p: cell.prepare(with_memory(cell, p), (), None), params)
-    return Shapes(prepared, state, jax.ShapeDtypeStruct((input_size,), "float32"))
+    x = jax.ShapeDtypeStruct((*cell.grid.inputs, input_size), "float32")
+    return Shapes(prepared, state, x)
 
 
 def step_with_gates(

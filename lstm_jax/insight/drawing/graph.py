@@ -10,6 +10,7 @@ from lstm_jax.insight.drawing.operations import (
     COMPARISONS,
     FUNCTIONS,
     PART,
+    PRODUCTS,
     SAME_VALUES,
     SYMBOLS,
     number_text,
@@ -123,7 +124,7 @@ class Builder:
         constant: Constant | None = None,
     ) -> Value:
         """The value of a node, which may read a constant too; equal nodes are one."""
-        weighted = primitive == "dot_general" and constant is not None
+        weighted = primitive in PRODUCTS and constant is not None
         key = (primitive, label, inputs, constant)
         if key not in self.known:
             counts = bool(inputs) and all(self.nodes[value.node].counts for value in inputs)
@@ -172,9 +173,10 @@ class Builder:
             return [self.select(operands, inputs)]
         if primitive == "concatenate":
             return [self.concatenate(operands, inputs)]
-        if primitive == "dot_general" and len(inputs) == 1:
+        if primitive in PRODUCTS and len(inputs) == 1:
             weights = next(o for o in operands if isinstance(o, Constant))
-            return [self.add(primitive, weights.label, inputs, constant=weights)]
+            kind = "" if primitive == "dot_general" else "conv "
+            return [self.add(primitive, f"{kind}{weights.label}", inputs, constant=weights)]
         if len(operands) == 2 and len(inputs) == 1:
             first = isinstance(operands[0], Constant)
             constant = operands[0] if first else operands[1]

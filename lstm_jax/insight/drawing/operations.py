@@ -21,6 +21,9 @@ SAME_VALUES = frozenset(
 )
 PART = frozenset(("slice", "dynamic_slice", "gather", "dynamic_index_in_dim"))
 
+# Operations that multiply by a matrix of parameters, or by the matrices of a kernel.
+PRODUCTS = ("dot_general", "conv_general_dilated")
+
 SYMBOLS = {
     "add": "+", "add_any": "+", "sub": "−", "mul": "×", "div": "÷", "max": "max", "min": "min",
     "neg": "−(·)", "exp": "exp", "log": "log", "log1p": "log(1 + ·)", "expm1": "exp − 1",

@@ -136,6 +136,7 @@ def summary(inputs: Inputs, cell: Cell) -> Inputs:
     """
     inputs = require_inputs("inputs", inputs)
     cell_checks.cell("cell", cell)
+    cell_checks.vectors_only("cell", cell)
 
     def init(key: Any, *, scale: float | None = None) -> Params:
         key_inputs, key_cell = jax.random.split(checking.random_key("key", key))

@@ -6,9 +6,10 @@ of the state, and returns those of the pre-activations of each step. With these,
 
     d w_x = sum_t x_t^T dz_t,   d w_h = sum_t source_t^T dr_t,   d w_p = sum_t m_t^T dp_t
 
-are one product each over all rows and a block of steps. A block is long enough for the product to
-run at the machine's full rate, and short enough for its operands to stay in the cache. The vectors
-that ``pointwise`` reads (peepholes, norms) are small, and their gradients are summed in the carry.
+are one product each (or convolution) over all rows and a block of steps. A block is long enough for
+the product to run at the machine's full rate, and short enough for its operands to stay in the
+cache. The vectors that ``pointwise`` reads (peepholes, norms) are small, and their gradients are
+summed in the carry.
 """
 
 from typing import Any, NamedTuple
@@ -36,13 +37,12 @@ from lstm_jax.unrolling.masks import (
 from lstm_jax.unrolling.methods.deferred_options import Choice, Deferred, choose
 from lstm_jax.unrolling.methods.preactivations import (
     Pre,
+    Transposed,
     bias_as_row,
     concatenate_columns,
-    cotangent_product,
     matrix_gradient,
     preactivations_of,
     sum_columns,
-    transpose,
     z_and_r,
 )
 from lstm_jax.unrolling.methods.traversal import Traversal
@@ -110,7 +110,7 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
         floats: Leaves, xs: jax.Array, others: Leaves, masks: Masks, keep: bool
     ) -> tuple[Any, ...]:
         weights, vectors, state, initial = combine(floats, others)
-        weights, xs = bias_as_row(weights, xs)
+        weights, xs = bias_as_row(form, weights, xs)
         hoisted = choice.product == "hoisted"
         pre_of = preactivations_of(form, weights, choice.product)
 
@@ -129,7 +129,7 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
 
         def block(state: State, inputs: tuple[Any, ...]) -> tuple[State, tuple[Any, ...]]:
             xs, masks = inputs
-            read = input_product(weights, xs) if hoisted else xs
+            read = input_product(weights, xs, form.product_x) if hoisted else xs
             return jax.lax.scan(body, state, (read, *masks), reverse=reverse)
 
         every = choice.block if hoisted else None
@@ -149,7 +149,8 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
         floats, xs, others, masks, saved = residuals
         (d_final, _), d_ys = cotangents
         weights: Weights = floats.weights
-        w_x_transposed, w_h_transposed = transpose(weights.w_x), transpose(weights.w_h)
+        of_x = Transposed.of(form.product_x, weights.w_x)
+        of_h = Transposed.of(form.product_h, weights.w_h)
         sums = widen_floats(jax.tree.map(jnp.zeros_like, floats._replace(state=None)))
 
         def source_of(vectors: Any, read: Any, counts: Any) -> jax.Array:
@@ -181,7 +182,7 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
             source, pull_source = jax.vjp(
                 lambda vectors, read: source_of(vectors, read, counts), floats.vectors, read
             )
-            d_source = cotangent_product(concatenate_columns(d_pre.both, d_pre.r), w_h_transposed)
+            d_source = of_h.to_inputs(concatenate_columns(d_pre.both, d_pre.r), source)
             dv_source, d_read_source = pull_source(d_source.astype(source.dtype))
             d_read = _add(d_read, d_read_source)
             if reset is not None:
@@ -198,7 +199,8 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
             xs, d_ys, saved, masks = inputs
             sources = source_of(floats.vectors, *partition(saved.state))
             if saved.pre is None:
-                pre = sum_columns(form, input_product(weights, xs), product(sources, weights.w_h))
+                z = input_product(weights, xs, form.product_x)
+                pre = sum_columns(form, z, form.product_h(sources, weights.w_h))
                 saved = saved._replace(pre=pre)
             carry, (d_pre, d_taps) = jax.lax.scan(
                 body, (d_state, d_vectors, d_initial), (d_ys, saved, masks), reverse=not reverse
@@ -207,14 +209,14 @@ def _make_recurrence(form: Gated, choice: Choice, reverse: bool) -> Any:
                 concatenate_columns(d_pre.both, d_pre.z),
                 concatenate_columns(d_pre.both, d_pre.r),
             )
-            w_x, w_h, b, w_p = weights
+            _, _, b, w_p = weights
             new = Weights(
-                w_x=matrix_gradient(xs, w_x, d_z),
-                w_h=matrix_gradient(sources, w_h, d_r),
+                w_x=of_x.to_weights(d_z, xs),
+                w_h=of_h.to_weights(d_r, sources),
                 b=None if b is None else jnp.sum(d_z, range(d_z.ndim - 1)),
                 w_p=None if w_p is None else matrix_gradient(saved.m, w_p, d_taps),
             )
-            d_xs = cotangent_product(d_z, w_x_transposed).astype(xs.dtype)
+            d_xs = of_x.to_inputs(d_z, xs).astype(xs.dtype)
             return (carry, _add(d_weights, new)), d_xs
 
         carry = (d_final, sums.vectors, sums.initial), sums.weights

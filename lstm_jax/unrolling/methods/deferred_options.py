@@ -15,6 +15,7 @@ import jax.export
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.forms import Gated, Weights
+from lstm_jax.core.numerics import product as matrix_product
 from lstm_jax.core.typing import BatchShape
 from lstm_jax.unrolling.blocks import even_block
 
@@ -82,7 +83,7 @@ def choose(
     platform = jax.default_backend() if platform is None else platform
     known = not any(jax.export.is_symbolic_dim(n) for n in shape[:-1])
     steps, rows = (shape[0], math.prod(shape[1:-1])) if known else (None, None)
-    inputs, sources = weights.w_x.shape[0], weights.w_h.shape[0]
+    inputs, sources = _rows_of(weights.w_x), _rows_of(weights.w_h)
     why = []
 
     def decide(name: str, given: str | int | None, default: str | int | None, reason: str) -> Any:
@@ -92,8 +93,13 @@ def choose(
         why.append(f"{name} {given!r}: as requested")
         return given
 
-    product, reason = _product(platform, weights, rows)
+    product, reason = _product(platform, form, weights, rows)
     product = decide("product", options.product, product, reason)
+    if product == "joined" and not _is_matrices(form):
+        raise WrongValue(
+            "method: expected product 'apart' or 'hoisted' for a cell whose products are "
+            "convolutions, got 'joined'"
+        )
     if product == "joined" and not reads_only_the_sum(form, weights):
         raise WrongValue(
             "method: expected product 'apart' or 'hoisted' for a cell that does not read only "
@@ -110,8 +116,17 @@ def reads_only_the_sum(form: Gated, weights: Weights) -> bool:
     return form.additive is True or form.additive == weights.w_x.shape[-1]
 
 
-def _product(platform: str, weights: Weights, rows: int | None) -> tuple[str, str]:
-    inputs, sources = weights.w_x.shape[0], weights.w_h.shape[0]
+def _rows_of(w: jax.Array) -> int:
+    """The numbers that are multiplied and summed for one number of the result."""
+    return math.prod(w.shape[:-1])
+
+
+def _is_matrices(form: Gated) -> bool:
+    return form.product_x is matrix_product and form.product_h is matrix_product
+
+
+def _product(platform: str, form: Gated, weights: Weights, rows: int | None) -> tuple[str, str]:
+    inputs, sources = _rows_of(weights.w_x), _rows_of(weights.w_h)
     if platform != "cpu":
         return "hoisted", f"fewer kernels per step (not measured on {platform})"
     if math.prod(weights.w_x.shape) >= LARGE_WEIGHTS:

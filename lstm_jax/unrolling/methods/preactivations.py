@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.core.forms import Gated, Weights
+from lstm_jax.core.forms import Gated, Product, Weights
 from lstm_jax.core.numerics import product
 from lstm_jax.core.steps import input_product
 
@@ -38,19 +38,22 @@ def preactivations_of(form: Gated, weights: Weights, order: str) -> Any:
     else:
 
         def pre_of(x: jax.Array, source: jax.Array) -> Pre:
-            z = x if order == "hoisted" else input_product(weights, x)
-            return sum_columns(form, z, product(source, weights.w_h))
+            z = x if order == "hoisted" else input_product(weights, x, form.product_x)
+            return sum_columns(form, z, form.product_h(source, weights.w_h))
 
     return pre_of
 
 
-def bias_as_row(weights: Weights, xs: jax.Array) -> tuple[Weights, jax.Array]:
-    """Moves the bias into a row of ``w_x``, with a column of ones in ``xs``, if dtypes allow it.
+def bias_as_row(form: Gated, weights: Weights, xs: jax.Array) -> tuple[Weights, jax.Array]:
+    """Moves the bias into a row of the matrix ``w_x``, with a column of ones in ``xs``, if dtypes
+    allow it.
 
     XLA's loops over the gates run up to twice as fast if no vector is added in them.
     """
     w_x, _, b, _ = weights
-    if b is None or not b.dtype == w_x.dtype == xs.dtype == jnp.promote_types(b.dtype, jnp.float32):
+    if form.product_x is not product or b is None:
+        return weights, xs
+    if not b.dtype == w_x.dtype == xs.dtype == jnp.promote_types(b.dtype, jnp.float32):
         return weights, xs
     with_row = weights._replace(w_x=jnp.concatenate([w_x, b[None]]), b=None)
     return with_row, jnp.concatenate([xs, jnp.ones_like(xs[..., :1])], axis=-1)
@@ -84,6 +87,40 @@ def transpose(w: jax.Array) -> jax.Array:
     Otherwise XLA would transpose within each product, which on a CPU costs up to half the rate.
     """
     return jax.lax.optimization_barrier(jnp.moveaxis(w, -1, 0))
+
+
+class Transposed(NamedTuple):
+    """The transposes of one of the two products of a step, for the backward pass.
+
+    A product of matrices has them written out; that of any other product is JAX's.
+    """
+
+    multiply: Product
+    w: jax.Array
+    w_transposed: jax.Array | None  # of a matrix
+
+    @classmethod
+    def of(cls, multiply: Product, w: jax.Array) -> "Transposed":
+        """Those of ``multiply(inputs, w)``."""
+        return cls(multiply, w, transpose(w) if multiply is product else None)
+
+    def to_inputs(self, d: jax.Array, inputs: jax.Array) -> jax.Array:
+        """The cotangent of the inputs, which have the shape of ``inputs``, in float32 or wider."""
+        if self.w_transposed is not None:
+            return cotangent_product(d, self.w_transposed)
+        wide = jnp.promote_types(d.dtype, jnp.float32)
+        w = self.w.astype(wide)
+        _, pull = jax.vjp(lambda inputs: self.multiply(inputs, w), inputs.astype(wide))
+        return pull(d.astype(wide))[0]
+
+    def to_weights(self, d: jax.Array, inputs: jax.Array) -> jax.Array:
+        """The gradient of the weights, over time and batch in one product."""
+        if self.w_transposed is not None:
+            return matrix_gradient(inputs, self.w, d)
+        wide = self.w.astype(jnp.promote_types(self.w.dtype, jnp.float32))
+        inputs = inputs.astype(self.w.dtype)
+        (d_w,) = jax.vjp(lambda w: self.multiply(inputs, w), wide)[1](d)
+        return d_w
 
 
 def cotangent_product(d: jax.Array, w_transposed: jax.Array) -> jax.Array:

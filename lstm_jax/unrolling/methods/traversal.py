@@ -15,7 +15,7 @@ class Traversal(NamedTuple):
     Attributes:
         cell: The cell.
         params: Prepared params.
-        xs: The inputs, ``[T, *batch, D]``.
+        xs: The inputs, ``[T, *batch, *grid.inputs, D]``.
         state: The state before the first step.
         initial: The state that a reset returns to.
         masks: The steps that count, and the resets in the direction of travel.

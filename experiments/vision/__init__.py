@@ -1,0 +1,1 @@
+"""Films: frames to come, and what moves in them."""
