@@ -100,6 +100,7 @@ def rate(argument: str, value: Any) -> float:
 
 
 def name(argument: str, value: Any) -> str:
+    """Returns ``value``, a text that is not empty."""
     if not isinstance(value, str) or not value:
         raise WrongValue(f"{argument}: expected a name, got {value!r}")
     return value
