@@ -12,6 +12,7 @@ from experiments.harness.run.jobs import comparison_jobs, slug
 from experiments.memory import _every_cell_figures as figures
 from experiments.memory import every_cell
 
+IMAGES = {"conv_lstm", "conv_gru", "multidimensional"}
 TINY = every_cell.Config(cells=("rnn", "mogrifier(lstm)"), copying=(4, 6), adding=(8,), steps=4,
                          every=2, seeds=1, parameters=400)  # fmt: skip
 
@@ -24,7 +25,7 @@ def test_by_default_every_registered_cell_is_compared():
         "adding",
     ]
     for setting in settings:
-        assert setting.budget.cells == (*lj.cells.registry, "mogrifier(lstm)")
+        assert set(setting.budget.cells) == {*lj.cells.registry, "mogrifier(lstm)"} - IMAGES
     assert [setting.overall is not None for setting in settings] == [False, False, True]
 
 
