@@ -6,8 +6,9 @@ Copying with T = 100 and 200 and adding with T = 200 (Arjovsky, Shah & Bengio 20
 evolution recurrent neural networks", where the unitary network solves copying and the LSTM stays at
 the memoryless baseline), for all cells of lj.cells.registry but those of images, and the mogrified
 LSTM. All have about 6,500 parameters, as the networks have in the paper's copying, and 2,000 steps
-of Adam at two rates, of which validation data choose one. The last table has the score of every cell on each task, its
-parameters and the time of a training step. A cell of your own joins by --load my_cell.py.
+of Adam at two rates, of which validation data choose one. The last table has the score of every
+cell on each task, its parameters and the time of a training step. A cell of your own joins by
+--load my_cell.py.
 
 Expect, in about 5 hours on two cores (estimated from single steps; no full run is kept yet): cells
 with an orthogonal or unitary recurrence, attention and cells with a matrix memory come below the
