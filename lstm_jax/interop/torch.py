@@ -56,8 +56,8 @@ def from_torch(
     if isinstance(module, Mapping):
         if not isinstance(prefix, str):
             raise WrongType(f"prefix: expected text, got {prefix!r}")
-        entries = named("module", module)
-        arrays = {n.removeprefix(prefix): a for n, a in entries.items() if n.startswith(prefix)}
+        tree = named("module", module)
+        arrays = {n.removeprefix(prefix): a for n, a in tree.items() if n.startswith(prefix)}
         return from_arrays(arrays, None, nonlinearity, dropout or 0.0)
     for name, value in {"nonlinearity": nonlinearity, "dropout": dropout}.items():
         if value is not None:
