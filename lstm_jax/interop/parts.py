@@ -126,6 +126,11 @@ def _check_shapes(layout: Layout, arrays: Mapping[str, Any], entry: Callable[[st
     source = projection[-1]
     of_x = next(block for block in layout.blocks if "x" in block.holds)
     inputs = shapes[of_x.name][0] - (source if "h" in of_x.holds else 0)
+    if inputs < 1:
+        raise WrongValue(
+            f"{entry(of_x.name)}: expected weights for one input or more and {size} hidden units, "
+            f"got shape {tuple(arrays[of_x.name].shape)}"
+        )
     rows = {"x": inputs, "h": source, "b_x": 1, "b_h": 1, "p": size}
     for block in layout.blocks:
         if block.name in shapes:

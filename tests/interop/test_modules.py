@@ -64,6 +64,7 @@ STATE_DICTS = {
     ),
     "kinds": (layer("_l0") | layer("_l1", H, 6, 3), {}, "module: expected layers of one kind, got"),
     "shape": (TWO | {"weight_ih_l1": np.ones((9, H), np.float32)}, {}, r"module\['weight_ih_l1'\]"),
+    "no inputs": (layer("_l0", 0), {}, r"module\['weight_ih_l0'\]: expected .* one input or more"),
     "dtype": (
         layer("_l0") | {n: a.astype(np.float16) for n, a in layer("_l1", H).items()},
         {},
@@ -184,6 +185,10 @@ def test_names_of_haikus_modules():
     ):
         with pytest.raises(TypeError, match=f"^{message}"):
             interop.from_haiku(wrong)
+    for rows in (H, H - 1):  # those of the hidden units alone, and fewer
+        arrays = {"w": np.ones((rows, 4 * H), np.float32), "b": np.ones(4 * H, np.float32)}
+        with pytest.raises(ValueError, match=r"^params\['lstm'\]\['linear/w'\]: .* one input"):
+            interop.from_haiku({"lstm/linear": arrays})
 
 
 def modules_of_flax(nn, cell, sequence):
