@@ -68,10 +68,9 @@ def _part(tree: Mapping[str, Mapping[str, Any]], name: str) -> Part:
             inside = module[len(name) + 1 :]
             arrays |= {f"{inside}/{e}" if inside else e: leaf for e, leaf in entries.items()}
     for kind, layout in TABLE[HAIKU].items():
-        optional = {"linear_1/b"}  # double_bias=False
+        optional = {block.name for block in layout.blocks if block.optional}
         if set(layout.names) - optional <= set(arrays) <= set(layout.names):
-            argument = f"params[{name!r}]"
-            return read_part(HAIKU, kind, arrays, argument=argument, optional=tuple(optional))
+            return read_part(HAIKU, kind, arrays, argument=f"params[{name!r}]")
     raise WrongValue(
         f"params: expected a module {name!r} with the entries of hk.LSTM, hk.GRU or "
         f"hk.VanillaRNN, got {', '.join(sorted(arrays)) or f'modules {sorted(tree)}'}"

@@ -62,7 +62,6 @@ def read_part(
     *,
     argument: str,
     suffix: str = "",
-    optional: tuple[str, ...] = (),
 ) -> Part:
     """A part of ours with the weights of a framework's cell.
 
@@ -73,7 +72,6 @@ def read_part(
         options: The options of our cell.
         argument: What errors call the arrays.
         suffix: What the framework adds to their names.
-        optional: The arrays that may be missing by themselves.
     """
     layout = TABLE[framework][name]
 
@@ -82,7 +80,7 @@ def read_part(
 
     biased = any(block.is_bias and block.name in arrays for block in layout.blocks)
     needed = {b.name for b in layout.blocks if b.holds != ("p",) and (biased or not b.is_bias)}
-    missing = sorted(needed - {*arrays, *optional})
+    missing = sorted(needed - {*arrays, *(b.name for b in layout.blocks if b.optional)})
     unknown = sorted(set(arrays) - set(layout.names))
     if missing or unknown:
         whole = " with all biases or none" if biased else ""
