@@ -1,6 +1,6 @@
 """Arrays from other frameworks, without loss."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax._internal.dtypes import is_wide_float, jax_dtype
-from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.errors import WrongType, WrongValue
 
 
 def namespace(arrays: Iterable[Any]) -> Any:
@@ -16,13 +16,21 @@ def namespace(arrays: Iterable[Any]) -> Any:
     return jnp if any(isinstance(array, jax.core.Tracer) for array in arrays) else np
 
 
-def as_arrays(argument: str, tree: Mapping[str, Any]) -> dict[str, Any]:
+def as_arrays(
+    argument: str, tree: Mapping[str, Any], entry: Callable[[str], str] | None = None
+) -> dict[str, Any]:
     """The arrays of any framework as NumPy's; traced ones stay as they are.
+
+    Args:
+        argument: What errors call all of them.
+        tree: The arrays by name.
+        entry: What errors call the array of a name; by default ``argument['name']``.
 
     Raises:
         ValueError: For a dtype that JAX cannot hold, or arrays of several dtypes.
     """
-    arrays = {name: _as_array(f"{argument}[{name!r}]", leaf) for name, leaf in tree.items()}
+    entry = entry or (lambda name: f"{argument}[{name!r}]")
+    arrays = {name: _as_array(entry(name), leaf) for name, leaf in tree.items()}
     dtypes = {np.dtype(array.dtype) for array in arrays.values()}
     if len(dtypes) > 1:
         names = ", ".join(sorted(dtype.name for dtype in dtypes))
@@ -80,12 +88,23 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(argument: str, tree: Any) -> dict[str, Any]:
     """The inverse of ``nested``."""
     leaves: dict[str, Any] = {}
-    for name, value in tree.items():
+    for name, value in named(argument, tree).items():
         if isinstance(value, Mapping):
-            leaves |= flat(value, f"{prefix}{name}/")
+            inside = flat(f"{argument}[{name!r}]", value)
+            leaves |= {f"{name}/{path}": leaf for path, leaf in inside.items()}
         else:
-            leaves[f"{prefix}{name}"] = value
+            leaves[name] = value
     return leaves
+
+
+def named(argument: str, tree: Any) -> Mapping[str, Any]:
+    """Returns ``tree`` if it is a dict whose names are text."""
+    if not isinstance(tree, Mapping):
+        raise WrongType(f"{argument}: expected a dict, got {type(tree).__name__}")
+    for name in tree:
+        if not isinstance(name, str):
+            raise WrongType(f"{argument}: expected names that are text, got {name!r}")
+    return tree

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax.core.cell import Cell
-from lstm_jax.interop.network import Level, Part, build, levels, no_dropout, refuse
+from lstm_jax.interop.network import Level, Part, build, direction, levels, no_dropout, refuse
 from lstm_jax.interop.parts import read_part, write_part
 from lstm_jax.interop.table import TABLE
 
@@ -34,28 +34,31 @@ def from_equinox(module: Any) -> tuple[Cell, Any]:
     Raises:
         ValueError, TypeError: For a module of another kind.
     """
-    return build(_levels(module))
+    return build(_levels(module, "module"), "module")
 
 
-def _levels(module: Any) -> list[Level]:
-    if isinstance(module, tuple | list) and module:
-        return [level for one in module for level in _levels(one)]
+def _levels(module: Any, argument: str) -> list[Level]:
+    if isinstance(module, tuple | list):
+        inside = [_levels(one, f"{argument}[{i}]") for i, one in enumerate(module)]
+        return [level for found in inside for level in found]
     if isinstance(module, Mapping) and set(module) == {"forward", "backward"}:
-        return [Level((_part(module["forward"]), _part(module["backward"])))]
-    return [Level((_part(module),))]
+        places = {name: f"{argument}[{name!r}]" for name in ("forward", "backward")}
+        parts = (direction(_levels(module[n], place), place) for n, place in places.items())
+        return [Level(tuple(parts))]
+    return [Level((_part(module, argument),))]
 
 
-def _part(module: Any) -> Part:
+def _part(module: Any, argument: str) -> Part:
     try:
         import equinox
     except ImportError:
-        raise refuse("module", module, EXPECTED) from None
+        raise refuse(argument, module, EXPECTED) from None
     for name, layout in TABLE[EQUINOX].items():
-        if isinstance(module, getattr(equinox.nn, name.removeprefix("nn."))):
+        if type(module) is getattr(equinox.nn, name.removeprefix("nn.")):
             arrays = {n: getattr(module, n) for n in layout.names}
             arrays = {n: array for n, array in arrays.items() if array is not None}
-            return read_part(EQUINOX, name, arrays, argument="module")
-    raise refuse("module", module, EXPECTED)
+            return read_part(EQUINOX, name, arrays, argument=argument)
+    raise refuse(argument, module, EXPECTED)
 
 
 def to_equinox(cell: Cell, params: Any, *, bias: bool = True) -> Any:

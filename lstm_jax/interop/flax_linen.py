@@ -1,7 +1,6 @@
 """Weights from and to Flax Linen."""
 
 import operator
-from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,8 +9,17 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.cell import Cell
 from lstm_jax.interop import flax_options
-from lstm_jax.interop.arrays import flat, nested
-from lstm_jax.interop.network import Level, Part, build, levels, no_dropout, refuse, single
+from lstm_jax.interop.arrays import flat, named, nested
+from lstm_jax.interop.network import (
+    Level,
+    Part,
+    build,
+    direction,
+    levels,
+    no_dropout,
+    refuse,
+    single,
+)
 from lstm_jax.interop.parts import read_part, write_part
 from lstm_jax.interop.table import TABLE
 
@@ -44,20 +52,20 @@ def from_linen(module: Any, variables: Any) -> tuple[Cell, Any]:
         ValueError, TypeError: For a module of another kind, and for an option that no cell has; the
             error names the option.
     """
-    if not isinstance(variables, Mapping) or "params" not in variables:
-        got = ", ".join(variables) if isinstance(variables, Mapping) else type(variables).__name__
-        raise WrongValue(f"variables: expected a dict with the entry 'params', got {got}")
-    return build(_levels(module, variables["params"]))
+    return build(_levels(module, *_entry("variables", variables, "params")), "module")
 
 
-def _levels(module: Any, params: Any) -> list[Level]:
+def _levels(module: Any, argument: str, params: Any) -> list[Level]:
     from flax import linen
     from flax.linen.recurrent import _concatenate
 
-    if isinstance(module, linen.Sequential):
-        pairs = [(one, _entry(params, f"layers_{i}")) for i, one in enumerate(module.layers)]
-        return [level for one, tree in pairs for level in _levels(one, tree)]
-    if isinstance(module, linen.Bidirectional):
+    if type(module) is linen.Sequential:
+        inside = [
+            _levels(one, *_entry(argument, params, f"layers_{i}"))
+            for i, one in enumerate(module.layers)
+        ]
+        return [level for found in inside for level in found]
+    if type(module) is linen.Bidirectional:
         if module.forward_rnn is module.backward_rnn:
             raise WrongValue(
                 "backward_rnn: expected another module than forward_rnn, got the same, with one "
@@ -65,31 +73,32 @@ def _levels(module: Any, params: Any) -> list[Level]:
             )
         parts = []
         for name in ("forward_rnn", "backward_rnn"):
-            (level,) = _levels(getattr(module, name), _entry(params, name))
-            parts.append(level.parts[0])
+            found = _levels(getattr(module, name), *_entry(argument, params, name))
+            parts.append(direction(found, f"module.{name}"))
         return [Level(tuple(parts), flax_options.merge_of(module.merge_fn, _concatenate))]
-    if isinstance(module, linen.RNN):
+    if type(module) is linen.RNN:
         flax_options.check_direction(module)
-        return _levels(module.cell, _entry(params, "cell"))
+        return _levels(module.cell, *_entry(argument, params, "cell"))
     for name, layout in TABLE[LINEN].items():
         if type(module) is getattr(linen, name):
-            arrays = flat(params)
+            arrays = flat(argument, params)
             if set(arrays) != set(layout.names):
                 raise WrongValue(
-                    f"variables: expected {', '.join(sorted(layout.names))} for {name}, got "
+                    f"{argument}: expected {', '.join(sorted(layout.names))} for {name}, got "
                     f"{', '.join(sorted(arrays)) or 'none'}"
                 )
             flax_options.check_dtype(module, next(iter(arrays.values())))
             options = flax_options.cell_options(module, layout.kind)
-            return [Level((read_part(LINEN, name, arrays, options, argument="variables"),))]
+            return [Level((read_part(LINEN, name, arrays, options, argument=argument),))]
     raise refuse("module", module, EXPECTED)
 
 
-def _entry(params: Any, name: str) -> Any:
-    if not isinstance(params, Mapping) or name not in params:
-        got = ", ".join(params) if isinstance(params, Mapping) else type(params).__name__
-        raise WrongValue(f"variables: expected an entry {name!r}, got {got}")
-    return params[name]
+def _entry(argument: str, tree: Any, name: str) -> tuple[str, Any]:
+    """The entry of a name in a dict, after what errors call it."""
+    if name not in named(argument, tree):
+        got = ", ".join(map(repr, tree)) or "none"
+        raise WrongValue(f"{argument}: expected a dict with the entry {name!r}, got {got}")
+    return f"{argument}[{name!r}]", tree[name]
 
 
 def to_linen(

@@ -10,7 +10,16 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.cell import Cell
 from lstm_jax.interop import flax_options
-from lstm_jax.interop.network import Level, Part, build, levels, no_dropout, refuse, single
+from lstm_jax.interop.network import (
+    Level,
+    Part,
+    build,
+    direction,
+    levels,
+    no_dropout,
+    refuse,
+    single,
+)
 from lstm_jax.interop.parts import read_part, write_part
 from lstm_jax.interop.table import TABLE
 
@@ -41,42 +50,61 @@ def from_nnx(module: Any) -> tuple[Cell, Any]:
         ValueError, TypeError: For a module of another kind, and for an option that no cell has; the
             error names the option.
     """
-    return build(_levels(module))
+    return build(_levels(module, "module"), "module")
 
 
-def _levels(module: Any) -> list[Level]:
+def _levels(module: Any, argument: str) -> list[Level]:
     from flax import nnx
     from flax.nnx.nn.recurrent import _concatenate
 
-    if isinstance(module, nnx.Sequential):
-        return [level for one in module.layers for level in _levels(one)]
-    if isinstance(module, nnx.Bidirectional):
+    if type(module) is nnx.Sequential:
+        inside = [_levels(one, f"{argument}.layers[{i}]") for i, one in enumerate(module.layers)]
+        return [level for found in inside for level in found]
+    if type(module) is nnx.Bidirectional:
         if module.forward_rnn is module.backward_rnn:
             raise WrongValue(
                 "backward_rnn: expected another module than forward_rnn, got the same, with one "
                 "set of weights for both directions"
             )
-        parts = []
-        for one in (module.forward_rnn, module.backward_rnn):
-            (level,) = _levels(one)
-            parts.append(level.parts[0])
+        places = {name: f"{argument}.{name}" for name in ("forward_rnn", "backward_rnn")}
+        parts = (direction(_levels(getattr(module, n), at), at) for n, at in places.items())
         return [Level(tuple(parts), flax_options.merge_of(module.merge_fn, _concatenate))]
-    if isinstance(module, nnx.RNN):
+    if type(module) is nnx.RNN:
         flax_options.check_direction(module)
-        return _levels(module.cell)
+        return _levels(module.cell, f"{argument}.cell")
     for name, layout in TABLE[NNX].items():
         if type(module) is getattr(nnx, name):
+            _check_inside(module, layout.names, argument)
             arrays = {path: _variable(module, path)[...] for path in layout.names}
             flax_options.check_dtype(module, next(iter(arrays.values())))
             options = flax_options.cell_options(module, layout.kind)
-            return [Level((read_part(NNX, name, arrays, options, argument="module"),))]
-    raise refuse("module", module, EXPECTED)
+            return [Level((read_part(NNX, name, arrays, options, argument=argument),))]
+    raise refuse(argument, module, EXPECTED)
+
+
+def _check_inside(cell: Any, paths: tuple[str, ...], argument: str) -> None:
+    """Refuses a cell whose dense layers are not those that Flax gave it."""
+    from flax import nnx
+    from flax.nnx.nn.dtypes import promote_dtype
+
+    if getattr(cell, "promote_dtype", promote_dtype) is not promote_dtype:
+        raise WrongValue(f"promote_dtype: expected Flax's own, got {cell.promote_dtype!r}")
+    for path in paths:
+        layer = _layer(cell, path)
+        if type(layer) is not nnx.Linear:
+            place = f"{argument}.{path.partition('/')[0]}"
+            raise refuse(place, layer, "an nnx.Linear, as Flax made it")
+
+
+def _layer(cell: Any, path: str) -> Any:
+    """The layer of "layer/weight"; one whose name is a word of Python has "_" after it."""
+    layer = path.partition("/")[0]
+    return getattr(cell, layer + "_" * keyword.iskeyword(layer))
 
 
 def _variable(cell: Any, path: str) -> Any:
-    """The variable at "layer/weight"; a layer whose name is a word of Python has "_" after it."""
-    layer, weight = path.split("/")
-    return getattr(getattr(cell, layer + "_" * keyword.iskeyword(layer)), weight)
+    """The variable at "layer/weight"."""
+    return getattr(_layer(cell, path), path.partition("/")[2])
 
 
 def to_nnx(cell: Cell, params: Any, *, time_major: bool = True, single_step: bool = False) -> Any:

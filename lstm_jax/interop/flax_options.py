@@ -3,6 +3,7 @@
 import operator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -17,6 +18,12 @@ def cell_options(cell: Any, kind: str) -> dict[str, Any]:
         raise WrongValue(
             "residual: expected False, got True; add the identity to the recurrent kernel, which "
             "computes the same"
+        )
+    start = cell.carry_init
+    if start is not None and start is not jax.nn.initializers.zeros:
+        raise WrongValue(
+            f"carry_init: expected zeros, got {getattr(start, '__name__', repr(start))}; start "
+            "from another state with lj.learned_state"
         )
     act = activation_name("activation_fn", cell.activation_fn)
     if kind == "rnn":

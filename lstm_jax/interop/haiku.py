@@ -5,9 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.core.cell import Cell
-from lstm_jax.interop.arrays import flat
+from lstm_jax.interop.arrays import flat, named
 from lstm_jax.interop.network import Level, Part, build, levels, no_dropout
 from lstm_jax.interop.parts import read_part, write_part
 from lstm_jax.interop.table import TABLE
@@ -37,9 +37,8 @@ def from_haiku(params: Mapping[str, Any], names: str | Sequence[str] | None = No
     Raises:
         ValueError, TypeError: For entries that are no core's.
     """
-    if not isinstance(params, Mapping):
-        raise WrongValue(f"params: expected a dict of modules, got {type(params).__name__}")
-    tree = {name: flat(entries) for name, entries in params.items()}
+    modules = named("params", params)
+    tree = {name: flat(f"params[{name!r}]", entries) for name, entries in modules.items()}
     if names is None:
         found = {name.removesuffix("/linear").removesuffix("/linear_1") for name in tree}
         if len(found) != 1:
@@ -48,8 +47,18 @@ def from_haiku(params: Mapping[str, Any], names: str | Sequence[str] | None = No
                 f"modules, got None beside {', '.join(map(repr, tree)) or 'no module'}"
             )
         names = found.pop()
-    names = [names] if isinstance(names, str) else names
-    return build([Level((_part(tree, name),)) for name in names])
+    return build([Level((_part(tree, name),)) for name in _check_names(names)], "names")
+
+
+def _check_names(names: Any) -> list[str]:
+    """The names of modules as a list of different ones."""
+    given = [names] if isinstance(names, str) else names
+    if not isinstance(given, list | tuple) or not all(isinstance(n, str) for n in given):
+        raise WrongType(f"names: expected a name or a list of names, got {names!r}")
+    for name in given:
+        if given.count(name) > 1:
+            raise WrongValue(f"names: expected different names, got {name!r} twice")
+    return list(given)
 
 
 def _part(tree: Mapping[str, Mapping[str, Any]], name: str) -> Part:
@@ -59,9 +68,9 @@ def _part(tree: Mapping[str, Mapping[str, Any]], name: str) -> Part:
             inside = module[len(name) + 1 :]
             arrays |= {f"{inside}/{e}" if inside else e: leaf for e, leaf in entries.items()}
     for kind, layout in TABLE[HAIKU].items():
-        optional = {"linear_1/b"}  # double_bias=False
+        optional = {block.name for block in layout.blocks if block.optional}
         if set(layout.names) - optional <= set(arrays) <= set(layout.names):
-            return read_part(HAIKU, kind, arrays, argument="params")
+            return read_part(HAIKU, kind, arrays, argument=f"params[{name!r}]")
     raise WrongValue(
         f"params: expected a module {name!r} with the entries of hk.LSTM, hk.GRU or "
         f"hk.VanillaRNN, got {', '.join(sorted(arrays)) or f'modules {sorted(tree)}'}"
@@ -99,7 +108,7 @@ def to_haiku(
     no_dropout(found, HAIKU, "use hk.dropout on the inputs")
     made: list[tuple[str, str, int]] = []
     trees: dict[str, Any] = {}
-    given = [names] if isinstance(names, str) else names
+    given = None if names is None else _check_names(names)
     if given is not None and len(given) != len(found):
         raise WrongValue(f"names: expected {len(found)}, one for each layer, got {names!r}")
     for i, level in enumerate(found):

@@ -7,8 +7,22 @@ import numpy as np
 
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.cell import Cell
-from lstm_jax.interop.activations import JAX_FUNCTIONS, activation_name
-from lstm_jax.interop.network import Dropout, Level, Part, build, default_options, levels, refuse
+from lstm_jax.interop.activations import activation_name
+from lstm_jax.interop.keras_options import (
+    NAMES,
+    activation_options,
+    dropout_options,
+    dropouts_of,
+    use_jax_activations,
+)
+from lstm_jax.interop.network import (
+    Level,
+    Part,
+    build,
+    direction,
+    levels,
+    refuse,
+)
 from lstm_jax.interop.parts import read_part, write_part
 from lstm_jax.interop.table import TABLE
 
@@ -31,6 +45,10 @@ def from_keras(layer: Any) -> tuple[Cell, Any]:
     ``stateful`` choose from, ``lj.unroll`` returns in any case. Regularizers and constraints are
     no part of a cell and are left out.
 
+    Without ``return_sequences``, a ``Bidirectional`` gives the last state of each direction, and
+    that of the backward one stands at time 0. It is in the state that ``lj.unroll`` returns, and
+    not in ``ys[-1]``.
+
     Args:
         layer: A built ``LSTM``, ``GRU`` or ``SimpleRNN``, a cell of them, an ``RNN`` of cells, a
             ``Bidirectional``, or a ``Sequential`` of these.
@@ -46,54 +64,61 @@ def from_keras(layer: Any) -> tuple[Cell, Any]:
         import keras
     except ImportError:
         raise refuse("layer", layer, EXPECTED) from None
-    return build(_levels(keras, layer))
+    return build(_levels(keras, layer, "layer"), "layer")
 
 
-def _levels(keras: Any, layer: Any) -> list[Level]:
+def _levels(keras: Any, layer: Any, argument: str) -> list[Level]:
     layers = keras.layers
-    if isinstance(layer, keras.Sequential):
-        return [level for one in layer.layers for level in _levels(keras, one)]
-    if isinstance(layer, layers.Bidirectional):
-        return [_bidirectional(keras, layer)]
-    if isinstance(layer, layers.RNN):
+    kind = type(layer)  # exactly: a subclass may compute anything
+    if kind is keras.Sequential:
+        return _all(keras, layer.layers, f"{argument}.layers")
+    if kind is layers.Bidirectional:
+        return [_bidirectional(keras, layer, argument)]
+    if kind in (layers.RNN, layers.LSTM, layers.GRU, layers.SimpleRNN):
         if layer.go_backwards:
             raise WrongValue(
                 "go_backwards: expected False, got True; convert a layer with go_backwards=False, "
                 "and call lj.unroll with reverse=True"
             )
+        found = _levels(keras, layer.cell, f"{argument}.cell")
         _check_same_dtype(layer, layer.cell)
-        return _levels(keras, layer.cell)
-    if isinstance(layer, layers.StackedRNNCells):
+        return found
+    if kind is layers.StackedRNNCells:
+        found = _all(keras, layer.cells, f"{argument}.cells")
         for one in layer.cells:
             _check_same_dtype(layer, one)
-        return [level for one in layer.cells for level in _levels(keras, one)]
-    if isinstance(layer, layers.LSTMCell | layers.GRUCell | layers.SimpleRNNCell):
-        part, dropouts = _part(keras, layer)
-        return [Level((part,), dropouts=dropouts)]
-    raise refuse("layer", layer, EXPECTED)
+        return found
+    if kind in (layers.LSTMCell, layers.GRUCell, layers.SimpleRNNCell):
+        return [_level(keras, layer, argument)]
+    raise refuse(argument, layer, EXPECTED)
 
 
-def _bidirectional(keras: Any, layer: Any) -> Level:
+def _all(keras: Any, inside: list[Any], argument: str) -> list[Level]:
+    found = [_levels(keras, one, f"{argument}[{i}]") for i, one in enumerate(inside)]
+    return [level for levels_of_one in found for level in levels_of_one]
+
+
+def _bidirectional(keras: Any, layer: Any, argument: str) -> Level:
     if layer.merge_mode not in ("concat", "sum"):
         raise WrongValue(
             f"merge_mode: expected 'concat' or 'sum', got {layer.merge_mode!r}; convert the two "
             "directions one by one and merge their outputs yourself"
         )
+    directions = {name: getattr(layer, name) for name in ("forward_layer", "backward_layer")}
+    for name, one in directions.items():
+        if type(one) not in (getattr(keras.layers, n) for n in ("RNN", "LSTM", "GRU", "SimpleRNN")):
+            raise refuse(f"{argument}.{name}", one, "an RNN, LSTM, GRU or SimpleRNN of Keras")
     if layer.forward_layer.go_backwards or not layer.backward_layer.go_backwards:
         raise WrongValue(
             "go_backwards: expected False in the forward layer and True in the backward layer of "
             "Bidirectional, got the opposite"
         )
     parts = []
-    for one in (layer.forward_layer, layer.backward_layer):
+    for name, one in directions.items():
+        found = _levels(keras, one.cell, f"{argument}.{name}.cell")
         _check_same_dtype(layer, one)
-        found = _levels(keras, one.cell)
-        if len(found) != 1:
-            raise WrongValue(
-                "layer: expected a single cell in each direction of Bidirectional, got "
-                f"{len(found)}; stack several Bidirectional layers"
-            )
-        parts.append(found[0].parts[0]._replace(dropouts=found[0].dropouts))
+        _check_same_dtype(one, one.cell)
+        parts.append(direction(found, f"{argument}.{name}"))
     return Level(tuple(parts), layer.merge_mode)
 
 
@@ -116,7 +141,7 @@ def _check_same_dtype(outer: Any, inner: Any) -> None:
         )
 
 
-def _part(keras: Any, cell: Any) -> tuple[Part, tuple[Dropout, ...]]:
+def _level(keras: Any, cell: Any, argument: str) -> Level:
     _check_dtype(cell)
     name = type(cell).__name__.removesuffix("Cell")
     if name == "GRU" and not cell.reset_after:
@@ -137,33 +162,8 @@ def _part(keras: Any, cell: Any) -> tuple[Part, tuple[Dropout, ...]]:
         options["gate_activation"] = activation_name(
             "recurrent_activation", cell.recurrent_activation, own
         )
-    return read_part(KERAS, name, arrays, options, argument="layer"), _dropouts(cell, name)
-
-
-# Our names of activations, and Keras'.
-NAMES = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "hard_sigmoid": "hard_sigmoid",
-         "identity": "linear"}  # fmt: skip
-
-
-def _dropouts(cell: Any, name: str) -> tuple[Dropout, ...]:
-    found = []
-    if cell.recurrent_dropout:
-        if name != "SimpleRNN":
-            raise WrongValue(
-                f"recurrent_dropout: expected 0 for a {type(cell).__name__}, in which each gate "
-                f"has a mask of its own, got {cell.recurrent_dropout}; set it to 0, and wrap the "
-                'cell in lj.dropout(on="recurrent", variational=True), which has one mask for all '
-                "gates"
-            )
-        found.append(Dropout(cell.recurrent_dropout, "recurrent", True))
-    if cell.dropout:
-        if name != "SimpleRNN" and cell.implementation == 1:
-            raise WrongValue(
-                "implementation: expected 2 with dropout, got 1, which has a mask of its own for "
-                "each gate"
-            )
-        found.append(Dropout(cell.dropout, "input", True))
-    return tuple(found)
+    part = read_part(KERAS, name, arrays, options, argument=argument)
+    return Level((part,), dropouts=dropouts_of(cell, name))
 
 
 def to_keras(cell: Cell, params: Any, *, bias: bool = True) -> Any:
@@ -231,7 +231,7 @@ def _layer(keras: Any, level: Level, bias: bool) -> Any:
         for name, array in arrays.items():
             getattr(one.cell, name).assign(array)
         if array.dtype == np.float64 and keras.backend.backend() == "jax":
-            _use_jax_activations(one.cell, part)
+            use_jax_activations(one.cell, part)
     return layer
 
 
@@ -242,49 +242,10 @@ def _maker(keras: Any, part: Part, bias: bool) -> tuple[Callable[..., Any], dict
         "use_bias": bias,
         "return_sequences": True,
         "dtype": next(iter(arrays.values())).dtype.name,
-        **{option: NAMES[ours] for option, ours in _activations(part).items()},
-        **_keras_dropout(part),
+        **{option: NAMES[ours] for option, ours in activation_options(part).items()},
+        **dropout_options(part),
     }
     if part.kind.startswith("gru"):
         options["reset_after"] = part.kind == "gru"
     kind = getattr(keras.layers, name.partition("(")[0])
     return lambda **more: kind(part.size, **options, **more), arrays
-
-
-def _activations(part: Part) -> dict[str, str]:
-    """Keras' options of activations, by our names of the functions."""
-    options = default_options(part.kind) | part.options
-    for option, value in options.items():
-        if option.endswith("activation") and value not in NAMES:
-            raise WrongValue(
-                f"{option}: expected one of {', '.join(NAMES)}, which Keras has, got {value!r}"
-            )
-    if part.kind == "rnn":
-        return {"activation": options["activation"]}
-    act = options["cell_activation" if part.kind == "lstm" else "activation"]
-    if part.kind == "lstm" and options["output_activation"] != act:
-        raise WrongValue(
-            f"output_activation: expected {act!r}, the cell_activation, since Keras' LSTM has one "
-            f"activation for both, got {options['output_activation']!r}"
-        )
-    return {"activation": act, "recurrent_activation": options["gate_activation"]}
-
-
-def _keras_dropout(part: Part) -> dict[str, float]:
-    options = {}
-    for one in part.dropouts:
-        recurrent = one.on == "recurrent" and part.kind == "rnn"
-        option = "recurrent_dropout" if recurrent else "dropout"
-        if not one.variational or not (recurrent or one.on == "input") or option in options:
-            raise WrongValue(
-                "dropout: expected at most one lj.dropout(variational=True) on the inputs (for "
-                "lj.rnn also on='recurrent') for Keras, got "
-                f"on={one.on!r}, variational={one.variational}"
-            )
-        options[option] = one.rate
-    return options
-
-
-def _use_jax_activations(cell: Any, part: Part) -> None:
-    for option, name in _activations(part).items():
-        setattr(cell, option, JAX_FUNCTIONS[name])

@@ -23,12 +23,14 @@ class Block(NamedTuple):
             rows.
         gates: The gates in its columns.
         transposed: Whether the gates are in its rows instead.
+        optional: Whether a cell may lack it and have its other biases.
     """
 
     name: str
     holds: tuple[str, ...]
     gates: tuple[str, ...]
     transposed: bool = False
+    optional: bool = False
 
     @property
     def is_bias(self) -> bool:

@@ -56,13 +56,23 @@ class Dropout(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A cell and its params; ``options`` are those that differ from the defaults."""
+    """A cell and its params.
+
+    Attributes:
+        kind: A key of ``KINDS``.
+        size: Its number of hidden units.
+        options: Those that differ from the defaults.
+        params: Ours.
+        dropouts: Around this part alone.
+        entry: What errors call its input weights, if it was read from a framework.
+    """
 
     kind: str
     size: int
     options: dict[str, Any]
     params: dict[str, Any]
     dropouts: tuple[Dropout, ...] = ()
+    entry: str = ""
 
     @property
     def input_size(self) -> int:
@@ -95,7 +105,8 @@ def levels(cell: Cell, params: Any, framework: str) -> list[Level]:
     cell_checks.cell("cell", cell)
     cell_checks.params(cell, params, "params", cell_checks.input_size_of(cell, params))
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    as_arrays("params", {jax.tree_util.keystr(path): leaf for path, leaf in leaves})
+    by_path = {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+    as_arrays("params", by_path, lambda path: f"params{path}")
     return _levels(cell, params, framework)
 
 
@@ -165,9 +176,34 @@ def default_options(kind: str) -> dict[str, Any]:
     return {name: value for name, value in recipe.kwargs.items() if name not in left_out}
 
 
-def build(found: list[Level]) -> tuple[Cell, Any]:
-    """Puts a network together: one level stays alone, several become a chain."""
+def build(found: list[Level], argument: str) -> tuple[Cell, Any]:
+    """Puts a network together: one level stays alone, several become a chain.
+
+    Args:
+        found: The levels, in their order.
+        argument: What they were read from, for errors.
+
+    Raises:
+        ValueError: If there is no level, or if they do not fit each other.
+    """
+    if not found:
+        raise WrongValue(f"{argument}: expected at least one layer, got none")
     pairs = [_build_level(level) for level in found]
+    wanted, whose = found[0].parts[0].input_size, "as in the other direction"
+    dtype = found[0].parts[0].params["w_x"].dtype
+    for i, (level, (cell, _)) in enumerate(zip(found, pairs, strict=True)):
+        for part in level.parts:
+            if part.input_size != wanted:
+                raise WrongValue(
+                    f"{part.entry}: expected weights for {wanted} inputs, {whose}, got weights "
+                    f"for {part.input_size}"
+                )
+            if part.params["w_x"].dtype != dtype:
+                raise WrongValue(
+                    f"{part.entry}: expected {dtype.name}, the dtype of the other weights, got "
+                    f"{part.params['w_x'].dtype.name}; cast them first"
+                )
+        wanted, whose = cell.size, f"the size of layer {i}'s outputs"
     if len(pairs) == 1:
         return pairs[0]
     return chain(*(cell for cell, _ in pairs)), tuple(params for _, params in pairs)
@@ -209,6 +245,17 @@ def single(found: list[Level], argument: str, framework: str) -> Part:
             f"since a cell of {framework} has one of each, got True"
         )
     return found[0].parts[0]
+
+
+def direction(found: list[Level], argument: str) -> Part:
+    """The only part of one direction of a framework's bidirectional layer."""
+    if len(found) != 1 or len(found[0].parts) != 1:
+        got = f"{len(found)} layers" if len(found) != 1 else "another bidirectional layer"
+        raise WrongValue(
+            f"{argument}: expected a single cell in each direction, got {got}; stack several "
+            "bidirectional layers"
+        )
+    return found[0].parts[0]._replace(dropouts=found[0].dropouts)
 
 
 def no_dropout(found: list[Level], framework: str, instead: str) -> None:

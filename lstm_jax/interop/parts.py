@@ -1,6 +1,6 @@
 """Single cells by the table: a framework's arrays to a part of ours, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lstm_jax._internal import checking
@@ -61,25 +61,37 @@ def read_part(
     options: Mapping[str, Any] | None = None,
     *,
     argument: str,
+    suffix: str = "",
 ) -> Part:
     """A part of ours with the weights of a framework's cell.
 
     Args:
         framework: A key of ``TABLE``.
         name: A row of its table.
-        arrays: Its arrays by name, without those that the cell does not have.
+        arrays: Its arrays by name. All biases may be missing, and a projection.
         options: The options of our cell.
         argument: What errors call the arrays.
+        suffix: What the framework adds to their names.
     """
     layout = TABLE[framework][name]
-    arrays = as_arrays(argument, arrays)
-    for block in layout.blocks:
-        if block.name not in arrays and not block.is_bias and block.holds != ("p",):
-            raise WrongValue(
-                f"{argument}: expected an entry {block.name!r} of {owner_of(framework, name)}, "
-                f"got {', '.join(sorted(arrays)) or 'none'}"
-            )
-    _check_shapes(layout, arrays, argument)
+
+    def entry(name: str) -> str:
+        return f"{argument}[{name + suffix!r}]"
+
+    biased = any(block.is_bias and block.name in arrays for block in layout.blocks)
+    needed = {b.name for b in layout.blocks if b.holds != ("p",) and (biased or not b.is_bias)}
+    missing = sorted(needed - {*arrays, *(b.name for b in layout.blocks if b.optional)})
+    unknown = sorted(set(arrays) - set(layout.names))
+    if missing or unknown:
+        whole = " with all biases or none" if biased else ""
+        what = f"an entry {missing[0] + suffix!r}" if missing else "no other entries than those"
+        got = (f"{n + suffix!r}" for n in unknown or sorted(arrays))
+        raise WrongValue(
+            f"{argument}: expected {what} of {owner_of(framework, name)}{whole}, "
+            f"got {', '.join(got) or 'none'}"
+        )
+    arrays = as_arrays(argument, arrays, entry)
+    _check_shapes(layout, arrays, entry)
     kind = KINDS[layout.kind]
     gates = kind.factory(1).gates
     params = layouts.read(layout, arrays, gates=gates, bias_apart=kind.bias_apart)
@@ -89,10 +101,11 @@ def read_part(
         options["projection"] = params["w_p"].shape[1]
     defaults = default_options(layout.kind)
     options = {name: value for name, value in options.items() if value != defaults[name]}
-    return Part(layout.kind, size, options, to_jax(params))
+    inputs = entry(next(block.name for block in layout.blocks if "x" in block.holds))
+    return Part(layout.kind, size, options, to_jax(params), entry=inputs)
 
 
-def _check_shapes(layout: Layout, arrays: Mapping[str, Any], argument: str) -> None:
+def _check_shapes(layout: Layout, arrays: Mapping[str, Any], entry: Callable[[str], str]) -> None:
     """Checks that the shapes of all arrays fit each other."""
     shapes = {}
     for block in layout.blocks:
@@ -100,7 +113,7 @@ def _check_shapes(layout: Layout, arrays: Mapping[str, Any], argument: str) -> N
             shape = tuple(arrays[block.name].shape)
             if len(shape) != block.rank:
                 raise WrongValue(
-                    f"{argument}[{block.name!r}]: expected {block.rank} axes, got shape {shape}"
+                    f"{entry(block.name)}: expected {block.rank} axes, got shape {shape}"
                 )
             shapes[block.name] = shape[::-1] if block.transposed else shape
 
@@ -111,6 +124,11 @@ def _check_shapes(layout: Layout, arrays: Mapping[str, Any], argument: str) -> N
     source = projection[-1]
     of_x = next(block for block in layout.blocks if "x" in block.holds)
     inputs = shapes[of_x.name][0] - (source if "h" in of_x.holds else 0)
+    if inputs < 1:
+        raise WrongValue(
+            f"{entry(of_x.name)}: expected weights for one input or more and {size} hidden units, "
+            f"got shape {tuple(arrays[of_x.name].shape)}"
+        )
     rows = {"x": inputs, "h": source, "b_x": 1, "b_h": 1, "p": size}
     for block in layout.blocks:
         if block.name in shapes:
@@ -119,7 +137,7 @@ def _check_shapes(layout: Layout, arrays: Mapping[str, Any], argument: str) -> N
             if shapes[block.name] != expected or min(expected) < 1:
                 order = -1 if block.transposed else 1
                 raise WrongValue(
-                    f"{argument}[{block.name!r}]: expected shape {expected[::order]}, which fits "
+                    f"{entry(block.name)}: expected shape {expected[::order]}, which fits "
                     f"{size} hidden units, got {shapes[block.name][::order]}"
                 )
 

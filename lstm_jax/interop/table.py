@@ -146,7 +146,7 @@ TABLE: dict[str, dict[str, Layout]] = {
                 Block("linear/w", ("x",), CELL),
                 Block("linear/b", ("b_x",), CELL),
                 Block("linear_1/w", ("h",), CELL),
-                Block("linear_1/b", ("b_h",), CELL),
+                Block("linear_1/b", ("b_h",), CELL, optional=True),  # double_bias=False
             ),
             fixed={"activation": "relu"},
         ),

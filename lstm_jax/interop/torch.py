@@ -1,6 +1,5 @@
 """Weights from and to PyTorch."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,16 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax._internal import checking
-from lstm_jax._internal.errors import WrongValue
+from lstm_jax._internal.errors import WrongType, WrongValue
 from lstm_jax.core.cell import Cell
-from lstm_jax.interop.network import Dropout, Level, build, levels, refuse, single
-from lstm_jax.interop.parts import layout_of, read_part, write_part
+from lstm_jax.interop.arrays import named
+from lstm_jax.interop.network import Level, levels, refuse, single
+from lstm_jax.interop.parts import layout_of, write_part
 from lstm_jax.interop.table import TABLE
+from lstm_jax.interop.torch_entries import GATES, PYTORCH, from_arrays
 
-PYTORCH = "PyTorch"
-NAMES = tuple(dict.fromkeys(n for row in TABLE[PYTORCH].values() for n in row.names))
-ENTRY = re.compile(rf"({'|'.join(NAMES)})(?:_l(\d+)(_reverse)?)?")
-GATES = {4: "nn.LSTM", 3: "nn.GRU", 1: "nn.RNN"}
 EXPECTED = (
     "an nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell or nn.RNNCell, or the state dict of one"
 )
@@ -57,8 +54,11 @@ def from_torch(
             module, and for float64 weights unless ``jax_enable_x64`` is set.
     """
     if isinstance(module, Mapping):
-        arrays = {n.removeprefix(prefix): a for n, a in module.items() if n.startswith(prefix)}
-        return _from_arrays(arrays, None, nonlinearity, dropout or 0.0)
+        if not isinstance(prefix, str):
+            raise WrongType(f"prefix: expected text, got {prefix!r}")
+        tree = named("module", module)
+        arrays = {n.removeprefix(prefix): a for n, a in tree.items() if n.startswith(prefix)}
+        return from_arrays(arrays, None, nonlinearity, dropout or 0.0)
     for name, value in {"nonlinearity": nonlinearity, "dropout": dropout}.items():
         if value is not None:
             raise WrongValue(f"{name}: expected None for a module, which knows it, got {value!r}")
@@ -66,80 +66,31 @@ def from_torch(
         raise WrongValue(f"prefix: expected none for a module, got {prefix!r}")
     try:
         from torch import nn
+        from torch.nn.utils import parametrize
     except ImportError:
         raise refuse("module", module, EXPECTED) from None
+    exact = parametrize.type_before_parametrizations(module)
     for kind in GATES.values():
         name = kind.removeprefix("nn.")
-        if isinstance(module, getattr(nn, name)):
-            arrays = {entry: getattr(module, entry) for entry in module._flat_weights_names}
-            rate = float(module.dropout) if module.num_layers > 1 else 0.0
-        elif isinstance(module, getattr(nn, f"{name}Cell")):
-            entries = TABLE[PYTORCH][kind].names
-            arrays = {
-                n: getattr(module, n) for n in entries if getattr(module, n, None) is not None
-            }
+        if exact is getattr(nn, name):
+            entries = module._flat_weights_names
+            rate = module.dropout if module.num_layers > 1 else 0.0
+        elif exact is getattr(nn, f"{name}Cell"):
+            entries = [
+                n for n in TABLE[PYTORCH][kind].names if getattr(module, n, None) is not None
+            ]
             rate = 0.0
         else:
             continue
-        return _from_arrays(arrays, kind, getattr(module, "nonlinearity", None), rate)
+        for entry in entries:
+            if entry not in module._parameters and not parametrize.is_parametrized(module, entry):
+                raise WrongValue(
+                    f"module: expected a parameter {entry!r}, got one that a hook computes before "
+                    "each call; remove the hook (of weight_norm, spectral_norm or pruning) first"
+                )
+        arrays = {entry: getattr(module, entry) for entry in entries}
+        return from_arrays(arrays, kind, getattr(module, "nonlinearity", None), rate)
     raise refuse("module", module, EXPECTED)
-
-
-def _from_arrays(
-    arrays: Mapping[str, Any], kind: str | None, nonlinearity: str | None, rate: float
-) -> tuple[Cell, Any]:
-    by_part: dict[tuple[int, bool], dict[str, Any]] = {}
-    for name, array in arrays.items():
-        match = ENTRY.fullmatch(name)
-        if match is None:
-            raise WrongValue(
-                f"module: expected the entries of one recurrent module, such as weight_ih_l0, "
-                f"got {name!r}; give the start of their names as prefix"
-            )
-        entry, layer, reverse = match.groups()
-        by_part.setdefault((int(layer or 0), bool(reverse)), {})[entry] = array
-    layers = 1 + max((layer for layer, _ in by_part), default=-1)
-    directions = (False, True) if (0, True) in by_part else (False,)
-    wanted = {(i, reverse) for i in range(layers) for reverse in directions}
-    if not by_part or set(by_part) != wanted:
-        got = ", ".join(sorted(arrays)) or "none"
-        raise WrongValue(
-            "module: expected the entries of one recurrent module, with all layers and "
-            f"directions, got {got}"
-        )
-    kind = kind or _infer_kind(by_part[0, False])
-    options = {}
-    if kind == "nn.RNN":
-        if nonlinearity not in ("tanh", "relu"):
-            raise WrongValue(
-                "nonlinearity: expected 'tanh' or 'relu' for an nn.RNN, whose state dict does not "
-                f"hold it, got {nonlinearity!r}"
-            )
-        options = {"activation": nonlinearity}
-    elif nonlinearity is not None:
-        raise WrongValue(f"nonlinearity: expected None for an {kind}, got {nonlinearity!r}")
-    found = []
-    for i in range(layers):
-        parts = [
-            read_part(PYTORCH, kind, by_part[i, reverse], options, argument="module")
-            for reverse in directions
-        ]
-        dropouts = (Dropout(rate),) if rate and i else ()
-        found.append(Level(tuple(parts), dropouts=dropouts))
-    return build(found)
-
-
-def _infer_kind(part: Mapping[str, Any]) -> str:
-    try:
-        source = part["weight_hr"].shape[1] if "weight_hr" in part else part["weight_hh"].shape[1]
-        rows = part["weight_hh"].shape[0]
-        return GATES[rows // source if rows % source == 0 else -1]
-    except (KeyError, IndexError, AttributeError, ZeroDivisionError):
-        shapes = {name: tuple(getattr(array, "shape", ())) for name, array in part.items()}
-        raise WrongValue(
-            "module: expected weight_hh with 4, 3 or 1 times as many rows as the hidden size, "
-            f"got shapes {shapes}"
-        ) from None
 
 
 def to_torch(

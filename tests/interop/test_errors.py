@@ -148,22 +148,22 @@ def torch_entries(rows=4, dtype=np.float32, **more):
     return entries | more
 
 
+def biased(rows):
+    return torch_entries(**{f"bias_{n}_l0": np.ones(rows, np.float32) for n in ("ih", "hh")})
+
+
 @pytest.mark.parametrize(
     "entries, options, message",
     [
         (torch_entries(1), {}, "nonlinearity: expected 'tanh' or 'relu'"),
         (torch_entries(4), {"nonlinearity": "tanh"}, "nonlinearity: expected None for an nn.LSTM"),
-        (torch_entries(2), {}, "module: expected weight_hh with 4, 3 or 1 times"),
-        (torch_entries(dtype=np.float64), {}, r"module\['weight_ih'\]: expected float32 or narr"),
-        (torch_entries(dtype=np.int32), {}, r"module\['weight_ih'\]: expected a floating dtype"),
+        (torch_entries(2), {}, "module: expected weight_hh_l0 with 4, 3 or 1"),
+        (torch_entries(dtype=np.float64), {}, r"module\['weight_ih_l0'\]: expected float32"),
+        (torch_entries(dtype=np.int32), {}, r"module\['weight_ih_l0'\]: expected a float"),
         (torch_entries(**{"fc.weight": np.ones(3)}), {}, "module: .* got 'fc.weight'; give"),
         (torch_entries(weight_ih_l2=np.ones((16, H))), {}, "module: .* with all layers"),
-        (torch_entries(bias_ih_l0=np.ones((5,), np.float32)), {}, r"module\['bias_ih'\]: expected"),
-        (
-            torch_entries(bias_ih_l0=np.ones((8,), np.float32)),
-            {},
-            r"module\['bias_ih'\]: expected shape",
-        ),
+        (biased(5), {}, r"module\['bias_ih_l0'\]: expected shape"),
+        (biased(8), {}, r"module\['bias_ih_l0'\]: expected shape"),
         ({}, {}, "module: expected the entries of one recurrent module"),
         ({"weight_ih_l0": np.ones((16, 3), np.float32)}, {}, "module: expected weight_hh"),
     ],

@@ -104,7 +104,9 @@ def test_narrow_weights_of_torch():
 def test_float64_is_not_rounded():
     torch = pytest.importorskip("torch")
     module = torch.nn.GRU(D, H, dtype=torch.float64)
-    with pytest.raises(ValueError, match=r"^module\['weight_ih'\]: expected float32 or narrower"):
+    with pytest.raises(
+        ValueError, match=r"^module\['weight_ih_l0'\]: expected float32 or narrower"
+    ):
         interop.from_torch(module)
     with jax.enable_x64(True):
         params = interop.from_torch(module)[1]

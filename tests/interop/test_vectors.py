@@ -61,7 +61,7 @@ def test_stored_vectors(case):
 
     def run(arrays, xs):
         part = read_part(library, name, arrays, argument="arrays")
-        cell, params = build([Level((part,))])
+        cell, params = build([Level((part,))], "arrays")
         return lj.unroll(cell, params, xs)[1]
 
     got, pull = jax.vjp(run, arrays, xs)
