@@ -85,7 +85,7 @@ def _wrapped() -> dict[str, Case]:
             lj.conv_gru(2, (4, 5), (2, 3), recurrent_kernel=3, dilation=(1, 2), padding="valid")
         ),
         "conv_gru_reset_before": Case(lj.conv_gru(2, (3, 2), reset_after=False)),
-        "conv_gru_norm": Case(lj.conv_gru(2, (3, 2), norm="layer")),
+        "conv_gru_norm": Case(lj.conv_gru(3, (3, 2), norm="layer")),
         "chain_conv": Case(
             lj.chain(lj.conv_lstm(2, (3, 4), stride=2), lj.learned_state(lj.conv_gru(3, (2, 2))))
         ),
