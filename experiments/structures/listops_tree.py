@@ -10,6 +10,9 @@ their grammar. With 128 units they report 98.7 % for a TreeLSTM that is given th
 Nets here learn from the values of the lists within expressions, too, which takes fewer epochs: the
 Tree-LSTMs at the nodes, and the LSTM from each list as a sequence of its own. Lists that are held
 out do not count where they are part of others. ``--lists whole`` is the task as published.
+
+Expect, after about an hour on two cores (estimated; nine minutes on a GPU): 99.6 % for the binary
+Tree-LSTM, 90.0 % for the child-sum Tree-LSTM and 65.5 % for the LSTM.
 """
 
 import dataclasses
@@ -27,7 +30,7 @@ from lstm_jax._internal.errors import WrongValue
 from lstm_jax.graph.levels import next_power
 from lstm_jax.tasks.formal import listops
 
-TIME = "20 min"
+TIME = "1 h"
 ACCURACY, EPOCH = "test accuracy in %", "best epoch"
 CLASSES = 10
 TREES = {"child-sum Tree-LSTM": _listops.list_tree, "binary Tree-LSTM": _listops.binary_tree}
@@ -49,11 +52,11 @@ class Config:
     """Hidden size of each net."""
     embedding: int = 64
     """Size of the vectors of tokens."""
-    batch_size: int = 128
+    batch_size: int = 256
     """Expressions per step; the LSTM takes as many lists as they have on average."""
-    epochs: int = 10
+    epochs: int = 20
     """Epochs of each net, of which the best by validation accuracy is tested."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Of Adam, for each net; it falls to 0 along a cosine."""
     seeds: int = 1
     """Trials of each net."""
