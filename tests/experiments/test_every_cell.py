@@ -8,6 +8,7 @@ import pytest
 
 import lstm_jax as lj
 from experiments.__main__ import main
+from experiments.harness.report import curves
 from experiments.harness.run.jobs import comparison_jobs, slug
 from experiments.memory import _every_cell_figures as figures
 from experiments.memory import every_cell
@@ -76,3 +77,23 @@ def test_a_tiny_run_ends_in_the_table(tmp_path):
             folder = tmp_path / "run" / slug(setting["task"]) / slug(contender["contender"])
             test = json.loads((folder / "result.json").read_text())["test"]
             assert float(row[2 + i].split()[0]) == pytest.approx(np.median(test), abs=1e-4)
+
+
+def test_of_many_contenders_the_best_of_each_setting_have_colours():
+    names = [f"cell_{i}" for i in range(16)]
+    settings = every_cell.settings(dataclasses.replace(TINY, cells=("rnn",), copying=(4,)))
+    jobs = [
+        job._replace(contender=name)
+        for setting in settings
+        for job in comparison_jobs(setting)
+        for name in names
+    ]
+    ends = {name: 1.0 + i for i, name in enumerate(names)}
+    results = [
+        result(job, 0.0, 0.1)
+        | {"curve": [{"step": 2, "seconds": 0.1, "validation": [ends[job.contender]] * 2}]}
+        for job in jobs
+    ]
+    results[0]["curve"][-1]["validation"] = [None] * 2  # diverged in the first setting
+    assert curves.choose_named(jobs, results) == names[:7]
+    assert curves.choose_named(jobs[:12], results[:12]) == names[:12]

@@ -14,13 +14,14 @@ from experiments.harness.run import best_rate
 from experiments.harness.run.jobs import Job
 
 PANELS_PER_ROW = 4
+MOST_NAMED = 12  # contenders that can be told apart
 
 
 def draw_curves(jobs: list[Job], results: list[dict[str, Any]], path: Path) -> None:
     """Writes the learning curves to ``path`` (PNG): the median and the range of the validation
-    score, each contender at its best learning rate."""
+    score, each contender at its best learning rate. Of many, only the best have a colour."""
     names = list(dict.fromkeys(job.setting.task.name for job in jobs))
-    styles = assign_styles(list(dict.fromkeys(job.contender for job in jobs)))
+    styles = assign_styles(choose_named(jobs, results))
     wide, high = min(len(names), PANELS_PER_ROW), -(-len(names) // PANELS_PER_ROW)
     figure = Figure(figsize=(1.2 + 4.0 * wide, 0.6 + 3.2 * high), dpi=150, layout="constrained")
     panels = figure.subplots(high, wide, squeeze=False).ravel()
@@ -32,6 +33,23 @@ def draw_curves(jobs: list[Job], results: list[dict[str, Any]], path: Path) -> N
         panel.remove()
     draw_legend(figure, panels[: len(names)])
     save_figure(figure, path)
+
+
+def choose_named(jobs: list[Job], results: list[dict[str, Any]]) -> list[str]:
+    """The contenders; or of too many to tell apart, those that end best in a setting."""
+    contenders = dict.fromkeys(job.contender for job in jobs)
+    if len(contenders) <= MOST_NAMED:
+        return list(contenders)
+    settings: dict[str, list[tuple[float, str]]] = {}
+    for job, result in zip(jobs, results, strict=True):
+        score = job.setting.task.score
+        kept = best_rate.runs_at(job, best_rate.best(job, result))
+        last = np.median(score.or_worst([result["curve"][-1]["validation"]])[:, kept])
+        rank = -float(last) if score.higher_is_better else float(last)
+        settings.setdefault(job.setting.task.name, []).append((rank, job.contender))
+    each = MOST_NAMED // len(settings) or 1
+    best = {name for ranks in settings.values() for _, name in sorted(ranks)[:each]}
+    return [name for name in contenders if name in best]
 
 
 def draw_legend(figure: Figure, panels: Any) -> None:
@@ -57,10 +75,12 @@ def draw_panel(panel: Axes, results: list[tuple[Job, dict[str, Any]]], styles: d
         steps = [line["step"] for line in result["curve"]]
         kept = best_rate.runs_at(job, best_rate.best(job, result))
         scores = task.score.or_worst([line["validation"] for line in result["curve"]])[:, kept]
-        colour, dashes = styles[job.contender]
+        named = job.contender in styles
+        colour, dashes = styles[job.contender] if named else ("0.8", "-")
         panel.plot(
-            steps, np.median(scores, axis=1),
-            color=colour, linestyle=dashes, linewidth=2, label=job.contender,
+            steps, np.median(scores, axis=1), color=colour, linestyle=dashes,
+            linewidth=2 if named else 1, label=job.contender if named else "others",
+            zorder=2 if named else 1,
         )  # fmt: skip
         panel.fill_between(
             steps, scores.min(axis=1), scores.max(axis=1), color=colour, alpha=0.18, linewidth=0
