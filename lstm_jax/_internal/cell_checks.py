@@ -43,7 +43,7 @@ def vectors_only(argument: str, value: Any) -> None:
 
 
 def describe_inputs(cell: Any, *, time: bool = False) -> str:
-    """The shape of the inputs of ``cell`` in words, such as "[*batch, 64, 64, D]"."""
+    """The shape of the inputs of ``cell`` in words, such as ``[*batch, 64, 64, D]``."""
     axes = ["T"] * time + ["*batch", *map(str, cell.grid.inputs), "D"]
     return f"[{', '.join(axes)}]"
 
