@@ -79,7 +79,7 @@ def _wrapped() -> dict[str, Case]:
         "attention_learned": Case(lj.attention(4, 2, 3, positions="learned")),
         "attention_none": Case(lj.attention(3, 1, 9, positions="none")),
         "conv_lstm_line": Case(lj.conv_lstm(3, 5, peephole=True, stride=2)),
-        "conv_lstm_norm": Case(lj.conv_lstm(3, (3, 2), norm="layer")),
+        "conv_lstm_norm": Case(lj.conv_lstm(4, (3, 2), norm="layer")),
         "conv_lstm_volume": Case(lj.conv_lstm(2, (2, 3, 2))),
         "conv_gru_valid": Case(
             lj.conv_gru(2, (4, 5), (2, 3), recurrent_kernel=3, dilation=(1, 2), padding="valid")
