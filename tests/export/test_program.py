@@ -40,7 +40,7 @@ def test_every_cell_unrolls_and_steps(name):
     program = _read(lj.export.stablehlo(cell, params, lengths=True, state=True))
     assert set(program.platforms) == {"cpu", "cuda", "tpu"}
     for steps, batch in ((4, 3), (1, 1), (6, 2)):  # open sizes
-        xs = jax.random.normal(jax.random.key(steps), (steps, batch, size))
+        xs = jax.random.normal(jax.random.key(steps), (steps, batch, *cell.grid.inputs, size))
         lengths = jnp.arange(batch, dtype=jnp.int32) % (steps + 1)
         state = cell.initial_state(params, (batch,))
         got = program.call(weights, xs, to_plain(state), lengths)

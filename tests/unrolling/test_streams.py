@@ -13,8 +13,8 @@ QUICK = ("lstm_fgr", "gru_norm", "zoneout", "attentive", "attention_short", "mls
 B = 3
 
 
-def _xs(size, steps=5, dtype=jnp.float32):
-    return jax.random.normal(jax.random.key(1), (steps, B, size), dtype)
+def _xs(size, steps=5, dtype=jnp.float32, places=()):
+    return jax.random.normal(jax.random.key(1), (steps, B, *places, size), dtype)
 
 
 def _close(got, expected):
@@ -40,7 +40,7 @@ def test_a_stream_equals_the_steps(name):
         return
     state = cell.initial_state(params, (B,))
     step = jax.jit(lambda state, x: cell.step(params, state, x))
-    for x in _xs(size):
+    for x in _xs(size, places=cell.grid.inputs):
         state, expected = step(state, x)
         _close(stream(x), expected)
     _close(stream.state, state)
