@@ -38,12 +38,12 @@ def setting(cell, input_size=D):
     params = cell.init(jax.random.key(0), input_size, jnp.float64)
     rng = np.random.default_rng(1)
     params = jax.tree.map(lambda leaf: leaf + 0.3 * rng.normal(size=leaf.shape), params)
-    return params, jnp.asarray(rng.normal(size=(T, B, input_size)))
+    return params, jnp.asarray(rng.normal(size=(T, B, *cell.grid.inputs, input_size)))
 
 
 def loss_of(cell):
     """Reads every output with another weight, and the last state."""
-    weights = np.random.default_rng(2).normal(size=(T, B, cell.size))
+    weights = np.random.default_rng(2).normal(size=(T, B, *cell.grid.outputs, cell.size))
 
     def loss(ys, last):
         floats = jax.tree.leaves(partition(last)[0])
