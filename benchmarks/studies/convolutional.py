@@ -18,11 +18,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen
-from rich.console import Console
-from rich.table import Table
 
 import lstm_jax as lj
-from benchmarks.harness.timing import alternate, median, paired_ratio, warm_up
+from benchmarks.harness.shape_table import print_table
 
 SHAPES = ("8,20,64,64,16", "16,10,32,32,32")
 ROUNDS, SECONDS = 31, 120.0
@@ -81,29 +79,14 @@ def _keras() -> Any:
 
 def main(shapes: list[str]) -> None:
     """Prints the table."""
-    lj.train.keep_freed_memory()
-    device = jax.devices()[0].device_kind
-    title = (
-        f"ConvLSTM, forward and backward, ms, and ratio to {UNROLL}; {device}, "
-        f"jax {jax.__version__}"
+    print_table(
+        "ConvLSTM",
+        "B x T x X x Y x C",
+        shapes or SHAPES,
+        make_calls,
+        rounds=ROUNDS,
+        seconds=SECONDS,
     )
-    table = Table("B x T x X x Y x C", title=title)
-    warm_up()
-    for text in shapes or SHAPES:
-        batch, steps, x, y, size = (int(n) for n in text.split(","))
-        times = alternate(make_calls((batch, steps, x, y, size)), ROUNDS, SECONDS)
-        if len(table.columns) == 1:
-            for name in times:
-                table.add_column(name)
-        first = times[UNROLL]
-        table.add_row(
-            text.replace(",", " x "),
-            *(
-                f"{median(own):.1f} ({paired_ratio(own, first):.2f}, {min(own) / min(first):.2f})"
-                for own in times.values()
-            ),
-        )
-    Console(width=140).print(table)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from rich.console import Console
-from rich.table import Table
 
 import lstm_jax as lj
-from benchmarks.harness.timing import alternate, median, paired_ratio, warm_up
+from benchmarks.harness.shape_table import print_table
 
 SHAPES = ("20,35,200,200", "32,100,128,128", "64,200,64,128", "128,100,256,256")
 ROUNDS, SECONDS = 101, 60.0
@@ -65,28 +63,9 @@ def make_calls(shape: tuple[int, int, int, int]) -> dict[str, Callable[[], Any]]
 
 def main(shapes: list[str]) -> None:
     """Prints the table."""
-    lj.train.keep_freed_memory()
-    device = jax.devices()[0].device_kind
-    title = (
-        f"LSTM, forward and backward, ms, and ratio to {UNROLL}; {device}, jax {jax.__version__}"
+    print_table(
+        "LSTM", "B x T x D x H", shapes or SHAPES, make_calls, rounds=ROUNDS, seconds=SECONDS
     )
-    table = Table("B x T x D x H", title=title)
-    warm_up()
-    for text in shapes or SHAPES:
-        batch, steps, inputs, size = (int(n) for n in text.split(","))
-        times = alternate(make_calls((batch, steps, inputs, size)), ROUNDS, SECONDS)
-        if len(table.columns) == 1:
-            for name in times:
-                table.add_column(name)
-        first = times[UNROLL]
-        table.add_row(
-            text.replace(",", " x "),
-            *(
-                f"{median(own):.2f} ({paired_ratio(own, first):.3f}, {min(own) / min(first):.3f})"
-                for own in times.values()
-            ),
-        )
-    Console(width=140).print(table)
 
 
 if __name__ == "__main__":

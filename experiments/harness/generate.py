@@ -97,12 +97,12 @@ def write(
     """Prints the prompt and what follows it, and appends the tokens that follow to ``tokens``."""
     print(before, end="", flush=True)
 
-    def drawn() -> Any:
+    def draw() -> Any:
         for token in itertools.islice(draw_tokens(language, prompt, key, sampling), length):
             tokens.append(token)
             yield token
 
-    for piece in language.write(drawn(), after=before):
+    for piece in language.write(draw(), after=before):
         print(piece, end="", flush=True)
 
 

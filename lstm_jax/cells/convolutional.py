@@ -10,22 +10,17 @@ nowcasting: a benchmark and a new model" (equation 1: after it).
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
-from lstm_jax.cells.norm import bias_after_norm, standardize, wants_norm
-from lstm_jax.core import initializers as init
-from lstm_jax.core.builders import gated_cell, packed_params, plain_cell
+from lstm_jax.cells.gru import gru_cell
+from lstm_jax.cells.lstm import lstm_cell
+from lstm_jax.cells.products import Products
 from lstm_jax.core.cell import Cell, Grid
 from lstm_jax.core.convolution import Convolution
 from lstm_jax.core.gates import equal_gates
-from lstm_jax.core.numerics import like
 from lstm_jax.core.recipes import factory
-from lstm_jax.core.steps import input_product
-from lstm_jax.core.typing import Zeros
 
 Sizes = int | Sequence[int]
 
@@ -93,59 +88,13 @@ def conv_lstm(
         ValueError, TypeError: For a wrong argument.
     """
     size = checking.positive_int("size", size)
-    of_x, of_h, kernels, grid = _convolutions(
-        shape, kernel, recurrent_kernel, stride, dilation, padding
-    )
-    checking.flag("peephole", peephole)
-    normed = wants_norm(norm)
-    forget_bias = checking.real("forget_bias", forget_bias)
+    convolutions = _convolutions(shape, kernel, recurrent_kernel, stride, dilation, padding)
     axis = equal_gates(("input", "forget", "cell", "output"), size, {"forget": 1}, writes="input")
-    squashed = equal_gates(("input", "forget", "output"), size)
-
-    def pointwise(vectors, state, z, r):
-        if normed:
-            z = standardize(z) * vectors["scale_x"] + vectors["b"]
-            r = standardize(r) * vectors["scale_h"]
-        pre = axis.split(z + r)
-        peep = squashed.split(vectors["p"]) if peephole else {}
-
-        def gate(name: str, c: jax.Array) -> jax.Array:
-            return jax.nn.sigmoid(pre[name] + peep[name] * c if peephole else pre[name])
-
-        i, f, g = gate("input", state.c), gate("forget", state.c), jnp.tanh(pre["cell"])
-        c = f * state.c + i * g
-        o = gate("output", c)
-        h = o * jnp.tanh(standardize(c) * vectors["scale_c"] + vectors["bias_c"] if normed else c)
-        return ConvLSTMState(h, c), h, {"input": i, "forget": f, "cell": g, "output": o}
-
-    def init_params(key, input_size, dtype):
-        params = init.packed(key, input_size, axis, dtype, b=init.forget_bias(forget_bias),
-                             kernel_x=kernels[0], kernel_h=kernels[1])  # fmt: skip
-        if peephole:
-            params["p"] = jnp.zeros((*grid.outputs, squashed.width), dtype)
-        if normed:
-            params |= {"scale_x": jnp.ones(axis.width, dtype),
-                       "scale_h": jnp.ones(axis.width, dtype),
-                       "scale_c": jnp.ones(size, dtype),
-                       "bias_c": jnp.zeros(size, dtype)}  # fmt: skip
-        return params
-
-    def zero_state(zeros: Zeros) -> ConvLSTMState:
-        return ConvLSTMState(zeros(*grid.outputs, size), zeros(*grid.outputs, size))
-
-    return gated_cell(
-        "conv_lstm",
-        size,
-        axis,
-        init=init_params,
-        state=zero_state,
-        pointwise=pointwise,
-        split=bias_after_norm if normed else packed_params,
-        additive=not normed,
-        product_x=of_x,
-        product_h=of_h,
-        grid=grid,
-    )
+    return lstm_cell(
+        "conv_lstm", size, axis, ConvLSTMState, convolutions,
+        forget_bias=checking.real("forget_bias", forget_bias),
+        peephole=checking.flag("peephole", peephole), norm=norm,
+    )  # fmt: skip
 
 
 @factory
@@ -189,69 +138,10 @@ def conv_gru(
         ValueError, TypeError: For a wrong argument.
     """
     size = checking.positive_int("size", size)
-    of_x, of_h, kernels, grid = _convolutions(
-        shape, kernel, recurrent_kernel, stride, dilation, padding
+    convolutions = _convolutions(shape, kernel, recurrent_kernel, stride, dilation, padding)
+    return gru_cell(
+        "conv_gru", size, ConvGRUState, convolutions, reset_after=reset_after, norm=norm
     )
-    checking.flag("reset_after", reset_after)
-    normed = wants_norm(norm)
-    axis = equal_gates(("reset", "update", "candidate"), size, {"update": 1})
-
-    def normalise(packed, scale):
-        gates, candidate = jnp.split(packed, [2 * size], axis=-1)
-        return jnp.concatenate([standardize(gates), standardize(candidate)], axis=-1) * scale
-
-    def blend(state, reset, update, candidate):
-        h = update * state.h + (1.0 - update) * candidate
-        return ConvGRUState(h), h, {"reset": reset, "update": update, "candidate": candidate}
-
-    def pointwise(vectors, state, z, r):
-        if normed:
-            z = normalise(z, vectors["scale_x"]) + vectors["b"]
-            r = normalise(r, vectors["scale_h"])
-        of_input, recurrent = axis.split(z), axis.split(r)
-        reset = jax.nn.sigmoid(of_input["reset"] + recurrent["reset"])
-        update = jax.nn.sigmoid(of_input["update"] + recurrent["update"])
-        inner = reset * (recurrent["candidate"] + vectors["b_h"])
-        return blend(state, reset, update, jnp.tanh(of_input["candidate"] + inner))
-
-    def advance(params, state, x):
-        weights, vectors = split(params)
-        z = input_product(weights, x, of_x)
-        u_gates, u_candidate = jnp.split(weights.w_h, [2 * size], axis=-1)
-        r = of_h(state.h, u_gates)
-        if normed:
-            z = normalise(z, vectors["scale_x"]) + vectors["b"]
-            s_gates, s_candidate = jnp.split(vectors["scale_h"], [2 * size])
-            r = standardize(r) * s_gates
-        pre, (r_reset, r_update) = axis.split(z), jnp.split(r, 2, axis=-1)
-        reset = jax.nn.sigmoid(pre["reset"] + r_reset)
-        update = jax.nn.sigmoid(pre["update"] + r_update)
-        recurrent = of_h(reset * state.h, u_candidate)
-        if normed:
-            recurrent = standardize(recurrent) * s_candidate
-        new, y, gates = blend(state, reset, update, jnp.tanh(pre["candidate"] + recurrent))
-        return like(state, new), y.astype(weights.w_x.dtype), gates
-
-    split = bias_after_norm if normed else packed_params
-
-    def init_params(key, input_size, dtype):
-        params = init.packed(key, input_size, axis, dtype, kernel_x=kernels[0], kernel_h=kernels[1])
-        if reset_after:
-            params["b_h"] = jnp.zeros(size, dtype)
-        if normed:
-            params |= {"scale_x": jnp.ones(3 * size, dtype), "scale_h": jnp.ones(3 * size, dtype)}
-        return params
-
-    def zero_state(zeros: Zeros) -> ConvGRUState:
-        return ConvGRUState(zeros(*grid.outputs, size))
-
-    if reset_after:
-        return gated_cell("conv_gru", size, axis, init=init_params, state=zero_state,
-                          pointwise=pointwise, split=split,
-                          additive=False if normed else 2 * size,
-                          product_x=of_x, product_h=of_h, grid=grid)  # fmt: skip
-    return plain_cell("conv_gru", size, axis, init=init_params, state=zero_state, advance=advance,
-                      grid=grid)  # fmt: skip
 
 
 def _convolutions(
@@ -261,8 +151,8 @@ def _convolutions(
     stride: Sizes,
     dilation: Sizes,
     padding: str,
-) -> tuple[Convolution, Convolution, tuple[tuple[int, ...], tuple[int, ...]], Grid]:
-    """The convolutions of x and of h, their kernels, and the spatial axes, from checked options."""
+) -> Products:
+    """The convolutions of x and of h; ValueError for wrong options."""
     places = checking.sizes("shape", shape)
     if not 1 <= len(places) <= 3:
         raise WrongValue(f"shape: expected 1, 2 or 3 spatial axes, got {len(places)}")
@@ -297,4 +187,5 @@ def _convolutions(
             f"shape: expected at least the places of the kernel, {kernel!r} with dilation "
             f"{dilation!r}, got {shape!r}"
         )
-    return of_x, Convolution((1,) * axes, (1,) * axes), (kernel_x, kernel_h), Grid(places, outputs)
+    of_h = Convolution((1,) * axes, (1,) * axes)
+    return Products(of_x, of_h, kernel_x, kernel_h, Grid(places, outputs))

@@ -1,5 +1,6 @@
 """Gated recurrent units: the GRU in both conventions, and the minimal gated unit."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -8,7 +9,9 @@ from jaxtyping import Array, Float
 
 from lstm_jax._internal import checking
 from lstm_jax.cells.norm import bias_after_norm, standardize, wants_norm
+from lstm_jax.cells.products import MATRICES, Products
 from lstm_jax.core import initializers as init
+from lstm_jax.core.activations import Activation
 from lstm_jax.core.activations import activation as get_activation
 from lstm_jax.core.builders import gated_cell, packed_params, plain_cell
 from lstm_jax.core.cell import Cell
@@ -16,7 +19,7 @@ from lstm_jax.core.gates import equal_gates
 from lstm_jax.core.numerics import like, product
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.steps import input_product
-from lstm_jax.core.typing import Zeros
+from lstm_jax.core.typing import StateT, Zeros
 
 
 class GRUState(NamedTuple):
@@ -51,11 +54,29 @@ def gru(
         activation: The activation of the candidate, by name.
     """
     size = checking.positive_int("size", size)
-    checking.flag("reset_after", reset_after)
-    normed = wants_norm(norm)
     gate_act = get_activation("gate_activation", gate_activation)
     act = get_activation("activation", activation)
+    return gru_cell(
+        "gru", size, GRUState, reset_after=reset_after, norm=norm, gate_act=gate_act, act=act
+    )
+
+
+def gru_cell(
+    name: str,
+    size: int,
+    make_state: Callable[[jax.Array], StateT],
+    products: Products = MATRICES,
+    *,
+    reset_after: bool,
+    norm: str | None,
+    gate_act: Activation = jax.nn.sigmoid,
+    act: Activation = jnp.tanh,
+) -> Cell[StateT]:
+    """The GRU by any two products; see ``gru`` and ``conv_gru``."""
+    checking.flag("reset_after", reset_after)
+    normed = wants_norm(norm)
     axis = equal_gates(("reset", "update", "candidate"), size, {"update": 1})
+    split = bias_after_norm if normed else packed_params
 
     def normalise(packed, scale):
         gates, candidate = jnp.split(packed, [2 * size], axis=-1)
@@ -63,7 +84,7 @@ def gru(
 
     def blend(state, reset, update, candidate):
         h = update * state.h + (1.0 - update) * candidate
-        return GRUState(h), h, {"reset": reset, "update": update, "candidate": candidate}
+        return make_state(h), h, {"reset": reset, "update": update, "candidate": candidate}
 
     def pointwise(vectors, state, z, r):
         if normed:
@@ -77,39 +98,40 @@ def gru(
 
     def advance(params, state, x):
         weights, vectors = split(params)
-        z = input_product(weights, x)
+        z = input_product(weights, x, products.x)
         u_gates, u_candidate = jnp.split(weights.w_h, [2 * size], axis=-1)
-        r = product(state.h, u_gates)
+        r = products.h(state.h, u_gates)
         if normed:
             z = normalise(z, vectors["scale_x"]) + vectors["b"]
             s_gates, s_candidate = jnp.split(vectors["scale_h"], [2 * size])
             r = standardize(r) * s_gates
         pre, (r_reset, r_update) = axis.split(z), jnp.split(r, 2, axis=-1)
         reset, update = gate_act(pre["reset"] + r_reset), gate_act(pre["update"] + r_update)
-        recurrent = product(reset * state.h, u_candidate)
+        recurrent = products.h(reset * state.h, u_candidate)
         if normed:
             recurrent = standardize(recurrent) * s_candidate
         new, y, gates = blend(state, reset, update, act(pre["candidate"] + recurrent))
         return like(state, new), y.astype(weights.w_x.dtype), gates
 
-    split = bias_after_norm if normed else packed_params
-
     def init_params(key, input_size, dtype):
-        params = init.packed(key, input_size, axis, dtype)
+        params = init.packed(key, input_size, axis, dtype, kernel_x=products.kernel_x,
+                             kernel_h=products.kernel_h)  # fmt: skip
         if reset_after:
             params["b_h"] = jnp.zeros(size, dtype)
         if normed:
             params |= {"scale_x": jnp.ones(3 * size, dtype), "scale_h": jnp.ones(3 * size, dtype)}
         return params
 
-    def zero_state(zeros: Zeros) -> GRUState:
-        return GRUState(zeros(size))
+    def zero_state(zeros: Zeros) -> StateT:
+        return make_state(zeros(*products.grid.outputs, size))
 
     if reset_after:
-        return gated_cell("gru", size, axis, init=init_params, state=zero_state,
-                          pointwise=pointwise, split=split,
-                          additive=False if normed else 2 * size)  # fmt: skip
-    return plain_cell("gru", size, axis, init=init_params, state=zero_state, advance=advance)
+        return gated_cell(name, size, axis, init=init_params, state=zero_state,
+                          pointwise=pointwise, split=split, additive=False if normed else 2 * size,
+                          product_x=products.x, product_h=products.h,
+                          grid=products.grid)  # fmt: skip
+    return plain_cell(name, size, axis, init=init_params, state=zero_state, advance=advance,
+                      grid=products.grid)  # fmt: skip
 
 
 @factory

@@ -6,6 +6,7 @@ al. 2015, "LSTM: A Search Space Odyssey" (the variants; section II.A has the equ
 & Hinton 2016 (layer norm; equations 20 to 22 of the supplement).
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack, overload
 
 import jax
@@ -15,11 +16,12 @@ from jaxtyping import Array, Float
 from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.cells.norm import bias_after_norm, standardize, wants_norm
+from lstm_jax.cells.products import MATRICES, Products
 from lstm_jax.core import initializers as init
-from lstm_jax.core.activations import activation
+from lstm_jax.core.activations import Activation, activation
 from lstm_jax.core.builders import gated_cell, packed_params
 from lstm_jax.core.cell import Cell
-from lstm_jax.core.gates import equal_gates
+from lstm_jax.core.gates import GateAxis, equal_gates
 from lstm_jax.core.recipes import factory
 from lstm_jax.core.typing import Zeros
 
@@ -151,17 +153,43 @@ def lstm(
                     f"{option}: expected False without input_gate, forget_gate and output_gate, "
                     "got True"
                 )
-    out = size if projection is None else checking.positive_int("projection", projection)
-    normed = wants_norm(norm)
-    gate_act = activation("gate_activation", gate_activation)
-    cell_act = activation("cell_activation", cell_activation)
-    output_act = activation("output_activation", output_activation)
+    if projection is not None:
+        projection = checking.positive_int("projection", projection)
 
     present = {"input": input_gate, "forget": forget_gate and not coupled, "cell": True,
                "output": output_gate}  # fmt: skip
     keeps = {"input": -1} if coupled else {"forget": 1} if forget_gate else {}
     names = tuple(gate for gate, there in present.items() if there)
     axis = equal_gates(names, size, keeps, writes="" if coupled else "input")
+    return lstm_cell(
+        "lstm", size, axis, LSTMState, forget_bias=forget_bias, peephole=peephole, coupled=coupled,
+        full_gate_recurrence=full_gate_recurrence, projection=projection, norm=norm,
+        gate_act=activation("gate_activation", gate_activation),
+        cell_act=activation("cell_activation", cell_activation),
+        output_act=activation("output_activation", output_activation),
+    )  # fmt: skip
+
+
+def lstm_cell(
+    name: str,
+    size: int,
+    axis: GateAxis,
+    make_state: Callable[[jax.Array, jax.Array], Any],
+    products: Products = MATRICES,
+    *,
+    forget_bias: float,
+    peephole: bool,
+    norm: str | None,
+    coupled: bool = False,
+    full_gate_recurrence: bool = False,
+    projection: int | None = None,
+    gate_act: Activation = jax.nn.sigmoid,
+    cell_act: Activation = jnp.tanh,
+    output_act: Activation = jnp.tanh,
+) -> Cell[Any]:
+    """The LSTM with the gates of ``axis``, by any two products; see ``lstm`` and ``conv_lstm``."""
+    normed = wants_norm(norm)
+    places, out = products.grid.outputs, size if projection is None else projection
     squashed = equal_gates(tuple(n for n in axis.names if n != "cell"), size)
 
     def pointwise(vectors, state, z, r):
@@ -185,7 +213,7 @@ def lstm(
         h = gate("output", c) * output_act(c_normed)
         if full_gate_recurrence:
             return GateRecurrentState(h, c, squashed.pack(gates)), h, gates
-        return LSTMState(h, c), h, gates
+        return make_state(h, c), h, gates
 
     def split(params):
         weights, vectors = bias_after_norm(params) if normed else packed_params(params)
@@ -202,9 +230,10 @@ def lstm(
     def init_params(key, input_size, dtype):
         packed_key, gate_key, projection_key = jax.random.split(key, 3)
         params = init.packed(packed_key, input_size, axis, dtype, source_size=out,
+                             kernel_x=products.kernel_x, kernel_h=products.kernel_h,
                              b=init.forget_bias(forget_bias))  # fmt: skip
         if peephole:
-            params["p"] = jnp.zeros(squashed.width, dtype)
+            params["p"] = jnp.zeros((*places, squashed.width), dtype)
         if full_gate_recurrence:
             params["w_g"] = init.orthogonal()(gate_key, (squashed.width,), squashed, dtype)
         if projection is not None:
@@ -216,10 +245,11 @@ def lstm(
                        "bias_c": jnp.zeros(size, dtype)}  # fmt: skip
         return params
 
-    def zero_state(zeros: Zeros) -> LSTMState | GateRecurrentState:
+    def zero_state(zeros: Zeros) -> Any:
+        h, c = zeros(*places, out), zeros(*places, size)
         if full_gate_recurrence:
-            return GateRecurrentState(zeros(out), zeros(size), zeros(squashed.width))
-        return LSTMState(zeros(out), zeros(size))
+            return GateRecurrentState(h, c, zeros(*places, squashed.width))
+        return make_state(h, c)
 
     def source(vectors, state):
         if full_gate_recurrence:
@@ -227,7 +257,7 @@ def lstm(
         return state.h
 
     return gated_cell(
-        "lstm",
+        name,
         out,
         axis,
         init=init_params,
@@ -236,4 +266,7 @@ def lstm(
         split=split,
         source=source,
         additive=not normed,
+        product_x=products.x,
+        product_h=products.h,
+        grid=products.grid,
     )

@@ -227,6 +227,19 @@ class Run(Protocol):
     ) -> tuple[State, jax.Array]: ...
 
 
+class PartCall(NamedTuple):
+    """A call of ``Run``: what a composite asks of one of its parts."""
+
+    cell: Any
+    params: Params
+    xs: jax.Array
+    state: State
+    initial: State
+    reverse: bool = False
+    method: str | None = None
+    name: str | None = None
+
+
 class Composite(NamedTuple):
     """The form of cells made of cells: how the parts run.
 
@@ -239,6 +252,24 @@ class Composite(NamedTuple):
     """
 
     over_time: Callable[[Run, Params, jax.Array, State, State], tuple[State, jax.Array]]
+
+    def run_parts(
+        self,
+        run_part: Callable[[PartCall], tuple[State, jax.Array]],
+        params: Params,
+        xs: jax.Array,
+        state: State,
+        initial: State,
+    ) -> tuple[State, jax.Array]:
+        """``over_time``, with a function of one argument that runs each part."""
+
+        def run(
+            cell: Any, params: Params, xs: jax.Array, state: State, initial: State, /, *,
+            reverse: bool = False, method: str | None = None, name: str | None = None,
+        ) -> tuple[State, jax.Array]:  # fmt: skip
+            return run_part(PartCall(cell, params, xs, state, initial, reverse, method, name))
+
+        return self.over_time(run, params, xs, state, initial)
 
 
 Form = Gated | Linear | MatrixMemory | Windowed | Plain | Composite

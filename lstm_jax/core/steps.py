@@ -21,6 +21,7 @@ from lstm_jax.core.forms import (
     Linear,
     MatrixMemory,
     Observed,
+    PartCall,
     Plain,
     Product,
     Projected,
@@ -212,28 +213,18 @@ def observe_composite(form: Composite) -> Observe:
     ) -> tuple[State, jax.Array, Observed]:
         observed = Observed({})
 
-        def run(
-            cell: Any,
-            params: Params,
-            x: jax.Array,
-            state: State,
-            initial: State,
-            *,
-            reverse: bool = False,
-            method: str | None = None,
-            name: str | None = None,
-        ) -> tuple[State, jax.Array]:
+        def run_part(part: PartCall) -> tuple[State, jax.Array]:
             nonlocal observed
-            if reverse:
+            if part.reverse:
                 raise WrongValue(
                     "step: expected a cell, got a bidirectional layer, which reads the sequence "
                     "from both ends; unroll it"
                 )
-            new, y, part = observe(cell)(params, state, x)
-            observed = add_part(observed, name, (state, new, y, part), part)
+            new, y, shown = observe(part.cell)(part.params, part.state, part.xs)
+            observed = add_part(observed, part.name, (part.state, new, y, shown), shown)
             return new, y
 
-        state, y = form.over_time(run, params, x, state, state)
+        state, y = form.run_parts(run_part, params, x, state, state)
         return state, y, observed
 
     return observe_step

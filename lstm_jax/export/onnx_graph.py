@@ -47,7 +47,7 @@ class Graph:
         self._nodes.append(self.onnx.helper.make_node("Identity", [value], [name]))
         self._outputs.append(self._value(name, dtype, shape))
 
-    def finish(self, description: str, version: str) -> Any:
+    def make_model(self, description: str, version: str) -> Any:
         """The model of the graph, checked."""
         helper = self.onnx.helper
         graph = helper.make_graph(

@@ -93,7 +93,7 @@ def onnx(
                 f"{type(model).__name__}"
             )
         onnx_models.add_model(graph, model, params, lengths, answer)
-    return graph.finish(f"{model.recipe.name}, exported by lstm_jax", __version__)
+    return graph.make_model(f"{model.recipe.name}, exported by lstm_jax", __version__)
 
 
 def _add_cell(graph: Graph, cell: Cell, params: Params, lengths: bool, state: bool) -> None:

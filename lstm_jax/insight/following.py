@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lstm_jax.core.cell import Cell
-from lstm_jax.core.forms import Composite, Observed
+from lstm_jax.core.forms import Composite, Observed, PartCall
 from lstm_jax.core.steps import add_part, observe
-from lstm_jax.core.typing import Params, State
+from lstm_jax.core.typing import State
 from lstm_jax.insight.traces import Trace, map_kept
 from lstm_jax.unrolling.masks import (
     Masks,
@@ -64,24 +63,14 @@ def follow(traversal: Traversal) -> Trace:
         return _scan(traversal._replace(masks=Masks(valid, starts)))
     shown = Observed({})
 
-    def run(
-        cell: Cell,
-        params: Params,
-        xs: jax.Array,
-        state: State,
-        initial: State,
-        *,
-        reverse: bool = False,
-        method: str | None = None,
-        name: str | None = None,
-    ) -> tuple[State, jax.Array]:
+    def run_part(part: PartCall) -> tuple[State, jax.Array]:
         nonlocal shown
-        direction = reverse != traversal.reverse
-        part = follow(Traversal(cell, params, xs, state, initial, traversal.masks, direction))
-        shown = add_part(shown, name, part, Observed(part.gates, part.attention, part.parts))
-        return jax.tree.map(Followed, part.states, part.last), part.outputs
+        trace = follow(traversal.of_part(part))
+        observed = Observed(trace.gates, trace.attention, trace.parts)
+        shown = add_part(shown, part.name, trace, observed)
+        return jax.tree.map(Followed, trace.states, trace.last), trace.outputs
 
-    followed, ys = cell.form.over_time(run, params, xs, state, initial)
+    followed, ys = cell.form.run_parts(run_part, params, xs, state, initial)
     states, last = (
         jax.tree.map(lambda leaf, i=i: leaf[i], followed, is_leaf=is_followed) for i in (0, 1)
     )

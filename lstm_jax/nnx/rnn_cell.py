@@ -35,7 +35,7 @@ class RNNCell(nnx.RNNCellBase):
     Args:
         cell: Any cell that can be stepped.
         in_features: The input size D.
-        deterministic: Whether noise is off; set by ``eval()`` and ``train()``.
+        deterministic: Whether noise is off, as for ``Recurrent``.
         param_dtype: The dtype of the weights.
         param_metadata: Metadata of the weights by entry, as for ``Recurrent``.
         params: Weights to start from, as ``lj.unroll`` takes them; by default new ones.

@@ -32,11 +32,11 @@ class Program:
         self._traces = 0
         self._step, self._is_spread = step, sharding is not None
 
-        def counted(*args: Any) -> Any:
+        def run_step(*args: Any) -> Any:
             self._traces += 1
             return step(*args)
 
-        self._jitted = jax.jit(counted, donate_argnums=0, out_shardings=sharding)
+        self._jitted = jax.jit(run_step, donate_argnums=0, out_shardings=sharding)
 
     def __call__(self, *args: Any) -> Any:
         return self._jitted(*args)

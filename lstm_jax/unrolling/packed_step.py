@@ -14,7 +14,7 @@ import numpy as np
 
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax.core.cell import Cell
-from lstm_jax.core.forms import Composite, Gated
+from lstm_jax.core.forms import Composite, Gated, PartCall
 from lstm_jax.core.numerics import product
 from lstm_jax.core.steps import project_output
 from lstm_jax.core.typing import Params, State
@@ -99,37 +99,31 @@ def _find_parts(cell: Cell, params: Params, state: State, x: jax.Array) -> list[
     """The parts of a composite in the order in which a step runs them; or the cell itself."""
     found: list[Part] = []
 
-    def run(
-        part: Cell, params: Params, x: jax.Array, state: State, initial: State, *,
-        reverse: bool = False, method: str | None = None, name: str | None = None,
-    ) -> tuple[State, jax.Array]:  # fmt: skip
-        if reverse:
+    def find(part: PartCall) -> tuple[State, jax.Array]:
+        if part.reverse:
             raise WrongValue(
                 "cell: expected a cell that can be stepped, got a bidirectional layer, which reads "
                 "the sequence from both ends; unroll it"
             )
-        if isinstance(part.form, Composite):
-            return part.form.over_time(run, params, x, state, initial)
-        found.append(_ready(part, params))
-        return part.advance(params, state, x)
+        if isinstance(part.cell.form, Composite):
+            return part.cell.form.run_parts(find, part.params, part.xs, part.state, part.initial)
+        found.append(_ready(part.cell, part.params))
+        return part.cell.advance(part.params, part.state, part.xs)
 
-    run(cell, params, x, state, state)
+    find(PartCall(cell, params, x, state, state))
     return found
 
 
 def _step_parts(
     cell: Cell, params: Params, state: State, x: jax.Array, replay: Iterator[tuple[Advance, Any]]
 ) -> tuple[State, jax.Array]:
-    def run(
-        part: Cell, params: Params, x: jax.Array, state: State, initial: State, *,
-        reverse: bool = False, method: str | None = None, name: str | None = None,
-    ) -> tuple[State, jax.Array]:  # fmt: skip
-        if isinstance(part.form, Composite):
-            return part.form.over_time(run, params, x, state, initial)
+    def step(part: PartCall) -> tuple[State, jax.Array]:
+        if isinstance(part.cell.form, Composite):
+            return part.cell.form.run_parts(step, part.params, part.xs, part.state, part.initial)
         advance, weights = next(replay)
-        return advance(weights, state, x)
+        return advance(weights, part.state, part.xs)
 
-    return run(cell, params, x, state, state)
+    return step(PartCall(cell, params, x, state, state))
 
 
 def _ready(cell: Cell, params: Params) -> Part:

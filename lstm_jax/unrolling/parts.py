@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from lstm_jax._internal import varying
 from lstm_jax.core.cell import Cell
-from lstm_jax.core.forms import Composite
-from lstm_jax.core.typing import Params, State
+from lstm_jax.core.forms import Composite, PartCall
+from lstm_jax.core.typing import State
 from lstm_jax.unrolling.call import Call
 from lstm_jax.unrolling.masks import Masks, zero_where_not
 from lstm_jax.unrolling.methods.deferred_options import Deferred
@@ -50,25 +50,13 @@ def over_parts(
     if not isinstance(traversal.cell.form, Composite):
         masks = Masks(valid, segment_starts(resets, valid, reverse))
         return over_time(traversal._replace(masks=masks), method)
-    method_of_call = method
 
-    def run(
-        cell: Cell,
-        params: Params,
-        xs: jax.Array,
-        state: State,
-        initial: State,
-        *,
-        reverse: bool = False,
-        method: str | None = None,
-        name: str | None = None,
-    ) -> tuple[State, jax.Array]:
-        direction = reverse != traversal.reverse
-        part = Traversal(cell, params, xs, state, initial, traversal.masks, direction)
-        return over_parts(part, method_of_call if method is None else method, over_time)
+    def run_part(part: PartCall) -> tuple[State, jax.Array]:
+        of_part = method if part.method is None else part.method
+        return over_parts(traversal.of_part(part), of_part, over_time)
 
     _, params, xs, state, initial, _, _ = traversal
-    state, ys = traversal.cell.form.over_time(run, params, xs, state, initial)
+    state, ys = traversal.cell.form.run_parts(run_part, params, xs, state, initial)
     return state, zero_where_not(valid, ys)
 
 

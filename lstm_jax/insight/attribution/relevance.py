@@ -11,7 +11,7 @@ from lstm_jax._internal import checking
 from lstm_jax._internal.errors import WrongValue
 from lstm_jax._internal.promotion import default_promotion
 from lstm_jax.core.cell import Cell
-from lstm_jax.core.forms import Composite, Gated
+from lstm_jax.core.forms import Composite, Gated, PartCall
 from lstm_jax.core.numerics import wide
 from lstm_jax.core.typing import Inputs, Lengths, Params, Resets, State
 from lstm_jax.insight.attribution.gated import back_of_gated
@@ -149,31 +149,19 @@ def _follow_composite(traversal: Traversal, form: Composite, options: Options) -
     calls: list[Callable[[jax.Array], _Part]] = []
     followed: dict[int, _Part] = {}
 
-    def run(
-        cell: Cell,
-        params: Params,
-        xs: jax.Array,
-        state: State,
-        initial: State,
-        *,
-        reverse: bool = False,
-        method: str | None = None,
-        name: str | None = None,
-    ) -> tuple[State, jax.Array]:
-        direction = reverse != traversal.reverse
-
+    def record_part(part: PartCall) -> tuple[State, jax.Array]:
         def call(xs: jax.Array) -> _Part:
-            part = Traversal(cell, params, xs, state, initial, traversal.masks, direction)
-            return _follow_part(part, options)
+            return _follow_part(traversal.of_part(part._replace(xs=xs)), options)
 
         calls.append(call)
-        like = jax.eval_shape(lambda xs: call(xs).outputs, xs)
+        like = jax.eval_shape(lambda xs: call(xs).outputs, part.xs)
         like = jax.core.ShapedArray(like.shape, like.dtype)
-        return state, PART.bind(xs, index=len(calls) - 1, like=like)
+        return part.state, PART.bind(part.xs, index=len(calls) - 1, like=like)
 
     def over_time(xs: jax.Array) -> list[Any]:
-        _, ys = form.over_time(run, traversal.params, xs, traversal.state, traversal.initial)
-        return [zero_where_not(traversal.masks.valid, ys)]
+        _, params, _, state, initial, masks, _ = traversal
+        _, ys = form.run_parts(record_part, params, xs, state, initial)
+        return [zero_where_not(masks.valid, ys)]
 
     def run_part(xs: jax.Array, *, index: int, **_: Any) -> jax.Array:
         followed[index] = calls[index](xs)

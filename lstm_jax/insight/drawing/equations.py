@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import jax
 
 from lstm_jax.core.cell import Cell, with_memory
-from lstm_jax.core.forms import Composite
+from lstm_jax.core.forms import Composite, PartCall
 from lstm_jax.core.steps import observe
-from lstm_jax.core.typing import Params, State
+from lstm_jax.core.typing import State
 from lstm_jax.insight.drawing.graph import Constant, Graph, read_graph
 from lstm_jax.insight.drawing.simplify import simplify
 
@@ -38,23 +38,13 @@ def step_with_gates(
         return state, y, observed.gates
     gates = {}
 
-    def run(
-        inner: Cell,
-        params: Params,
-        x: jax.Array,
-        state: State,
-        initial: State,
-        *,
-        reverse: bool = False,
-        method: str | None = None,
-        name: str | None = None,
-    ) -> tuple[State, jax.Array]:
+    def run_part(part: PartCall) -> tuple[State, jax.Array]:
         # Not by the step of the cell, since a bidirectional layer inside has none.
-        state, y, found = step_with_gates(inner, params, state, x)
+        state, y, found = step_with_gates(part.cell, part.params, part.state, part.xs)
         gates.update(found)
         return state, y
 
-    state, y = cell.form.over_time(run, params, x, state, state)
+    state, y = cell.form.run_parts(run_part, params, x, state, state)
     return state, y, gates
 
 
@@ -76,27 +66,18 @@ def parts_of(cell: Cell, shapes: Shapes) -> list[Part]:
         return []
     found: list[Part] = []
 
-    def run(
-        inner: Cell,
-        params: Params,
-        x: jax.Array,
-        state: State,
-        initial: State,
-        *,
-        reverse: bool = False,
-        method: str | None = None,
-        name: str | None = None,
-    ) -> tuple[State, jax.Array]:
+    def run_part(part: PartCall) -> tuple[State, jax.Array]:
         abstract = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (params, state, x)
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype),
+            (part.params, part.state, part.xs),
         )
-        if name is None:
-            found.extend(parts_of(inner, Shapes(*abstract)))
+        if part.name is None:
+            found.extend(parts_of(part.cell, Shapes(*abstract)))
         else:
-            found.append(Part(name, inner, Shapes(*abstract)))
-        return step_with_gates(inner, params, state, x)[:2]
+            found.append(Part(part.name, part.cell, Shapes(*abstract)))
+        return step_with_gates(part.cell, part.params, part.state, part.xs)[:2]
 
-    jax.eval_shape(lambda p, s, x: form.over_time(run, p, x, s, s), *shapes)
+    jax.eval_shape(lambda p, s, x: form.run_parts(run_part, p, x, s, s), *shapes)
     return found
 
 

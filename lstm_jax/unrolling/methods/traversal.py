@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 
 from lstm_jax.core.cell import Cell
+from lstm_jax.core.forms import PartCall
 from lstm_jax.core.typing import Params, State
 from lstm_jax.unrolling.masks import Masks
 
@@ -29,3 +30,10 @@ class Traversal(NamedTuple):
     initial: State
     masks: Masks
     reverse: bool
+
+    def of_part(self, part: PartCall) -> "Traversal":
+        """That of a part of this composite."""
+        reverse = part.reverse != self.reverse
+        return Traversal(
+            part.cell, part.params, part.xs, part.state, part.initial, self.masks, reverse
+        )
